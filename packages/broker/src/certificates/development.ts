@@ -1,0 +1,74 @@
+/**
+ * Development certificates in a directory: `ca.crt`, `ca.key`, `server.crt`, `server.key`. Made on the first
+ * start, reused by later ones while the server's certificate is valid for another day.
+ */
+import { X509Certificate } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { hostname, networkInterfaces } from 'node:os'
+import { join } from 'node:path'
+import { Authority, type CertificatePair } from './authority.ts'
+
+export interface DevelopmentCertificates {
+  readonly caPath: string
+  readonly certFile: string
+  readonly keyFile: string
+}
+
+const DAY_MS = 86_400_000
+
+/** @throws {Error} the directory cannot be written */
+export async function ensureDevelopmentCertificates(
+  directory: string,
+): Promise<DevelopmentCertificates> {
+  mkdirSync(directory, { recursive: true })
+  const caPath = join(directory, 'ca.crt')
+  const caKeyPath = join(directory, 'ca.key')
+  const certFile = join(directory, 'server.crt')
+  const keyFile = join(directory, 'server.key')
+
+  const authority =
+    existsSync(caPath) && existsSync(caKeyPath)
+      ? await Authority.from(readPair(caPath, caKeyPath))
+      : await createAuthority(caPath, caKeyPath)
+  if (!isUsable(certFile, keyFile, authority.pair.cert)) {
+    const pair = await authority.issue({
+      commonName: 'breakwater development',
+      usage: 'server',
+      alternativeNames: ownNames(),
+    })
+    writePair(certFile, keyFile, pair)
+  }
+  return { caPath, certFile, keyFile }
+}
+
+async function createAuthority(caPath: string, caKeyPath: string): Promise<Authority> {
+  const authority = await Authority.create('Breakwater development CA')
+  writePair(caPath, caKeyPath, authority.pair)
+  return authority
+}
+
+function readPair(certFile: string, keyFile: string): CertificatePair {
+  return { cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') }
+}
+
+function writePair(certFile: string, keyFile: string, pair: CertificatePair): void {
+  writeFileSync(certFile, pair.cert)
+  writeFileSync(keyFile, pair.key, { mode: 0o600 })
+}
+
+function isUsable(certFile: string, keyFile: string, ca: string): boolean {
+  if (!existsSync(certFile) || !existsSync(keyFile)) return false
+  const certificate = new X509Certificate(readFileSync(certFile))
+  return (
+    certificate.verify(new X509Certificate(ca).publicKey) &&
+    new Date(certificate.validTo).getTime() > Date.now() + DAY_MS
+  )
+}
+
+/** Every name and address under which a client on this machine or its network may connect. */
+function ownNames(): string[] {
+  const addresses = Object.values(networkInterfaces())
+    .flatMap((entries) => entries ?? [])
+    .map(({ address }) => address.replace(/%.*$/, ''))
+  return [...new Set(['localhost', hostname(), '127.0.0.1', '::1', ...addresses])]
+}

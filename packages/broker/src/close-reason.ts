@@ -1,0 +1,154 @@
+/**
+ * Why a connection ended: the closed list used by log lines, metric labels and CONNACK. Every connection
+ * ends with exactly one of these.
+ */
+export interface CloseReason {
+  /** What the client is told in CONNACK, where the connection ends before it was accepted. */
+  readonly connackCode?: number
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
+  /** Who has to do something about it. */
+  readonly fault: 'nobody' | 'client' | 'server' | 'operator'
+  readonly meaning: string
+}
+
+export const CLOSE_REASONS = {
+  disconnected: {
+    logLevel: 'debug',
+    fault: 'nobody',
+    meaning: 'the client sent DISCONNECT',
+  },
+  'connection-lost': {
+    logLevel: 'info',
+    fault: 'nobody',
+    meaning: 'the peer closed or reset the connection without DISCONNECT',
+  },
+  'socket-error': {
+    logLevel: 'info',
+    fault: 'nobody',
+    meaning: 'the network failed under the connection',
+  },
+  'taken-over': {
+    logLevel: 'info',
+    fault: 'client',
+    meaning: 'the same client id connected again [MQTT-3.1.4-2]',
+  },
+  'keep-alive-timeout': {
+    logLevel: 'info',
+    fault: 'client',
+    meaning: 'nothing came for one and a half keep-alive intervals [MQTT-3.1.2-24]',
+  },
+  'handshake-timeout': {
+    logLevel: 'info',
+    fault: 'client',
+    meaning: 'TLS was not finished in time',
+  },
+  'handshake-failed': {
+    logLevel: 'info',
+    fault: 'client',
+    meaning: 'TLS failed: plain text, an old version, an unknown protocol, a refused certificate',
+  },
+  'connect-timeout': {
+    logLevel: 'info',
+    fault: 'client',
+    meaning: 'no whole CONNECT came in time [MQTT-3.1.0-1]',
+  },
+  'malformed-packet': {
+    logLevel: 'info',
+    fault: 'client',
+    meaning: 'bytes that are no MQTT packet',
+  },
+  'protocol-violation': {
+    logLevel: 'info',
+    fault: 'client',
+    meaning: 'a packet that is not allowed here, such as a second CONNECT [MQTT-3.1.0-2]',
+  },
+  'packet-too-large': {
+    logLevel: 'info',
+    fault: 'client',
+    meaning: 'a packet above packetBytesMax',
+  },
+  'topic-too-long': {
+    logLevel: 'info',
+    fault: 'client',
+    meaning: 'a topic above topicBytesMax or topicLevelsMax',
+  },
+  'receive-maximum-exceeded': {
+    logLevel: 'info',
+    fault: 'client',
+    meaning: 'more unreleased QoS 2 publishes than inboundQos2Max',
+  },
+  'unsupported-protocol-version': {
+    connackCode: 1,
+    logLevel: 'info',
+    fault: 'client',
+    meaning: 'not MQTT 3.1 or 3.1.1 [MQTT-3.1.2-2]',
+  },
+  'client-id-rejected': {
+    connackCode: 2,
+    logLevel: 'info',
+    fault: 'client',
+    meaning: 'a client id that is not allowed [MQTT-3.1.3-8] [MQTT-3.1.3-9]',
+  },
+  'bad-credentials': {
+    connackCode: 4,
+    logLevel: 'info',
+    fault: 'client',
+    meaning: 'wrong user name or password',
+  },
+  'not-authorized': {
+    connackCode: 5,
+    logLevel: 'info',
+    fault: 'client',
+    meaning: 'no credentials where they are needed',
+  },
+  'store-unavailable': {
+    connackCode: 3,
+    logLevel: 'warn',
+    fault: 'operator',
+    meaning: 'the store did not take a message or a session in time',
+  },
+  stalled: {
+    logLevel: 'warn',
+    fault: 'client',
+    meaning: 'the client took nothing for stallTimeoutMs',
+  },
+  'queue-overflow': {
+    logLevel: 'warn',
+    fault: 'client',
+    meaning: 'a clean session had more QoS 1/2 messages waiting than its bound',
+  },
+  'shutting-down': {
+    connackCode: 3,
+    logLevel: 'info',
+    fault: 'operator',
+    meaning: 'the node stops',
+  },
+  'internal-error': {
+    connackCode: 3,
+    logLevel: 'error',
+    fault: 'server',
+    meaning: 'a defect of this broker; the log line has the stack',
+  },
+} as const
+
+export type CloseReasonId = keyof typeof CLOSE_REASONS
+
+export const closeReasonIds: readonly CloseReasonId[] = Object.keys(
+  CLOSE_REASONS,
+) as CloseReasonId[]
+
+export function closeReason(id: CloseReasonId): CloseReason {
+  return CLOSE_REASONS[id]
+}
+
+/** Why a copy of a message was not delivered, for `breakwater_messages_dropped_total`. */
+export const DROP_REASONS = [
+  'slow-consumer',
+  'queue-full',
+  'session-gone',
+  'denied',
+  'bus-unavailable',
+  'retained-replay-limit',
+] as const
+
+export type DropReason = (typeof DROP_REASONS)[number]

@@ -1,0 +1,193 @@
+/**
+ * One client connection, from the accepted (and decrypted) socket to its one close reason.
+ *
+ * In: bytes. Out: frames, one at a time, to the handler that the node gives it; frames of others through the
+ * writer. A connection is *held* while something it has sent must take effect first: it is not read then,
+ * which pushes back on the client, and the time does not count against its keep-alive. Bounds: those of the
+ * reader and the writer; `connectTimeoutMs`, keep-alive and `stallTimeoutMs` by the sweep.
+ */
+import type { Socket } from 'node:net'
+import { Hold } from '../hold.ts'
+import { closeReason, type CloseReasonId } from '../close-reason.ts'
+import { FrameReader } from '../mqtt/frame-reader.ts'
+import { encodeConnack } from '../mqtt/small-frames.ts'
+import { FrameWriter, type WriteBounds, type WriteCounters } from './frame-writer.ts'
+import type { TurnFlusher } from './turn-flusher.ts'
+
+export interface FrameHandler {
+  /** The reader's current frame. False: not now; hold was called and the same frame comes again. */
+  frame(connection: Connection, reader: FrameReader): boolean
+  /** Called once, when the connection has ended. */
+  closed(connection: Connection, reason: CloseReasonId, detail: string | undefined): void
+}
+
+export interface ConnectionOptions {
+  readonly id: number
+  readonly listener: string
+  readonly socket: Socket
+  readonly packetBytesMax: number
+  readonly writeBounds: WriteBounds
+  readonly counters: WriteCounters & { readonly bytesIn: { value: number } }
+  readonly flusher: TurnFlusher
+  readonly handler: FrameHandler
+  readonly nowMs: number
+}
+
+export class Connection {
+  readonly id: number
+  readonly listener: string
+  readonly peer: string
+  readonly writer: FrameWriter
+  /** Known from CONNECT on: 3 or 4. */
+  protocolLevel = 0
+  clientId = ''
+  keepAliveMs = 0
+  /** CONNACK was written: a return code can no longer be told. */
+  answered = false
+  readonly openedAt: number
+  /** Last time that something was heard of the client, as the sweep saw it. */
+  lastSeen: number
+  /** Called when the write queue has room again after it was saturated or full. */
+  onWritable: (() => void) | undefined
+
+  readonly #socket: Socket
+  readonly #reader: FrameReader
+  readonly #handler: FrameHandler
+  readonly #bytesIn: { value: number }
+  #holds = 0
+  #frameWaits = false
+  #heard = true
+  #pumping = false
+  #closing: CloseReasonId | undefined
+  /** Since when the socket has been full without taking anything; 0 if it is not. */
+  #fullSince = 0
+  #drainsSeen = 0
+
+  constructor(options: ConnectionOptions) {
+    const { socket } = options
+    this.id = options.id
+    this.listener = options.listener
+    this.peer = `${socket.remoteAddress ?? 'unknown'}:${socket.remotePort ?? 0}`
+    this.openedAt = options.nowMs
+    this.lastSeen = options.nowMs
+    this.#socket = socket
+    this.#reader = new FrameReader(options.packetBytesMax)
+    this.#handler = options.handler
+    this.#bytesIn = options.counters.bytesIn
+    this.writer = new FrameWriter(socket, options.flusher, options.writeBounds, options.counters)
+    this.writer.onDrain = this.#onDrain
+    socket.on('data', this.#onData)
+    socket.on('error', this.#onError)
+    socket.on('close', this.#onClose)
+  }
+
+  get open(): boolean {
+    return this.#closing === undefined
+  }
+
+  get held(): boolean {
+    return this.#holds !== 0
+  }
+
+  hold(why: number): void {
+    if (this.#holds === 0) this.#socket.pause()
+    this.#holds |= why
+  }
+
+  release(why: number): void {
+    if ((this.#holds & why) === 0) return
+    this.#holds &= ~why
+    if (this.#holds !== 0 || !this.open) return
+    this.#pump()
+    if (this.#holds === 0 && this.open) this.#socket.resume()
+  }
+
+  /**
+   * The only way out, exactly once: the first reason stays. What waits in the queue is written first, unless
+   * the client is not taking anything anyway.
+   */
+  close(reason: CloseReasonId, detail?: string): void {
+    if (this.#closing !== undefined) return
+    this.#closing = reason
+    const code = closeReason(reason).connackCode
+    if (code !== undefined && !this.answered && this.protocolLevel !== 0)
+      this.writer.write(encodeConnack(code, false))
+    this.#socket.off('data', this.#onData)
+    this.#socket.resume()
+    if (reason === 'stalled' || reason === 'queue-overflow' || this.writer.full) {
+      this.#socket.destroy()
+    } else {
+      this.writer.flush()
+      this.#socket.destroySoon()
+    }
+    this.writer.discard()
+    this.onWritable = undefined
+    this.#handler.closed(this, reason, detail)
+  }
+
+  /** Ends a socket that is closing and whose peer does not take the last bytes. */
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  get destroyed(): boolean {
+    return this.#socket.destroyed
+  }
+
+  /** Called by the sweep; returns ms since the client was last heard. */
+  silence(nowMs: number): number {
+    if (this.#heard || this.#holds !== 0) {
+      this.#heard = false
+      this.lastSeen = nowMs
+    }
+    return nowMs - this.lastSeen
+  }
+
+  /** Called by the sweep; returns ms for which the socket has taken nothing. */
+  stalledFor(nowMs: number): number {
+    const { full, drains } = this.writer
+    if (!full || drains !== this.#drainsSeen) this.#fullSince = full ? nowMs : 0
+    else if (this.#fullSince === 0) this.#fullSince = nowMs
+    this.#drainsSeen = drains
+    return this.#fullSince === 0 ? 0 : nowMs - this.#fullSince
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#heard = true
+    this.#bytesIn.value += chunk.length
+    this.#reader.push(chunk)
+    if (this.#holds === 0) this.#pump()
+  }
+
+  #pump(): void {
+    if (this.#pumping) return
+    this.#pumping = true
+    const reader = this.#reader
+    while (this.#holds === 0 && this.#closing === undefined) {
+      if (!this.#frameWaits && !reader.next()) {
+        if (reader.fault !== undefined) this.close(reader.fault)
+        break
+      }
+      this.#frameWaits = !this.#handler.frame(this, reader)
+      if (this.writer.saturated && this.#closing === undefined) {
+        this.hold(Hold.OUTBOUND)
+      }
+    }
+    this.#pumping = false
+  }
+
+  readonly #onDrain = (): void => {
+    this.release(Hold.OUTBOUND)
+    this.onWritable?.()
+  }
+
+  readonly #onError = (error: Error & { code?: string }): void => {
+    // A reset is how many clients say goodbye; anything else is the network's fault.
+    const reason = error.code === 'ECONNRESET' ? 'connection-lost' : 'socket-error'
+    this.close(reason, error.code ?? error.message)
+  }
+
+  readonly #onClose = (): void => {
+    this.close('connection-lost')
+  }
+}

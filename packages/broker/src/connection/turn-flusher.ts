@@ -1,0 +1,37 @@
+/**
+ * Flushes the write queues that got something in this turn of the event loop, once, after all sockets that
+ * were readable have been read. A fan-out to many sockets yields to the loop in between: a write is a
+ * system call.
+ */
+import type { FrameWriter } from './frame-writer.ts'
+
+const FLUSHES_PER_TURN = 512
+
+export class TurnFlusher {
+  #dirty: FrameWriter[] = []
+  #next = 0
+  #scheduled = false
+
+  add(writer: FrameWriter): void {
+    this.#dirty.push(writer)
+    if (this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(this.#flush)
+  }
+
+  readonly #flush = (): void => {
+    const end = Math.min(this.#dirty.length, this.#next + FLUSHES_PER_TURN)
+    while (this.#next < end) {
+      const writer = this.#dirty[this.#next] as FrameWriter
+      this.#next += 1
+      writer.flush()
+    }
+    if (this.#next < this.#dirty.length) {
+      setImmediate(this.#flush)
+      return
+    }
+    this.#dirty.length = 0
+    this.#next = 0
+    this.#scheduled = false
+  }
+}

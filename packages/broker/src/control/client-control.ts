@@ -1,0 +1,231 @@
+/**
+ * The control side of one connection, from its CONNECT on: frames go to aedes, what aedes answers is
+ * completed and goes to the client.
+ *
+ * A SUBACK or UNSUBACK is held until the filters are in the store and in the tables of this node; CONNACK
+ * until the session is open and its filters are programmed. One control packet at a time: `busy`.
+ */
+import { Message } from '@breakwater/bus'
+import type { StoredSubscription } from '@breakwater/store'
+import type { CloseReasonId } from '../close-reason.ts'
+import type { Connection } from '../connection/connection.ts'
+import { Hold } from '../hold.ts'
+import type { ConnectFrame } from '../mqtt/connect-frame.ts'
+import {
+  encodeSuback,
+  encodeSubscribe,
+  encodeUnsubscribe,
+  REFUSED,
+} from '../mqtt/control-frames.ts'
+import { PacketType } from '../mqtt/packet-type.ts'
+import { encodeConnack } from '../mqtt/small-frames.ts'
+import type { SubscribeFrame, UnsubscribeFrame } from '../mqtt/subscribe-frame.ts'
+import type { Session } from '../session/session.ts'
+import type { AedesMessage, ControlClient } from './aedes-broker.ts'
+import { ControlStream, type StreamOwner } from './control-stream.ts'
+
+/** What the node does for a connection; the control plane only knows when. */
+export interface ControlHost {
+  authenticate(
+    connection: Connection,
+    username: string | undefined,
+    password: Buffer | undefined,
+  ): Promise<CloseReasonId | undefined>
+  /** Claims the client id and opens its session; undefined if the connection ended meanwhile. */
+  openSession(client: ClientControl): Promise<PendingSession | undefined>
+  /** Why a filter is refused, or undefined. */
+  refusal(
+    session: Session,
+    filter: string,
+    granted: readonly StoredSubscription[],
+  ): string | undefined
+  /** Puts filters into the tables; resolves when they are in force. */
+  subscribed(session: Session, subscriptions: readonly StoredSubscription[]): Promise<void>
+  unsubscribed(session: Session, filters: readonly string[]): Promise<void>
+  replay(session: Session, subscriptions: readonly StoredSubscription[]): void
+  publishWill(message: Message, clientId: string, done: (error?: Error) => void): void
+  unexpected(what: string, error: unknown): void
+}
+
+export interface PendingSession {
+  readonly present: boolean
+  /** Makes the session live; called when CONNACK has been written. */
+  start(): Session
+}
+
+interface PendingSubscribe {
+  readonly packetId: number
+  readonly codes: readonly number[]
+  readonly granted: readonly StoredSubscription[]
+}
+
+export class ClientControl implements StreamOwner {
+  readonly connection: Connection
+  readonly frame: ConnectFrame
+  readonly clientId: string
+  session: Session | undefined
+  /** A control packet has effects under way. */
+  busy = true
+  /** Resolves when the connection has ended and its will is on its way. */
+  readonly ended: Promise<void>
+  readonly #host: ControlHost
+  readonly #stream: ControlStream
+  readonly #client: ControlClient
+  #pending: PendingSession | undefined
+  #subscribing: PendingSubscribe | undefined
+  #unsubscribing: UnsubscribeFrame | undefined
+  #end: () => void = () => {}
+
+  constructor(
+    connection: Connection,
+    frame: ConnectFrame,
+    bytes: Buffer,
+    host: ControlHost,
+    handle: (stream: ControlStream) => ControlClient,
+  ) {
+    this.connection = connection
+    this.frame = frame
+    this.clientId = frame.clientId
+    this.#host = host
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve
+    })
+    this.#stream = new ControlStream(this, (reply) => this.#reply(reply))
+    this.#client = handle(this.#stream)
+    this.#stream.push(bytes)
+  }
+
+  /** The answer to aedes' question whether this client may connect. */
+  async authenticate(username: string | undefined, password: Buffer | undefined): Promise<boolean> {
+    const { connection } = this
+    try {
+      const refused = await this.#host.authenticate(connection, username, password)
+      if (refused !== undefined) {
+        connection.close(refused)
+        return false
+      }
+    } catch (error) {
+      this.#host.unexpected('authentication', error)
+      connection.close('internal-error')
+      return false
+    }
+    try {
+      this.#pending = await this.#host.openSession(this)
+      return this.#pending !== undefined
+    } catch (error) {
+      connection.close('store-unavailable', (error as Error).message)
+      return false
+    }
+  }
+
+  subscribe({ packetId, requests }: SubscribeFrame): void {
+    const session = this.session as Session
+    const granted: StoredSubscription[] = []
+    const codes = requests.map((request) => {
+      if (this.#host.refusal(session, request.filter, granted) !== undefined) return REFUSED
+      granted.push(request)
+      return request.qos
+    })
+    this.#subscribing = { packetId, codes, granted }
+    this.busy = true
+    // What is refused is not shown to aedes, so it cannot be stored.
+    if (granted.length === 0) void this.#completeSubscribe()
+    else this.#stream.push(encodeSubscribe(packetId, granted))
+  }
+
+  unsubscribe(frame: UnsubscribeFrame): void {
+    const session = this.session as Session
+    const known = frame.filters.filter((filter) => session.filters.has(filter))
+    this.#unsubscribing = { packetId: frame.packetId, filters: known }
+    this.busy = true
+    if (known.length === 0) void this.#completeUnsubscribe()
+    else this.#stream.push(encodeUnsubscribe(frame.packetId, known))
+  }
+
+  /** [MQTT-3.14.4-3]: DISCONNECT came, the will is discarded. */
+  discardWill(): void {
+    ;(this.#client as { will: AedesMessage | null }).will = null
+  }
+
+  /** The connection has ended: aedes publishes the will, if there is one. */
+  close(): void {
+    this.#client.close(() => this.#end())
+  }
+
+  /** aedes has destroyed its side. */
+  destroyed(error: Error | null): void {
+    if (error === null) this.connection.close('internal-error', 'ended by the control plane')
+    else this.connection.close('internal-error', error.message)
+  }
+
+  publishWill(will: AedesMessage, done: (error?: Error) => void): void {
+    const payload = Buffer.from(will.payload)
+    const message = new Message(will.topic, payload, will.qos, will.retain)
+    this.#host.publishWill(message, this.clientId, done)
+  }
+
+  #reply(reply: Buffer): void {
+    switch ((reply[0] as number) >> 4) {
+      case PacketType.CONNACK:
+        if (reply[3] === 0) this.#accept()
+        else this.connection.close('internal-error', `CONNACK ${reply[3]} from the control plane`)
+        return
+      case PacketType.SUBACK:
+        void this.#completeSubscribe()
+        return
+      case PacketType.UNSUBACK:
+        void this.#completeUnsubscribe()
+        return
+      default:
+        this.#host.unexpected(
+          'control plane',
+          new Error(`packet type ${(reply[0] as number) >> 4}`),
+        )
+    }
+  }
+
+  #accept(): void {
+    const pending = this.#pending
+    this.#pending = undefined
+    if (pending === undefined || !this.connection.open) return
+    this.connection.writer.write(encodeConnack(0, pending.present))
+    this.connection.answered = true
+    this.session = pending.start()
+    this.#settled()
+  }
+
+  async #completeSubscribe(): Promise<void> {
+    const { packetId, codes, granted } = this.#subscribing as PendingSubscribe
+    const session = this.session as Session
+    this.#subscribing = undefined
+    await this.#effective(async () => this.#host.subscribed(session, granted))
+    if (!this.connection.open) return
+    session.sink.frame(encodeSuback(packetId, codes))
+    if (granted.length > 0) this.#host.replay(session, granted)
+    this.#settled()
+  }
+
+  async #completeUnsubscribe(): Promise<void> {
+    const { packetId, filters } = this.#unsubscribing as UnsubscribeFrame
+    const session = this.session as Session
+    this.#unsubscribing = undefined
+    await this.#effective(async () => this.#host.unsubscribed(session, filters))
+    if (!this.connection.open) return
+    session.sink.packetId(PacketType.UNSUBACK, packetId)
+    this.#settled()
+  }
+
+  /** Effects that cannot be had end the connection: the client subscribes again when it is back. */
+  async #effective(work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      this.connection.close('store-unavailable', (error as Error).message)
+    }
+  }
+
+  #settled(): void {
+    this.busy = false
+    this.connection.release(Hold.CONTROL)
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * Control: who connects and what they subscribe to. The only folder that knows aedes.
+ *
+ * In: validated CONNECT, SUBSCRIBE and UNSUBSCRIBE frames. Out: sessions, filters for the tables, wills, and
+ * CONNACK, SUBACK, UNSUBACK. Bounds: one control packet under way per connection.
+ */
+import { randomUUID } from 'node:crypto'
+import type { OpenedSession, Store } from '@breakwater/store'
+import type { Connection } from '../connection/connection.ts'
+import type { ConnectFrame } from '../mqtt/connect-frame.ts'
+import { AedesBroker, type ControlClient } from './aedes-broker.ts'
+import { AedesPersistence } from './aedes-persistence.ts'
+import { ClientControl, type ControlHost } from './client-control.ts'
+
+export class ControlPlane implements AsyncDisposable {
+  readonly #broker: AedesBroker
+  readonly #persistence: AedesPersistence
+  readonly #host: ControlHost
+
+  private constructor(broker: AedesBroker, persistence: AedesPersistence, host: ControlHost) {
+    this.#broker = broker
+    this.#persistence = persistence
+    this.#host = host
+  }
+
+  static async create(store: Store, host: ControlHost): Promise<ControlPlane> {
+    const persistence = new AedesPersistence(store)
+    const control = (client: ControlClient): ClientControl => client.conn.owner as ClientControl
+    const broker = new AedesBroker(persistence, {
+      authenticate: (client, username, password) =>
+        control(client).authenticate(username, password),
+      publishWill: (client, will, done) => control(client).publishWill(will, done),
+    })
+    broker.on('error' as 'closed', ((error: unknown) => host.unexpected('aedes', error)) as never)
+    await broker.listen()
+    return new ControlPlane(broker, persistence, host)
+  }
+
+  /** Takes a connection that sent a valid CONNECT. `bytes` is the frame, a copy. */
+  connect(connection: Connection, frame: ConnectFrame, bytes: Buffer): ClientControl {
+    // [MQTT-3.1.3-6]: a client without an id is given one; aedes must see the same.
+    const clientId = frame.clientId === '' ? `auto-${randomUUID()}` : frame.clientId
+    connection.clientId = clientId
+    return new ClientControl(connection, { ...frame, clientId }, bytes, this.#host, (stream) => {
+      return this.#broker.handle(stream) as ControlClient
+    })
+  }
+
+  /** The store's answer for a client that aedes will ask about next. */
+  opened(clientId: string, opened: OpenedSession): void {
+    this.#persistence.opened(clientId, opened.subscriptions)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await new Promise<void>((resolve) => this.#broker.close(resolve))
+  }
+}

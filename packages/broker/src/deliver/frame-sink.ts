@@ -1,0 +1,69 @@
+import type { Message, QoS } from '@breakwater/bus'
+import type { Connection } from '../connection/connection.ts'
+import type { Events, Source } from '../events.ts'
+import { PacketType } from '../mqtt/packet-type.ts'
+import { encodePublish, type PublishFrame } from '../mqtt/publish-frame.ts'
+import { encodeWithPacketId } from '../mqtt/small-frames.ts'
+
+const DUP = 0x08
+
+/** Writes to one client, counted. */
+export class FrameSink {
+  readonly connection: Connection
+  readonly #events: Events
+
+  constructor(connection: Connection, events: Events) {
+    this.connection = connection
+    this.#events = events
+  }
+
+  get saturated(): boolean {
+    return this.connection.writer.saturated
+  }
+
+  publish(frame: PublishFrame, qos: QoS, packetId: number, source: Source): void {
+    this.#count(PacketType.PUBLISH)
+    ;(this.#events.delivered[source][qos] as { value: number }).value += 1
+    this.connection.writer.writeShared(frame.bytes, frame.packetIdOffset, packetId)
+  }
+
+  /** A message of its own encoding: from a queue (perhaps sent before: DUP), or retained. */
+  publishMessage(
+    message: Message,
+    qos: QoS,
+    packetId: number,
+    source: Source,
+    { retain, duplicate }: { readonly retain: boolean; readonly duplicate: boolean },
+  ): void {
+    const frame = encodePublish(message, qos, retain)
+    if (duplicate) frame.bytes[0] = (frame.bytes[0] as number) | DUP
+    this.publish(frame, qos, packetId, source)
+  }
+
+  /** A retained message at QoS 0. */
+  replay(message: Message): void {
+    this.publishMessage(message, 0, 0, 'retained', { retain: true, duplicate: false })
+  }
+
+  dropSlow(qos: QoS): void {
+    this.#events.dropped('slow-consumer', qos)
+  }
+
+  pubrel(packetId: number): void {
+    this.packetId(PacketType.PUBREL, packetId)
+  }
+
+  packetId(type: number, packetId: number): void {
+    this.#count(type)
+    this.connection.writer.write(encodeWithPacketId(type, packetId))
+  }
+
+  frame(bytes: Buffer): void {
+    this.#count((bytes[0] as number) >> 4)
+    this.connection.writer.write(bytes)
+  }
+
+  #count(type: number): void {
+    ;(this.#events.packetsOut[type] as { value: number }).value += 1
+  }
+}

@@ -1,0 +1,58 @@
+import {
+  OUTGOING,
+  type OutgoingAction,
+  type OutgoingPacket,
+  type OutgoingState,
+} from './exchange.ts'
+
+interface Exchange {
+  position: number
+  state: OutgoingState
+}
+
+/**
+ * The exchanges of one session that its client has not finished, by packet id. Bound: `windowMax`
+ * (`inflightMessagesMax`).
+ */
+export class Inflight {
+  readonly #windowMax: number
+  readonly #exchanges = new Map<number, Exchange>()
+
+  constructor(windowMax: number) {
+    this.#windowMax = windowMax
+  }
+
+  get size(): number {
+    return this.#exchanges.size
+  }
+
+  /** How many more messages may be sent now. */
+  get room(): number {
+    return this.#windowMax - this.#exchanges.size
+  }
+
+  has(packetId: number): boolean {
+    return this.#exchanges.has(packetId)
+  }
+
+  start(packetId: number, position: number, qos: 1 | 2): void {
+    const state = qos === 1 ? 'awaiting-puback' : 'awaiting-pubrec'
+    this.#exchanges.set(packetId, { position, state })
+  }
+
+  /** A message that was released before the session was resumed: only PUBCOMP is missing. */
+  restoreReleased(packetId: number): void {
+    this.#exchanges.set(packetId, { position: 0, state: 'awaiting-pubcomp' })
+  }
+
+  /** Takes a packet of the client; returns what to do and the position of the message. */
+  step(packetId: number, packet: OutgoingPacket): { action: OutgoingAction; position: number } {
+    const exchange = this.#exchanges.get(packetId)
+    const { action, next } = OUTGOING[exchange?.state ?? 'free'][packet]
+    if (exchange !== undefined) {
+      if (next === 'free') this.#exchanges.delete(packetId)
+      else exchange.state = next
+    }
+    return { action, position: exchange?.position ?? 0 }
+  }
+}

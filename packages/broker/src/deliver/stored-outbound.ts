@@ -1,0 +1,191 @@
+/**
+ * Of a persistent session: the queue in the store is the one source of QoS 1/2, so a queued copy and a live
+ * one can never race. A message that was just appended here, and is the next in turn, is sent from memory;
+ * everything else is read from the queue when the window and the write queue have room.
+ */
+import type { Message, QoS } from '@breakwater/bus'
+import { packetIdOf, type OpenedSession, type QueuedMessage, type Store } from '@breakwater/store'
+import type { OutgoingPacket } from './exchange.ts'
+import { Inflight } from './inflight.ts'
+import type { FanOut } from './fan-out.ts'
+import type { FrameSink } from './frame-sink.ts'
+import type { Outbound } from './outbound.ts'
+
+/** One read of the queue: not more than a write queue may hold anyway. */
+const READ_MESSAGES_MAX = 256
+const READ_BYTES_MAX = 524_288
+
+export interface StoredOutboundOptions {
+  readonly clientId: string
+  readonly opened: OpenedSession
+  readonly inflightMessagesMax: number
+  readonly store: Store
+  readonly sink: FrameSink
+  readonly onFault: (error: Error) => void
+}
+
+export class StoredOutbound implements Outbound {
+  readonly #clientId: string
+  readonly #store: Store
+  readonly #sink: FrameSink
+  readonly #onFault: (error: Error) => void
+  readonly #exchanges: Inflight
+  /** Sent by an earlier connection, as far as is known. */
+  readonly #sentBefore: number
+  /** The next position to send. */
+  #next = 1
+  /** Whether the queue may hold more than was sent. */
+  #behind = true
+  #reading = false
+  #closed = false
+  #readyWaiters: (() => void)[] = []
+
+  constructor(options: StoredOutboundOptions) {
+    this.#clientId = options.clientId
+    this.#store = options.store
+    this.#sink = options.sink
+    this.#onFault = options.onFault
+    this.#exchanges = new Inflight(options.inflightMessagesMax)
+    this.#sentBefore = options.opened.sentPosition
+    for (const packetId of options.opened.released) {
+      this.#exchanges.restoreReleased(packetId)
+      this.#sink.pubrel(packetId)
+    }
+  }
+
+  get inflight(): number {
+    return this.#exchanges.size
+  }
+
+  get waiting(): number {
+    return 0
+  }
+
+  deliver(fanOut: FanOut, qos: QoS): void {
+    // QoS 1/2 comes by the queue, see `queued`.
+    if (qos !== 0) return
+    if (this.#sink.saturated) this.#sink.dropSlow(0)
+    else this.#sink.publish(fanOut.frame(0), 0, 0, 'live')
+  }
+
+  queued(position: number, fanOut: FanOut, qos: QoS): void {
+    if (qos !== 0 && position === this.#next && !this.#behind && this.#mayStart(position)) {
+      this.#start(position, qos)
+      this.#sink.publish(fanOut.frame(qos), qos, packetIdOf(position), 'live')
+      this.#store.recordSent(this.#clientId, position)
+      return
+    }
+    this.#behind = true
+    this.writable()
+  }
+
+  replay(message: Message, qos: QoS): void {
+    if (qos === 0) {
+      this.#sink.replay(message)
+      return
+    }
+    const queues = [{ clientId: this.#clientId, qos }]
+    this.#store.append({ message, queues, replay: true }, (error) => {
+      if (error !== undefined) this.#onFault(error)
+      this.#behind = true
+      this.writable()
+    })
+  }
+
+  async ready(): Promise<void> {
+    if (this.#closed || !this.#sink.saturated) return
+    await new Promise<void>((resolve) => this.#readyWaiters.push(resolve))
+  }
+
+  acknowledge(packet: OutgoingPacket, packetId: number): void {
+    const { action, position } = this.#exchanges.step(packetId, packet)
+    switch (action) {
+      case 'settle':
+        this.#store.settle(this.#clientId, position)
+        break
+      case 'release':
+        this.#store.release(this.#clientId, position, packetId, () => this.#sink.pubrel(packetId))
+        return
+      case 'complete':
+        this.#store.complete(this.#clientId, packetId)
+        break
+      case 'answer-pubrel':
+        this.#sink.pubrel(packetId)
+        return
+      case 'ignore':
+        return
+    }
+    this.writable()
+  }
+
+  writable(): void {
+    if (!this.#sink.saturated) this.#wakeReady()
+    if (!this.#behind || this.#reading || this.#closed || !this.#mayStart(this.#next)) return
+    this.#reading = true
+    this.#read().catch((error: Error) => {
+      this.#reading = false
+      this.#onFault(error)
+    })
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#wakeReady()
+  }
+
+  #wakeReady(): void {
+    const waiters = this.#readyWaiters
+    this.#readyWaiters = []
+    for (const resolve of waiters) resolve()
+  }
+
+  async #read(): Promise<void> {
+    while (!this.#closed && this.#mayStart(this.#next)) {
+      const wanted = Math.min(READ_MESSAGES_MAX, this.#exchanges.room)
+      // What is appended from here on is seen by this read, or sets the mark again.
+      this.#behind = false
+      const found = await this.#store.readQueue(this.#clientId, this.#next, wanted, READ_BYTES_MAX)
+      if (this.#closed) return
+      if (found.length === 0) {
+        if (this.#behind) continue
+        break
+      }
+      this.#behind = true
+      if (!this.#sendAll(found)) break
+    }
+    this.#reading = false
+  }
+
+  /** False when the write queue or the window was full before the end. */
+  #sendAll(found: readonly QueuedMessage[]): boolean {
+    for (const { position, message } of found) {
+      if (!this.#mayStart(position)) return false
+      const qos = message.qos === 2 ? 2 : 1
+      this.#start(position, qos)
+      this.#sink.publishMessage(
+        message,
+        qos,
+        packetIdOf(position),
+        message.retain ? 'retained' : 'queue',
+        {
+          retain: message.retain,
+          duplicate: position <= this.#sentBefore,
+        },
+      )
+    }
+    return true
+  }
+
+  #mayStart(position: number): boolean {
+    return (
+      this.#exchanges.room > 0 &&
+      !this.#sink.saturated &&
+      !this.#exchanges.has(packetIdOf(position))
+    )
+  }
+
+  #start(position: number, qos: 1 | 2): void {
+    this.#exchanges.start(packetIdOf(position), position, qos)
+    this.#next = position + 1
+  }
+}

@@ -1,0 +1,168 @@
+/**
+ * Where control and data part: each frame of a connection goes to its side, in order.
+ *
+ * A frame waits while an earlier frame of the other kind still has effects under way, in both directions: a
+ * PUBLISH behind a SUBSCRIBE, a SUBSCRIBE behind a PUBLISH that is being stored. Waiting means that the
+ * connection is not read; nothing is queued here.
+ */
+import type { CloseReasonId } from './close-reason.ts'
+import type { Connection, FrameHandler } from './connection/connection.ts'
+import { Hold } from './hold.ts'
+import type { ClientControl } from './control/client-control.ts'
+import type { Events } from './events.ts'
+import { readConnect, type ConnectFrame } from './mqtt/connect-frame.ts'
+import type { FrameReader } from './mqtt/frame-reader.ts'
+import { PacketType } from './mqtt/packet-type.ts'
+import { readPacketId, readSubscribe, readUnsubscribe } from './mqtt/subscribe-frame.ts'
+import { isValidTopicFilter } from './route/topic.ts'
+import type { Session } from './session/session.ts'
+
+const PINGRESP = Buffer.from([PacketType.PINGRESP << 4, 0])
+
+export interface DispatchOptions {
+  readonly events: Events
+  readonly connect: (connection: Connection, frame: ConnectFrame, bytes: Buffer) => ClientControl
+  readonly closed: (
+    connection: Connection,
+    control: ClientControl | undefined,
+    reason: CloseReasonId,
+    detail: string | undefined,
+  ) => void
+}
+
+export class Dispatch implements FrameHandler {
+  readonly #options: DispatchOptions
+  readonly #controls = new Map<Connection, ClientControl>()
+
+  constructor(options: DispatchOptions) {
+    this.#options = options
+  }
+
+  frame(connection: Connection, reader: FrameReader): boolean {
+    const type = (reader.buffer[reader.start] as number) >> 4
+    const control = this.#controls.get(connection)
+    if (control === undefined) {
+      this.#count(type)
+      this.#first(connection, reader, type)
+      return true
+    }
+    // Until CONNACK nothing else can be dealt with; what a client sends in advance waits in its socket.
+    if (control.busy && (control.session === undefined || type !== PacketType.PINGREQ)) {
+      connection.hold(Hold.CONTROL)
+      return false
+    }
+    const session = control.session as Session
+    if (isControl(type) && !session.lane.idle) {
+      connection.hold(Hold.DATA)
+      return false
+    }
+    this.#count(type)
+    const fault = isControl(type)
+      ? controlFrame(control, reader, type)
+      : dataFrame(session, reader, type)
+    if (fault !== undefined) connection.close(fault)
+    return true
+  }
+
+  closed(connection: Connection, reason: CloseReasonId, detail: string | undefined): void {
+    const control = this.#controls.get(connection)
+    this.#controls.delete(connection)
+    if (reason === 'disconnected') control?.discardWill()
+    control?.close()
+    this.#options.closed(connection, control, reason, detail)
+  }
+
+  #first(connection: Connection, reader: FrameReader, type: number): void {
+    // [MQTT-3.1.0-1]
+    if (type !== PacketType.CONNECT) {
+      connection.close('protocol-violation', 'the first packet is no CONNECT')
+      return
+    }
+    const { buffer, start, body, end } = reader
+    const frame = readConnect(buffer, body, end)
+    if (typeof frame === 'string') {
+      // A return code can only be told to somebody who speaks MQTT.
+      if (frame !== 'malformed-packet' && frame !== 'protocol-violation')
+        connection.protocolLevel = 4
+      connection.close(frame)
+      return
+    }
+    connection.protocolLevel = frame.protocolLevel
+    connection.keepAliveMs = frame.keepAliveS * 1_000
+    // A copy: aedes keeps slices of it, such as the will.
+    const bytes = Buffer.from(buffer.subarray(start, end))
+    this.#controls.set(connection, this.#options.connect(connection, frame, bytes))
+  }
+
+  #count(type: number): void {
+    ;(this.#options.events.packetsIn[type] as { value: number }).value += 1
+  }
+}
+
+/** PINGREQ has no effects that anything could wait for. */
+function isControl(type: number): boolean {
+  return (
+    type === PacketType.CONNECT ||
+    type === PacketType.SUBSCRIBE ||
+    type === PacketType.UNSUBSCRIBE ||
+    type === PacketType.DISCONNECT
+  )
+}
+
+function controlFrame(
+  control: ClientControl,
+  { buffer, body, end }: FrameReader,
+  type: number,
+): CloseReasonId | undefined {
+  switch (type) {
+    case PacketType.SUBSCRIBE: {
+      const frame = readSubscribe(buffer, body, end)
+      if (frame === undefined) return 'malformed-packet'
+      // [MQTT-4.7.1-2] [MQTT-4.7.1-3]
+      if (!frame.requests.every(({ filter }) => isValidTopicFilter(filter)))
+        return 'malformed-packet'
+      control.subscribe(frame)
+      return undefined
+    }
+    case PacketType.UNSUBSCRIBE: {
+      const frame = readUnsubscribe(buffer, body, end)
+      if (frame === undefined) return 'malformed-packet'
+      control.unsubscribe(frame)
+      return undefined
+    }
+    case PacketType.DISCONNECT:
+      return body === end ? 'disconnected' : 'malformed-packet'
+    default:
+      // [MQTT-3.1.0-2]: a second CONNECT.
+      return 'protocol-violation'
+  }
+}
+
+function dataFrame(
+  session: Session,
+  { buffer, start, body, end }: FrameReader,
+  type: number,
+): CloseReasonId | undefined {
+  if (type === PacketType.PUBLISH) return session.lane.publish(buffer, start, body, end)
+  if (type === PacketType.PINGREQ) {
+    if (body !== end) return 'malformed-packet'
+    session.sink.frame(PINGRESP)
+    return undefined
+  }
+  const packetId = end - body === 2 ? readPacketId(buffer, body, end) : 0
+  if (packetId === 0) return 'malformed-packet'
+  switch (type) {
+    case PacketType.PUBACK:
+      session.outbound.acknowledge('puback', packetId)
+      return undefined
+    case PacketType.PUBREC:
+      session.outbound.acknowledge('pubrec', packetId)
+      return undefined
+    case PacketType.PUBCOMP:
+      session.outbound.acknowledge('pubcomp', packetId)
+      return undefined
+    default:
+      session.lane.release(packetId)
+      return undefined
+  }
+}

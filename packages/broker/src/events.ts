@@ -1,0 +1,192 @@
+/**
+ * What happens in a node, one function per event: the counter and the log line of an event are never
+ * apart. Client ids and addresses are in log lines, never in labels; payloads are in neither.
+ */
+import type { QoS } from '@breakwater/bus'
+import type { Cell, HistogramCell, Instruments, LabelSets } from '@breakwater/metrics'
+import type { Logger } from 'pino'
+import {
+  closeReason,
+  closeReasonIds,
+  DROP_REASONS,
+  type CloseReasonId,
+  type DropReason,
+} from './close-reason.ts'
+import { packetTypeNames } from './mqtt/packet-type.ts'
+
+export interface BrokerLabels extends LabelSets {
+  closeReasons: CloseReasonId
+  dropReasons: DropReason
+}
+
+export type BrokerInstruments = Instruments<BrokerLabels>
+
+export interface ConnectionFacts {
+  readonly id: number
+  readonly listener: string
+  readonly peer: string
+  readonly clientId: string
+}
+
+export type Source = 'live' | 'queue' | 'retained'
+
+const QOS = ['0', '1', '2'] as const
+const PACKET_TYPES = Array.from({ length: 16 }, (_, type) => packetTypeNames[type])
+
+/** Cells that the hot path adds to, resolved once. */
+export class Events {
+  readonly #log: Logger
+  readonly #instruments: BrokerInstruments
+  readonly received: readonly Cell[]
+  readonly delivered: Readonly<Record<Source, readonly Cell[]>>
+  readonly packetsIn: readonly Cell[]
+  readonly packetsOut: readonly Cell[]
+  readonly writes: Cell
+  readonly publishAck: readonly (HistogramCell | undefined)[]
+  readonly #dropped: Readonly<Record<DropReason, readonly Cell[]>>
+  readonly #connack: readonly Cell[]
+  readonly #reasons: ReadonlyMap<string, Readonly<Record<CloseReasonId, Cell>>>
+
+  constructor(log: Logger, instruments: BrokerInstruments, listeners: readonly string[]) {
+    this.#log = log
+    this.#instruments = instruments
+    const received = instruments.counter('messages_received_total')
+    const delivered = instruments.counter('messages_delivered_total')
+    const dropped = instruments.counter('messages_dropped_total')
+    const closed = instruments.counter('connections_closed_total')
+    const connack = instruments.counter('connack_total')
+    const ack = instruments.histogram('publish_ack_duration_seconds')
+    this.received = QOS.map((qos) => received.cell({ qos }))
+    this.delivered = {
+      live: QOS.map((qos) => delivered.cell({ qos, source: 'live' })),
+      queue: QOS.map((qos) => delivered.cell({ qos, source: 'queue' })),
+      retained: QOS.map((qos) => delivered.cell({ qos, source: 'retained' })),
+    }
+    this.#dropped = Object.fromEntries(
+      DROP_REASONS.map((reason) => [reason, QOS.map((qos) => dropped.cell({ reason, qos }))]),
+    ) as unknown as Record<DropReason, readonly Cell[]>
+    this.packetsIn = this.#packets('in')
+    this.packetsOut = this.#packets('out')
+    this.writes = instruments.counter('writes_total').cell()
+    this.publishAck = [undefined, ack.cell({ qos: '1' }), ack.cell({ qos: '2' })]
+    this.#connack = (['0', '1', '2', '3', '4', '5'] as const).map((code) => connack.cell({ code }))
+    this.#reasons = new Map(
+      listeners.map((listener) => [
+        listener,
+        Object.fromEntries(
+          closeReasonIds.map((reason) => [reason, closed.cell({ listener, reason })]),
+        ) as Record<CloseReasonId, Cell>,
+      ]),
+    )
+  }
+
+  #packets(direction: 'in' | 'out'): readonly Cell[] {
+    const packets = this.#instruments.counter('packets_total')
+    return PACKET_TYPES.map((type) =>
+      type === undefined ? { value: 0 } : packets.cell({ direction, type: type as 'connect' }),
+    )
+  }
+
+  nodeReady(addresses: readonly string[], admin: string, nodeId: string): void {
+    this.#log.info({ listen: addresses, admin, nodeId }, 'node is ready')
+  }
+
+  nodeStopping(why: string): void {
+    this.#log.info({ why }, 'node is stopping')
+  }
+
+  nodeStopped(): void {
+    this.#log.info('node has stopped')
+  }
+
+  developmentCertificate(caPath: string): void {
+    this.#log.warn({ ca: caPath }, 'no certificate is configured: a development CA is in use')
+  }
+
+  anonymousAllowed(): void {
+    this.#log.warn('clients without credentials are allowed')
+  }
+
+  connectionAccepted(listener: string): void {
+    this.#instruments.counter('connections_opened_total').cell({ listener }).value += 1
+    this.#instruments.gauge('connections').cell({ listener }).value += 1
+  }
+
+  connectionClosed(
+    facts: ConnectionFacts,
+    reason: CloseReasonId,
+    detail: string | undefined,
+  ): void {
+    this.#countClose(facts.listener, reason)
+    const fields = { ...facts, reason, ...(detail === undefined ? {} : { detail }) }
+    this.#log[closeReason(reason).logLevel](fields, 'connection closed')
+  }
+
+  /** A socket that never became a connection: TLS failed. */
+  handshakeFailed(listener: string, peer: string, reason: CloseReasonId, detail: string): void {
+    const result = reason === 'handshake-timeout' ? 'timeout' : 'error'
+    this.#instruments.counter('tls_handshakes_total').cell({ result }).value += 1
+    this.#countClose(listener, reason)
+    this.#log.info({ listener, peer, reason, detail }, 'connection closed')
+  }
+
+  handshakeDone(): void {
+    this.#instruments.counter('tls_handshakes_total').cell({ result: 'ok' }).value += 1
+  }
+
+  #countClose(listener: string, reason: CloseReasonId): void {
+    this.#instruments.gauge('connections').cell({ listener }).value -= 1
+    const cells = this.#reasons.get(listener)
+    if (cells !== undefined) cells[reason].value += 1
+  }
+
+  connackSent(code: number): void {
+    const cell = this.#connack[code]
+    if (cell !== undefined) cell.value += 1
+  }
+
+  clientConnected(facts: ConnectionFacts, session: 'clean' | 'new' | 'resumed'): void {
+    this.#log.debug({ ...facts, session }, 'client connected')
+  }
+
+  subscriptionRefused(facts: ConnectionFacts, filter: string, why: string): void {
+    this.#log.info({ ...facts, filter, why }, 'subscription refused')
+  }
+
+  publishDenied(facts: ConnectionFacts, topic: string, qos: QoS): void {
+    this.dropped('denied', qos)
+    this.#log.info({ ...facts, topic }, 'publish denied')
+  }
+
+  dropped(reason: DropReason, qos: QoS, copies = 1): void {
+    ;(this.#dropped[reason][qos] as Cell).value += copies
+  }
+
+  /** A fault of Redis that nobody awaits; it repeats, so it is logged once per change of its text. */
+  redisFault(error: Error): void {
+    const text = (error as { code?: string }).code ?? error.message
+    if (text === this.#lastRedisFault) return
+    this.#lastRedisFault = text
+    this.#log.warn({ error: text }, 'redis connection failed; it is tried again')
+  }
+
+  redisRecovered(): void {
+    if (this.#lastRedisFault === '') return
+    this.#lastRedisFault = ''
+    this.#log.info('redis is back')
+  }
+  #lastRedisFault = ''
+
+  storeFailed(what: string, error: Error): void {
+    this.#log.warn({ what, error: error.message }, 'the store did not answer')
+  }
+
+  sessionsExpired(clientIds: readonly string[]): void {
+    this.#log.info({ count: clientIds.length }, 'abandoned sessions expired')
+  }
+
+  /** A defect of this broker, seen where it cannot be told to anybody. */
+  unexpected(what: string, error: unknown): void {
+    this.#log.error({ what, err: error }, 'unexpected error')
+  }
+}

@@ -1,0 +1,13 @@
+/** Why a connection is not read; several at once. */
+export const Hold = {
+  /** A control packet has effects under way; a data packet waits behind it. */
+  CONTROL: 1,
+  /** The other way round. */
+  DATA: 2,
+  /** `inboundMessagesMax` publishes wait for the store. */
+  INBOUND: 4,
+  /** The publish rate is used up. */
+  RATE: 8,
+  /** The client does not read what is written to it. */
+  OUTBOUND: 16,
+} as const

@@ -1,0 +1,136 @@
+/**
+ * Splits the byte stream of one connection into frames.
+ *
+ * In: chunks as they were read. Out: one frame at a time, on demand, so that whoever reads can stop between
+ * two frames. A frame that lies whole in a chunk is not copied: it is `buffer` from `start` to `end`, valid
+ * until the next `next()`. A frame that spans chunks is collected in a buffer of its exact length. Bounds:
+ * `packetBytesMax`, checked as soon as the length is known, before the body arrives.
+ */
+import type { CloseReasonId } from '../close-reason.ts'
+import { firstByteFaults } from './packet-type.ts'
+
+const EMPTY = Buffer.alloc(0)
+/** First byte and up to four bytes of remaining length. */
+const HEADER_BYTES_MAX = 5
+
+export class FrameReader {
+  /** The current frame: `buffer[start]` is its first byte, its body goes from `body` to `end`. */
+  buffer: Buffer = EMPTY
+  start = 0
+  body = 0
+  end = 0
+  /** Set when the stream is broken; nothing can be read after it. */
+  fault: CloseReasonId | undefined
+
+  readonly #packetBytesMax: number
+  #chunk: Buffer = EMPTY
+  #offset = 0
+  /** A frame whose end has not arrived: its collected bytes, or just a header that is cut short. */
+  #partial: Buffer | undefined
+  #partialBytes = 0
+  #lengthKnown = false
+
+  constructor(packetBytesMax: number) {
+    this.#packetBytesMax = packetBytesMax
+  }
+
+  /** Gives the next chunk. What is left of the one before (reading was stopped in it) stays in front. */
+  push(chunk: Buffer): void {
+    const rest = this.#chunk.length - this.#offset
+    this.#chunk = rest === 0 ? chunk : Buffer.concat([this.#chunk.subarray(this.#offset), chunk])
+    this.#offset = 0
+  }
+
+  /** True if a frame is there; false if more bytes are needed or the stream is broken (`fault`). */
+  next(): boolean {
+    if (this.fault !== undefined) return false
+    if (this.#partial !== undefined) return this.#continuePartial()
+    const chunk = this.#chunk
+    const start = this.#offset
+    if (start === chunk.length) return this.#exhausted()
+    const body = this.#readHeader(chunk, start, chunk.length)
+    if (body === 0) return this.#keepRest(start, 0)
+    if (this.end > chunk.length) return this.#keepRest(start, this.end - start)
+    this.buffer = chunk
+    this.start = start
+    this.body = body
+    this.#offset = this.end
+    return true
+  }
+
+  /**
+   * Reads a fixed header. Returns where the body begins and sets `end`, or 0 if bytes are missing or the
+   * header is broken.
+   */
+  #readHeader(bytes: Buffer, start: number, limit: number): number {
+    const fault = firstByteFaults[bytes[start] as number]
+    if (fault !== undefined) return this.#fail(fault)
+    let length = 0
+    let shift = 0
+    for (let index = start + 1; index < limit; index += 1) {
+      const byte = bytes[index] as number
+      length |= (byte & 127) << shift
+      if (byte < 128) {
+        const body = index + 1
+        if (body - start + length > this.#packetBytesMax) return this.#fail('packet-too-large')
+        this.end = body + length
+        return body
+      }
+      shift += 7
+      if (shift > 21) return this.#fail('malformed-packet')
+    }
+    return 0
+  }
+
+  #fail(fault: CloseReasonId): 0 {
+    this.fault = fault
+    this.#chunk = EMPTY
+    this.#partial = undefined
+    return 0
+  }
+
+  /** Collects what the chunk holds of a frame; `frameBytes` 0: not even its length is known yet. */
+  #keepRest(start: number, frameBytes: number): false {
+    if (this.fault !== undefined) return false
+    const partial = Buffer.allocUnsafeSlow(frameBytes === 0 ? HEADER_BYTES_MAX : frameBytes)
+    this.#partialBytes = this.#chunk.copy(partial, 0, start)
+    this.#lengthKnown = frameBytes !== 0
+    this.#partial = partial
+    return this.#exhausted()
+  }
+
+  #continuePartial(): boolean {
+    let partial = this.#partial as Buffer
+    while (!this.#lengthKnown) {
+      // The header itself was cut: take one byte at a time until the length is known.
+      if (this.#offset === this.#chunk.length) return this.#exhausted()
+      partial[this.#partialBytes] = this.#chunk[this.#offset] as number
+      this.#partialBytes += 1
+      this.#offset += 1
+      const body = this.#readHeader(partial, 0, this.#partialBytes)
+      if (this.fault !== undefined) return false
+      if (body === 0) continue
+      const frame = Buffer.allocUnsafeSlow(this.end)
+      partial.copy(frame, 0, 0, this.#partialBytes)
+      this.#partial = partial = frame
+      this.#lengthKnown = true
+    }
+    const copied = this.#chunk.copy(partial, this.#partialBytes, this.#offset)
+    this.#partialBytes += copied
+    this.#offset += copied
+    if (this.#partialBytes < partial.length) return this.#exhausted()
+    this.#partial = undefined
+    this.buffer = partial
+    this.start = 0
+    this.body = this.#readHeader(partial, 0, partial.length)
+    return true
+  }
+
+  /** Lets go of the chunk: an idle connection must not pin the large buffer it was read into. */
+  #exhausted(): false {
+    this.#chunk = EMPTY
+    this.buffer = EMPTY
+    this.#offset = 0
+    return false
+  }
+}

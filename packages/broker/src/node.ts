@@ -1,0 +1,295 @@
+/**
+ * One node: the stages, built and connected in flow order.
+ *
+ *   listen → connection → dispatch ─┬─ control (aedes) → sessions → route tables
+ *                                   └─ route/publish → store, bus → deliver
+ */
+import type { Socket } from 'node:net'
+import { createRedisBus, MemoryBusHub, type Bus } from '@breakwater/bus'
+import {
+  ConfigError,
+  readNamedFile,
+  readSecretFile,
+  type Config,
+  type RedisConfig,
+} from '@breakwater/config'
+import { createInstruments, startAdminServer, startRuntimeMetrics } from '@breakwater/metrics'
+import type { RedisSettings } from '@breakwater/redis'
+import { createRedisStore, MemoryStore, type Store } from '@breakwater/store'
+import { destination, pino, type Logger } from 'pino'
+import { createAuthenticate } from './auth/authenticate.ts'
+import { PasswordFile } from './auth/password-file.ts'
+import { ensureDevelopmentCertificates } from './certificates/development.ts'
+import { closeReasonIds, DROP_REASONS } from './close-reason.ts'
+import { Connection } from './connection/connection.ts'
+import { TurnFlusher } from './connection/turn-flusher.ts'
+import { ControlPlane } from './control/control-plane.ts'
+import { Dispatch } from './dispatch.ts'
+import { drain } from './drain/drain.ts'
+import { Events, type BrokerInstruments } from './events.ts'
+import { Gauges } from './gauges.ts'
+import { startListener, type Listener } from './listen/listener.ts'
+import { loadTlsIdentity, type TlsIdentity } from './listen/tls-context.ts'
+import { RedisMonitor } from './redis-monitor.ts'
+import { Router } from './route/router.ts'
+import { SessionExpiry } from './session/expiry.ts'
+import { factsOf, Sessions } from './sessions.ts'
+import { Sweep } from './sweep.ts'
+import { VERSION } from './version.ts'
+
+export interface NodeOptions {
+  readonly config: Config
+  /** Default: JSON lines on standard output. */
+  readonly logger?: Logger
+}
+
+export interface BreakwaterNode extends AsyncDisposable {
+  readonly id: string
+  readonly listeners: readonly Pick<Listener, 'name' | 'port' | 'url'>[]
+  readonly adminPort: number
+  /** PEM file of the development CA, if one is in use. */
+  readonly developmentCa: string | undefined
+  readonly connections: number
+}
+
+/**
+ * Starts a node; it is ready when this resolves. Disposing it stops accepting, closes its clients, waits for
+ * what they sent to take effect (`shutdownTimeoutMs` at most) and frees everything.
+ *
+ * @throws {ConfigError} one line that names the setting and the way out
+ */
+export async function startNode({ config, logger }: NodeOptions): Promise<BreakwaterNode> {
+  await using stack = new AsyncDisposableStack()
+  const log = logger ?? createLogger(config)
+  const listenerNames = config.listeners.map(({ name }) => name)
+  const instruments = createInstruments({
+    build: { version: VERSION, commit: 'unknown' },
+    listeners: listenerNames,
+    closeReasons: closeReasonIds,
+    dropReasons: DROP_REASONS,
+  }) as BrokerInstruments
+  stack.use(startRuntimeMetrics(instruments))
+  const events = new Events(log, instruments, listenerNames)
+  const state = { ready: false, stopping: false }
+
+  const tls = await loadTls(config)
+  if (tls?.developmentCa !== undefined) events.developmentCertificate(tls.developmentCa)
+  const passwords = readPasswords(config)
+  if (config.allowAnonymous) events.anonymousAllowed()
+
+  const { store, bus } = await openBackplane(config, events, instruments, stack)
+  const router = new Router({
+    store,
+    bus,
+    events,
+    shapesPerNodeMax: config.limits.shapesPerNodeMax,
+  })
+  const sessions = new Sessions({
+    config,
+    store,
+    bus,
+    router,
+    events,
+    authenticate: createAuthenticate(passwords, config.allowAnonymous),
+    opened: (clientId, opened) => control.opened(clientId, opened),
+  })
+  bus.onNotice((notice) => sessions.notice(notice))
+  bus.onMessage((message) => router.deliverFromBus(message))
+  bus.onResync(() => {
+    router.stored.load(store).catch((error: Error) => events.storeFailed('resync', error))
+  })
+  await router.stored.load(store)
+  const control = stack.use(await ControlPlane.create(store, sessions))
+  stack.use(
+    new SessionExpiry({ store, router, sessions, events, expiryMs: config.sessionExpiryMs }),
+  )
+
+  const connections = new Set<Connection>()
+  const sweep = stack.use(new Sweep(connections, config.limits))
+  const dispatch = new Dispatch({
+    events,
+    connect: (connection, frame, bytes) => control.connect(connection, frame, bytes),
+    closed: (connection, client, reason, detail) => {
+      connections.delete(connection)
+      sweep.closing(connection)
+      events.connectionClosed(factsOf(connection), reason, detail)
+      if (client !== undefined) sessions.end(client)
+    },
+  })
+  new Gauges(instruments, { connections, router, store, events }).register()
+
+  const flusher = new TurnFlusher()
+  const bytes = instruments.counter('bytes_total')
+  let lastConnectionId = 0
+  const listeners: Listener[] = []
+  for (const listener of config.listeners) {
+    const counters = {
+      bytes: bytes.cell({ direction: 'out', listener: listener.name }),
+      bytesIn: bytes.cell({ direction: 'in', listener: listener.name }),
+      writes: events.writes,
+    }
+    const accept = (socket: Socket): void => {
+      lastConnectionId += 1
+      const connection = new Connection({
+        id: lastConnectionId,
+        listener: listener.name,
+        socket,
+        packetBytesMax: config.limits.packetBytesMax,
+        writeBounds: config.limits,
+        counters,
+        flusher,
+        handler: dispatch,
+        nowMs: performance.now(),
+      })
+      connections.add(connection)
+      if (state.stopping) connection.close('shutting-down')
+    }
+    listeners.push(
+      stack.use(
+        await startListener({
+          config: listener,
+          tls: tls?.identity.options,
+          handshakeTimeoutMs: config.limits.handshakeTimeoutMs,
+          onAccept: () => events.connectionAccepted(listener.name),
+          onSocket: accept,
+          onHandshake: () => events.handshakeDone(),
+          onHandshakeFailed: (peer, reason, detail) =>
+            events.handshakeFailed(listener.name, peer, reason, detail),
+        }),
+      ),
+    )
+    if (listener.protocol === 'mqtts' && tls !== undefined) {
+      instruments
+        .gauge('tls_certificate_not_after_timestamp_seconds')
+        .cell({ listener: listener.name }).value = tls.identity.notAfter.getTime() / 1_000
+    }
+  }
+
+  const ready = (): { ok: boolean; detail: string } =>
+    state.stopping
+      ? { ok: false, detail: 'the node is stopping' }
+      : { ok: state.ready, detail: state.ready ? 'ready' : 'the node is starting' }
+  const admin = stack.use(
+    await startAdminServer({
+      ...config.admin,
+      livez: () => ({ ok: true, detail: 'alive' }),
+      readyz: ready,
+      startupz: () => ({ ok: state.ready, detail: state.ready ? 'started' : 'starting' }),
+      render: () => instruments.render(),
+    }).catch((error: Error & { code?: string }) => {
+      throw new ConfigError(
+        `BREAKWATER_ADMIN: cannot listen on ${config.admin.host}:${config.admin.port} (${error.code ?? error.message})`,
+        { cause: error },
+      )
+    }),
+  )
+
+  state.ready = true
+  const adminUrl = `http://${config.admin.host}:${admin.port}`
+  events.nodeReady(
+    listeners.map(({ url }) => url),
+    adminUrl,
+    bus.nodeId,
+  )
+  const resources = stack.move()
+  return {
+    id: bus.nodeId,
+    listeners,
+    adminPort: admin.port,
+    developmentCa: tls?.developmentCa,
+    get connections(): number {
+      return connections.size
+    },
+    async [Symbol.asyncDispose](): Promise<void> {
+      if (state.stopping) return
+      state.stopping = true
+      for (const listener of listeners) listener.stop()
+      await drain({ connections, router, timeoutMs: config.shutdownTimeoutMs })
+      await resources.disposeAsync()
+      events.nodeStopped()
+    },
+  }
+}
+
+function createLogger(config: Config): Logger {
+  return pino(
+    {
+      level: config.logLevel,
+      base: null,
+      formatters: { level: (level) => ({ level }) },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      redact: ['password', '*.password', 'url'],
+    },
+    destination({ dest: 1, sync: false }),
+  )
+}
+
+async function loadTls(
+  config: Config,
+): Promise<{ identity: TlsIdentity; developmentCa: string | undefined } | undefined> {
+  if (!config.listeners.some(({ protocol }) => protocol === 'mqtts')) return undefined
+  if (config.tls !== undefined) {
+    const { certFile, keyFile } = config.tls
+    return { identity: loadTlsIdentity(certFile, keyFile), developmentCa: undefined }
+  }
+  try {
+    const made = await ensureDevelopmentCertificates(config.devDir)
+    return {
+      identity: loadTlsIdentity(made.certFile, made.keyFile),
+      developmentCa: made.caPath,
+    }
+  } catch (error) {
+    if (error instanceof ConfigError) throw error
+    throw new ConfigError(
+      `BREAKWATER_TLS_CERT: is not set, and no development certificate can be made in ${config.devDir} (${(error as Error).message})`,
+      { cause: error },
+    )
+  }
+}
+
+function readPasswords(config: Config): PasswordFile | undefined {
+  const { passwordFile } = config
+  if (passwordFile === undefined) return undefined
+  return PasswordFile.parse(readNamedFile('BREAKWATER_PASSWORD_FILE', passwordFile), passwordFile)
+}
+
+async function openBackplane(
+  config: Config,
+  events: Events,
+  instruments: BrokerInstruments,
+  stack: AsyncDisposableStack,
+): Promise<{ store: Store; bus: Bus }> {
+  if (config.redis === undefined) {
+    return {
+      store: stack.use(new MemoryStore(config.limits)),
+      bus: stack.use(new MemoryBusHub().join()),
+    }
+  }
+  const settings = redisSettings(config.redis)
+  const onFault = (error: Error): void => events.redisFault(error)
+  const timeoutMs = config.limits.storeTimeoutMs
+  try {
+    stack.use(await RedisMonitor.start(settings, instruments, events))
+    const { queueMessagesMax, queueBytesMax } = config.limits
+    const store = stack.use(
+      await createRedisStore(settings, { timeoutMs, onFault, queueMessagesMax, queueBytesMax }),
+    )
+    const bus = stack.use(await createRedisBus(settings, { timeoutMs, onFault }))
+    return { store, bus }
+  } catch (error) {
+    throw new ConfigError(`BREAKWATER_REDIS_URL: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+function redisSettings(redis: RedisConfig): RedisSettings {
+  const { url, passwordFile, caFile, prefix } = redis
+  return {
+    url,
+    password:
+      passwordFile === undefined
+        ? undefined
+        : readSecretFile('BREAKWATER_REDIS_PASSWORD_FILE', passwordFile),
+    ca: caFile === undefined ? undefined : readNamedFile('BREAKWATER_REDIS_CA', caFile),
+    prefix,
+  }
+}

@@ -1,0 +1,316 @@
+/**
+ * The order of effects of one PUBLISH, for one publisher.
+ *
+ *   limit → authorise → store (retained, queues, other nodes) → acknowledge → deliver on this node
+ *
+ * A message that needs only memory is acknowledged and delivered in the turn in which it was read, unless an
+ * earlier message of the same publisher still waits for the store: effects and acknowledgements leave in the
+ * order of the frames, whichever path each message took. QoS 2 is stored under the publisher's session
+ * before PUBREC and fanned out on PUBREL, before PUBCOMP (deliver/exchange.ts has the table).
+ *
+ * Bounds: `inboundMessagesMax` and INBOUND_BYTES_MAX waiting, then the connection is held; `inboundQos2Max`
+ * unreleased; the publish rate; the store's own time-out, then `store-unavailable` and no acknowledgement.
+ */
+import { Message, type QoS } from '@breakwater/bus'
+import type { Limits } from '@breakwater/config'
+import type { Store } from '@breakwater/store'
+import type { CloseReasonId } from '../close-reason.ts'
+import type { Connection } from '../connection/connection.ts'
+import { Hold } from '../hold.ts'
+import { TokenBucket } from './token-bucket.ts'
+import type { FrameSink } from '../deliver/frame-sink.ts'
+import type { Events } from '../events.ts'
+import { PacketType } from '../mqtt/packet-type.ts'
+import { readUtf8 } from '../mqtt/utf8.ts'
+import { INCOMING } from '../deliver/exchange.ts'
+import type { Effects, Router } from './router.ts'
+import { isServerTopic, isValidTopicName, topicLevels } from './topic.ts'
+
+const INBOUND_BYTES_MAX = 1_048_576
+
+/** A packet whose effects are under way. They finish in any order; entries leave in that of the frames. */
+interface Entry {
+  readonly packet: 'publish' | 'pubrel'
+  readonly qos: QoS
+  readonly packetId: number
+  /** What is delivered here when the entry leaves; undefined for a QoS 2 PUBLISH. */
+  readonly message: Message | undefined
+  readonly bytes: number
+  readonly startedAt: number
+  effects: Effects | undefined
+  ready: boolean
+}
+
+export interface PublishLaneOptions {
+  readonly clientId: string
+  readonly persistent: boolean
+  /** Packet ids of QoS 2 publishes that an earlier connection of the session left unreleased. */
+  readonly received: readonly number[]
+  readonly connection: Connection
+  readonly sink: FrameSink
+  readonly router: Router
+  readonly store: Store
+  readonly events: Events
+  readonly limits: Limits
+  readonly mayPublish: (topic: string) => boolean
+}
+
+export class PublishLane {
+  readonly #options: PublishLaneOptions
+  readonly #connection: Connection
+  readonly #sink: FrameSink
+  readonly #router: Router
+  readonly #events: Events
+  readonly #messageRate: TokenBucket
+  readonly #byteRate: TokenBucket
+  /** QoS 2 by packet id; undefined where the message is only in the store (resumed session). */
+  readonly #received = new Map<number, Message | undefined>()
+  #entries: Entry[] = []
+  #waitingBytes = 0
+  #closed = false
+  #idleWaiters: (() => void)[] = []
+  /** The topic of the last PUBLISH: most publishers have one. */
+  #topicBytes: Buffer = Buffer.alloc(0)
+  #topic = ''
+  #topicAllowed = false
+
+  constructor(options: PublishLaneOptions) {
+    this.#options = options
+    this.#connection = options.connection
+    this.#sink = options.sink
+    this.#router = options.router
+    this.#events = options.events
+    const now = performance.now()
+    this.#messageRate = new TokenBucket(options.limits.publishMessagesPerSecondMax, now)
+    this.#byteRate = new TokenBucket(options.limits.publishBytesPerSecondMax, now)
+    for (const packetId of options.received) this.#received.set(packetId, undefined)
+  }
+
+  /** Nothing under way: a control packet may take effect. */
+  get idle(): boolean {
+    return this.#entries.length === 0
+  }
+
+  /** Resolves when everything that was received before has taken effect, or failed. */
+  async drained(): Promise<void> {
+    if (this.idle) return
+    await new Promise<void>((resolve) => this.#idleWaiters.push(resolve))
+  }
+
+  close(): void {
+    this.#closed = true
+  }
+
+  /** Takes a PUBLISH frame; returns why the connection must end, if it must. */
+  publish(buffer: Buffer, start: number, body: number, end: number): CloseReasonId | undefined {
+    const first = buffer[start] as number
+    const qos = ((first >> 1) & 3) as QoS
+    const topicEnd = body + 2 + (((buffer[body] as number) << 8) | (buffer[body + 1] as number))
+    const payloadStart = qos === 0 ? topicEnd : topicEnd + 2
+    if (body + 2 > end || payloadStart > end) return 'malformed-packet'
+    const fault = this.#readTopic(buffer, body + 2, topicEnd)
+    if (fault !== undefined) return fault
+    const packetId =
+      qos === 0 ? 0 : ((buffer[topicEnd] as number) << 8) | (buffer[topicEnd + 1] as number)
+    // [MQTT-2.3.1-1]
+    if (qos !== 0 && packetId === 0) return 'malformed-packet'
+
+    this.#limitRate(end - start)
+    ;(this.#events.received[qos] as { value: number }).value += 1
+    const message = new Message(
+      this.#topic,
+      buffer.subarray(payloadStart, end),
+      qos,
+      (first & 1) !== 0,
+    )
+    if (qos === 2) return this.#receive(packetId, message)
+    if (!this.#topicAllowed) this.#deny(message, packetId)
+    else if (this.idle && !this.#router.leavesNode(message)) {
+      if (qos === 1) this.#sink.packetId(PacketType.PUBACK, packetId)
+      this.#router.deliverHere(message)
+    } else this.#store('publish', packetId, message)
+    return undefined
+  }
+
+  /** Takes a PUBREL frame. */
+  release(packetId: number): void {
+    const state = this.#received.has(packetId) ? 'received' : 'free'
+    if (INCOMING[state].pubrel.action === 'answer-pubcomp') {
+      this.#enqueue({ packet: 'pubrel', qos: 2, packetId, message: undefined }, true)
+      return
+    }
+    const message = this.#received.get(packetId)
+    this.#received.delete(packetId)
+    if (message !== undefined) this.#fanOutReleased(packetId, message)
+    else this.#fanOutStored(packetId)
+  }
+
+  #receive(packetId: number, message: Message): CloseReasonId | undefined {
+    const state = this.#received.has(packetId) ? 'received' : 'free'
+    const { store, clientId, persistent, limits } = this.#options
+    if (INCOMING[state].publish.action === 'answer-pubrec') {
+      this.#enqueue({ packet: 'publish', qos: 2, packetId, message: undefined }, true)
+      return undefined
+    }
+    if (this.#received.size >= limits.inboundQos2Max) return 'receive-maximum-exceeded'
+    const kept = message.detached()
+    this.#received.set(packetId, kept)
+    const entry = this.#enqueue(
+      { packet: 'publish', qos: 2, packetId, message: undefined },
+      !persistent,
+    )
+    if (persistent)
+      store.storeInbound(clientId, packetId, kept, (error) => this.#settle(entry, error))
+    return undefined
+  }
+
+  #fanOutReleased(packetId: number, message: Message): void {
+    if (this.#allowed(message.topic)) this.#store('pubrel', packetId, message)
+    else this.#deny(message, packetId)
+  }
+
+  /** Of an earlier connection of this session: the message is only in the store. */
+  #fanOutStored(packetId: number): void {
+    const { store, clientId } = this.#options
+    this.#connection.hold(Hold.INBOUND)
+    store.readInbound(clientId, packetId).then(
+      (message) => {
+        if (message !== undefined) this.#fanOutReleased(packetId, message)
+        else this.#enqueue({ packet: 'pubrel', qos: 2, packetId, message: undefined }, true)
+        this.#connection.release(Hold.INBOUND)
+      },
+      () => this.#connection.close('store-unavailable'),
+    )
+  }
+
+  /** [MQTT-3.3.5-2]: 3.1.1 cannot refuse a PUBLISH; it is acknowledged as usual and goes nowhere. */
+  #deny(message: Message, packetId: number): void {
+    const { id, listener, peer } = this.#connection
+    const facts = { id, listener, peer, clientId: this.#options.clientId }
+    this.#events.publishDenied(facts, message.topic, message.qos)
+    if (message.qos === 0) return
+    const packet = message.qos === 1 ? 'publish' : 'pubrel'
+    this.#enqueue({ packet, qos: message.qos, packetId, message: undefined }, true)
+  }
+
+  #store(packet: 'publish' | 'pubrel', packetId: number, message: Message): void {
+    const entry = this.#enqueue({ packet, qos: message.qos, packetId, message }, false)
+    this.#router.store(message, (error, effects) => {
+      entry.effects = effects
+      const { store, clientId, persistent } = this.#options
+      // Fanned out: a PUBREL that comes again is answered without a second fan-out.
+      if (error === undefined && packet === 'pubrel' && persistent)
+        store.deleteInbound(clientId, packetId, (failure) => this.#settle(entry, failure))
+      else this.#settle(entry, error)
+    })
+  }
+
+  #enqueue(facts: Pick<Entry, 'packet' | 'qos' | 'packetId' | 'message'>, ready: boolean): Entry {
+    const entry: Entry = {
+      ...facts,
+      bytes: facts.message?.bytes ?? 0,
+      startedAt: performance.now(),
+      effects: undefined,
+      ready,
+    }
+    this.#entries.push(entry)
+    this.#waitingBytes += entry.bytes
+    if (ready) this.#leave()
+    else if (
+      this.#entries.length >= this.#options.limits.inboundMessagesMax ||
+      this.#waitingBytes >= INBOUND_BYTES_MAX
+    )
+      this.#connection.hold(Hold.INBOUND)
+    return entry
+  }
+
+  #settle(entry: Entry, error: Error | undefined): void {
+    if (error !== undefined && !this.#closed) {
+      this.#events.storeFailed(`${entry.packet} of ${this.#options.clientId}`, error)
+      this.#connection.close('store-unavailable', error.message)
+    }
+    // Without its effects an entry never leaves: nothing behind it is acknowledged either.
+    if (error !== undefined) this.#abandon()
+    else {
+      entry.ready = true
+      this.#leave()
+    }
+  }
+
+  #abandon(): void {
+    this.#closed = true
+    this.#entries = []
+    this.#waitingBytes = 0
+    this.#becomeIdle()
+  }
+
+  #leave(): void {
+    while (this.#entries[0]?.ready === true) {
+      const entry = this.#entries.shift() as Entry
+      this.#waitingBytes -= entry.bytes
+      this.#acknowledge(entry)
+      if (entry.message !== undefined && entry.effects !== undefined)
+        this.#router.deliver(entry.message, entry.effects)
+    }
+    if (
+      this.#entries.length * 2 <= this.#options.limits.inboundMessagesMax &&
+      this.#waitingBytes * 2 <= INBOUND_BYTES_MAX
+    )
+      this.#connection.release(Hold.INBOUND)
+    if (this.idle) this.#becomeIdle()
+  }
+
+  #acknowledge({ packet, qos, packetId, startedAt }: Entry): void {
+    if (qos === 0) return
+    if (packet === 'pubrel') this.#sink.packetId(PacketType.PUBCOMP, packetId)
+    else {
+      this.#sink.packetId(qos === 1 ? PacketType.PUBACK : PacketType.PUBREC, packetId)
+      this.#events.publishAck[qos]?.observe((performance.now() - startedAt) / 1_000)
+    }
+  }
+
+  #becomeIdle(): void {
+    const waiters = this.#idleWaiters
+    this.#idleWaiters = []
+    for (const resolve of waiters) resolve()
+    this.#connection.release(Hold.DATA)
+  }
+
+  /** Reads and checks the topic; the one of the PUBLISH before is known by its bytes. */
+  #readTopic(buffer: Buffer, start: number, end: number): CloseReasonId | undefined {
+    if (sameBytes(this.#topicBytes, buffer, start, end)) return undefined
+    const { limits } = this.#options
+    if (end - start > limits.topicBytesMax) return 'topic-too-long'
+    const topic = readUtf8(buffer, start, end)
+    // [MQTT-1.5.3-1] [MQTT-3.3.2-2] [MQTT-4.7.3-1]
+    if (topic === undefined || !isValidTopicName(topic)) return 'malformed-packet'
+    if (topicLevels(topic) > limits.topicLevelsMax) return 'topic-too-long'
+    this.#topicBytes = Buffer.from(buffer.subarray(start, end))
+    this.#topic = topic
+    this.#topicAllowed = this.#allowed(topic)
+    return undefined
+  }
+
+  #allowed(topic: string): boolean {
+    return !isServerTopic(topic) && this.#options.mayPublish(topic)
+  }
+
+  /** Nothing is dropped: the client is not read until its debt is paid. */
+  #limitRate(bytes: number): void {
+    const { publishMessagesPerSecondMax, publishBytesPerSecondMax } = this.#options.limits
+    if (publishMessagesPerSecondMax === 0 && publishBytesPerSecondMax === 0) return
+    const now = performance.now()
+    const waitMs = Math.max(this.#messageRate.take(1, now), this.#byteRate.take(bytes, now))
+    if (waitMs === 0) return
+    this.#connection.hold(Hold.RATE)
+    setTimeout(() => this.#connection.release(Hold.RATE), waitMs).unref()
+  }
+}
+
+function sameBytes(known: Buffer, buffer: Buffer, start: number, end: number): boolean {
+  const { length } = known
+  if (length !== end - start || length === 0) return false
+  for (let index = 0; index < length; index += 1)
+    if (known[index] !== buffer[start + index]) return false
+  return true
+}

@@ -1,0 +1,148 @@
+/**
+ * Route: who gets a message, on this node, in the queues of the cluster, and at other nodes.
+ *
+ * In: messages of publishers, of other nodes, and of the node itself (wills). Out: copies to the outbound of
+ * each matching session. Bounds: those of the forwarding tables; a fan-out only fills write queues, which
+ * are written to their sockets in portions.
+ */
+import type { Bus, Message, QoS } from '@breakwater/bus'
+import type { Appended, QueueAppend, Store } from '@breakwater/store'
+import { FanOut } from '../deliver/fan-out.ts'
+import type { Events } from '../events.ts'
+import type { Session } from '../session/session.ts'
+import { ForwardingTable } from './forwarding-table.ts'
+import { StoredSessions } from './stored-sessions.ts'
+
+export interface RouterOptions {
+  readonly store: Store
+  readonly bus: Bus
+  readonly events: Events
+  readonly shapesPerNodeMax: number
+}
+
+const NO_QUEUES: readonly QueueAppend[] = []
+
+export class Router {
+  readonly live: ForwardingTable<Session>
+  readonly stored: StoredSessions
+  /** Connected sessions of this node by client id. */
+  readonly sessions: Map<string, Session> = new Map()
+  readonly #store: Store
+  readonly #bus: Bus
+  readonly #events: Events
+
+  constructor({ store, bus, events, shapesPerNodeMax }: RouterOptions) {
+    this.#store = store
+    this.#bus = bus
+    this.#events = events
+    this.live = new ForwardingTable({ shapesMax: shapesPerNodeMax })
+    this.stored = new StoredSessions(shapesPerNodeMax)
+  }
+
+  /** Whether a message has effects beyond this node's memory before it may be acknowledged. */
+  leavesNode(message: Message): boolean {
+    return (
+      message.retain ||
+      this.#bus.clustered ||
+      (message.qos > 0 && this.stored.match(message.topic).targets.length > 0)
+    )
+  }
+
+  /**
+   * Everything outside of this node: retained, queues, other nodes. Then `done`, which delivers locally with
+   * `deliver`. After an error nothing may be acknowledged.
+   */
+  store(message: Message, done: (error: Error | undefined, effects: Effects) => void): void {
+    const queues = this.#queuesOf(message)
+    if (queues.length === 0 && !message.retain) {
+      this.#forward(message, (error) => done(error, NO_EFFECTS))
+      return
+    }
+    this.#store.append({ message, queues }, (error, appended) => {
+      if (appended.dropped > 0) this.#events.dropped('queue-full', message.qos, appended.dropped)
+      if (error !== undefined) done(error, NO_EFFECTS)
+      else this.#forward(message, (failure) => done(failure, { queues, appended }))
+    })
+  }
+
+  /** To the sessions of this node: live copies, and word of what was put into their queues. */
+  deliver(message: Message, effects: Effects): void {
+    const fanOut = new FanOut(message)
+    this.#deliverLive(fanOut)
+    for (const [index, { clientId, qos }] of effects.queues.entries()) {
+      const position = effects.appended.positions[index] ?? 0
+      if (position === 0) this.#events.dropped('session-gone', qos)
+      else this.sessions.get(clientId)?.outbound.queued(position, fanOut, qos)
+    }
+  }
+
+  /** A message that needs nothing but memory: no queue, no retained, no other node. */
+  deliverHere(message: Message): void {
+    this.#deliverLive(new FanOut(message))
+  }
+
+  /** A message of another node, which has put it into every queue already. */
+  deliverFromBus(message: Message): void {
+    const fanOut = new FanOut(message)
+    const { targets, qos } = this.live.match(message.topic)
+    for (let index = 0; index < targets.length; index += 1) {
+      const session = targets[index] as Session
+      const granted = lower(message.qos, qos[index] as QoS)
+      if (message.retain) session.replaying?.add(message.topic)
+      if (granted > 0 && session.persistent) session.outbound.queued(0, fanOut, granted)
+      else session.outbound.deliver(fanOut, granted)
+    }
+  }
+
+  /** A message of the node itself, such as a will. */
+  publish(message: Message, done: (error?: Error) => void): void {
+    this.store(message, (error, effects) => {
+      if (error === undefined) this.deliver(message, effects)
+      done(error)
+    })
+  }
+
+  #deliverLive(fanOut: FanOut): void {
+    const { message } = fanOut
+    const { targets, qos } = this.live.match(message.topic)
+    for (let index = 0; index < targets.length; index += 1) {
+      const session = targets[index] as Session
+      const granted = lower(message.qos, qos[index] as QoS)
+      if (message.retain) session.replaying?.add(message.topic)
+      if (granted === 0 || !session.persistent) session.outbound.deliver(fanOut, granted)
+    }
+  }
+
+  #queuesOf(message: Message): readonly QueueAppend[] {
+    if (message.qos === 0) return NO_QUEUES
+    const { targets, qos } = this.stored.match(message.topic)
+    if (targets.length === 0) return NO_QUEUES
+    return targets.map(({ clientId }, index) => ({
+      clientId,
+      qos: lower(message.qos, qos[index] as QoS),
+    }))
+  }
+
+  /** QoS 0 may be lost on the way, and is counted; what was acknowledged may not. */
+  #forward(message: Message, done: (error?: Error) => void): void {
+    if (!this.#bus.clustered) {
+      done()
+      return
+    }
+    this.#bus.publish(message, (error) => {
+      if (error !== undefined && message.qos === 0) this.#events.dropped('bus-unavailable', 0)
+      done(message.qos === 0 ? undefined : error)
+    })
+  }
+}
+
+export interface Effects {
+  readonly queues: readonly QueueAppend[]
+  readonly appended: Appended
+}
+
+const NO_EFFECTS: Effects = { queues: [], appended: { positions: [], dropped: 0 } }
+
+function lower(a: QoS, b: QoS): QoS {
+  return a < b ? a : b
+}

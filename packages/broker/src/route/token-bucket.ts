@@ -1,0 +1,24 @@
+/**
+ * A rate with a burst of one second. Taking more than there is is allowed once: the debt is the time to wait.
+ */
+export class TokenBucket {
+  readonly #perSecond: number
+  #tokens: number
+  #filledAt: number
+
+  /** `perSecond` 0 is no limit. */
+  constructor(perSecond: number, nowMs: number) {
+    this.#perSecond = perSecond
+    this.#tokens = perSecond
+    this.#filledAt = nowMs
+  }
+
+  /** Takes tokens; returns how many ms to wait before taking again. */
+  take(tokens: number, nowMs: number): number {
+    if (this.#perSecond === 0) return 0
+    const filled = ((nowMs - this.#filledAt) / 1_000) * this.#perSecond
+    this.#tokens = Math.min(this.#perSecond, this.#tokens + filled) - tokens
+    this.#filledAt = nowMs
+    return this.#tokens >= 0 ? 0 : Math.ceil((-this.#tokens / this.#perSecond) * 1_000)
+  }
+}

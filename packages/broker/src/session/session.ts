@@ -1,0 +1,50 @@
+import type { QoS } from '@breakwater/bus'
+import type { Connection } from '../connection/connection.ts'
+import type { FrameSink } from '../deliver/frame-sink.ts'
+import type { Outbound } from '../deliver/outbound.ts'
+import type { PublishLane } from '../route/publish.ts'
+
+/**
+ * A connected client: what its connection, its filters, its deliveries and its publishes have in common. It
+ * is a target of the forwarding table.
+ */
+export class Session {
+  /** Scratch of the forwarding table. */
+  matchStamp = 0
+  matchIndex = 0
+  readonly clientId: string
+  readonly connection: Connection
+  readonly persistent: boolean
+  /** Fencing number of this ownership of the client id. */
+  readonly epoch: number
+  readonly sink: FrameSink
+  readonly outbound: Outbound
+  readonly lane: PublishLane
+  /** Granted filters. */
+  readonly filters: Map<string, QoS>
+  /** Wildcard shapes among them, with how many filters have each (`shapesPerClientMax`). */
+  readonly shapes: Map<string, number> = new Map()
+  /** While retained messages are replayed: topics whose newer retained message went out live meanwhile. */
+  replaying: Set<string> | undefined
+  /** The replays of its SUBSCRIBEs so far. */
+  replays: Promise<void> = Promise.resolve()
+
+  constructor(parts: {
+    clientId: string
+    connection: Connection
+    persistent: boolean
+    epoch: number
+    sink: FrameSink
+    outbound: Outbound
+    lane: PublishLane
+  }) {
+    this.clientId = parts.clientId
+    this.connection = parts.connection
+    this.persistent = parts.persistent
+    this.epoch = parts.epoch
+    this.sink = parts.sink
+    this.outbound = parts.outbound
+    this.lane = parts.lane
+    this.filters = new Map()
+  }
+}

@@ -1,0 +1,255 @@
+/**
+ * What the node does when the control plane says so: opens and ends sessions, programs the tables, tells the
+ * other nodes. Composition, like node.ts: it knows the stages, they do not know each other.
+ */
+import type { Bus, Message, Notice } from '@breakwater/bus'
+import type { Config } from '@breakwater/config'
+import type { OpenedSession, Store, StoredSubscription } from '@breakwater/store'
+import type { Authenticate } from './auth/authenticate.ts'
+import { refusalOf, shapeOf } from './auth/subscription-rules.ts'
+import type { CloseReasonId } from './close-reason.ts'
+import type { Connection } from './connection/connection.ts'
+import type { ClientControl, ControlHost, PendingSession } from './control/client-control.ts'
+import { CleanOutbound } from './deliver/clean-outbound.ts'
+import { FrameSink } from './deliver/frame-sink.ts'
+import type { Outbound } from './deliver/outbound.ts'
+import { StoredOutbound } from './deliver/stored-outbound.ts'
+import type { ConnectionFacts, Events } from './events.ts'
+import { PublishLane } from './route/publish.ts'
+import { isServerTopic } from './route/topic.ts'
+import { replayRetained } from './route/retained-replay.ts'
+import type { Router } from './route/router.ts'
+import { Ownership, type Owner } from './session/ownership.ts'
+import { Session } from './session/session.ts'
+
+/** In a notice: this filter is gone. */
+const REMOVED = -1
+
+export interface SessionsOptions {
+  readonly config: Config
+  readonly store: Store
+  readonly bus: Bus
+  readonly router: Router
+  readonly events: Events
+  readonly authenticate: Authenticate
+  /** Tells the control plane what the store said of a client. */
+  readonly opened: (clientId: string, opened: OpenedSession) => void
+}
+
+export class Sessions implements ControlHost {
+  readonly #options: SessionsOptions
+  readonly #ownership: Ownership
+
+  constructor(options: SessionsOptions) {
+    this.#options = options
+    const { store, bus, config } = options
+    const { takeOverTimeoutMs } = config.limits
+    this.#ownership = new Ownership({ store, bus, takeOverTimeoutMs })
+  }
+
+  authenticate(
+    _connection: Connection,
+    username: string | undefined,
+    password: Buffer | undefined,
+  ): Promise<CloseReasonId | undefined> {
+    return this.#options.authenticate({ username, password })
+  }
+
+  async openSession(client: ClientControl): Promise<PendingSession | undefined> {
+    const { clientId, connection, frame, ended } = client
+    const persistent = !frame.clean
+    const claim = await this.#ownership.claim(clientId, connection, persistent, ended)
+    if (claim === undefined) return undefined
+    const { opened, owner } = claim
+    this.#options.opened(clientId, opened)
+    if (!persistent) await this.#forgetStored(clientId)
+    return {
+      present: opened.present,
+      start: () => this.#start(connection, persistent, opened, owner),
+    }
+  }
+
+  refusal(
+    session: Session,
+    filter: string,
+    granted: readonly StoredSubscription[],
+  ): string | undefined {
+    const added = {
+      filters: new Set(granted.map((subscription) => subscription.filter)),
+      shapes: new Set(
+        granted.flatMap((subscription) => {
+          const shape = shapeOf(subscription.filter)
+          return shape === undefined || session.shapes.has(shape) ? [] : [shape]
+        }),
+      ),
+    }
+    const why = refusalOf(filter, session, added, this.#options.config.limits)
+    if (why !== undefined)
+      this.#options.events.subscriptionRefused(factsOf(session.connection), filter, why)
+    return why
+  }
+
+  async subscribed(session: Session, granted: readonly StoredSubscription[]): Promise<void> {
+    const { router, bus } = this.#options
+    for (const { filter, qos } of granted) {
+      this.#program(session, filter, qos)
+      if (session.persistent) router.stored.set(session.clientId, filter, qos)
+    }
+    if (!session.persistent || !bus.clustered || granted.length === 0) return
+    const changes = granted.map(({ filter, qos }) => [filter, qos] as const)
+    await bus.notify({ kind: 'filters', clientId: session.clientId, changes })
+  }
+
+  async unsubscribed(session: Session, filters: readonly string[]): Promise<void> {
+    for (const filter of filters) {
+      this.#unprogram(session, filter)
+      this.#options.router.stored.delete(session.clientId, filter)
+    }
+    if (session.persistent) await this.#tellRemoved(session.clientId, filters)
+  }
+
+  replay(session: Session, subscriptions: readonly StoredSubscription[]): void {
+    const { store, events, config } = this.#options
+    const messagesMax = config.limits.retainedReplayMessagesMax
+    // One after the other, in the order of the SUBACKs.
+    session.replays = session.replays
+      .then(() => replayRetained(session, subscriptions, { store, events, messagesMax }))
+      .catch((error: Error) => {
+        // A subscriber that was promised retained messages and cannot have them is told by the close.
+        events.storeFailed('retained messages', error)
+        session.connection.close('store-unavailable', error.message)
+      })
+  }
+
+  publishWill(message: Message, clientId: string, done: (error?: Error) => void): void {
+    const { router, events } = this.#options
+    if (isServerTopic(message.topic)) {
+      events.dropped('denied', message.qos)
+      done()
+      return
+    }
+    router.publish(message, (error) => {
+      if (error !== undefined) events.storeFailed(`will of ${clientId}`, error)
+      done()
+    })
+  }
+
+  unexpected(what: string, error: unknown): void {
+    this.#options.events.unexpected(what, error)
+  }
+
+  /** The connection has ended. */
+  end({ session, clientId, connection }: ClientControl): void {
+    this.#ownership.release(clientId, connection)
+    if (session === undefined) return
+    const { router, store, events } = this.#options
+    for (const filter of session.filters.keys()) router.live.delete(filter, session)
+    if (router.sessions.get(clientId) === session) router.sessions.delete(clientId)
+    session.outbound.close()
+    session.lane.close()
+    if (session.persistent)
+      store.leaveSession(clientId).catch((error: Error) => events.storeFailed('session', error))
+  }
+
+  /** What other nodes say. */
+  notice(notice: Notice): void {
+    if (notice.kind === 'filters') this.#options.router.stored.apply(notice)
+    else void this.#ownership.lost(notice.clientId, notice.epoch)
+  }
+
+  /** A stored session has expired. */
+  async expired(clientIds: readonly string[]): Promise<void> {
+    for (const clientId of clientIds) await this.#forgetStored(clientId)
+  }
+
+  #start(
+    connection: Connection,
+    persistent: boolean,
+    opened: OpenedSession,
+    owner: Owner,
+  ): Session {
+    const { config, store, router, events } = this.#options
+    const { clientId } = connection
+    const { limits } = config
+    const sink = new FrameSink(connection, events)
+    const outbound: Outbound = persistent
+      ? new StoredOutbound({
+          clientId,
+          opened,
+          inflightMessagesMax: limits.inflightMessagesMax,
+          store,
+          sink,
+          onFault: (error) => {
+            events.storeFailed(`queue of ${clientId}`, error)
+            connection.close('store-unavailable', error.message)
+          },
+        })
+      : new CleanOutbound(sink, limits)
+    const lane = new PublishLane({
+      clientId,
+      persistent,
+      received: opened.received,
+      connection,
+      sink,
+      router,
+      store,
+      events,
+      limits,
+      mayPublish: () => true,
+    })
+    owner.drained = () => lane.drained()
+    const session = new Session({
+      clientId,
+      connection,
+      persistent,
+      epoch: opened.epoch,
+      sink,
+      outbound,
+      lane,
+    })
+    router.sessions.set(clientId, session)
+    for (const { filter, qos } of opened.subscriptions) this.#program(session, filter, qos)
+    connection.onWritable = () => outbound.writable()
+    outbound.writable()
+    events.connackSent(0)
+    const kind = persistent ? (opened.present ? 'resumed' : 'new') : 'clean'
+    events.clientConnected(factsOf(connection), kind)
+    return session
+  }
+
+  #program(session: Session, filter: string, qos: 0 | 1 | 2): void {
+    if (!session.filters.has(filter)) {
+      const shape = shapeOf(filter)
+      if (shape !== undefined) session.shapes.set(shape, (session.shapes.get(shape) ?? 0) + 1)
+    }
+    session.filters.set(filter, qos)
+    this.#options.router.live.set(filter, session, qos)
+  }
+
+  #unprogram(session: Session, filter: string): void {
+    if (!session.filters.delete(filter)) return
+    this.#options.router.live.delete(filter, session)
+    const shape = shapeOf(filter)
+    if (shape === undefined) return
+    const others = (session.shapes.get(shape) ?? 1) - 1
+    if (others === 0) session.shapes.delete(shape)
+    else session.shapes.set(shape, others)
+  }
+
+  /** A stored session has ended: nothing is queued for it any more, here and at other nodes. */
+  async #forgetStored(clientId: string): Promise<void> {
+    await this.#tellRemoved(clientId, this.#options.router.stored.clear(clientId))
+  }
+
+  async #tellRemoved(clientId: string, filters: readonly string[]): Promise<void> {
+    const { bus } = this.#options
+    if (!bus.clustered || filters.length === 0) return
+    const changes = filters.map((filter) => [filter, REMOVED] as const)
+    await bus.notify({ kind: 'filters', clientId, changes })
+  }
+}
+
+export function factsOf(connection: Connection): ConnectionFacts {
+  const { id, listener, peer, clientId } = connection
+  return { id, listener, peer, clientId }
+}

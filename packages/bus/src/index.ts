@@ -1,0 +1,8 @@
+export type { Bus, Done, Notice } from './bus.ts'
+export { decodeMessage, decodeMessages, encodeMessage, encodeMessages } from './envelope.ts'
+export { ENVELOPE_VERSION, EnvelopeError } from './envelope.ts'
+export { MemoryBusHub } from './memory-bus.ts'
+export { Message } from './message.ts'
+export type { QoS } from './message.ts'
+export { createRedisBus } from './redis-bus.ts'
+export type { RedisBusOptions } from './redis-bus.ts'

@@ -1,0 +1,73 @@
+import { expect, test } from 'vitest'
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { decideConfig, LIMITS, readSettings } from './index.ts'
+
+const decide = (environment: Record<string, string>, file?: string) =>
+  decideConfig(readSettings(environment, file))
+
+const yaml = (text: string): string => {
+  const path = join(mkdtempSync(join(tmpdir(), 'config-')), 'node.yaml')
+  writeFileSync(path, text)
+  return path
+}
+
+test('nothing set is one embedded node with anonymous access on mqtts 8883', () => {
+  const config = decide({})
+  expect(config.listeners).toEqual([
+    { name: 'mqtts', protocol: 'mqtts', host: '0.0.0.0', port: 8883 },
+  ])
+  expect(config.redis).toBeUndefined()
+  expect(config.allowAnonymous).toBe(true)
+  expect(config.limits.packetBytesMax).toBe(LIMITS.packetBytesMax.default)
+  expect(Object.isFrozen(config)).toBe(true)
+})
+
+test('in a cluster somebody must be able to connect: a password file or anonymous on purpose', () => {
+  expect(() => decide({ BREAKWATER_REDIS_URL: 'redis://127.0.0.1' })).toThrow(
+    /^BREAKWATER_PASSWORD_FILE: nobody could connect/,
+  )
+  const open = decide({
+    BREAKWATER_REDIS_URL: 'redis://127.0.0.1',
+    BREAKWATER_ALLOW_ANONYMOUS: 'true',
+  })
+  expect(open.redis?.prefix).toBe('breakwater:')
+})
+
+test.each([
+  [{ BREAKWATER_LISTN: 'x' }, /^BREAKWATER_LISTN: unknown variable/],
+  [{ BREAKWATER_TLS_CRT: 'x' }, /did you mean BREAKWATER_TLS_CERT\?/],
+  [{ BREAKWATER_LISTEN: 'http://x' }, /^BREAKWATER_LISTEN: .*mqtts:\/\//],
+  [{ BREAKWATER_LISTEN: 'mqtts' }, /^BREAKWATER_LISTEN: "mqtts" is not a URL/],
+  [{ BREAKWATER_ADMIN: 'https://x' }, /^BREAKWATER_ADMIN: /],
+  [{ BREAKWATER_TLS_CERT: 'a.pem' }, /^BREAKWATER_TLS_CERT: needs BREAKWATER_TLS_KEY/],
+  [{ BREAKWATER_TLS_KEY: 'a.pem' }, /^BREAKWATER_TLS_KEY: needs BREAKWATER_TLS_CERT/],
+  [{ BREAKWATER_ALLOW_ANONYMOUS: 'yes' }, /^BREAKWATER_ALLOW_ANONYMOUS: must be true or false/],
+  [{ BREAKWATER_SESSION_EXPIRY: '7 days' }, /^BREAKWATER_SESSION_EXPIRY: must be a duration/],
+  [{ BREAKWATER_ACK: 'replicated:1' }, /^BREAKWATER_ACK: .*not available in this version/],
+  [{ BREAKWATER_LOG_LEVEL: 'loud' }, /^BREAKWATER_LOG_LEVEL: must be one of/],
+  [{ BREAKWATER_REDIS_URL: 'http://x' }, /^BREAKWATER_REDIS_URL: must start with redis/],
+  [{ BREAKWATER_REDIS_PREFIX: 'x' }, /^BREAKWATER_REDIS_PREFIX: has no effect without/],
+  [{ BREAKWATER_LIMIT_PACKET_BYTES_MAX: '1' }, /^BREAKWATER_LIMIT_PACKET_BYTES_MAX: must be a/],
+])('%o stops the start with one line', (environment, message) => {
+  expect(() => decide(environment as unknown as Record<string, string>)).toThrow(message)
+})
+
+test('what Kubernetes injects for a Service of this name is no error', () => {
+  decide({ BREAKWATER_PORT: 'tcp://10.0.0.1:8883', BREAKWATER_SERVICE_HOST: '10.0.0.1' })
+})
+
+test('a variable wins over the file, and an error names the place it came from', () => {
+  const file = yaml('listen: [mqtts://0.0.0.0:1, "mqtt://[::1]:2"]\nlogLevel: debug\n')
+  const config = decide({ BREAKWATER_LOG_LEVEL: 'warn' }, file)
+  expect(config.logLevel).toBe('warn')
+  expect(config.listeners.map(({ host, port }) => [host, port])).toEqual([
+    ['0.0.0.0', 1],
+    ['::1', 2],
+  ])
+  expect(() => decide({}, yaml('ack: never'))).toThrow(/^ack in .*node\.yaml: must be stored/)
+  expect(() => decide({}, yaml('lissten: x'))).toThrow(/^lissten in .*: unknown key/)
+  expect(() => decide({}, yaml('limits: { packetBytes: 1 }'))).toThrow(/unknown limit/)
+  expect(() => decide({}, '/nowhere.yaml')).toThrow(/^--config \/nowhere\.yaml: ENOENT/)
+})

@@ -1,0 +1,213 @@
+/** Layer two: decides. Defaults, parsing, checks across settings; the result is one frozen object. */
+import { LIMITS, limitNames, limitsWith, type LimitName, type Limits } from './limits.ts'
+import { ConfigError, type SettingName, type Settings } from './settings.ts'
+
+export interface ListenerConfig {
+  /** Label of metrics and log lines, unique per node: `mqtts`, or `mqtts-8884` for a second one. */
+  readonly name: string
+  readonly protocol: 'mqtts' | 'mqtt'
+  readonly host: string
+  readonly port: number
+}
+
+export interface RedisConfig {
+  readonly url: string
+  readonly passwordFile: string | undefined
+  readonly caFile: string | undefined
+  /** Starts the name of every key and channel. */
+  readonly prefix: string
+}
+
+export interface Config {
+  readonly listeners: readonly ListenerConfig[]
+  readonly admin: { readonly host: string; readonly port: number }
+  /** Unset: embedded, one node, everything in memory. */
+  readonly redis: RedisConfig | undefined
+  /** Unset: a development CA is made in `devDir`. */
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined
+  readonly passwordFile: string | undefined
+  readonly allowAnonymous: boolean
+  readonly ack: 'stored'
+  readonly sessionExpiryMs: number
+  readonly logLevel: LogLevel
+  readonly shutdownTimeoutMs: number
+  readonly devDir: string
+  readonly limits: Limits
+}
+
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+/**
+ * @throws {ConfigError} one line that names the setting that is wrong and what it may be
+ */
+export function decideConfig(settings: Settings): Config {
+  const { values } = settings
+  const read = <T>(
+    name: SettingName,
+    parse: (text: string, fail: Fail) => T,
+    fallback: () => T,
+  ): T => {
+    const text = values[name]
+    if (text === undefined) return fallback()
+    return parse(text.trim(), (why) => new ConfigError(`${settings.origin(name)}: ${why}`))
+  }
+
+  const listeners = read('listen', parseListeners, () => [
+    { name: 'mqtts', protocol: 'mqtts' as const, host: '0.0.0.0', port: 8883 },
+  ])
+  const admin = read('admin', parseAdmin, () => ({ host: '0.0.0.0', port: 9464 }))
+  const redisUrl = read('redisUrl', parseRedisUrl, () => undefined)
+  const certFile = read('tlsCert', parsePath, () => undefined)
+  const keyFile = read('tlsKey', parsePath, () => undefined)
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    const given = certFile === undefined ? 'tlsKey' : 'tlsCert'
+    const missing = certFile === undefined ? 'BREAKWATER_TLS_CERT' : 'BREAKWATER_TLS_KEY'
+    throw new ConfigError(`${settings.origin(given)}: needs ${missing} beside it`)
+  }
+  const passwordFile = read('passwordFile', parsePath, () => undefined)
+  const embedded = redisUrl === undefined
+  const allowAnonymous = read(
+    'allowAnonymous',
+    parseBoolean,
+    () => embedded && passwordFile === undefined,
+  )
+  if (!allowAnonymous && passwordFile === undefined) {
+    throw new ConfigError(
+      `${settings.origin('passwordFile')}: nobody could connect: give a file made with ` +
+        '`breakwater passwd FILE USER`, or set BREAKWATER_ALLOW_ANONYMOUS=true',
+    )
+  }
+  for (const name of ['redisPasswordFile', 'redisCa', 'redisPrefix'] as const) {
+    if (embedded && values[name] !== undefined)
+      throw new ConfigError(`${settings.origin(name)}: has no effect without BREAKWATER_REDIS_URL`)
+  }
+  return Object.freeze({
+    listeners,
+    admin,
+    redis: embedded
+      ? undefined
+      : {
+          url: redisUrl,
+          passwordFile: read('redisPasswordFile', parsePath, () => undefined),
+          caFile: read('redisCa', parsePath, () => undefined),
+          prefix: read('redisPrefix', parsePrefix, () => 'breakwater:'),
+        },
+    tls: certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile },
+    passwordFile,
+    allowAnonymous,
+    ack: read('ack', parseAck, () => 'stored' as const),
+    sessionExpiryMs: read('sessionExpiry', parseDuration, () => 7 * 86_400_000),
+    logLevel: read('logLevel', parseLogLevel, () => 'info' as const),
+    shutdownTimeoutMs: read('shutdownTimeout', parseDuration, () => 25_000),
+    devDir: read('devDir', parsePath, () => '.dev'),
+    limits: decideLimits(settings),
+  })
+}
+
+type Fail = (why: string) => ConfigError
+
+function decideLimits(settings: Settings): Limits {
+  const overrides: Partial<Record<LimitName, number>> = {}
+  for (const name of limitNames) {
+    const text = settings.limits[name]
+    if (text === undefined) continue
+    const { min, max, unit } = LIMITS[name]
+    const value = Number(text)
+    if (!Number.isInteger(value) || value < min || value > max) {
+      throw new ConfigError(
+        `${settings.origin(name)}: must be a whole number from ${min} to ${max} (${unit}), not "${text}"`,
+      )
+    }
+    overrides[name] = value
+  }
+  return limitsWith(overrides)
+}
+
+function parseUrl(text: string, fail: Fail): URL {
+  try {
+    return new URL(text)
+  } catch (cause) {
+    throw Object.assign(fail(`"${text}" is not a URL`), { cause })
+  }
+}
+
+function parseListeners(text: string, fail: Fail): readonly ListenerConfig[] {
+  const listeners: ListenerConfig[] = []
+  for (const part of text.split(',').map((item) => item.trim())) {
+    const url = parseUrl(part, fail)
+    const protocol = url.protocol.slice(0, -1)
+    if (protocol === 'ws' || protocol === 'wss')
+      throw fail(`"${part}": ${protocol}:// listeners are not available in this version`)
+    if (protocol !== 'mqtts' && protocol !== 'mqtt')
+      throw fail(`"${part}" must start with mqtts:// or mqtt://`)
+    if (url.hostname === '') throw fail(`"${part}" needs a host to listen on, such as 0.0.0.0`)
+    const port = url.port === '' ? (protocol === 'mqtts' ? 8883 : 1883) : Number(url.port)
+    const taken = listeners.some((other) => other.name === protocol)
+    listeners.push({
+      name: taken ? `${protocol}-${listeners.length + 1}` : protocol,
+      protocol,
+      host: bareHost(url),
+      port,
+    })
+  }
+  return listeners
+}
+
+function parseAdmin(text: string, fail: Fail): { host: string; port: number } {
+  const url = parseUrl(text, fail)
+  if (url.protocol !== 'http:') throw fail(`"${text}" must start with http://`)
+  return { host: bareHost(url), port: url.port === '' ? 9464 : Number(url.port) }
+}
+
+/** `[::1]` in a URL is `::1` for a socket. */
+function bareHost(url: URL): string {
+  return url.hostname.replace(/^\[(.*)\]$/, '$1')
+}
+
+function parseRedisUrl(text: string, fail: Fail): string {
+  const url = parseUrl(text, fail)
+  if (url.protocol === 'redis-sentinel:' || url.protocol === 'redis-cluster:')
+    throw fail(`${url.protocol}// is not available in this version; use redis:// or rediss://`)
+  if (url.protocol !== 'redis:' && url.protocol !== 'rediss:')
+    throw fail('must start with redis:// or rediss://')
+  return text
+}
+
+function parsePath(text: string, fail: Fail): string {
+  if (text === '') throw fail('is empty; name a file or unset it')
+  return text
+}
+
+function parsePrefix(text: string, fail: Fail): string {
+  if (/[{}\s]/.test(text)) throw fail('must not hold braces or white space')
+  return text
+}
+
+function parseBoolean(text: string, fail: Fail): boolean {
+  if (text === 'true') return true
+  if (text === 'false') return false
+  throw fail(`must be true or false, not "${text}"`)
+}
+
+function parseAck(text: string, fail: Fail): 'stored' {
+  if (text === 'stored') return text
+  if (text === 'fsynced' || /^replicated:\d+$/.test(text))
+    throw fail(`"${text}" is not available in this version; use stored`)
+  throw fail(`must be stored, not "${text}"`)
+}
+
+function parseLogLevel(text: string, fail: Fail): LogLevel {
+  if (LOG_LEVELS.includes(text as LogLevel)) return text as LogLevel
+  throw fail(`must be one of ${LOG_LEVELS.join(', ')}, not "${text}"`)
+}
+
+const UNITS_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+
+/** `500ms`, `30s`, `5m`, `12h`, `7d` → milliseconds. */
+function parseDuration(text: string, fail: Fail): number {
+  const [, digits, unit] = /^(\d+)(ms|s|m|h|d)$/.exec(text) ?? []
+  if (digits === undefined || unit === undefined)
+    throw fail(`must be a duration such as 30s, 5m or 7d, not "${text}"`)
+  return Number(digits) * UNITS_MS[unit as keyof typeof UNITS_MS]
+}

@@ -1,0 +1,204 @@
+/**
+ * Every bound of a node. A limit is never silent: what happens at it is part of its declaration, and
+ * docs/LIMITS.md says the same (held together by test/tidy/limits-docs.test.ts).
+ */
+export interface LimitDeclaration {
+  readonly unit: 'bytes' | 'messages' | 'levels' | 'filters' | 'shapes' | 'per second' | 'ms'
+  readonly default: number
+  readonly min: number
+  readonly max: number
+  readonly protects: string
+  readonly atLimit: string
+}
+
+export const LIMITS = {
+  packetBytesMax: {
+    unit: 'bytes',
+    default: 262_144,
+    min: 128,
+    max: 268_435_455,
+    protects: 'memory per connection while a packet arrives',
+    atLimit: 'closed with `packet-too-large` as soon as the length is read, before the body',
+  },
+  topicBytesMax: {
+    unit: 'bytes',
+    default: 65_535,
+    min: 16,
+    max: 65_535,
+    protects: 'memory of topics, filters and the retained index',
+    atLimit: 'PUBLISH: closed with `topic-too-long`; SUBSCRIBE: the filter gets 0x80',
+  },
+  topicLevelsMax: {
+    unit: 'levels',
+    default: 100,
+    min: 1,
+    max: 1_000,
+    protects: 'time to match one topic',
+    atLimit: 'PUBLISH: closed with `topic-too-long`; SUBSCRIBE: the filter gets 0x80',
+  },
+  filtersPerClientMax: {
+    unit: 'filters',
+    default: 1_000,
+    min: 1,
+    max: 1_000_000,
+    protects: 'the forwarding table against one client',
+    atLimit: 'further filters get 0x80',
+  },
+  shapesPerClientMax: {
+    unit: 'shapes',
+    default: 32,
+    min: 1,
+    max: 10_000,
+    protects: 'time to match one topic (each shape of wildcards costs one probe)',
+    atLimit: 'filters of further shapes get 0x80',
+  },
+  shapesPerNodeMax: {
+    unit: 'shapes',
+    default: 64,
+    min: 0,
+    max: 10_000,
+    protects: 'time to match one topic',
+    atLimit: 'filters of further shapes are kept in a trie: slower to match, never refused',
+  },
+  inflightMessagesMax: {
+    unit: 'messages',
+    default: 256,
+    min: 1,
+    max: 65_535,
+    protects: 'a client against more unacknowledged QoS 1/2 messages than it can hold',
+    atLimit: 'further messages wait in the queue of the session',
+  },
+  inboundMessagesMax: {
+    unit: 'messages',
+    default: 1_024,
+    min: 1,
+    max: 65_535,
+    protects: 'memory while publishes of one connection wait for the store',
+    atLimit: 'the connection is not read until earlier publishes are acknowledged',
+  },
+  inboundQos2Max: {
+    unit: 'messages',
+    default: 1_024,
+    min: 1,
+    max: 65_535,
+    protects: 'the store against QoS 2 publishes that are never released',
+    atLimit: 'closed with `receive-maximum-exceeded`',
+  },
+  queueMessagesMax: {
+    unit: 'messages',
+    default: 100_000,
+    min: 1,
+    max: 100_000_000,
+    protects: 'the store against a session whose device stays away',
+    atLimit: 'the oldest message is dropped and counted as `queue-full`',
+  },
+  queueBytesMax: {
+    unit: 'bytes',
+    default: 67_108_864,
+    min: 1_024,
+    max: 1_099_511_627_776,
+    protects: 'the store against a session whose device stays away',
+    atLimit: 'the oldest message is dropped and counted as `queue-full`',
+  },
+  outboundMessagesMax: {
+    unit: 'messages',
+    default: 10_000,
+    min: 16,
+    max: 10_000_000,
+    protects: 'memory of a node against a subscriber that reads slowly',
+    atLimit:
+      'QoS 0 is dropped and counted as `slow-consumer`; a clean session with QoS 1/2 is closed with `queue-overflow`; a persistent one reads on from its queue',
+  },
+  outboundBytesMax: {
+    unit: 'bytes',
+    default: 1_048_576,
+    min: 4_096,
+    max: 1_073_741_824,
+    protects: 'memory of a node against a subscriber that reads slowly',
+    atLimit: 'as outboundMessagesMax',
+  },
+  publishMessagesPerSecondMax: {
+    unit: 'per second',
+    default: 0,
+    min: 0,
+    max: 10_000_000,
+    protects: 'everybody against one publisher (0 = no limit)',
+    atLimit: 'the connection is not read until tokens are back; nothing is dropped',
+  },
+  publishBytesPerSecondMax: {
+    unit: 'per second',
+    default: 0,
+    min: 0,
+    max: 1_000_000_000_000,
+    protects: 'everybody against one publisher (0 = no limit)',
+    atLimit: 'the connection is not read until tokens are back; nothing is dropped',
+  },
+  retainedReplayMessagesMax: {
+    unit: 'messages',
+    default: 100_000,
+    min: 1,
+    max: 100_000_000,
+    protects: 'a subscriber and its node against a filter that matches every retained message',
+    atLimit: 'the replay of that SUBSCRIBE ends; the rest is counted as `retained-replay-limit`',
+  },
+  handshakeTimeoutMs: {
+    unit: 'ms',
+    default: 10_000,
+    min: 100,
+    max: 600_000,
+    protects: 'sockets that open and never finish TLS',
+    atLimit: 'closed with `handshake-timeout`',
+  },
+  connectTimeoutMs: {
+    unit: 'ms',
+    default: 10_000,
+    min: 100,
+    max: 600_000,
+    protects: 'sockets that never send a whole CONNECT',
+    atLimit: 'closed with `connect-timeout`',
+  },
+  stallTimeoutMs: {
+    unit: 'ms',
+    default: 30_000,
+    min: 100,
+    max: 3_600_000,
+    protects: 'memory held for a client that takes nothing',
+    atLimit: 'closed with `stalled`',
+  },
+  takeOverTimeoutMs: {
+    unit: 'ms',
+    default: 2_000,
+    min: 10,
+    max: 60_000,
+    protects: 'a reconnecting client against an old connection that will not end',
+    atLimit: 'the new connection goes on; the old one is destroyed',
+  },
+  storeTimeoutMs: {
+    unit: 'ms',
+    default: 15_000,
+    min: 100,
+    max: 600_000,
+    protects: 'a publisher against waiting for ever for a store that does not answer',
+    atLimit: 'closed with `store-unavailable`, nothing acknowledged',
+  },
+} as const
+
+export type LimitName = keyof typeof LIMITS
+export type Limits = Readonly<Record<LimitName, number>>
+
+/** The declarations by name, with their shape checked. */
+export const limitDeclarations: Readonly<Record<LimitName, LimitDeclaration>> = LIMITS
+
+export const limitNames: readonly LimitName[] = Object.keys(LIMITS) as LimitName[]
+
+/** `packetBytesMax` → `BREAKWATER_LIMIT_PACKET_BYTES_MAX`. */
+export function limitVariable(name: LimitName): string {
+  return `BREAKWATER_LIMIT_${name.replace(/([A-Z])/g, '_$1').toUpperCase()}`
+}
+
+/** The defaults, with the given ones in their place (values are checked by `decideConfig`). */
+export function limitsWith(overrides: Partial<Limits> = {}): Limits {
+  const limits = {} as Record<LimitName, number>
+  for (const name of limitNames) limits[name] = overrides[name] ?? LIMITS[name].default
+  return Object.freeze(limits)
+}

@@ -1,0 +1,38 @@
+/**
+ * Every setting of a node, once: its name in a YAML file and its environment variable. docs/CONFIG.md
+ * lists the same names (held together by test/tidy/config-docs.test.ts).
+ */
+export const SETTINGS = {
+  listen: 'BREAKWATER_LISTEN',
+  admin: 'BREAKWATER_ADMIN',
+  redisUrl: 'BREAKWATER_REDIS_URL',
+  redisPasswordFile: 'BREAKWATER_REDIS_PASSWORD_FILE',
+  redisCa: 'BREAKWATER_REDIS_CA',
+  redisPrefix: 'BREAKWATER_REDIS_PREFIX',
+  tlsCert: 'BREAKWATER_TLS_CERT',
+  tlsKey: 'BREAKWATER_TLS_KEY',
+  passwordFile: 'BREAKWATER_PASSWORD_FILE',
+  allowAnonymous: 'BREAKWATER_ALLOW_ANONYMOUS',
+  ack: 'BREAKWATER_ACK',
+  sessionExpiry: 'BREAKWATER_SESSION_EXPIRY',
+  logLevel: 'BREAKWATER_LOG_LEVEL',
+  shutdownTimeout: 'BREAKWATER_SHUTDOWN_TIMEOUT',
+  devDir: 'BREAKWATER_DEV_DIR',
+} as const
+
+export type SettingName = keyof typeof SETTINGS
+
+export const settingNames: readonly SettingName[] = Object.keys(SETTINGS) as SettingName[]
+
+/** What was written, before anything is decided: strings only, and where each of them came from. */
+export interface Settings {
+  readonly values: Partial<Record<SettingName, string>>
+  readonly limits: Readonly<Record<string, string>>
+  /** Where a setting was read, as a person would look for it: `BREAKWATER_ACK` or `ack in node.yaml`. */
+  readonly origin: (name: string) => string
+}
+
+/** A setting that stops the start. The message is one line that names the key and the way out. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}

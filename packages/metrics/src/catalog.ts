@@ -1,0 +1,246 @@
+/**
+ * Every series a node exposes, declared once: name, type, unit, help, labels.
+ *
+ * The key is the metric's name without the `breakwater_` prefix. A label is either a closed list of
+ * values written here, or the name of a set that the node supplies when it starts (its listeners, the
+ * broker's close and drop reasons); either way every series exists, at 0, before the first event, so
+ * that `rate()` sees the first increment. Client ids, topics and addresses never become labels.
+ * docs/METRICS.md is held equal to this file by test/tidy/metrics-docs.test.ts.
+ */
+
+export const METRIC_PREFIX = 'breakwater_'
+
+export type MetricType = 'counter' | 'gauge' | 'histogram'
+
+/** A set of label values that is known only when the node starts. */
+export type SuppliedSet =
+  | 'listeners'
+  | 'closeReasons'
+  | 'dropReasons'
+  | 'version'
+  | 'commit'
+  | 'node'
+  | 'openssl'
+
+export interface MetricDefinition {
+  readonly type: MetricType
+  /** What one unit of the value is: base units only (seconds, bytes, a ratio from 0 to 1). */
+  readonly unit: string
+  readonly help: string
+  readonly labels: Readonly<Record<string, SuppliedSet | readonly string[]>>
+  /** `absent`: no series until a value is set, because 0 would be read as a fault. */
+  readonly initial?: 'absent'
+}
+
+/** Upper bounds of every histogram's buckets; all of them measure seconds. */
+export const LATENCY_BUCKETS: readonly number[] = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
+]
+
+export const catalog = {
+  // The node
+  build_info: {
+    type: 'gauge',
+    unit: 'info',
+    help: 'Always 1; the labels say what is running',
+    labels: { version: 'version', commit: 'commit', node: 'node', openssl: 'openssl' },
+  },
+  start_time_seconds: {
+    type: 'gauge',
+    unit: 'seconds',
+    help: 'Unix time at which the node started',
+    labels: {},
+  },
+  eventloop_delay_seconds: {
+    type: 'histogram',
+    unit: 'seconds',
+    help: 'How long an event that becomes ready at a random moment waits for the event loop',
+    labels: {},
+  },
+  eventloop_utilization_ratio: {
+    type: 'gauge',
+    unit: 'ratio',
+    help: 'Share of the last ten seconds in which the event loop was not idle; at 1 the node is saturated',
+    labels: {},
+    initial: 'absent',
+  },
+
+  // Connections
+  connections: {
+    type: 'gauge',
+    unit: 'connections',
+    help: 'Client connections open now',
+    labels: { listener: 'listeners' },
+  },
+  connections_opened_total: {
+    type: 'counter',
+    unit: 'connections',
+    help: 'Connections accepted by a listener, before TLS and CONNECT',
+    labels: { listener: 'listeners' },
+  },
+  connections_closed_total: {
+    type: 'counter',
+    unit: 'connections',
+    help: 'Connections that ended, by the one reason that ended them',
+    labels: { listener: 'listeners', reason: 'closeReasons' },
+  },
+  connack_total: {
+    type: 'counter',
+    unit: 'packets',
+    help: 'CONNACKs sent: 0 accepted, 1 protocol level, 2 client id, 3 unavailable, 4 bad credentials, 5 not authorised',
+    labels: { code: ['0', '1', '2', '3', '4', '5'] },
+  },
+  tls_handshakes_total: {
+    type: 'counter',
+    unit: 'handshakes',
+    help: 'TLS handshakes that ended, by result',
+    labels: { result: ['ok', 'error', 'timeout'] },
+  },
+  tls_certificate_not_after_timestamp_seconds: {
+    type: 'gauge',
+    unit: 'seconds',
+    help: 'Unix time at which the certificate that a listener serves expires',
+    labels: { listener: 'listeners' },
+    initial: 'absent',
+  },
+
+  // Traffic
+  packets_total: {
+    type: 'counter',
+    unit: 'packets',
+    help: 'MQTT control packets, by direction and type',
+    labels: {
+      direction: ['in', 'out'],
+      type: [
+        'connect',
+        'connack',
+        'publish',
+        'puback',
+        'pubrec',
+        'pubrel',
+        'pubcomp',
+        'subscribe',
+        'suback',
+        'unsubscribe',
+        'unsuback',
+        'pingreq',
+        'pingresp',
+        'disconnect',
+      ],
+    },
+  },
+  bytes_total: {
+    type: 'counter',
+    unit: 'bytes',
+    help: 'MQTT bytes read from and written to clients, without the TLS overhead',
+    labels: { direction: ['in', 'out'], listener: 'listeners' },
+  },
+  writes_total: {
+    type: 'counter',
+    unit: 'writes',
+    help: 'Writes to client sockets; packets out divided by this is how well writes are coalesced',
+    labels: {},
+  },
+  messages_received_total: {
+    type: 'counter',
+    unit: 'messages',
+    help: 'Application messages published by clients of this node',
+    labels: { qos: ['0', '1', '2'] },
+  },
+  messages_delivered_total: {
+    type: 'counter',
+    unit: 'messages',
+    help: 'Application messages sent to clients of this node: as they came, from a queue, or retained',
+    labels: { qos: ['0', '1', '2'], source: ['live', 'queue', 'retained'] },
+  },
+  messages_dropped_total: {
+    type: 'counter',
+    unit: 'messages',
+    help: 'Copies of application messages that were given up, by reason; the only place where drops are counted',
+    labels: { reason: 'dropReasons', qos: ['0', '1', '2'] },
+  },
+  publish_ack_duration_seconds: {
+    type: 'histogram',
+    unit: 'seconds',
+    help: 'From a PUBLISH read to its PUBACK (QoS 1) or PUBREC (QoS 2) written',
+    labels: { qos: ['1', '2'] },
+  },
+
+  // State held
+  sessions: {
+    type: 'gauge',
+    unit: 'sessions',
+    help: 'Sessions known to this node, by whether their client is connected here',
+    labels: { state: ['online', 'offline'] },
+  },
+  subscriptions: {
+    type: 'gauge',
+    unit: 'subscriptions',
+    help: 'Subscriptions of the clients of this node; a filter with + or # is a wildcard',
+    labels: { kind: ['exact', 'wildcard'] },
+  },
+  retained_messages: {
+    type: 'gauge',
+    unit: 'messages',
+    help: 'Retained messages known to this node',
+    labels: {},
+  },
+  queued_messages: {
+    type: 'gauge',
+    unit: 'messages',
+    help: 'Messages that wait in the queues of sessions known to this node',
+    labels: {},
+  },
+  inflight_messages: {
+    type: 'gauge',
+    unit: 'messages',
+    help: 'QoS 1 and 2 messages sent to clients and not yet acknowledged by them',
+    labels: {},
+  },
+  outbound_buffer_bytes: {
+    type: 'gauge',
+    unit: 'bytes',
+    help: 'Bytes waiting in the write queues of all connections',
+    labels: {},
+  },
+  slow_consumers: {
+    type: 'gauge',
+    unit: 'connections',
+    help: 'Connections whose write queue is above its high-water mark now',
+    labels: {},
+  },
+
+  // Redis and the bus
+  redis_up: {
+    type: 'gauge',
+    unit: 'boolean',
+    help: '1 while Redis answers, 0 while it does not; absent on a node without Redis',
+    labels: {},
+    initial: 'absent',
+  },
+  redis_round_trip_seconds: {
+    type: 'histogram',
+    unit: 'seconds',
+    help: 'Round trip of the periodic PING to Redis',
+    labels: {},
+  },
+  bus_messages_total: {
+    type: 'counter',
+    unit: 'messages',
+    help: 'Application messages sent to and received from other nodes',
+    labels: { direction: ['in', 'out'] },
+  },
+  bus_frames_total: {
+    type: 'counter',
+    unit: 'frames',
+    help: 'Frames on the bus between nodes; bus messages divided by this is the batch size',
+    labels: { direction: ['in', 'out'] },
+  },
+} as const
+
+export type Catalog = typeof catalog
+
+/** Names of all metrics, or of those of one type. */
+export type MetricName<Type extends MetricType = MetricType> = {
+  [Name in keyof Catalog]: Catalog[Name]['type'] extends Type ? Name : never
+}[keyof Catalog]

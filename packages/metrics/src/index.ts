@@ -1,0 +1,27 @@
+export {
+  catalog,
+  type Catalog,
+  METRIC_PREFIX,
+  type MetricDefinition,
+  type MetricName,
+  type MetricType,
+} from './catalog.ts'
+export {
+  type AdminRoute,
+  type AdminServer,
+  type AdminServerOptions,
+  type CheckResult,
+  startAdminServer,
+} from './http-server.ts'
+export {
+  createInstruments,
+  type Instrument,
+  type Instruments,
+  type InstrumentsOptions,
+  type LabelSets,
+  type LabelsOf,
+  type MetricsPage,
+} from './instruments.ts'
+export { PROCESS_METRICS } from './process-metrics.ts'
+export { type RuntimeOptions, startRuntimeMetrics } from './runtime.ts'
+export type { Cell, HistogramCell } from './series.ts'

@@ -1,0 +1,137 @@
+/**
+ * The instruments of one node: the catalogue, typed, on a prom-client registry of its own, so that
+ * several nodes can live in one process.
+ *
+ *   const closed = instruments.counter('connections_closed_total')
+ *   const idle = closed.cell({ listener: 'mqtts', reason: 'keepalive' })   // at start-up, once
+ *   idle.value += 1                                                       // per event
+ *
+ * A misspelt name, label or value does not compile; a value outside a set that was supplied at
+ * start-up throws when its cell is resolved, not when the event happens.
+ */
+import { type Metric, Registry } from 'prom-client'
+
+import {
+  type Catalog,
+  catalog,
+  type MetricDefinition,
+  type MetricName,
+  type SuppliedSet,
+} from './catalog.ts'
+import { processMetrics } from './process-metrics.ts'
+import { type Cell, CellFamily, type HistogramCell, HistogramFamily } from './series.ts'
+
+/** The label values that the broker supplies, as types. */
+export interface LabelSets {
+  listeners: string
+  closeReasons: string
+  dropReasons: string
+}
+
+type ValueOf<Values, Sets extends LabelSets> = Values extends readonly (infer Value)[]
+  ? Value
+  : Values extends keyof LabelSets
+    ? Sets[Values]
+    : string
+
+export type LabelsOf<Name extends MetricName, Sets extends LabelSets = LabelSets> = {
+  readonly [Label in keyof Catalog[Name]['labels']]: ValueOf<Catalog[Name]['labels'][Label], Sets>
+}
+
+/** A metric: ask it once for the cell of each series that you are going to touch. */
+export interface Instrument<Labels, Series> {
+  cell(...labels: keyof Labels extends never ? [] : [labels: Labels]): Series
+}
+
+export interface MetricsPage {
+  readonly contentType: string
+  readonly body: string
+}
+
+export interface Instruments<Sets extends LabelSets = LabelSets> {
+  counter<Name extends MetricName<'counter'>>(name: Name): Instrument<LabelsOf<Name, Sets>, Cell>
+  gauge<Name extends MetricName<'gauge'>>(name: Name): Instrument<LabelsOf<Name, Sets>, Cell>
+  histogram<Name extends MetricName<'histogram'>>(
+    name: Name,
+  ): Instrument<LabelsOf<Name, Sets>, HistogramCell>
+  /** Runs before each page, for gauges that are read rather than kept. It must not wait. */
+  onScrape(refresh: () => void): void
+  render(): Promise<MetricsPage>
+}
+
+export interface InstrumentsOptions<Sets extends LabelSets = LabelSets> {
+  readonly build: { readonly version: string; readonly commit: string }
+  readonly listeners: readonly Sets['listeners'][]
+  readonly closeReasons: readonly Sets['closeReasons'][]
+  readonly dropReasons: readonly Sets['dropReasons'][]
+  readonly registry?: Registry
+}
+
+export function createInstruments<
+  Listener extends string,
+  CloseReason extends string,
+  DropReason extends string,
+>(
+  options: InstrumentsOptions<{
+    listeners: Listener
+    closeReasons: CloseReason
+    dropReasons: DropReason
+  }>,
+): Instruments<{ listeners: Listener; closeReasons: CloseReason; dropReasons: DropReason }> {
+  const registry = options.registry ?? new Registry()
+  const sets: Record<SuppliedSet, readonly string[]> = {
+    listeners: options.listeners,
+    closeReasons: options.closeReasons,
+    dropReasons: options.dropReasons,
+    version: [options.build.version],
+    commit: [options.build.commit],
+    node: [process.versions.node],
+    openssl: [process.versions.openssl],
+  }
+  const cells = new Map<string, CellFamily>()
+  const histograms = new Map<string, HistogramFamily>()
+  const refreshers: (() => void)[] = []
+
+  const definitions: Record<MetricName, MetricDefinition> = catalog
+  for (const [name, definition] of Object.entries(definitions)) {
+    const labelValues = Object.fromEntries(
+      Object.entries(definition.labels).map(([label, values]) => {
+        return [label, typeof values === 'string' ? sets[values] : values]
+      }),
+    )
+    if (definition.type === 'histogram') {
+      const family = new HistogramFamily(name, definition, labelValues)
+      histograms.set(name, family)
+      register(registry, family)
+    } else {
+      const family = new CellFamily(name, definition, labelValues)
+      cells.set(name, family)
+      register(registry, family)
+    }
+  }
+  for (const metric of processMetrics()) registry.registerMetric(metric)
+
+  const runtime = { node: process.versions.node, openssl: process.versions.openssl }
+  cells.get('build_info')!.cell({ ...options.build, ...runtime }).value = 1
+  cells.get('start_time_seconds')!.cell().value = Date.now() / 1000
+
+  const instruments = {
+    counter: (name: string) => cells.get(name)!,
+    gauge: (name: string) => cells.get(name)!,
+    histogram: (name: string) => histograms.get(name)!,
+    onScrape(refresh: () => void): void {
+      refreshers.push(refresh)
+    },
+    async render(): Promise<MetricsPage> {
+      for (const refresh of refreshers) refresh()
+      return { contentType: registry.contentType, body: await registry.metrics() }
+    },
+  }
+  // Families take any labels and check them when a cell is resolved; the types say which are right.
+  return instruments as Instruments
+}
+
+/** prom-client asks for one of its own classes and uses only `name` and `get()`. */
+function register(registry: Registry, family: CellFamily | HistogramFamily): void {
+  registry.registerMetric(family as unknown as Metric)
+}

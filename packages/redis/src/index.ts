@@ -1,0 +1,7 @@
+export { connectOrFail, createRedis, redactUrl } from './client.ts'
+export type { RedisRole, RedisSettings } from './client.ts'
+export { pingSeconds, readFacts, REDIS_MAJOR_MIN, unfitReason } from './health.ts'
+export type { RedisFacts } from './health.ts'
+export { keysWith } from './keys.ts'
+export type { Keys } from './keys.ts'
+export type { Redis } from 'ioredis'

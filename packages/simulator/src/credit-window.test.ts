@@ -1,0 +1,50 @@
+import { expect, test } from 'vitest'
+import { CreditWindow } from './credit-window.ts'
+
+test('with one receiver every delivery is a credit', () => {
+  const window = new CreditWindow(4, 1)
+  expect(window.limit).toBe(4)
+  window.advance(0, 3)
+  expect(window.limit).toBe(7)
+})
+
+test('with several receivers the slowest one counts', () => {
+  const window = new CreditWindow(4, 3)
+  window.advance(0, 4)
+  window.advance(0, 4)
+  expect(window.limit).toBe(4)
+  window.advance(0, 1)
+  expect(window.limit).toBe(5)
+  window.advance(1, 4)
+  expect(window.limit).toBe(8)
+})
+
+test('a lost message does not stop the run once a later one has arrived', () => {
+  const window = new CreditWindow(4, 2)
+  window.advance(0, 1)
+  window.advance(0, 3) // 1 and 2 count with 3, whether they came or not
+  window.advance(1, 3)
+  expect(window.limit).toBe(7)
+})
+
+test('the ring is used over and over', () => {
+  const window = new CreditWindow(5, 2)
+  for (let sequence = 0; sequence < 1000; sequence++) {
+    window.advance(sequence, sequence + 1)
+    expect(window.limit).toBe(sequence + 5)
+    window.advance(sequence, sequence + 1)
+    expect(window.limit).toBe(sequence + 6)
+  }
+})
+
+test('after a forfeit, deliveries of what was given up count no more', () => {
+  const window = new CreditWindow(4, 2)
+  window.advance(0, 4)
+  window.forfeit(4)
+  expect(window.limit).toBe(8)
+  window.advance(0, 4)
+  expect(window.limit).toBe(8)
+  window.advance(4, 5)
+  window.advance(4, 5)
+  expect(window.limit).toBe(9)
+})

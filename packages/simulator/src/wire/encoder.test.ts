@@ -1,0 +1,63 @@
+import { expect, test } from 'vitest'
+import {
+  DISCONNECT,
+  encodeAcknowledgement,
+  encodeConnect,
+  encodePublish,
+  encodeRemainingLength,
+  encodeSubscribe,
+  PINGREQ,
+} from './encoder.ts'
+import { PacketType } from './packet.ts'
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
+
+test.each([
+  [0, '00'],
+  [127, '7f'],
+  [128, '8001'],
+  [16_383, 'ff7f'],
+  [16_384, '808001'],
+  [2_097_151, 'ffff7f'],
+  [268_435_455, 'ffffff7f'],
+])('a remaining length of %i is %s (table 2.4)', (length, bytes) => {
+  expect(hex(encodeRemainingLength(length))).toBe(bytes)
+})
+
+test('CONNECT, clean, without credentials', () => {
+  const frame = encodeConnect({ clientId: 'ab', clean: true, keepAliveS: 60 })
+  expect(hex(frame)).toBe('100e00044d51545404' + '02' + '003c' + '00026162')
+})
+
+test('CONNECT with credentials and a kept session', () => {
+  const fields = { clientId: 'a', clean: false, keepAliveS: 0, username: 'u', password: 'p' }
+  expect(hex(encodeConnect(fields))).toBe(
+    '101300044d51545404' + 'c0' + '0000' + '000161000175000170',
+  )
+})
+
+test('a password without a user name is not sent [MQTT-3.1.2-22]', () => {
+  const frame = encodeConnect({ clientId: 'a', clean: true, keepAliveS: 0, password: 'p' })
+  expect(frame[9]).toBe(0x02)
+  expect(frame.toString('latin1')).not.toContain('p')
+})
+
+test('SUBSCRIBE has the reserved flags [MQTT-3.8.1-1]', () => {
+  expect(hex(encodeSubscribe(10, 'a/+', 2))).toBe('8208000a0003612f2b02')
+})
+
+test('PUBLISH carries a packet id only above QoS 0 [MQTT-2.3.1-5]', () => {
+  const payload = Buffer.of(1, 2)
+  expect(hex(encodePublish({ topic: 'a', payload, qos: 0 }))).toBe('3005000161' + '0102')
+  const fields = { topic: 'a', payload, qos: 2, retain: true, packetId: 258 } as const
+  expect(hex(encodePublish(fields))).toBe('3507000161' + '0102' + '0102')
+})
+
+test('acknowledgements; PUBREL has the reserved flags [MQTT-3.6.1-1]', () => {
+  expect(hex(encodeAcknowledgement(PacketType.puback, 0xabcd))).toBe('4002abcd')
+  expect(hex(encodeAcknowledgement(PacketType.pubrel, 1))).toBe('62020001')
+})
+
+test('PINGREQ and DISCONNECT', () => {
+  expect([hex(PINGREQ), hex(DISCONNECT)]).toEqual(['c000', 'e000'])
+})

@@ -1,0 +1,61 @@
+import type { Message, QoS } from '@breakwater/bus'
+import type { Appended, QueueBounds, QueuedMessage } from './store.ts'
+
+/** One stored session in memory. The queue is a ring by position: reading and settling are O(1). */
+export class MemorySession {
+  readonly subscriptions: Map<string, QoS> = new Map()
+  readonly released: Set<number> = new Set()
+  readonly inbound: Map<number, Message> = new Map()
+  readonly #queue = new Map<number, Message>()
+  #first = 1
+  #last = 0
+  #bytes = 0
+  sentPosition = 0
+  lastSeen: number = Date.now()
+
+  get queued(): number {
+    return this.#queue.size
+  }
+
+  append(message: Message, bounds: QueueBounds): Appended {
+    this.#last += 1
+    this.#queue.set(this.#last, message)
+    this.#bytes += message.bytes
+    let dropped = 0
+    while (
+      this.#queue.size > bounds.queueMessagesMax ||
+      (this.#bytes > bounds.queueBytesMax && this.#queue.size > 1)
+    ) {
+      this.delete(this.#oldest())
+      dropped += 1
+    }
+    return { positions: [this.#last], dropped }
+  }
+
+  delete(position: number): void {
+    const message = this.#queue.get(position)
+    if (message === undefined) return
+    this.#bytes -= message.bytes
+    this.#queue.delete(position)
+  }
+
+  read(fromPosition: number, messagesMax: number, bytesMax: number): QueuedMessage[] {
+    const found: QueuedMessage[] = []
+    let bytes = 0
+    let position = Math.max(fromPosition, this.#oldest())
+    for (; position <= this.#last && found.length < messagesMax; position += 1) {
+      const message = this.#queue.get(position)
+      if (message === undefined) continue
+      bytes += message.bytes
+      if (bytes > bytesMax && found.length > 0) break
+      found.push({ position, message })
+    }
+    return found
+  }
+
+  /** Positions settled out of order leave holes; the first one that is still there moves past them once. */
+  #oldest(): number {
+    while (this.#first <= this.#last && !this.#queue.has(this.#first)) this.#first += 1
+    return this.#first
+  }
+}

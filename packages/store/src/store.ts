@@ -1,0 +1,142 @@
+/**
+ * What outlives a node: sessions with their filters and queues, and retained messages.
+ *
+ * A *position* numbers the messages of one session's queue from 1 without gaps; it is given by the store
+ * and never used again while the session lives. Packet ids follow from it, so a message keeps its id
+ * when the session resumes at another node.
+ */
+import type { Message, QoS } from '@breakwater/bus'
+
+export interface StoredSubscription {
+  readonly filter: string
+  readonly qos: QoS
+}
+
+export interface SessionFilters {
+  readonly clientId: string
+  readonly subscriptions: readonly StoredSubscription[]
+}
+
+export interface OpenedSession {
+  /** Whether a stored session was resumed. */
+  readonly present: boolean
+  /** Fencing number of this ownership: higher than every earlier one of this client id. */
+  readonly epoch: number
+  readonly subscriptions: readonly StoredSubscription[]
+  /** Up to this position messages may have been sent before: they are delivered with DUP. */
+  readonly sentPosition: number
+  /** Packet ids that were released (PUBREL owed), oldest first. */
+  readonly released: readonly number[]
+  /** Packet ids of stored QoS 2 publishes that the client has not released yet. */
+  readonly received: readonly number[]
+}
+
+export interface QueuedMessage {
+  readonly position: number
+  readonly message: Message
+}
+
+export interface QueueAppend {
+  readonly clientId: string
+  /** Granted for this session: the lower of the message's and the filter's. */
+  readonly qos: QoS
+}
+
+/** What one PUBLISH changes in the store. */
+export interface PublishEffects {
+  readonly message: Message
+  /** Sessions whose queue gets the message. */
+  readonly queues: readonly QueueAppend[]
+  /** A retained message that is queued for a new subscription: it keeps its flag and changes nothing else. */
+  readonly replay?: boolean
+}
+
+/**
+ * One position per entry of `queues`; 0 where the session no longer exists. `dropped` counts messages that
+ * made room (`queueMessagesMax`, `queueBytesMax`).
+ */
+export interface Appended {
+  readonly positions: readonly number[]
+  readonly dropped: number
+}
+
+export type AppendDone = (error: Error | undefined, appended: Appended) => void
+
+export interface QueueBounds {
+  readonly queueMessagesMax: number
+  readonly queueBytesMax: number
+}
+
+export interface StoreCounts {
+  readonly sessions: number
+  readonly retained: number
+}
+
+export interface Store extends AsyncDisposable {
+  /** False while the store cannot be reached. */
+  readonly available: boolean
+
+  /**
+   * Takes a client id. `persistent` resumes or makes its session; otherwise a stored one ends and none is
+   * made. An epoch is given in both cases.
+   */
+  openSession(clientId: string, persistent: boolean): Promise<OpenedSession>
+  /** The session goes on without a connection; its expiry starts now. */
+  leaveSession(clientId: string): Promise<void>
+  /** Ends the session and leaves nothing of it behind. */
+  endSession(clientId: string): Promise<void>
+  addSubscriptions(clientId: string, subscriptions: readonly StoredSubscription[]): Promise<void>
+  removeSubscriptions(clientId: string, filters: readonly string[]): Promise<void>
+  subscriptions(clientId: string): Promise<readonly StoredSubscription[]>
+  /** The filters of all stored sessions, in chunks. */
+  allFilters(): AsyncIterable<readonly SessionFilters[]>
+  /** Says of these sessions that they are connected, so that they do not expire. */
+  touchSessions(clientIds: readonly string[]): Promise<void>
+  /** Ends the sessions that were last seen before `seenBefore` (ms since the epoch); returns their ids. */
+  expireSessions(seenBefore: number): Promise<readonly string[]>
+
+  /**
+   * Applies everything that one PUBLISH changes: retained set (or cleared, with an empty payload) and
+   * queues appended. Calls back once all of it is stored, in the order of the calls; may call back at once.
+   * After an error nothing may be acknowledged.
+   */
+  append(effects: PublishEffects, done: AppendDone): void
+
+  /**
+   * Queued messages from a position on, oldest first, at most so many messages and about so many bytes
+   * (one at least). Records that they may be sent now.
+   */
+  readQueue(
+    clientId: string,
+    fromPosition: number,
+    messagesMax: number,
+    bytesMax: number,
+  ): Promise<readonly QueuedMessage[]>
+  /** Records that messages up to this position may have been sent (for DUP after a resume). */
+  recordSent(clientId: string, position: number): void
+  /** The client has acknowledged a QoS 1 message: it leaves the queue. */
+  settle(clientId: string, position: number): void
+  /** The client has received a QoS 2 message: it leaves the queue, its packet id stays to be completed. */
+  release(clientId: string, position: number, packetId: number, done: () => void): void
+  /** PUBCOMP came: the packet id is free. */
+  complete(clientId: string, packetId: number): void
+
+  /** Keeps a QoS 2 publish until it is released. */
+  storeInbound(
+    clientId: string,
+    packetId: number,
+    message: Message,
+    done: (e?: Error) => void,
+  ): void
+  readInbound(clientId: string, packetId: number): Promise<Message | undefined>
+  deleteInbound(clientId: string, packetId: number, done: (e?: Error) => void): void
+
+  /** Retained messages that match a filter, in chunks. */
+  retained(filter: string): AsyncIterable<readonly Message[]>
+  counts(): Promise<StoreCounts>
+}
+
+/** Packet ids go round from 1 to 65,535 with the position [MQTT-2.3.1-1]. */
+export function packetIdOf(position: number): number {
+  return ((position - 1) % 65_535) + 1
+}

@@ -1,0 +1,132 @@
+/** The page as Prometheus sees it: well-formed, bounded in series, cheap to fill and to render. */
+import { spawnSync } from 'node:child_process'
+import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { performance } from 'node:perf_hooks'
+
+import { createInstruments, startRuntimeMetrics } from '@breakwater/metrics'
+import { expect, test } from 'vitest'
+
+const SERIES_MAX = 1_500
+const INCREMENT_NS_MAX = 30
+const OBSERVE_NS_MAX = 200
+const RENDER_MS_MAX = 20
+
+const promtoolMissing = spawnSync('promtool', ['--version']).error !== undefined
+
+/** As large as a node gets: one listener of each kind, and more reasons than the broker has. */
+function largeNode() {
+  const reasons = Array.from({ length: 48 }, (_, index) => `reason-${index}`)
+  return createInstruments({
+    build: { version: '1.2.3', commit: 'abcdef0' },
+    listeners: ['mqtts', 'mqtt', 'wss', 'ws'],
+    closeReasons: reasons,
+    dropReasons: reasons.slice(0, 16),
+  })
+}
+
+function seriesOf(body: string): string[] {
+  return body.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
+}
+
+/** Median of nanoseconds per call over eleven batches, after one that warms up. */
+function nanosecondsPer(calls: number, batch: () => void): number {
+  batch()
+  const runs = Array.from({ length: 11 }, () => {
+    const startedAt = process.hrtime.bigint()
+    batch()
+    return Number(process.hrtime.bigint() - startedAt) / calls
+  })
+  return median(runs)
+}
+
+test.skipIf(promtoolMissing)('promtool accepts the page (needs promtool)', async () => {
+  const instruments = largeNode()
+  using _runtime = startRuntimeMetrics(instruments, { samplePeriodMs: 1, utilizationWindowMs: 1 })
+  instruments.gauge('redis_up').cell().value = 1
+  instruments.histogram('redis_round_trip_seconds').cell().observe(0.002)
+  const certificate = instruments.gauge('tls_certificate_not_after_timestamp_seconds')
+  certificate.cell({ listener: 'mqtts' }).value = 1_800_000_000
+  const page = async () => (await instruments.render()).body
+  await expect.poll(page).toMatch(/^breakwater_eventloop_utilization_ratio \d/m)
+
+  const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
+    input: await page(),
+    encoding: 'utf8',
+  })
+  expect(`${stdout}${stderr}`).toBe('')
+  expect(status).toBe(0)
+})
+
+test.skipIf(promtoolMissing)('promtool refuses a page with a fault (needs promtool)', async () => {
+  const { body } = await largeNode().render()
+  const input = body.replace('breakwater_connections gauge', 'breakwater_connections counter')
+  const { status, stderr } = spawnSync('promtool', ['check', 'metrics'], {
+    input,
+    encoding: 'utf8',
+  })
+  expect(stderr).toContain('breakwater_connections counter metrics should have "_total" suffix')
+  expect(status).not.toBe(0)
+})
+
+test.skipIf(promtoolMissing)(
+  'promtool can parse each query of docs/METRICS.md (needs promtool)',
+  async () => {
+    const page = await readFile(new URL('../../docs/METRICS.md', import.meta.url), 'utf8')
+    const queries = [...page.matchAll(/`([a-z][a-z_0-9 ]*\([^`\n]*breakwater_[^`\n]*)`/g)]
+    const rules = queries.map(([, expr], index) => ({ record: `query${index}`, expr }))
+    expect(rules.length).toBeGreaterThanOrEqual(12)
+    await using directory = await mkdtempDisposable(join(tmpdir(), 'breakwater-'))
+    const file = join(directory.path, 'rules.yml')
+    // JSON is YAML.
+    await writeFile(file, JSON.stringify({ groups: [{ name: 'docs', rules }] }))
+    const check = spawnSync('promtool', ['check', 'rules', file], { encoding: 'utf8' })
+    const { status, stdout, stderr } = check
+    expect(stderr).toBe('')
+    expect(stdout).toContain(`SUCCESS: ${rules.length} rules found`)
+    expect(status).toBe(0)
+  },
+)
+
+test(`a large node has at most ${SERIES_MAX} series, each of them once`, async () => {
+  const series = seriesOf((await largeNode().render()).body)
+  const names = series.map((line) => line.slice(0, line.lastIndexOf(' ')))
+  expect(series.length).toBeGreaterThan(100)
+  expect(series.length).toBeLessThanOrEqual(SERIES_MAX)
+  expect(new Set(names).size).toBe(names.length)
+})
+
+test(`an increment takes at most ${INCREMENT_NS_MAX} ns, an observation ${OBSERVE_NS_MAX} ns`, () => {
+  const instruments = largeNode()
+  const received = instruments.counter('messages_received_total')
+  const cells = (['0', '1', '2', '1'] as const).map((qos) => received.cell({ qos }))
+  const acks = instruments.histogram('publish_ack_duration_seconds').cell({ qos: '1' })
+  const calls = 200_000
+  const increment = nanosecondsPer(calls, () => {
+    for (let index = 0; index < calls; index += 1) cells[index & 3]!.value += 1
+  })
+  const observe = nanosecondsPer(calls, () => {
+    for (let index = 0; index < calls; index += 1) acks.observe((index & 1023) / 1000)
+  })
+  console.info(`increment ${increment.toFixed(1)} ns, observe ${observe.toFixed(1)} ns`)
+  expect(increment).toBeLessThanOrEqual(INCREMENT_NS_MAX)
+  expect(observe).toBeLessThanOrEqual(OBSERVE_NS_MAX)
+})
+
+test(`a page takes at most ${RENDER_MS_MAX} ms`, async () => {
+  const instruments = largeNode()
+  const runs: number[] = []
+  let bytes = 0
+  for (let run = 0; run < 30; run += 1) {
+    const startedAtMs = performance.now()
+    bytes = (await instruments.render()).body.length
+    runs.push(performance.now() - startedAtMs)
+  }
+  console.info(`render ${median(runs).toFixed(2)} ms, ${(bytes / 1024).toFixed(0)} KiB`)
+  expect(median(runs)).toBeLessThanOrEqual(RENDER_MS_MAX)
+})
