@@ -12,7 +12,7 @@ const BUCKETS_PER_OCTAVE = 128
 const OCTAVE_BITS = 7
 const VALUE_MAX = 0x7fff_ffff // 35 minutes; anything longer is counted there
 const OCTAVES = 31 - OCTAVE_BITS
-export const BUCKET_COUNT: number = OCTAVES * BUCKETS_PER_OCTAVE + BUCKETS_PER_OCTAVE
+const BUCKET_COUNT = OCTAVES * BUCKETS_PER_OCTAVE + BUCKETS_PER_OCTAVE
 
 /** What a report shows of a histogram, in milliseconds. */
 export interface HistogramSummary {

@@ -23,7 +23,7 @@ test('QoS 2 goes through PUBREC and PUBCOMP, each once', () => {
   expect(table.settle(PacketType.pubcomp, 1)).toBe(Acknowledged.stray)
 })
 
-test.each([
+test.each<[PacketType, number, string]>([
   [PacketType.puback, 2, 'of a message that was not sent'],
   [PacketType.puback, 0, 'with packet id 0'],
   [PacketType.puback, 999, 'with a packet id out of range'],

@@ -6,7 +6,7 @@ import type { Publisher } from './publisher.ts'
 import { ExpectedLedger } from './ledger.ts'
 
 /** A subscriber that misses messages of a publisher. */
-export interface LossyPath {
+interface LossyPath {
   /** Absent when the publisher belongs to another fleet. */
   readonly publisher?: string
   readonly subscriber: string

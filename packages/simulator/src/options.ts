@@ -8,8 +8,7 @@ import { checkTemplate, isPerDevice } from './template.ts'
 import { parseThresholds, type Threshold } from './threshold.ts'
 import type { Qos } from './wire/packet.ts'
 
-export const COMMANDS = ['connect', 'pub', 'sub', 'pubsub'] as const
-export type FleetCommand = (typeof COMMANDS)[number]
+export type FleetCommand = 'connect' | 'pub' | 'sub' | 'pubsub'
 
 export const PATTERNS = ['pairs', 'self', 'fan-in', 'fan-out'] as const
 export type Pattern = (typeof PATTERNS)[number]

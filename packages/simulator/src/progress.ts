@@ -6,8 +6,7 @@ import { formatCount, formatMs, formatRate } from './format.ts'
 import type { Histogram } from './histogram.ts'
 import type { Meter, MeterMark } from './meter.ts'
 
-export const PHASES = ['connect', 'warm-up', 'measure', 'drain', 'done'] as const
-export type Phase = (typeof PHASES)[number]
+export type Phase = 'connect' | 'warm-up' | 'measure' | 'drain' | 'done'
 
 /** The last interval of a run. */
 export interface Progress {
@@ -94,7 +93,7 @@ const clock = (ms: number): string => {
 }
 
 /** One line for people; wide enough for 100 columns. */
-export const formatProgress = (progress: Progress): string => {
+const formatProgress = (progress: Progress): string => {
   const { phase, elapsedMs, plannedMs, devices, ready, failed, lost, publishes } = progress
   const gone = failed + lost > 0 ? ` (${failed} failed, ${lost} lost)` : ''
   const parts = [

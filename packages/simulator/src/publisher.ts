@@ -7,7 +7,7 @@
  * table; a message that finds them full waits as a number, not as bytes, and keeps its intended
  * time.
  */
-import type { Socket } from 'node:net'
+import type { Writable } from 'node:stream'
 import { nowUs } from './clock.ts'
 import type { CreditWindow } from './credit-window.ts'
 import { Acknowledged, InflightTable } from './inflight-table.ts'
@@ -49,7 +49,7 @@ export class Publisher {
   readonly #window: CreditWindow | undefined
   readonly #creditSource: CreditSource | undefined
   readonly #refill: number // free credits that are worth a write
-  #socket: Socket | undefined
+  #socket: Writable | undefined
   #limit = 0
   #reached = 0 // messages that the schedule's loop has got to, sent or not
   #settled = 0 // acknowledged, or handed to the kernel: what `creditSource` says
@@ -72,7 +72,7 @@ export class Publisher {
   }
 
   /** From now on there is a connection to write to, or (undefined) there is none. */
-  attach(socket: Socket | undefined): void {
+  attach(socket: Writable | undefined): void {
     this.#socket = socket
   }
 

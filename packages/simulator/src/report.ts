@@ -153,7 +153,10 @@ const generator = (result: FleetResult): string[] => {
         `cpu ${formatCount(cpuMs)} ms`,
         cpuUsPerMessage === undefined ? '' : `${cpuUsPerMessage.toFixed(2)} µs per message`,
         `memory ${formatBytes(rest.residentBytes)}`,
-        `${formatBytes(Math.round(residentBytesPerConnection))} per connection`,
+        // Under load, memory is buffers and not connections.
+        result.published.total === 0
+          ? `${formatBytes(Math.round(residentBytesPerConnection))} per connection`
+          : '',
       ),
     ),
   ]

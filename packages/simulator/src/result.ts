@@ -12,7 +12,7 @@ import { reachVerdict, type Verdict } from './verdict.ts'
 export const RESULT_SCHEMA = 'breakwater-fleet/1'
 
 /** A flow of messages: over the whole run, and in the measured interval. */
-export interface Flow {
+interface Flow {
   readonly total: number
   readonly measured: number
   readonly perSecond: number

@@ -11,10 +11,10 @@ const begun = (sources: number, ratePerSecond: number, seed = 7): Schedule => {
 }
 
 test('a day later, message k still leaves at start + phase + k periods', () => {
-  const schedule = begun(7, 1000)
-  const periodUs = 7000
+  const schedule = begun(7, 3000)
+  const periodUs = 7_000_000 / 3000
   const phases = Array.from({ length: 7 }, (_, i) => schedule.intendedUs(i, 0) - START_US)
-  const aDay = (24 * 3600 * 1000) / 7
+  const aDay = (24 * 3600 * 3000) / 7
   for (const [source, phaseUs] of phases.entries()) {
     const k = Math.floor(aDay)
     expect(schedule.intendedUs(source, k)).toBeCloseTo(START_US + phaseUs + k * periodUs, 3)
@@ -27,10 +27,10 @@ test('the cursor visits every message of every source once, in order of time', (
   let before = Number.NEGATIVE_INFINITY
   for (let n = 0; n < 23 * 100; n++) {
     const source = schedule.nextSource
-    expect(schedule.nextUs).toBe(schedule.intendedUs(source, sequences[source]!))
+    expect(schedule.nextUs).toBe(schedule.intendedUs(source, sequences[source] ?? 0))
     expect(schedule.nextUs).toBeGreaterThanOrEqual(before)
     before = schedule.nextUs
-    sequences[source]! += 1
+    sequences[source] = (sequences[source] ?? 0) + 1
     schedule.advance()
   }
   expect(new Set(sequences)).toEqual(new Set([100]))

@@ -39,8 +39,8 @@ const COUNTS: Readonly<Record<string, readonly FleetCommand[]>> = {
   rate: ['pub', 'sub', 'pubsub'],
 }
 
-export type LatencyName = 'e2e' | 'transit' | 'ack' | 'lag' | 'connect'
-export type CountName = 'loss' | 'dup' | 'rate'
+type LatencyName = 'e2e' | 'transit' | 'ack' | 'lag' | 'connect'
+type CountName = 'loss' | 'dup' | 'rate'
 
 export interface Threshold {
   readonly expression: string

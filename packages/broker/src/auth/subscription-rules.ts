@@ -1,20 +1,17 @@
 import type { QoS } from '@breakwater/bus'
 import type { Limits } from '@breakwater/config'
+import { filterShapeId, hasWildcard } from '../route/filter-shape.ts'
 import { topicLevels } from '../route/topic.ts'
 
 /** What a client holds already, for the limits per client. */
 export interface HeldFilters {
   readonly filters: ReadonlyMap<string, QoS>
-  readonly shapes: ReadonlyMap<string, number>
+  readonly shapes: ReadonlyMap<number, number>
 }
 
-/** The shape of a filter: its wildcards and how many levels it has; undefined without wildcards. */
-export function shapeOf(filter: string): string | undefined {
-  if (!filter.includes('+') && !filter.includes('#')) return undefined
-  return filter
-    .split('/')
-    .map((level) => (level === '+' || level === '#' ? level : ''))
-    .join('/')
+/** The shape of a filter's wildcards; undefined without any. All very deep ones count as one shape. */
+export function shapeOf(filter: string): number | undefined {
+  return hasWildcard(filter) ? filterShapeId(filter) : undefined
 }
 
 /**
@@ -25,7 +22,7 @@ export function shapeOf(filter: string): string | undefined {
 export function refusalOf(
   filter: string,
   held: HeldFilters,
-  added: { readonly filters: ReadonlySet<string>; readonly shapes: ReadonlySet<string> },
+  added: { readonly filters: ReadonlySet<string>; readonly shapes: ReadonlySet<number> },
   limits: Limits,
 ): string | undefined {
   if (filter === '$share' || filter.startsWith('$share/'))

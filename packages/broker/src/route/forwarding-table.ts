@@ -37,7 +37,7 @@ export interface ForwardingTableLimits {
   readonly cachedTargetsMax?: number
 }
 
-export const FORWARDING_TABLE_DEFAULTS: Required<ForwardingTableLimits> = {
+const DEFAULTS: Required<ForwardingTableLimits> = {
   shapesMax: 64,
   cachedTopicsMax: 10_000,
   cachedTargetsMax: 1_000_000,
@@ -53,7 +53,7 @@ export class ForwardingTable<T extends Target> {
 
   constructor(limits: ForwardingTableLimits = {}) {
     const { shapesMax, cachedTopicsMax, cachedTargetsMax } = {
-      ...FORWARDING_TABLE_DEFAULTS,
+      ...DEFAULTS,
       ...limits,
     }
     this.#index = new FilterIndex(this.#pool.names, shapesMax)

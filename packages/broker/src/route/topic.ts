@@ -39,7 +39,7 @@ export function topicLevels(topic: string): number {
 }
 
 /** True if a filter's first level is a wildcard, which keeps it away from `$` topics. [MQTT-4.7.2-1] */
-export function startsWithWildcard(filter: string): boolean {
+function startsWithWildcard(filter: string): boolean {
   const first = filter.charCodeAt(0)
   return first === PLUS || first === HASH
 }

@@ -23,7 +23,7 @@ export class Session {
   /** Granted filters. */
   readonly filters: Map<string, QoS>
   /** Wildcard shapes among them, with how many filters have each (`shapesPerClientMax`). */
-  readonly shapes: Map<string, number> = new Map()
+  readonly shapes: Map<number, number> = new Map()
   /** While retained messages are replayed: topics whose newer retained message went out live meanwhile. */
   replaying: Set<string> | undefined
   /** The replays of its SUBSCRIBEs so far. */
