@@ -4,10 +4,8 @@
  *   node --conditions=source test/bench/forwarding-table.bench.ts
  *
  * Topics are decoded from bytes for every match, as they are in service, so that no string hash is
- * known beforehand; the first line of the first table says what that alone costs. qlobber gets the
- * same targets: `QlobberSub` (the matcher of aedes, with QoS) whose result is joined per target as
- * ours is, and `QlobberDedup`, which has no QoS. Numbers are ns per call, the
- * fastest of five runs, because the machine may be busy with other things as well.
+ * known beforehand; the first line of the first table says what that alone costs. Numbers are ns per
+ * call, the fastest of five runs, because the machine may be busy with other things as well.
  */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'

@@ -89,6 +89,14 @@ conformance('Topic filters', {}, (broker) => {
     }
   })
 
+  it('[MQTT-4.7.2-1] a filter that names the first level matches topics that start with $', async () => {
+    await using client = await broker.connect()
+    const start = unique('$x')
+    await client.subscribe([`${start}/#`, 0], [`${start}/+/b`, 0])
+    await client.publish({ topic: `${start}/a`, payload: 'named' })
+    expect(await client.expect('publish')).toMatchObject({ topic: `${start}/a` })
+  })
+
   it('[MQTT-4.7.3-1] a topic may be a single slash, which is two empty levels', async () => {
     await using client = await broker.connect()
     await using publisher = await broker.connect()

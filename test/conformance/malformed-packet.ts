@@ -7,7 +7,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { bytesOf, field, remainingLength } from '../kit/wire-encoder.ts'
 
-export interface MalformedPacket {
+interface MalformedPacket {
   readonly clause: string
   readonly name: string
   readonly bytes: string

@@ -18,7 +18,11 @@ for (const { title, packets } of readMalformedPackets()) {
     afterAll(() => healthy?.[Symbol.asyncDispose]())
 
     for (const packet of packets) {
-      it(`[${packet.clause}] ${packet.name}: closed, and nobody else is disturbed`, async () => {
+      it(`[${packet.clause}] ${packet.name}: closed, and nobody else is disturbed`, async ({
+        onTestFailed,
+      }) => {
+        // What a failure leaves behind in this connection is no fault of the next packet.
+        onTestFailed(() => healthy?.drop())
         const start = unique('malformed')
         const names = { id: unique('c'), topic: `${start}/topic` }
         const will = { topic: `${start}/will`, payload: packet.name }

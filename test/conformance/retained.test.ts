@@ -146,6 +146,8 @@ conformance('Retained messages', { stores: STORES }, (broker) => {
     await client.subscribe([`+/${level}`, 0])
     expect(await client.expect('publish')).toMatchObject({ topic: `x/${level}` })
     await client.expectSilence()
+    await client.subscribe([`$x/${level}`, 0])
+    expect(await client.expect('publish')).toMatchObject({ topic: `$x/${level}`, retain: true })
     await client.publish({ topic: `$x/${level}`, qos: 1, retain: true })
     await client.publish({ topic: `x/${level}`, qos: 1, retain: true })
   })

@@ -9,7 +9,7 @@ import { WireClient, type WireOptions } from '../kit/wire-client.ts'
 import { encodePuback, encodePublish, type ConnectFields } from '../kit/wire-encoder.ts'
 
 export const STORES = ['memory', 'redis'] as const
-export type StoreName = (typeof STORES)[number]
+type StoreName = (typeof STORES)[number]
 
 export interface SuiteOptions extends Omit<TargetOptions, 'redis'> {
   /** Default: memory only, for what never reaches a store. */

@@ -8,6 +8,7 @@ import { cp, mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
+import type { DockerEngine } from '../kit/docker-engine.ts'
 import { findProgram } from '../kit/program.ts'
 
 const run = promisify(execFile)
@@ -24,18 +25,18 @@ const companions = ['libresolv.so.2', 'librt.so.1', 'libutil.so.1', 'libnss_dns.
 /** Where Debian and Node look for the machine's certificate authorities. */
 const authorities = '/etc/ssl/certs/ca-certificates.crt'
 
-/** A base image that the engine holds: the published one if it is there, else a stand-in. */
-export async function baseImage(): Promise<string> {
-  if (await hasImage(published)) return published
-  // An engine on another system cannot run this machine's programs; it pulls.
-  if (process.platform !== 'linux') return published
-  if (!(await hasImage(standIn))) await importStandIn()
+/** The published base image if the engine has or gets it, else a stand-in of this machine's programs. */
+export async function baseImage({ network }: DockerEngine): Promise<string> {
+  if (await succeeds('image', 'inspect', published)) return published
+  // Without a bridge the engine was started for tests, on a machine that may have no registry.
+  if (network === 'bridge' && (await succeeds('pull', published))) return published
+  if (!(await succeeds('image', 'inspect', standIn))) await importStandIn()
   return standIn
 }
 
-async function hasImage(name: string): Promise<boolean> {
+async function succeeds(...args: readonly string[]): Promise<boolean> {
   try {
-    await run('docker', ['image', 'inspect', name])
+    await run('docker', args)
     return true
   } catch {
     return false

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { afterAll, beforeAll, describe, test } from 'vitest'
+import { beforeAll, describe, test } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
 import {
   helmBinary,
@@ -34,7 +34,7 @@ export interface Rendering {
   readonly chart?: string
 }
 
-export interface HelmResult {
+interface HelmResult {
   readonly exitCode: number | null
   readonly stdout: string
   readonly stderr: string
@@ -62,9 +62,6 @@ export function describeChart(title: string, body: (helm: Helm) => void): void {
     beforeAll(async () => {
       program = await helmBinary(version)
     }, helmFetchTimeoutMs)
-    afterAll(() => {
-      program = ''
-    })
     body(helmOf(version, (args, input) => runHelm(program, args, input)))
   })
 }
@@ -75,14 +72,17 @@ function helmOf(
 ): Helm {
   const template = (rendering: Rendering = {}): Promise<HelmResult> =>
     call(templateArguments(rendering), JSON.stringify(rendering.values ?? {}))
+  // Many tests look at the same rendering from different sides.
+  const rendered = new Map<string, Promise<readonly KubernetesObject[]>>()
   return {
     version,
     template,
     lint: (values) => call(['lint', '--strict', '-f', '-', chartFolder], JSON.stringify(values)),
-    render: async (rendering) => {
-      const { exitCode, stdout, stderr } = await template(rendering)
-      if (exitCode !== 0) throw new Error(`helm template: ${stderr}`)
-      return parseObjects(stdout)
+    render: (rendering) => {
+      const key = JSON.stringify(rendering)
+      const known = rendered.get(key) ?? renderObjects(template, rendering)
+      rendered.set(key, known)
+      return known
     },
     refusal: async (rendering) => {
       const { exitCode, stderr } = await template(rendering)
@@ -90,6 +90,15 @@ function helmOf(
       return stderr
     },
   }
+}
+
+async function renderObjects(
+  template: Helm['template'],
+  rendering: Rendering | undefined,
+): Promise<readonly KubernetesObject[]> {
+  const { exitCode, stdout, stderr } = await template(rendering)
+  if (exitCode !== 0) throw new Error(`helm template: ${stderr}`)
+  return parseObjects(stdout)
 }
 
 function templateArguments(rendering: Rendering): readonly string[] {
@@ -127,7 +136,7 @@ async function runHelm(
   return { exitCode, stdout, stderr }
 }
 
-export function parseObjects(yaml: string): readonly KubernetesObject[] {
+function parseObjects(yaml: string): readonly KubernetesObject[] {
   return parseAllDocuments(yaml, { version: '1.1' }).flatMap((document) => {
     const [error] = document.errors
     if (error !== undefined) throw error

@@ -13,7 +13,7 @@ interface Probe {
   readonly httpGet?: { readonly path: string; readonly port: string }
 }
 
-export interface Container {
+interface Container {
   readonly name: string
   readonly env?: readonly { readonly name: string; readonly value?: string }[]
   readonly ports?: readonly { readonly name: string; readonly hostPort?: number }[]

@@ -1,6 +1,4 @@
 /** The Docker engine of this machine, if it has one that answers. */
-import type { TestContext } from 'vitest'
-
 export interface DockerEngine {
   /** `host` where the engine runs without a bridge: containers then share this machine's ports. */
   readonly network: 'bridge' | 'host'
@@ -11,14 +9,6 @@ let found: Promise<DockerEngine | undefined> | undefined
 export function findDockerEngine(): Promise<DockerEngine | undefined> {
   found ??= ask()
   return found
-}
-
-/** Inside a test: the engine, or a skip with the reason `no Docker engine`. */
-export async function skipWithoutDockerEngine(
-  context: Pick<TestContext, 'skip'>,
-): Promise<DockerEngine> {
-  const engine = await findDockerEngine()
-  return engine ?? context.skip('no Docker engine')
 }
 
 /** Set by whoever started an engine without a bridge (.ci/run does). */

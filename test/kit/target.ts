@@ -7,7 +7,7 @@ import type { Limits } from '@breakwater/config'
 import { startMosquitto } from './mosquitto.ts'
 import { startStockBroker } from './stock-broker.ts'
 
-export const TARGET_NAMES = ['breakwater', 'stock', 'mosquitto'] as const
+const TARGET_NAMES = ['breakwater', 'stock', 'mosquitto'] as const
 export type TargetName = (typeof TARGET_NAMES)[number]
 
 export interface TargetOptions {

@@ -276,7 +276,7 @@ export class WireClient implements AsyncDisposable {
 }
 
 /** One line that says which packet it is, for the message of a failure. */
-export function describePacket(packet: Packet): string {
+function describePacket(packet: Packet): string {
   if (packet.type === 'connack') {
     return `connack ${packet.returnCode} (session present ${packet.sessionPresent})`
   }

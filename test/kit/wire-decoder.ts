@@ -25,17 +25,17 @@ export interface Publish {
 type AcknowledgementType = 'puback' | 'pubrec' | 'pubrel' | 'pubcomp' | 'unsuback'
 
 /** One member per type, so that a packet can be picked by it. */
-export type Acknowledgement = {
+type Acknowledgement = {
   readonly [T in AcknowledgementType]: { readonly type: T; readonly packetId: number }
 }[AcknowledgementType]
 
-export interface Suback {
+interface Suback {
   readonly type: 'suback'
   readonly packetId: number
   readonly returnCodes: readonly number[]
 }
 
-export interface Pingresp {
+interface Pingresp {
   readonly type: 'pingresp'
 }
 
@@ -43,7 +43,7 @@ export type Packet = Connack | Publish | Acknowledgement | Suback | Pingresp
 export type PacketType = Packet['type']
 
 /** The server sent something that no MQTT 3.1.1 server may send. */
-export class WireFault extends Error {
+class WireFault extends Error {
   override readonly name = 'WireFault'
 }
 

@@ -9,7 +9,7 @@ export type WireText = string | Uint8Array
 
 export type QoS = 0 | 1 | 2
 
-export const PACKET = {
+const PACKET = {
   connect: 1,
   connack: 2,
   publish: 3,
@@ -65,7 +65,7 @@ export function bytesOf(text: WireText): Buffer {
   return typeof text === 'string' ? Buffer.from(text, 'utf8') : Buffer.from(text)
 }
 
-export function uint16(value: number): Buffer {
+function uint16(value: number): Buffer {
   return Buffer.from([(value >> 8) & 0xff, value & 0xff])
 }
 

@@ -1,3 +1,9 @@
+import {
+  isValidTopicFilter,
+  isValidTopicName,
+  topicLevels,
+  topicMatchesFilter,
+} from '@breakwater/bus'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type {
@@ -6,12 +12,6 @@ import type {
   Target,
 } from '../../packages/broker/src/route/forwarding-table.ts'
 import { ForwardingTable } from '../../packages/broker/src/route/forwarding-table.ts'
-import {
-  isValidTopicFilter,
-  isValidTopicName,
-  topicLevels,
-  topicMatchesFilter,
-} from '../../packages/broker/src/route/topic.ts'
 
 /*
  * The model of the forwarding table is a list of (filter, target, QoS) that is searched in full with

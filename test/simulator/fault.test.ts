@@ -205,6 +205,13 @@ const suite = (): void => {
     expect(result.published.total).toBeGreaterThan(1000)
   })
 
+  test.each([0, 1])('at QoS %i a saturated publisher is never ahead by more', async (qos) => {
+    const input = { qos, rate: undefined, saturate: true, window: 8, durationMs: 800 }
+    const result = await runWith((frame, type) => (isPublish(type) ? [] : [frame]), input)
+    expect(result.published.total).toBe(4 * 8)
+    expect(result.integrity.lost).toBe(4 * 8)
+  })
+
   test('a connection cut in the middle of a run is exit code 2', async () => {
     const result = await runWith((frame, type, count, socket) => {
       if (isPublish(type) && count === 20) socket.destroy()

@@ -5,6 +5,7 @@
  * PUBLISH behind a SUBSCRIBE, a SUBSCRIBE behind a PUBLISH that is being stored. Waiting means that the
  * connection is not read; nothing is queued here.
  */
+import { isValidTopicFilter } from '@breakwater/bus'
 import type { CloseReasonId } from './close-reason.ts'
 import type { Connection, FrameHandler } from './connection/connection.ts'
 import { Hold } from './hold.ts'
@@ -14,7 +15,6 @@ import { readConnect, type ConnectFrame } from './mqtt/connect-frame.ts'
 import type { FrameReader } from './mqtt/frame-reader.ts'
 import { PacketType } from './mqtt/packet-type.ts'
 import { readPacketId, readSubscribe, readUnsubscribe } from './mqtt/subscribe-frame.ts'
-import { isValidTopicFilter } from './route/topic.ts'
 import type { Session } from './session/session.ts'
 
 const PINGRESP = Buffer.from([PacketType.PINGRESP << 4, 0])

@@ -96,7 +96,9 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
   bus.onNotice((notice) => sessions.notice(notice))
   bus.onMessage((message) => router.deliverFromBus(message))
   bus.onResync(() => {
-    router.stored.load(store).catch((error: Error) => events.storeFailed('resync', error))
+    Promise.all([router.stored.load(store), sessions.resync()]).catch((error: Error) =>
+      events.storeFailed('resync', error),
+    )
   })
   await router.stored.load(store)
   const control = stack.use(await ControlPlane.create(store, sessions))

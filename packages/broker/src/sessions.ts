@@ -2,7 +2,7 @@
  * What the node does when the control plane says so: opens and ends sessions, programs the tables, tells the
  * other nodes. Composition, like node.ts: it knows the stages, they do not know each other.
  */
-import type { Bus, Message, Notice } from '@breakwater/bus'
+import { isServerTopic, Message, type Bus, type Notice } from '@breakwater/bus'
 import type { Config } from '@breakwater/config'
 import type { OpenedSession, Store, StoredSubscription } from '@breakwater/store'
 import type { Authenticate } from './auth/authenticate.ts'
@@ -11,12 +11,12 @@ import type { CloseReasonId } from './close-reason.ts'
 import type { Connection } from './connection/connection.ts'
 import type { ClientControl, ControlHost, PendingSession } from './control/client-control.ts'
 import { CleanOutbound } from './deliver/clean-outbound.ts'
+import { FanOut } from './deliver/fan-out.ts'
 import { FrameSink } from './deliver/frame-sink.ts'
 import type { Outbound } from './deliver/outbound.ts'
 import { StoredOutbound } from './deliver/stored-outbound.ts'
 import type { ConnectionFacts, Events } from './events.ts'
 import { PublishLane } from './route/publish.ts'
-import { isServerTopic } from './route/topic.ts'
 import { replayRetained } from './route/retained-replay.ts'
 import type { Router } from './route/router.ts'
 import { Ownership, type Owner } from './session/ownership.ts'
@@ -24,6 +24,8 @@ import { Session } from './session/session.ts'
 
 /** In a notice: this filter is gone. */
 const REMOVED = -1
+/** Stands for messages that another node may have put into a queue and told of in vain. */
+const UNSEEN = new FanOut(new Message('', Buffer.alloc(0), 1, false))
 
 export interface SessionsOptions {
   readonly config: Config
@@ -43,8 +45,8 @@ export class Sessions implements ControlHost {
   constructor(options: SessionsOptions) {
     this.#options = options
     const { store, bus, config } = options
-    const { takeOverTimeoutMs } = config.limits
-    this.#ownership = new Ownership({ store, bus, takeOverTimeoutMs })
+    const { takeOverTimeoutMs, storeTimeoutMs } = config.limits
+    this.#ownership = new Ownership({ store, bus, takeOverTimeoutMs, storeTimeoutMs })
   }
 
   authenticate(
@@ -79,7 +81,7 @@ export class Sessions implements ControlHost {
       shapes: new Set(
         granted.flatMap((subscription) => {
           const shape = shapeOf(subscription.filter)
-          return shape === undefined || session.shapes.has(shape) ? [] : [shape]
+          return shape === undefined || session.shapes?.has(shape) === true ? [] : [shape]
         }),
       ),
     }
@@ -112,7 +114,7 @@ export class Sessions implements ControlHost {
     const { store, events, config } = this.#options
     const messagesMax = config.limits.retainedReplayMessagesMax
     // One after the other, in the order of the SUBACKs.
-    session.replays = session.replays
+    session.replays = (session.replays ?? Promise.resolve())
       .then(() => replayRetained(session, subscriptions, { store, events, messagesMax }))
       .catch((error: Error) => {
         // A subscriber that was promised retained messages and cannot have them is told by the close.
@@ -155,6 +157,13 @@ export class Sessions implements ControlHost {
   notice(notice: Notice): void {
     if (notice.kind === 'filters') this.#options.router.stored.apply(notice)
     else void this.#ownership.lost(notice.clientId, notice.epoch)
+  }
+
+  /** Something may have been missed: who owns a client id now, and what has come into a queue. */
+  async resync(): Promise<void> {
+    for (const { persistent, outbound } of this.#options.router.sessions.values())
+      if (persistent) outbound.queued(0, UNSEEN, 1)
+    await this.#ownership.resync()
   }
 
   /** A stored session has expired. */
@@ -220,7 +229,10 @@ export class Sessions implements ControlHost {
   #program(session: Session, filter: string, qos: 0 | 1 | 2): void {
     if (!session.filters.has(filter)) {
       const shape = shapeOf(filter)
-      if (shape !== undefined) session.shapes.set(shape, (session.shapes.get(shape) ?? 0) + 1)
+      if (shape !== undefined) {
+        session.shapes ??= new Map()
+        session.shapes.set(shape, (session.shapes.get(shape) ?? 0) + 1)
+      }
     }
     session.filters.set(filter, qos)
     this.#options.router.live.set(filter, session, qos)
@@ -230,7 +242,7 @@ export class Sessions implements ControlHost {
     if (!session.filters.delete(filter)) return
     this.#options.router.live.delete(filter, session)
     const shape = shapeOf(filter)
-    if (shape === undefined) return
+    if (shape === undefined || session.shapes === undefined) return
     const others = (session.shapes.get(shape) ?? 1) - 1
     if (others === 0) session.shapes.delete(shape)
     else session.shapes.set(shape, others)

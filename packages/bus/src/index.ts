@@ -6,3 +6,12 @@ export { Message } from './message.ts'
 export type { QoS } from './message.ts'
 export { createRedisBus } from './redis-bus.ts'
 export type { RedisBusOptions } from './redis-bus.ts'
+export {
+  hasWildcard,
+  isReservedTopic,
+  isServerTopic,
+  isValidTopicFilter,
+  isValidTopicName,
+  topicLevels,
+  topicMatchesFilter,
+} from './topic.ts'

@@ -3,6 +3,7 @@ import { Redis, type RedisOptions } from 'ioredis'
 export interface RedisSettings {
   /** `redis://` or `rediss://`, with user, password and database if any. */
   readonly url: string
+  /** Takes the place of one in the URL. */
   readonly password: string | undefined
   /** PEM of the authority that signed the server's certificate. */
   readonly ca: string | undefined
@@ -11,11 +12,22 @@ export interface RedisSettings {
 
 /**
  * - `data`: writes that must not be sent twice behind our back: no offline queue, no automatic resend.
- *   Who uses it retries in order itself.
- * - `control`: few, idempotent commands; waits for a lost connection to come back.
+ *   Who uses it retries in order itself (`TurnQueue`).
+ * - `control`: few, idempotent commands; each waits for a lost connection to come back, for `timeoutMs`.
  * - `subscriber`: listens to channels, subscribes again by itself.
  */
 export type RedisRole = 'data' | 'control' | 'subscriber'
+
+export interface ConnectionOptions {
+  /** For foreign packages that name their keys themselves; our own names come from `keys.ts`. */
+  readonly keyPrefix?: string
+  /** After so long without an answer a `control` command fails. */
+  readonly timeoutMs?: number
+}
+
+const CONNECT_TIMEOUT_MS = 5_000
+/** A connection that is given up says goodbye and is not waited for. */
+const DISCONNECT_TIMEOUT_MS = 100
 
 /** Between two attempts to connect again: from 50 ms, doubled, up to 2 s, with jitter. */
 function reconnectDelayMs(attempt: number): number {
@@ -23,36 +35,47 @@ function reconnectDelayMs(attempt: number): number {
   return delay / 2 + Math.random() * (delay / 2)
 }
 
-const ROLE_OPTIONS: Record<RedisRole, RedisOptions> = {
-  data: {
-    enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 0,
-  },
-  control: { maxRetriesPerRequest: 3 },
-  subscriber: { maxRetriesPerRequest: null },
+function roleOptions(role: RedisRole, timeoutMs: number | undefined): RedisOptions {
+  if (role === 'data')
+    return {
+      enableOfflineQueue: false,
+      autoResendUnfulfilledCommands: false,
+      maxRetriesPerRequest: 0,
+    }
+  if (role === 'subscriber') return { maxRetriesPerRequest: null }
+  return timeoutMs === undefined
+    ? { maxRetriesPerRequest: 3 }
+    : { maxRetriesPerRequest: null, commandTimeout: timeoutMs }
 }
 
-/**
- * One connection, not yet connected; call `connect()`. `keyPrefix` is for foreign packages that name
- * their keys themselves; our own names come from `keys.ts`.
- */
+/** One connection, not yet connected; see `connectOrFail`. */
 export function createRedis(
   settings: RedisSettings,
   role: RedisRole,
-  options: { readonly keyPrefix?: string } = {},
+  { keyPrefix, timeoutMs }: ConnectionOptions = {},
 ): Redis {
-  return new Redis(settings.url, {
-    ...ROLE_OPTIONS[role],
-    ...options,
+  return new Redis(addressOf(settings), {
+    ...roleOptions(role, timeoutMs),
+    ...(keyPrefix === undefined ? {} : { keyPrefix }),
     lazyConnect: true,
     connectionName: `breakwater-${role}`,
-    connectTimeout: 5_000,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    disconnectTimeout: DISCONNECT_TIMEOUT_MS,
     keepAlive: 10_000,
     retryStrategy: reconnectDelayMs,
-    ...(settings.password === undefined ? {} : { password: settings.password }),
     ...(settings.ca === undefined ? {} : { tls: { ca: settings.ca } }),
   })
+}
+
+/**
+ * ioredis lets the URL win over the options. An URL with a user and no password would set an empty one over
+ * that of the settings, and one with a query could undo what a role is.
+ */
+function addressOf({ url, password }: RedisSettings): string {
+  const address = new URL(url)
+  address.search = ''
+  if (password !== undefined) address.password = encodeURIComponent(password)
+  return address.href
 }
 
 /**
@@ -60,13 +83,21 @@ export function createRedis(
  *
  * @throws {Error} with the address and the reason, for example `redis://127.0.0.1:6379: ECONNREFUSED`
  */
-export async function connectOrFail(redis: Redis, settings: RedisSettings): Promise<void> {
-  // An `error` event without a listener would end the process; the reason is in the rejection below.
+export async function connectOrFail(
+  redis: Redis,
+  settings: RedisSettings,
+  timeoutMs: number = CONNECT_TIMEOUT_MS,
+): Promise<void> {
+  // An `error` event without a listener would be printed; the reason is in the rejection below.
   let last: Error | undefined
   const remember = (error: Error): void => {
-    last = error
+    last ??= error
   }
   redis.on('error', remember)
+  const impatience = setTimeout(() => {
+    last ??= new Error(`no answer within ${timeoutMs} ms`)
+    redis.disconnect()
+  }, timeoutMs)
   try {
     await redis.connect()
   } catch (error) {
@@ -75,6 +106,7 @@ export async function connectOrFail(redis: Redis, settings: RedisSettings): Prom
     const reason = (cause as { code?: string }).code ?? cause.message
     throw new Error(`${redactUrl(settings.url)}: ${reason}`, { cause: error })
   } finally {
+    clearTimeout(impatience)
     redis.off('error', remember)
   }
 }
@@ -84,5 +116,7 @@ export function redactUrl(url: string): string {
   const parsed = new URL(url)
   parsed.username = ''
   parsed.password = ''
+  parsed.search = ''
+  parsed.hash = ''
   return parsed.href
 }

@@ -9,6 +9,9 @@ export interface RedisFacts {
 
 export const REDIS_MAJOR_MIN = 7
 
+/** A round trip that takes longer than this is none. */
+const PING_TIMEOUT_MS = 5_000
+
 /** @throws {Error} when the server does not answer INFO */
 export async function readFacts(redis: Redis): Promise<RedisFacts> {
   const info = await redis.info()
@@ -23,7 +26,10 @@ export async function readFacts(redis: Redis): Promise<RedisFacts> {
 
 /** One line that says why this Redis must not be used, or undefined. */
 export function unfitReason(facts: RedisFacts): string | undefined {
-  if (Number.parseInt(facts.version, 10) < REDIS_MAJOR_MIN)
+  const major = Number.parseInt(facts.version, 10)
+  if (Number.isNaN(major) || facts.maxmemoryPolicy === '')
+    return 'INFO says neither version nor maxmemory-policy: is it Redis, and may this user read INFO?'
+  if (major < REDIS_MAJOR_MIN)
     return `Redis ${facts.version} is too old: Breakwater needs ${REDIS_MAJOR_MIN}.0 or newer`
   if (facts.maxmemoryPolicy !== 'noeviction')
     return (
@@ -33,9 +39,22 @@ export function unfitReason(facts: RedisFacts): string | undefined {
   return undefined
 }
 
-/** Seconds that one PING takes. */
-export async function pingSeconds(redis: Redis): Promise<number> {
+/**
+ * Seconds that one PING takes.
+ *
+ * @throws {Error} no answer within the time-out: a server that hangs is not up
+ */
+export async function pingSeconds(
+  redis: Redis,
+  timeoutMs: number = PING_TIMEOUT_MS,
+): Promise<number> {
   const start = performance.now()
-  await redis.ping()
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
+  try {
+    await Promise.race([redis.ping(), late])
+  } finally {
+    clearTimeout(timer)
+  }
   return (performance.now() - start) / 1_000
 }

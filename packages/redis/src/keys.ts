@@ -1,18 +1,19 @@
 /**
  * Every key and channel that Breakwater has in Redis. All start with the configured prefix
- * (`breakwater:`). Keys of one session share a hash tag, so that a script may touch them together
- * also on Redis Cluster. Version 1.
+ * (`breakwater:`). Keys of one session share a hash tag; the filters are where
+ * aedes-persistence-redis looks for them, which is outside of it. Version 1.
  *
  * | key or channel | type | owner | lifetime | holds |
  * |---|---|---|---|---|
- * | `v1:session:{id}` | hash | node that has the client | ends with the session | `epoch` `owner` `last` (queue position) `bytes` (of the queue) `sent` (position) |
+ * | `v1:session:{id}` | hash | node that has the client | ends with the session | `epoch` `last` (queue position) `bytes` (of the queue) `sent` (position) `releases` (how many) |
  * | `v1:queue:{id}` | stream, ids `0-<position>` | every publisher's node appends, the owner trims | ends with the session | queued QoS 1/2 messages |
- * | `v1:release:{id}` | hash packet id → 1 | owner | ends with the session | PUBREC received, PUBCOMP not yet |
+ * | `v1:release:{id}` | hash packet id → number of the release | owner | ends with the session | PUBREC received, PUBCOMP not yet |
  * | `v1:inbound:{id}` | hash packet id → message | owner | ends with the session | QoS 2 publishes stored, not yet released |
- * | `v1:sessions` | sorted set id → last seen, ms | every node | for ever | all stored sessions, for expiry |
- * | `v1:epoch` | counter | every node | for ever | fencing epochs of client ids |
+ * | `client:<id>` | hash filter → QoS | owner | ends with the session | filters of one stored session |
+ * | `clients` | set of ids | owners | an entry ends with the session | stored sessions that have filters |
+ * | `v1:sessions` | sorted set id → last seen, ms | every node | an entry ends with the session | all stored sessions, for expiry |
+ * | `v1:epoch` | counter, at least the server's time in µs | every node | for ever | fencing epochs of client ids |
  * | `v1:retained` | hash topic → message | every node | for ever | retained messages |
- * | `clients`, `client:<id>` | set, hash | aedes-persistence-redis | end with the session | filters of stored sessions |
  * | `v1:bus:messages` | channel (mqemitter-redis) | every node | – | messages, a batch per event-loop turn |
  * | `v1:bus:notices` | channel (mqemitter-redis) | every node | – | takeovers, changes of filters |
  */
@@ -22,6 +23,8 @@ export interface Keys {
   queue(clientId: string): string
   release(clientId: string): string
   inbound(clientId: string): string
+  filters(clientId: string): string
+  readonly clients: string
   readonly sessions: string
   readonly epoch: string
   readonly retained: string
@@ -38,6 +41,8 @@ export function keysWith(prefix: string): Keys {
     queue: of('queue'),
     release: of('release'),
     inbound: of('inbound'),
+    filters: (clientId) => `${prefix}client:${encodeURIComponent(clientId)}`,
+    clients: `${prefix}clients`,
     sessions: `${prefix}v1:sessions`,
     epoch: `${prefix}v1:epoch`,
     retained: `${prefix}v1:retained`,

@@ -1,81 +1,68 @@
 /**
- * Filters of stored sessions, kept by aedes-persistence-redis (`clients`, `client:<id>`). Its subscription
- * methods are sound when its broadcast is answered at once by a broker that is not there: with a real one
- * each call waits for its own pub/sub echo, without a time-out.
+ * Filters of stored sessions, where aedes-persistence-redis keeps them: `clients`, `client:<id>`. Its way of
+ * reading them is used; an older form in which only the QoS is kept serves to write them. What is not used,
+ * and the test in test/store/redis-store.test.ts that shows why:
+ *
+ * | its method | defect | test |
+ * |---|---|---|
+ * | `addSubscriptions` | leaves keys of a session that has ended | late writers leave no key |
+ * | | loses a filter named `__proto__` | filters of any name |
+ * | `removeSubscriptions` | takes three steps: a SUBSCRIBE between them leaves `clients` | removing beside adding |
+ * | `setup` | loads every session, one by one, into an index that nobody asks | – |
  */
 import { createRequire } from 'node:module'
 import type { QoS } from '@breakwater/bus'
-import type { Redis } from '@breakwater/redis'
+import type { Keys, Redis } from '@breakwater/redis'
+import { ADD_FILTERS, evaluate, REMOVE_FILTERS } from './scripts.ts'
 import type { SessionFilters, StoredSubscription } from './store.ts'
-
-interface AedesSubscription {
-  readonly topic: string
-  readonly qos: QoS
-}
 
 /** The part of the package's untyped class that is used. */
 interface AedesPersistence {
-  setup(broker: unknown): Promise<void>
-  addSubscriptions(client: { id: string }, subscriptions: AedesSubscription[]): Promise<void>
-  removeSubscriptions(client: { id: string }, filters: string[]): Promise<void>
-  subscriptionsByClient(client: { id: string }): Promise<AedesSubscription[]>
-  cleanSubscriptions(client: { id: string }): Promise<void>
-  destroy(): Promise<void>
+  subscriptionsByClient(client: { id: string }): Promise<{ topic: string; qos: QoS }[]>
 }
 
 const AsyncPersistence = createRequire(import.meta.url)(
   'aedes-persistence-redis/asyncPersistence.js',
 ) as new (options: { conn: Redis }) => AedesPersistence
 
-type Listener = (packet: { topic: string; payload: string }, done: () => void) => void
-
-/** Answers the package's broadcast at once: the notice to other nodes is the bus's. */
-class Echo {
-  readonly id = 'breakwater'
-  #listener: Listener | undefined
-
-  subscribe(_pattern: string, listener: Listener, done: () => void): void {
-    this.#listener = listener
-    done()
-  }
-
-  unsubscribe(_pattern: string, _listener: Listener, done: () => void): void {
-    this.#listener = undefined
-    done()
-  }
-
-  publish(packet: { topic: string; payload: string }, done: () => void): void {
-    this.#listener?.(packet, () => undefined)
-    done()
-  }
-}
-
 const CHUNK = 500
+
+export interface AedesFiltersParts {
+  readonly control: Redis
+  /** Puts the prefix before the keys that the package names. */
+  readonly prefixed: Redis
+  readonly keys: Keys
+}
 
 export class AedesFilters {
   readonly #persistence: AedesPersistence
-  readonly #redis: Redis
+  readonly #control: Redis
+  readonly #keys: Keys
 
-  constructor(redis: Redis) {
-    this.#redis = redis
-    this.#persistence = new AsyncPersistence({ conn: redis })
-  }
-
-  async setup(): Promise<void> {
-    await this.#persistence.setup(new Echo())
+  constructor({ control, prefixed, keys }: AedesFiltersParts) {
+    this.#control = control
+    this.#keys = keys
+    this.#persistence = new AsyncPersistence({ conn: prefixed })
   }
 
   async add(clientId: string, subscriptions: readonly StoredSubscription[]): Promise<void> {
     if (subscriptions.length === 0) return
-    await this.#persistence.addSubscriptions(
-      { id: clientId },
-      subscriptions.map(({ filter, qos }) => ({ topic: filter, qos })),
+    await evaluate(
+      this.#control,
+      ADD_FILTERS,
+      [this.#keys.session(clientId), this.#keys.filters(clientId), this.#keys.clients],
+      [clientId, ...subscriptions.flatMap(({ filter, qos }) => [filter, qos])],
     )
   }
 
   async remove(clientId: string, filters: readonly string[]): Promise<void> {
     if (filters.length === 0) return
-    await this.#persistence.removeSubscriptions({ id: clientId }, [...filters])
+    await evaluate(
+      this.#control,
+      REMOVE_FILTERS,
+      [this.#keys.filters(clientId), this.#keys.clients],
+      [clientId, ...filters],
+    )
   }
 
   async of(clientId: string): Promise<readonly StoredSubscription[]> {
@@ -83,21 +70,20 @@ export class AedesFilters {
     return found.map(({ topic, qos }) => ({ filter: topic, qos }))
   }
 
-  async clear(clientId: string): Promise<void> {
-    await this.#persistence.cleanSubscriptions({ id: clientId })
-  }
-
   async *all(): AsyncIterable<readonly SessionFilters[]> {
-    const clientIds = await this.#redis.smembers('clients')
-    for (let start = 0; start < clientIds.length; start += CHUNK) {
-      const chunk = clientIds.slice(start, start + CHUNK)
-      yield await Promise.all(
-        chunk.map(async (clientId) => ({ clientId, subscriptions: await this.of(clientId) })),
+    let cursor = '0'
+    do {
+      const [next, clientIds] = await this.#control.sscan(
+        this.#keys.clients,
+        cursor,
+        'COUNT',
+        CHUNK,
       )
-    }
-  }
-
-  async destroy(): Promise<void> {
-    await this.#persistence.destroy()
+      cursor = next
+      if (clientIds.length === 0) continue
+      yield await Promise.all(
+        clientIds.map(async (clientId) => ({ clientId, subscriptions: await this.of(clientId) })),
+      )
+    } while (cursor !== '0')
   }
 }

@@ -1,5 +1,4 @@
-import type { Message } from '@breakwater/bus'
-import { filterMatches, hasWildcard } from './filter.ts'
+import { hasWildcard, topicMatchesFilter, type Message } from '@breakwater/bus'
 import { MemorySession } from './memory-session.ts'
 import type {
   Appended,
@@ -73,6 +72,7 @@ export class MemoryStore implements Store {
   async *allFilters(): AsyncIterable<readonly SessionFilters[]> {
     let chunk: SessionFilters[] = []
     for (const [clientId, session] of this.#sessions) {
+      if (session.subscriptions.size === 0) continue
       chunk.push({ clientId, subscriptions: subscriptionsOf(session) })
       if (chunk.length < CHUNK) continue
       yield chunk
@@ -148,7 +148,12 @@ export class MemoryStore implements Store {
     this.#sessions.get(clientId)?.delete(position)
   }
 
-  release(clientId: string, position: number, packetId: number, done: () => void): void {
+  release(
+    clientId: string,
+    position: number,
+    packetId: number,
+    done: (error?: Error) => void,
+  ): void {
     const session = this.#sessions.get(clientId)
     session?.delete(position)
     session?.released.add(packetId)
@@ -181,7 +186,7 @@ export class MemoryStore implements Store {
     }
     let chunk: Message[] = []
     for (const [topic, message] of this.#retained) {
-      if (!filterMatches(filter, topic)) continue
+      if (!topicMatchesFilter(topic, filter)) continue
       chunk.push(message)
       if (chunk.length < CHUNK) continue
       yield chunk

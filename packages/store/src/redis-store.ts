@@ -1,14 +1,31 @@
 /**
- * The store on Redis. Three connections: `data` carries what a PUBLISH changes (in order, one MULTI per
- * event-loop turn, never sent again behind our back), `control` carries sessions and reads, and the third
- * belongs to aedes-persistence-redis.
+ * The store on Redis. Three connections: `data` carries what a PUBLISH and its acknowledgements change, in
+ * order (`TurnWriter`); `control` carries sessions and reads; the third is for aedes-persistence-redis.
  */
 import { decodeMessage, encodeMessage, Message } from '@breakwater/bus'
-import { connectOrFail, createRedis, keysWith } from '@breakwater/redis'
-import type { Keys, Redis, RedisSettings } from '@breakwater/redis'
+import {
+  connectOrFail,
+  createRedis,
+  keysWith,
+  startHeartbeat,
+  type Keys,
+  type Redis,
+  type RedisSettings,
+} from '@breakwater/redis'
 import { AedesFilters } from './aedes-filters.ts'
-import { filterMatches, hasWildcard } from './filter.ts'
-import { APPEND, OPEN, RELEASE, SENT, SETTLE, STORE_INBOUND } from './scripts.ts'
+import { scanRetained } from './redis-retained.ts'
+import { RedisSessions } from './redis-sessions.ts'
+import {
+  APPEND,
+  evaluate,
+  loadWrites,
+  READ,
+  RELEASE,
+  RETAIN,
+  SENT,
+  SETTLE,
+  STORE_INBOUND,
+} from './scripts.ts'
 import type {
   AppendDone,
   OpenedSession,
@@ -20,161 +37,125 @@ import type {
   StoreCounts,
   StoredSubscription,
 } from './store.ts'
-import { loadScripts, TurnWriter } from './turn-writer.ts'
+import { TurnWriter } from './turn-writer.ts'
 
 export interface RedisStoreOptions extends QueueBounds {
-  /** After so long without an answer a write fails and is not acknowledged. */
+  /** After so long without an answer a write fails and is not acknowledged; a session operation too. */
   readonly timeoutMs: number
+  /** Writes that Redis has not taken: beyond these a write fails at once. */
+  readonly pendingWritesMax?: number
+  readonly pendingBytesMax?: number
   /** Faults that nobody awaits: a connection that dropped. */
   readonly onFault: (error: Error) => void
 }
+
+const PENDING_WRITES_MAX = 250_000
+const PENDING_BYTES_MAX = 64 * 1_048_576
+const CLOSE_TIMEOUT_MS = 1_000
 
 /** @throws {Error} one line when Redis cannot be reached */
 export async function createRedisStore(
   settings: RedisSettings,
   options: RedisStoreOptions,
 ): Promise<Store> {
+  const { timeoutMs, onFault } = options
   const data = createRedis(settings, 'data')
-  const control = createRedis(settings, 'control')
-  const foreign = createRedis(settings, 'control', { keyPrefix: settings.prefix })
-  const connections = [data, control, foreign]
+  const control = createRedis(settings, 'control', { timeoutMs })
+  const prefixed = createRedis(settings, 'control', { timeoutMs, keyPrefix: settings.prefix })
+  const connections = [data, control, prefixed]
   try {
-    for (const connection of connections) await connectOrFail(connection, settings)
+    for (const connection of connections) {
+      await connectOrFail(connection, settings)
+      connection.on('error', onFault)
+    }
+    await loadWrites(control)
   } catch (error) {
     for (const connection of connections) connection.disconnect()
     throw error
   }
-  for (const connection of connections) connection.on('error', options.onFault)
-  const filters = new AedesFilters(foreign)
-  await Promise.all([loadScripts(control), filters.setup()])
-  return new RedisStore({ data, control, filters, keys: keysWith(settings.prefix), options })
+  return new RedisStore({ data, control, prefixed, keys: keysWith(settings.prefix), options })
 }
 
 interface Parts {
   readonly data: Redis
   readonly control: Redis
-  readonly filters: AedesFilters
+  readonly prefixed: Redis
   readonly keys: Keys
   readonly options: RedisStoreOptions
 }
 
-const EXPIRE_BATCH = 500
-const RETAINED_SCAN_COUNT = 1_000
-
 class RedisStore implements Store {
-  readonly #parts: Parts
-  readonly #writer: TurnWriter
+  readonly #data: Redis
+  readonly #control: Redis
   readonly #keys: Keys
+  readonly #bounds: QueueBounds
+  readonly #writer: TurnWriter
+  readonly #filters: AedesFilters
+  readonly #sessions: RedisSessions
+  readonly #connections: readonly Redis[]
+  readonly #heartbeats: readonly Disposable[]
 
-  constructor(parts: Parts) {
-    this.#parts = parts
-    this.#keys = parts.keys
-    this.#writer = new TurnWriter(parts.data, parts.options.timeoutMs)
+  constructor({ data, control, prefixed, keys, options }: Parts) {
+    const { timeoutMs, onFault } = options
+    this.#data = data
+    this.#control = control
+    this.#keys = keys
+    this.#bounds = options
+    this.#writer = new TurnWriter(data, {
+      timeoutMs,
+      onFault,
+      pendingWritesMax: options.pendingWritesMax ?? PENDING_WRITES_MAX,
+      pendingBytesMax: options.pendingBytesMax ?? PENDING_BYTES_MAX,
+    })
+    this.#filters = new AedesFilters({ control, prefixed, keys })
+    this.#sessions = new RedisSessions({ control, keys, filters: this.#filters })
+    this.#connections = [data, control, prefixed]
+    this.#heartbeats = this.#connections.map((redis) => startHeartbeat(redis, timeoutMs))
   }
 
   get available(): boolean {
-    return this.#parts.data.status === 'ready'
+    return this.#data.status === 'ready'
   }
 
   async openSession(clientId: string, persistent: boolean): Promise<OpenedSession> {
-    const { control, filters } = this.#parts
-    const epoch = await control.incr(this.#keys.epoch)
-    if (!persistent) {
-      await this.endSession(clientId)
-      return {
-        present: false,
-        epoch,
-        subscriptions: [],
-        sentPosition: 0,
-        released: [],
-        received: [],
-      }
-    }
-    // Of the same client, possibly still in this node's hands: what it settled must be seen here.
-    await this.#writer.settled()
-    const [opened, released, received, , subscriptions] = await Promise.all([
-      control.evalsha(OPEN.sha, OPEN.keys, this.#keys.session(clientId), epoch),
-      control.hgetall(this.#keys.release(clientId)),
-      control.hkeys(this.#keys.inbound(clientId)),
-      control.zadd(this.#keys.sessions, Date.now(), clientId),
-      filters.of(clientId),
-    ])
-    const [present, sentPosition] = opened as [number, number]
-    return {
-      present: present === 1,
-      epoch,
-      subscriptions,
-      sentPosition,
-      released: Object.entries(released)
-        .sort(([, a], [, b]) => Number(a) - Number(b))
-        .map(([packetId]) => Number(packetId)),
-      received: received.map(Number),
-    }
+    // The session may have been in this node's hands until now: what it settled must be seen here.
+    if (persistent) await this.#writer.settled()
+    return await this.#sessions.open(clientId, persistent)
   }
 
   async leaveSession(clientId: string): Promise<void> {
-    await this.touchSessions([clientId])
+    await this.#sessions.touch([clientId])
   }
 
   async endSession(clientId: string): Promise<void> {
-    const { control, filters } = this.#parts
-    await Promise.all([
-      control.del(
-        this.#keys.session(clientId),
-        this.#keys.queue(clientId),
-        this.#keys.release(clientId),
-        this.#keys.inbound(clientId),
-      ),
-      control.zrem(this.#keys.sessions, clientId),
-      filters.clear(clientId),
-    ])
+    await this.#sessions.end(clientId)
   }
 
-  async addSubscriptions(
-    clientId: string,
-    subscriptions: readonly StoredSubscription[],
-  ): Promise<void> {
-    await this.#parts.filters.add(clientId, subscriptions)
+  addSubscriptions(clientId: string, added: readonly StoredSubscription[]): Promise<void> {
+    return this.#filters.add(clientId, added)
   }
 
-  async removeSubscriptions(clientId: string, filters: readonly string[]): Promise<void> {
-    await this.#parts.filters.remove(clientId, filters)
+  removeSubscriptions(clientId: string, filters: readonly string[]): Promise<void> {
+    return this.#filters.remove(clientId, filters)
   }
 
   subscriptions(clientId: string): Promise<readonly StoredSubscription[]> {
-    return this.#parts.filters.of(clientId)
+    return this.#filters.of(clientId)
   }
 
   allFilters(): AsyncIterable<readonly SessionFilters[]> {
-    return this.#parts.filters.all()
+    return this.#filters.all()
   }
 
-  async touchSessions(clientIds: readonly string[]): Promise<void> {
-    if (clientIds.length === 0) return
-    const now = Date.now()
-    // XX: a session that has ended meanwhile is not entered again.
-    await this.#parts.control.zadd(
-      this.#keys.sessions,
-      'XX',
-      ...clientIds.flatMap((clientId) => [now, clientId]),
-    )
+  touchSessions(clientIds: readonly string[]): Promise<void> {
+    return this.#sessions.touch(clientIds)
   }
 
-  async expireSessions(seenBefore: number): Promise<readonly string[]> {
-    const expired = await this.#parts.control.zrangebyscore(
-      this.#keys.sessions,
-      '-inf',
-      `(${seenBefore}`,
-      'LIMIT',
-      0,
-      EXPIRE_BATCH,
-    )
-    await Promise.all(expired.map((clientId) => this.endSession(clientId)))
-    return expired
+  expireSessions(seenBefore: number): Promise<readonly string[]> {
+    return this.#sessions.expire(seenBefore)
   }
 
-  append(effects: PublishEffects, done: AppendDone): void {
-    const { message, queues, replay = false } = effects
+  append({ message, queues, replay = false }: PublishEffects, done: AppendDone): void {
     const retain = message.retain && !replay
     const positions: number[] = Array.from({ length: queues.length }, () => 0)
     let dropped = 0
@@ -183,24 +164,19 @@ class RedisStore implements Store {
     const settle = (error: Error | undefined): void => {
       failure ??= error
       open -= 1
-      if (open === 0) done(failure, { positions, dropped })
+      if (open <= 0) done(failure, { positions, dropped })
     }
     if (open === 0) {
-      done(undefined, { positions, dropped })
+      void this.#writer.settled().then(() => settle(undefined))
       return
     }
-    if (retain) {
-      const { topic, payload } = message
-      if (payload.length === 0) this.#writer.command(['hdel', this.#keys.retained, topic], settle)
-      else
-        this.#writer.command(['hset', this.#keys.retained, topic, encodeMessage(message)], settle)
-    }
+    if (retain) this.#retain(message, settle)
+    const { queueMessagesMax, queueBytesMax } = this.#bounds
     const encoded: (Buffer | undefined)[] = []
-    const { queueMessagesMax, queueBytesMax } = this.#parts.options
     for (const [index, { clientId, qos }] of queues.entries()) {
-      const bytes = (encoded[qos] ??= encodeMessage(
-        new Message(message.topic, message.payload, qos, replay),
-      ))
+      const known = encoded[qos]
+      const bytes = known ?? encodeMessage(new Message(message.topic, message.payload, qos, replay))
+      encoded[qos] = bytes
       this.#writer.script(
         APPEND,
         [this.#keys.session(clientId), this.#keys.queue(clientId)],
@@ -213,6 +189,7 @@ class RedisStore implements Store {
           }
           settle(error)
         },
+        known === undefined ? bytes.length : 0,
       )
     }
   }
@@ -223,27 +200,18 @@ class RedisStore implements Store {
     messagesMax: number,
     bytesMax: number,
   ): Promise<readonly QueuedMessage[]> {
-    const entries = await this.#parts.control.xrangeBuffer(
-      this.#keys.queue(clientId),
-      `0-${fromPosition}`,
-      '+',
-      'COUNT',
-      messagesMax,
-    )
+    const answer = (await evaluate(
+      this.#control,
+      READ,
+      [this.#keys.session(clientId), this.#keys.queue(clientId)],
+      [fromPosition, messagesMax, bytesMax],
+    )) as Buffer[]
     const found: QueuedMessage[] = []
-    let bytes = 0
-    for (const [id, fields] of entries) {
-      const field = fields[1]
-      if (field === undefined) continue
-      bytes += field.length
-      if (bytes > bytesMax && found.length > 0) break
+    for (let index = 0; index + 1 < answer.length; index += 2)
       found.push({
-        position: Number(id.toString('latin1').slice(2)),
-        message: decodeMessage(field),
+        position: Number(answer[index]),
+        message: decodeMessage(answer[index + 1] as Buffer),
       })
-    }
-    const last = found.at(-1)
-    if (last !== undefined) this.recordSent(clientId, last.position)
     return found
   }
 
@@ -252,21 +220,21 @@ class RedisStore implements Store {
   }
 
   settle(clientId: string, position: number): void {
-    this.#writer.script(
-      SETTLE,
-      [this.#keys.session(clientId), this.#keys.queue(clientId)],
-      [position],
-    )
+    const keys = [this.#keys.session(clientId), this.#keys.queue(clientId)]
+    this.#writer.script(SETTLE, keys, [position])
   }
 
-  release(clientId: string, position: number, packetId: number, done: () => void): void {
+  release(
+    clientId: string,
+    position: number,
+    packetId: number,
+    done: (error?: Error) => void,
+  ): void {
     this.#writer.script(
       RELEASE,
       [this.#keys.session(clientId), this.#keys.queue(clientId), this.#keys.release(clientId)],
       [position, packetId],
-      (error) => {
-        if (error === undefined) done()
-      },
+      (error) => done(error),
     )
   }
 
@@ -280,68 +248,58 @@ class RedisStore implements Store {
     message: Message,
     done: (error?: Error) => void,
   ): void {
+    const bytes = encodeMessage(message)
     this.#writer.script(
       STORE_INBOUND,
       [this.#keys.session(clientId), this.#keys.inbound(clientId)],
-      [packetId, encodeMessage(message)],
-      done,
+      [packetId, bytes],
+      (error) => done(error),
+      bytes.length,
     )
   }
 
   async readInbound(clientId: string, packetId: number): Promise<Message | undefined> {
-    const found = await this.#parts.control.hgetBuffer(
-      this.#keys.inbound(clientId),
-      String(packetId),
-    )
+    const key = this.#keys.inbound(clientId)
+    const found = await this.#control.hgetBuffer(key, String(packetId))
     return found === null ? undefined : decodeMessage(found)
   }
 
   deleteInbound(clientId: string, packetId: number, done: (error?: Error) => void): void {
-    this.#writer.command(['hdel', this.#keys.inbound(clientId), packetId], done)
+    this.#writer.command(['hdel', this.#keys.inbound(clientId), packetId], (error) => done(error))
   }
 
   async *retained(filter: string): AsyncIterable<readonly Message[]> {
-    const { control } = this.#parts
     // A PUBLISH that this node has acknowledged must be seen by a SUBSCRIBE that follows it.
     await this.#writer.settled()
-    if (!hasWildcard(filter)) {
-      const found = await control.hgetBuffer(this.#keys.retained, filter)
-      if (found !== null) yield [decodeMessage(found)]
-      return
-    }
-    let cursor = '0'
-    do {
-      const [next, pairs] = await control.hscanBuffer(
-        this.#keys.retained,
-        cursor,
-        'COUNT',
-        RETAINED_SCAN_COUNT,
-      )
-      cursor = next.toString()
-      const chunk: Message[] = []
-      for (let index = 1; index < pairs.length; index += 2) {
-        const topic = pairs[index - 1]
-        const value = pairs[index]
-        if (topic === undefined || value === undefined) continue
-        if (filterMatches(filter, topic.toString())) chunk.push(decodeMessage(value))
-      }
-      if (chunk.length > 0) yield chunk
-    } while (cursor !== '0')
+    yield* scanRetained(this.#control, this.#keys.retained, filter)
   }
 
   async counts(): Promise<StoreCounts> {
     const [sessions, retained] = await Promise.all([
-      this.#parts.control.zcard(this.#keys.sessions),
-      this.#parts.control.hlen(this.#keys.retained),
+      this.#control.zcard(this.#keys.sessions),
+      this.#control.hlen(this.#keys.retained),
     ])
     return { sessions, retained }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.available) await this.#writer.settled()
+    const { promise: late, resolve } = Promise.withResolvers<void>()
+    const impatience = setTimeout(resolve, CLOSE_TIMEOUT_MS)
+    if (this.available) await Promise.race([this.#writer.settled(), late])
+    clearTimeout(impatience)
     this.#writer.close()
-    if (this.available) await this.#parts.filters.destroy()
-    this.#parts.control.disconnect()
-    this.#parts.data.disconnect()
+    for (const heartbeat of this.#heartbeats) heartbeat[Symbol.dispose]()
+    for (const connection of this.#connections) connection.disconnect()
+  }
+
+  /** An empty payload clears what is retained [MQTT-3.3.1-10]. */
+  #retain(message: Message, done: (error: Error | undefined) => void): void {
+    const { topic, payload } = message
+    if (payload.length === 0) {
+      this.#writer.command(['hdel', this.#keys.retained, topic], done)
+      return
+    }
+    const bytes = encodeMessage(message)
+    this.#writer.script(RETAIN, [this.#keys.retained], [topic, bytes], done, bytes.length)
   }
 }

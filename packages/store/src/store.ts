@@ -25,7 +25,7 @@ export interface OpenedSession {
   readonly subscriptions: readonly StoredSubscription[]
   /** Up to this position messages may have been sent before: they are delivered with DUP. */
   readonly sentPosition: number
-  /** Packet ids that were released (PUBREL owed), oldest first. */
+  /** Packet ids that were released (PUBREL owed), in the order of their release [MQTT-4.6.0-4]. */
   readonly released: readonly number[]
   /** Packet ids of stored QoS 2 publishes that the client has not released yet. */
   readonly received: readonly number[]
@@ -85,10 +85,11 @@ export interface Store extends AsyncDisposable {
   leaveSession(clientId: string): Promise<void>
   /** Ends the session and leaves nothing of it behind. */
   endSession(clientId: string): Promise<void>
+  /** Adds and replaces. A session that has ended gets none. */
   addSubscriptions(clientId: string, subscriptions: readonly StoredSubscription[]): Promise<void>
   removeSubscriptions(clientId: string, filters: readonly string[]): Promise<void>
   subscriptions(clientId: string): Promise<readonly StoredSubscription[]>
-  /** The filters of all stored sessions, in chunks. */
+  /** The filters of all stored sessions that have any, in chunks; a session may come by twice. */
   allFilters(): AsyncIterable<readonly SessionFilters[]>
   /** Says of these sessions that they are connected, so that they do not expire. */
   touchSessions(clientIds: readonly string[]): Promise<void>
@@ -98,13 +99,13 @@ export interface Store extends AsyncDisposable {
   /**
    * Applies everything that one PUBLISH changes: retained set (or cleared, with an empty payload) and
    * queues appended. Calls back once all of it is stored, in the order of the calls; may call back at once.
-   * After an error nothing may be acknowledged.
+   * After an error nothing may be acknowledged; some of it may be stored all the same.
    */
   append(effects: PublishEffects, done: AppendDone): void
 
   /**
    * Queued messages from a position on, oldest first, at most so many messages and about so many bytes
-   * (one at least). Records that they may be sent now.
+   * (one at least). Records that they may have been sent (for DUP after a resume).
    */
   readQueue(
     clientId: string,
@@ -117,7 +118,7 @@ export interface Store extends AsyncDisposable {
   /** The client has acknowledged a QoS 1 message: it leaves the queue. */
   settle(clientId: string, position: number): void
   /** The client has received a QoS 2 message: it leaves the queue, its packet id stays to be completed. */
-  release(clientId: string, position: number, packetId: number, done: () => void): void
+  release(clientId: string, position: number, packetId: number, done: (error?: Error) => void): void
   /** PUBCOMP came: the packet id is free. */
   complete(clientId: string, packetId: number): void
 

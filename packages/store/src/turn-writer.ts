@@ -1,111 +1,97 @@
 /**
- * Writes of one event-loop turn go to Redis as one MULTI, in order; the next batch waits for the answer.
- *
- * In: commands with a callback. Out: callbacks in the order of the calls. A batch happens wholly or not at
- * all; after a lost connection or a refusing server (out of memory, read-only, loading) it is sent again
- * from its first command, never out of order. Only a lost *answer* can make a batch happen twice: at least
- * once, as QoS 1 allows. Bounds: `batchCommandsMax` per MULTI; `timeoutMs` per command, then its callback
- * gets the error.
+ * Writes of one event-loop turn go to Redis as one MULTI, in order (`TurnQueue` says how). A batch happens
+ * wholly or not at all, but each command in it may be refused by itself: what a server refuses that is out of
+ * memory, read-only, loading or without its scripts is sent again; any other error is the command's own.
  */
-import { setTimeout as delay } from 'node:timers/promises'
-import type { Redis } from '@breakwater/redis'
-import { SCRIPTS, type Script } from './scripts.ts'
+import { TurnQueue, type ItemDone, type Outcome, type Redis } from '@breakwater/redis'
+import { loadWrites, type Argument, type Script } from './scripts.ts'
 
-export type CommandDone = (error: Error | undefined, result?: unknown) => void
-export type Argument = string | number | Buffer
-
-interface Command {
-  readonly words: readonly [string, ...Argument[]]
-  readonly done: CommandDone | undefined
-  readonly deadline: number
+export interface TurnWriterOptions {
+  readonly timeoutMs: number
+  readonly pendingWritesMax: number
+  readonly pendingBytesMax: number
+  readonly onFault: (error: Error) => void
 }
 
+type Words = readonly [command: string, ...args: Argument[]]
+
 const BATCH_COMMANDS_MAX = 1_000
-const RETRY_MS = 100
+const BATCH_BYTES_MAX = 4 * 1_048_576
+
+/** The command did not happen, and may at another time. */
+const REFUSED = /^(NOSCRIPT|OOM|READONLY|LOADING|MASTERDOWN|NOREPLICAS|MISCONF|BUSY) /
 
 export class TurnWriter {
   readonly #redis: Redis
-  readonly #timeoutMs: number
-  #waiting: Command[] = []
-  #flushing = false
-  #closed = false
+  readonly #queue: TurnQueue<Words>
 
-  constructor(redis: Redis, timeoutMs: number) {
+  constructor(redis: Redis, options: TurnWriterOptions) {
     this.#redis = redis
-    this.#timeoutMs = timeoutMs
-    redis.on('ready', () => void loadScripts(redis).catch(() => undefined))
+    this.#queue = new TurnQueue({
+      send: (batch) => this.#send(batch),
+      cut: () => redis.disconnect(true),
+      onFault: options.onFault,
+      timeoutMs: options.timeoutMs,
+      batchItemsMax: BATCH_COMMANDS_MAX,
+      batchBytesMax: BATCH_BYTES_MAX,
+      itemsMax: options.pendingWritesMax,
+      bytesMax: options.pendingBytesMax,
+    })
+    // A server that was started again knows no scripts.
+    redis.on('ready', () => void this.#load())
   }
 
-  get waiting(): number {
-    return this.#waiting.length
-  }
-
-  command(words: readonly [string, ...Argument[]], done?: CommandDone): void {
-    this.#waiting.push({ words, done, deadline: performance.now() + this.#timeoutMs })
-    if (this.#flushing) return
-    this.#flushing = true
-    setImmediate(() => void this.#flush())
+  /** `bytes`: what it holds in memory, as far as no other write holds the same. */
+  command(words: Words, done?: ItemDone, bytes = 0): void {
+    this.#queue.push(words, bytes, done)
   }
 
   script(
-    script: Script,
+    { sha }: Script,
     keys: readonly string[],
     args: readonly Argument[],
-    done?: CommandDone,
+    done?: ItemDone,
+    bytes = 0,
   ): void {
-    this.command(['evalsha', script.sha, script.keys, ...keys, ...args], done)
+    this.#queue.push(['evalsha', sha, keys.length, ...keys, ...args], bytes, done)
   }
 
   /** Resolves when everything that was written before has its answer. */
-  async settled(): Promise<void> {
-    if (this.#waiting.length === 0) return
-    await new Promise<void>((resolve) => this.command(['ping'], () => resolve()))
+  settled(): Promise<void> {
+    return this.#queue.settled()
   }
 
   close(): void {
-    this.#closed = true
+    this.#queue.close()
   }
 
-  async #flush(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const batch = this.#waiting.slice(0, BATCH_COMMANDS_MAX)
-      const failure = await this.#execute(batch)
-      if (failure === undefined) {
-        this.#waiting.splice(0, batch.length)
-        continue
-      }
-      const now = performance.now()
-      const inTime = batch.findIndex((command) => command.deadline > now && !this.#closed)
-      const late = this.#waiting.splice(0, inTime === -1 ? batch.length : inTime)
-      for (const { done } of late) done?.(failure)
-      if (inTime !== -1) await delay(RETRY_MS)
-    }
-    this.#flushing = false
-  }
-
-  /** The error of a batch that did not happen, or undefined after all callbacks were called. */
-  async #execute(batch: readonly Command[]): Promise<Error | undefined> {
+  async #send(batch: readonly Words[]): Promise<readonly Outcome[]> {
+    if (this.#redis.status !== 'ready') throw new Error('no connection')
     const transaction = this.#redis.multi()
-    for (const { words } of batch) transaction.callBuffer(...words)
-    let results: [Error | null, unknown][] | null
-    try {
-      results = await transaction.exec()
-    } catch (error) {
-      return error as Error
-    }
-    if (results === null) return new Error('the transaction was discarded')
-    const missing = results.find(([error]) => error?.message.startsWith('NOSCRIPT') === true)?.[0]
-    if (missing !== undefined && missing !== null) await loadScripts(this.#redis)
-    for (const [index, { words, done }] of batch.entries()) {
-      const [error, result] = results[index] ?? [new Error('no answer'), undefined]
-      // Somebody flushed the scripts of a running server: this command alone did not happen.
-      if (error?.message.startsWith('NOSCRIPT') === true) this.command(words, done)
-      else done?.(error ?? undefined, result)
-    }
-    return undefined
+    for (const words of batch) transaction.callBuffer(...words)
+    const results = await this.#execute(transaction)
+    if (results === null) throw new Error('the transaction was discarded')
+    const outcomes = results.map(([error, result]): Outcome =>
+      error === null ? { result } : { error, again: REFUSED.test(error.message) },
+    )
+    if (outcomes.some(({ error }) => error?.message.startsWith('NOSCRIPT'))) await this.#load()
+    return outcomes
   }
-}
 
-export async function loadScripts(redis: Redis): Promise<void> {
-  await Promise.all(SCRIPTS.map(({ source }) => redis.script('LOAD', source)))
+  async #execute(
+    transaction: ReturnType<Redis['multi']>,
+  ): Promise<[Error | null, unknown][] | null> {
+    try {
+      return await transaction.exec()
+    } catch (error) {
+      // ioredis puts the loss of a connection in terms of its own retries.
+      const lost = (error as Error).name === 'MaxRetriesPerRequestError'
+      throw lost ? new Error('connection lost', { cause: error }) : error
+    }
+  }
+
+  /** What fails here fails again where the script is missed. */
+  async #load(): Promise<void> {
+    await loadWrites(this.#redis).catch(() => undefined)
+  }
 }

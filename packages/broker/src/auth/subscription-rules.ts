@@ -1,12 +1,11 @@
-import type { QoS } from '@breakwater/bus'
+import { hasWildcard, topicLevels, type QoS } from '@breakwater/bus'
 import type { Limits } from '@breakwater/config'
-import { filterShapeId, hasWildcard } from '../route/filter-shape.ts'
-import { topicLevels } from '../route/topic.ts'
+import { filterShapeId } from '../route/filter-shape.ts'
 
 /** What a client holds already, for the limits per client. */
 export interface HeldFilters {
   readonly filters: ReadonlyMap<string, QoS>
-  readonly shapes: ReadonlyMap<number, number>
+  readonly shapes: ReadonlyMap<number, number> | undefined
 }
 
 /** The shape of a filter's wildcards; undefined without any. All very deep ones count as one shape. */
@@ -33,8 +32,9 @@ export function refusalOf(
   if (held.filters.size + added.filters.size >= limits.filtersPerClientMax)
     return 'more filters than filtersPerClientMax'
   const shape = shapeOf(filter)
-  if (shape === undefined || held.shapes.has(shape) || added.shapes.has(shape)) return undefined
-  return held.shapes.size + added.shapes.size >= limits.shapesPerClientMax
+  if (shape === undefined || held.shapes?.has(shape) === true || added.shapes.has(shape))
+    return undefined
+  return (held.shapes?.size ?? 0) + added.shapes.size >= limits.shapesPerClientMax
     ? 'more wildcard shapes than shapesPerClientMax'
     : undefined
 }

@@ -74,11 +74,17 @@ export class Connection {
     this.#reader = new FrameReader(options.packetBytesMax)
     this.#handler = options.handler
     this.#bytesIn = options.counters.bytesIn
-    this.writer = new FrameWriter(socket, options.flusher, options.writeBounds, options.counters)
-    this.writer.onDrain = this.#onDrain
-    socket.on('data', this.#onData)
-    socket.on('error', this.#onError)
-    socket.on('close', this.#onClose)
+    this.writer = new FrameWriter(
+      socket,
+      options.flusher,
+      options.writeBounds,
+      options.counters,
+      this,
+    )
+    connections.set(socket, this)
+    socket.on('data', onData)
+    socket.on('error', onError)
+    socket.on('close', onClose)
   }
 
   get open(): boolean {
@@ -112,7 +118,7 @@ export class Connection {
     const code = closeReason(reason).connackCode
     if (code !== undefined && !this.answered && this.protocolLevel !== 0)
       this.writer.write(encodeConnack(code, false))
-    this.#socket.off('data', this.#onData)
+    this.#socket.off('data', onData)
     this.#socket.resume()
     if (reason === 'stalled' || reason === 'queue-overflow' || this.writer.full) {
       this.#socket.destroy()
@@ -152,11 +158,18 @@ export class Connection {
     return this.#fullSince === 0 ? 0 : nowMs - this.#fullSince
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  /** Bytes of the socket. */
+  read(chunk: Buffer): void {
     this.#heard = true
     this.#bytesIn.value += chunk.length
     this.#reader.push(chunk)
     if (this.#holds === 0) this.#pump()
+  }
+
+  /** The write queue has been written out. */
+  drained(): void {
+    this.release(Hold.OUTBOUND)
+    this.onWritable?.()
   }
 
   #pump(): void {
@@ -175,19 +188,21 @@ export class Connection {
     }
     this.#pumping = false
   }
+}
 
-  readonly #onDrain = (): void => {
-    this.release(Hold.OUTBOUND)
-    this.onWritable?.()
-  }
+/** One listener of each kind for all connections: closures of their own would cost each of them. */
+const connections = new WeakMap<Socket, Connection>()
 
-  readonly #onError = (error: Error & { code?: string }): void => {
-    // A reset is how many clients say goodbye; anything else is the network's fault.
-    const reason = error.code === 'ECONNRESET' ? 'connection-lost' : 'socket-error'
-    this.close(reason, error.code ?? error.message)
-  }
+function onData(this: Socket, chunk: Buffer): void {
+  connections.get(this)?.read(chunk)
+}
 
-  readonly #onClose = (): void => {
-    this.close('connection-lost')
-  }
+function onError(this: Socket, error: Error & { code?: string }): void {
+  // A reset is how many clients say goodbye; anything else is the network's fault.
+  const reason = error.code === 'ECONNRESET' ? 'connection-lost' : 'socket-error'
+  connections.get(this)?.close(reason, error.code ?? error.message)
+}
+
+function onClose(this: Socket): void {
+  connections.get(this)?.close('connection-lost')
 }

@@ -6,6 +6,7 @@
  * Bounds: `outboundMessagesMax`, `outboundBytesMax`. No timer and no promise per frame.
  */
 import type { Duplex } from 'node:stream'
+import type { FrameQueue } from './frame-queue.ts'
 import type { TurnFlusher } from './turn-flusher.ts'
 
 export interface WriteBounds {
@@ -27,21 +28,25 @@ export class FrameWriter {
   readonly #flusher: TurnFlusher
   readonly #bounds: WriteBounds
   readonly #counters: WriteCounters
-  #frames: Buffer[] = []
-  /** Beside each frame: where to put its own packet id, and which (0: as it is). */
-  #packetIdOffsets: number[] = []
-  #packetIds: number[] = []
-  #head = 0
+  /** Told when a full socket has taken everything. */
+  readonly #owner: { drained(): void }
+  /** Borrowed from the flusher while there is something in it: most connections are idle most of the time. */
+  #queue: FrameQueue | undefined
   #bytes = 0
   #scheduled = false
   #full = false
   #closed = false
   /** How often a full socket has taken everything: progress, for the sweep. */
   drains = 0
-  /** Called after each of them, when the queue is written out. */
-  onDrain: (() => void) | undefined
 
-  constructor(socket: Duplex, flusher: TurnFlusher, bounds: WriteBounds, counters: WriteCounters) {
+  constructor(
+    socket: Duplex,
+    flusher: TurnFlusher,
+    bounds: WriteBounds,
+    counters: WriteCounters,
+    owner: { drained(): void },
+  ) {
+    this.#owner = owner
     this.#socket = socket
     this.#flusher = flusher
     this.#bounds = bounds
@@ -62,7 +67,7 @@ export class FrameWriter {
   get saturated(): boolean {
     return (
       this.#bytes >= this.#bounds.outboundBytesMax ||
-      this.#frames.length - this.#head >= this.#bounds.outboundMessagesMax
+      (this.#queue !== undefined && this.#queue.length >= this.#bounds.outboundMessagesMax)
     )
   }
 
@@ -73,9 +78,8 @@ export class FrameWriter {
   /** A frame that others get too; its packet id is put into this connection's copy. */
   writeShared(frame: Buffer, packetIdOffset: number, packetId: number): void {
     if (this.#closed) return
-    this.#frames.push(frame)
-    this.#packetIdOffsets.push(packetIdOffset)
-    this.#packetIds.push(packetId)
+    this.#queue ??= this.#flusher.borrow()
+    this.#queue.push(frame, packetIdOffset, packetId)
     this.#bytes += frame.length
     if (this.#scheduled || this.#full) return
     this.#scheduled = true
@@ -85,67 +89,36 @@ export class FrameWriter {
   /** Writes what waits, as far as the socket takes it. */
   flush(): void {
     this.#scheduled = false
-    while (this.#head < this.#frames.length && !this.#full) {
-      const chunk = this.#nextChunk()
+    const queue = this.#queue
+    if (queue === undefined) return
+    while (queue.length > 0 && !this.#full) {
+      const chunk = queue.take(WRITE_BYTES_MAX)
       this.#bytes -= chunk.length
       this.#counters.writes.value += 1
       this.#counters.bytes.value += chunk.length
       if (this.#socket.write(chunk)) continue
       this.#full = true
-      this.#socket.once('drain', this.#drained)
+      this.#socket.once('drain', () => this.#drained())
     }
-    if (this.#head === this.#frames.length) this.#clear()
+    if (queue.length === 0) this.#giveBack()
   }
 
-  readonly #drained = (): void => {
+  #drained(): void {
     this.#full = false
     this.drains += 1
     this.flush()
-    if (!this.#full) this.onDrain?.()
+    if (!this.#full && !this.#closed) this.#owner.drained()
   }
 
   /** Drops what waits and whatever comes: the connection is over. */
   discard(): void {
     this.#closed = true
-    this.#clear()
+    this.#giveBack()
     this.#bytes = 0
-    this.onDrain = undefined
   }
 
-  #clear(): void {
-    this.#frames.length = 0
-    this.#packetIdOffsets.length = 0
-    this.#packetIds.length = 0
-    this.#head = 0
-  }
-
-  /** The next frames as one buffer; a single frame that needs no packet id is not copied. */
-  #nextChunk(): Buffer {
-    const frames = this.#frames
-    const first = this.#head
-    let end = first
-    let bytes = 0
-    while (end < frames.length) {
-      const length = (frames[end] as Buffer).length
-      if (bytes > 0 && bytes + length > WRITE_BYTES_MAX) break
-      bytes += length
-      end += 1
-    }
-    this.#head = end
-    if (end === first + 1 && this.#packetIds[first] === 0) return frames[first] as Buffer
-    const chunk = Buffer.allocUnsafe(bytes)
-    let offset = 0
-    for (let index = first; index < end; index += 1) {
-      const frame = frames[index] as Buffer
-      chunk.set(frame, offset)
-      const packetId = this.#packetIds[index] as number
-      if (packetId !== 0) {
-        const at = offset + (this.#packetIdOffsets[index] as number)
-        chunk[at] = packetId >> 8
-        chunk[at + 1] = packetId & 255
-      }
-      offset += frame.length
-    }
-    return chunk
+  #giveBack(): void {
+    if (this.#queue !== undefined) this.#flusher.giveBack(this.#queue)
+    this.#queue = undefined
   }
 }

@@ -3,14 +3,28 @@
  * were readable have been read. A fan-out to many sockets yields to the loop in between: a write is a
  * system call.
  */
+import { FrameQueue } from './frame-queue.ts'
 import type { FrameWriter } from './frame-writer.ts'
 
 const FLUSHES_PER_TURN = 512
+/** Queues kept for the next turn; more are left to the garbage collector. */
+const SPARE_QUEUES_MAX = 1_024
 
 export class TurnFlusher {
   #dirty: FrameWriter[] = []
   #next = 0
   #scheduled = false
+  readonly #spare: FrameQueue[] = []
+
+  /** An empty queue, for a connection that has something to write. */
+  borrow(): FrameQueue {
+    return this.#spare.pop() ?? new FrameQueue()
+  }
+
+  giveBack(queue: FrameQueue): void {
+    queue.clear()
+    if (this.#spare.length < SPARE_QUEUES_MAX) this.#spare.push(queue)
+  }
 
   add(writer: FrameWriter): void {
     this.#dirty.push(writer)

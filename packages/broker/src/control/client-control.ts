@@ -90,7 +90,7 @@ export class ClientControl implements StreamOwner {
     this.ended = new Promise((resolve) => {
       this.#end = resolve
     })
-    this.#stream = new ControlStream(this, (reply) => this.#reply(reply))
+    this.#stream = new ControlStream(this)
     this.#client = handle(this.#stream)
     this.#stream.push(bytes)
   }
@@ -164,7 +164,8 @@ export class ClientControl implements StreamOwner {
     this.#host.publishWill(message, this.clientId, done)
   }
 
-  #reply(reply: Buffer): void {
+  /** What aedes answers. */
+  reply(reply: Buffer): void {
     switch ((reply[0] as number) >> 4) {
       case PacketType.CONNACK:
         if (reply[3] === 0) this.#accept()

@@ -42,7 +42,7 @@ export class ControlPlane implements AsyncDisposable {
     const clientId = frame.clientId === '' ? `auto-${randomUUID()}` : frame.clientId
     connection.clientId = clientId
     return new ClientControl(connection, { ...frame, clientId }, bytes, this.#host, (stream) => {
-      return this.#broker.handle(stream) as ControlClient
+      return this.#broker.accept(stream)
     })
   }
 

@@ -1,44 +1,57 @@
-import { Duplex } from 'node:stream'
+import { EventEmitter } from 'node:events'
 
 /** Who stands behind the stream: one client's control side. */
 export interface StreamOwner {
   /** The client id, which the client may have been given. */
   readonly clientId: string
+  reply(frame: Buffer): void
   destroyed(error: Error | null): void
 }
 
 /**
- * What aedes takes for the client's socket: it reads control frames that were let through to it, one at a
- * time, and what it writes goes to `onFrame`, whole frames, not to the wire.
+ * What aedes takes for the client's socket. It reads the control frames that were let through to it, one at
+ * a time; what it writes, in pieces, is put together to whole frames and never goes to the wire.
+ *
+ * No Duplex: its two states and their listeners would cost each connection a kilobyte, and aedes uses
+ * nothing of them but what is here.
  */
-export class ControlStream extends Duplex {
+export class ControlStream extends EventEmitter {
   readonly owner: StreamOwner
-  readonly #onFrame: (frame: Buffer) => void
+  destroyed = false
+  #incoming: Buffer | null = null
+  #outgoing: Buffer | null = null
 
-  constructor(owner: StreamOwner, onFrame: (frame: Buffer) => void) {
-    super({ allowHalfOpen: false })
+  constructor(owner: StreamOwner) {
+    super()
     this.owner = owner
-    this.#onFrame = onFrame
   }
 
-  override _read(): void {
-    // Frames are pushed when they arrive.
+  /** Gives aedes a frame. */
+  push(frame: Buffer): void {
+    this.#incoming = frame
+    this.emit('readable')
   }
 
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.#onFrame(chunk)
-    done()
+  read(): Buffer | null {
+    const frame = this.#incoming
+    this.#incoming = null
+    return frame
   }
 
-  /** aedes writes a frame in pieces between `cork` and `uncork`: here they are one again. */
-  override _writev(pieces: { chunk: Buffer }[], done: () => void): void {
-    this.#onFrame(Buffer.concat(pieces.map(({ chunk }) => chunk)))
-    done()
+  write(piece: Buffer | string): boolean {
+    const bytes = typeof piece === 'string' ? Buffer.from(piece) : piece
+    const outgoing = this.#outgoing === null ? bytes : Buffer.concat([this.#outgoing, bytes])
+    // Replies of aedes are short: their remaining length is one byte.
+    const complete = outgoing.length >= 2 && outgoing.length >= 2 + (outgoing[1] as number)
+    this.#outgoing = complete ? null : outgoing
+    if (complete) this.owner.reply(outgoing)
+    return true
   }
 
-  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    this.owner.destroyed(error)
-    // The reason is with the connection; aedes would report the error a second time.
-    done(null)
+  destroy(error?: Error): this {
+    if (this.destroyed) return this
+    this.destroyed = true
+    this.owner.destroyed(error ?? null)
+    return this
   }
 }

@@ -18,17 +18,20 @@ interface Waiting {
   readonly source: 'live' | 'retained'
 }
 
+/** The queue of every session in which nothing waits; never pushed to. */
+const NOTHING: Waiting[] = []
+
 /** Of a clean session: everything is in memory and ends with the connection. */
 export class CleanOutbound implements Outbound {
   readonly #sink: FrameSink
   readonly #bounds: CleanBounds
   readonly #exchanges: Inflight
-  #queue: Waiting[] = []
+  #queue: Waiting[] = NOTHING
   #head = 0
   #queuedBytes = 0
   #position = 0
   #closed = false
-  #readyWaiters: (() => void)[] = []
+  #readyWaiters: (() => void)[] | undefined
 
   constructor(sink: FrameSink, bounds: CleanBounds) {
     this.#sink = sink
@@ -72,7 +75,7 @@ export class CleanOutbound implements Outbound {
 
   async ready(): Promise<void> {
     if (this.#closed || (this.waiting === 0 && !this.#sink.saturated)) return
-    await new Promise<void>((resolve) => this.#readyWaiters.push(resolve))
+    await new Promise<void>((resolve) => (this.#readyWaiters ??= []).push(resolve))
   }
 
   acknowledge(packet: OutgoingPacket, packetId: number): void {
@@ -92,7 +95,7 @@ export class CleanOutbound implements Outbound {
       })
     }
     if (this.#head === this.#queue.length) {
-      this.#queue.length = 0
+      this.#queue = NOTHING
       this.#head = 0
     } else if (this.#head > 1_024) {
       this.#queue.splice(0, this.#head)
@@ -103,13 +106,13 @@ export class CleanOutbound implements Outbound {
 
   #wakeReady(): void {
     const waiters = this.#readyWaiters
-    this.#readyWaiters = []
-    for (const resolve of waiters) resolve()
+    this.#readyWaiters = undefined
+    if (waiters !== undefined) for (const resolve of waiters) resolve()
   }
 
   close(): void {
     this.#closed = true
-    this.#queue = []
+    this.#queue = NOTHING
     this.#head = 0
     this.#wakeReady()
   }
@@ -137,6 +140,7 @@ export class CleanOutbound implements Outbound {
       this.#sink.connection.close('queue-overflow')
       return
     }
+    if (this.#queue === NOTHING) this.#queue = []
     this.#queue.push(waiting)
     this.#queuedBytes += waiting.message.bytes
   }

@@ -16,41 +16,43 @@ interface Exchange {
  */
 export class Inflight {
   readonly #windowMax: number
-  readonly #exchanges = new Map<number, Exchange>()
+  #exchanges: Map<number, Exchange> | undefined
 
   constructor(windowMax: number) {
     this.#windowMax = windowMax
   }
 
   get size(): number {
-    return this.#exchanges.size
+    return this.#exchanges?.size ?? 0
   }
 
   /** How many more messages may be sent now. */
   get room(): number {
-    return this.#windowMax - this.#exchanges.size
+    return this.#windowMax - this.size
   }
 
   has(packetId: number): boolean {
-    return this.#exchanges.has(packetId)
+    return this.#exchanges?.has(packetId) === true
   }
 
   start(packetId: number, position: number, qos: 1 | 2): void {
     const state = qos === 1 ? 'awaiting-puback' : 'awaiting-pubrec'
+    this.#exchanges ??= new Map()
     this.#exchanges.set(packetId, { position, state })
   }
 
   /** A message that was released before the session was resumed: only PUBCOMP is missing. */
   restoreReleased(packetId: number): void {
+    this.#exchanges ??= new Map()
     this.#exchanges.set(packetId, { position: 0, state: 'awaiting-pubcomp' })
   }
 
   /** Takes a packet of the client; returns what to do and the position of the message. */
   step(packetId: number, packet: OutgoingPacket): { action: OutgoingAction; position: number } {
-    const exchange = this.#exchanges.get(packetId)
+    const exchange = this.#exchanges?.get(packetId)
     const { action, next } = OUTGOING[exchange?.state ?? 'free'][packet]
     if (exchange !== undefined) {
-      if (next === 'free') this.#exchanges.delete(packetId)
+      if (next === 'free') this.#exchanges?.delete(packetId)
       else exchange.state = next
     }
     return { action, position: exchange?.position ?? 0 }

@@ -38,7 +38,7 @@ export class StoredOutbound implements Outbound {
   #behind = true
   #reading = false
   #closed = false
-  #readyWaiters: (() => void)[] = []
+  #readyWaiters: (() => void)[] | undefined
 
   constructor(options: StoredOutboundOptions) {
     this.#clientId = options.clientId
@@ -94,7 +94,7 @@ export class StoredOutbound implements Outbound {
 
   async ready(): Promise<void> {
     if (this.#closed || !this.#sink.saturated) return
-    await new Promise<void>((resolve) => this.#readyWaiters.push(resolve))
+    await new Promise<void>((resolve) => (this.#readyWaiters ??= []).push(resolve))
   }
 
   acknowledge(packet: OutgoingPacket, packetId: number): void {
@@ -104,7 +104,11 @@ export class StoredOutbound implements Outbound {
         this.#store.settle(this.#clientId, position)
         break
       case 'release':
-        this.#store.release(this.#clientId, position, packetId, () => this.#sink.pubrel(packetId))
+        this.#store.release(this.#clientId, position, packetId, (error) => {
+          // [MQTT-4.3.3-2]: without PUBREL the exchange would stay open for as long as the connection.
+          if (error === undefined) this.#sink.pubrel(packetId)
+          else this.#onFault(error)
+        })
         return
       case 'complete':
         this.#store.complete(this.#clientId, packetId)
@@ -135,8 +139,8 @@ export class StoredOutbound implements Outbound {
 
   #wakeReady(): void {
     const waiters = this.#readyWaiters
-    this.#readyWaiters = []
-    for (const resolve of waiters) resolve()
+    this.#readyWaiters = undefined
+    if (waiters !== undefined) for (const resolve of waiters) resolve()
   }
 
   async #read(): Promise<void> {

@@ -1,8 +1,8 @@
-import { EXACT_SHAPE, filterShape, filterShapeId, hasWildcard } from './filter-shape.ts'
+import { hasWildcard, isReservedTopic } from '@breakwater/bus'
+import { EXACT_SHAPE, filterShape, filterShapeId } from './filter-shape.ts'
 import { FilterTrie } from './filter-trie.ts'
 import { HASHED_LEVELS_MAX, LevelHash } from './level-hash.ts'
 import { ShapeIndex } from './shape-index.ts'
-import { isReservedTopic } from './topic.ts'
 
 /** Where a filter is, or would be looked for. */
 export interface FilterPlace {

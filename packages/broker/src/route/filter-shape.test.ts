@@ -1,17 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { filterShape, filterShapeId, hasWildcard } from './filter-shape.ts'
+import { filterShape, filterShapeId } from './filter-shape.ts'
 import { HASHED_LEVELS_MAX } from './level-hash.ts'
-
-it('knows a wildcard filter', () => {
-  expect(['a', 'a/b', '+', 'a/+/b', '#', 'a/#'].map(hasWildcard)).toEqual([
-    false,
-    false,
-    true,
-    true,
-    true,
-    true,
-  ])
-})
 
 describe('shapes', () => {
   it.each([

@@ -20,10 +20,6 @@ export interface FilterShape {
 
 const PLUS = 43
 
-export function hasWildcard(filter: string): boolean {
-  return filter.includes('+') || filter.endsWith('#')
-}
-
 /**
  * The number that names a filter's shape, or -1 where it has more levels than shapes are made for.
  * Two filters share a shape exactly if these numbers are equal, so it also serves to count the

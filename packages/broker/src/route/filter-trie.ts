@@ -1,4 +1,4 @@
-import { isReservedTopic } from './topic.ts'
+import { isReservedTopic } from '@breakwater/bus'
 
 /**
  * The fallback for wildcard filters that no shape index takes: those of further shapes than the

@@ -1,7 +1,7 @@
+import { hasWildcard } from '@breakwater/bus'
 import { FilterIndex } from './filter-index.ts'
 import type { FilterPlace } from './filter-index.ts'
 import { FilterPool } from './filter-pool.ts'
-import { hasWildcard } from './filter-shape.ts'
 import { MatchMerge } from './match-merge.ts'
 import type { Matches, Qos, Target } from './matches.ts'
 import { NO_MATCHES } from './matches.ts'

@@ -11,7 +11,7 @@
  * Bounds: `inboundMessagesMax` and INBOUND_BYTES_MAX waiting, then the connection is held; `inboundQos2Max`
  * unreleased; the publish rate; the store's own time-out, then `store-unavailable` and no acknowledgement.
  */
-import { Message, type QoS } from '@breakwater/bus'
+import { isServerTopic, isValidTopicName, Message, topicLevels, type QoS } from '@breakwater/bus'
 import type { Limits } from '@breakwater/config'
 import type { Store } from '@breakwater/store'
 import type { CloseReasonId } from '../close-reason.ts'
@@ -24,9 +24,9 @@ import { PacketType } from '../mqtt/packet-type.ts'
 import { readUtf8 } from '../mqtt/utf8.ts'
 import { INCOMING } from '../deliver/exchange.ts'
 import type { Effects, Router } from './router.ts'
-import { isServerTopic, isValidTopicName, topicLevels } from './topic.ts'
 
 const INBOUND_BYTES_MAX = 1_048_576
+const NO_BYTES = Buffer.alloc(0)
 
 /** A packet whose effects are under way. They finish in any order; entries leave in that of the frames. */
 interface Entry {
@@ -61,16 +61,16 @@ export class PublishLane {
   readonly #sink: FrameSink
   readonly #router: Router
   readonly #events: Events
-  readonly #messageRate: TokenBucket
-  readonly #byteRate: TokenBucket
+  readonly #messageRate: TokenBucket | undefined
+  readonly #byteRate: TokenBucket | undefined
   /** QoS 2 by packet id; undefined where the message is only in the store (resumed session). */
-  readonly #received = new Map<number, Message | undefined>()
+  #received: Map<number, Message | undefined> | undefined
   #entries: Entry[] = []
   #waitingBytes = 0
   #closed = false
-  #idleWaiters: (() => void)[] = []
+  #idleWaiters: (() => void)[] | undefined
   /** The topic of the last PUBLISH: most publishers have one. */
-  #topicBytes: Buffer = Buffer.alloc(0)
+  #topicBytes: Buffer = NO_BYTES
   #topic = ''
   #topicAllowed = false
 
@@ -80,10 +80,11 @@ export class PublishLane {
     this.#sink = options.sink
     this.#router = options.router
     this.#events = options.events
-    const now = performance.now()
-    this.#messageRate = new TokenBucket(options.limits.publishMessagesPerSecondMax, now)
-    this.#byteRate = new TokenBucket(options.limits.publishBytesPerSecondMax, now)
-    for (const packetId of options.received) this.#received.set(packetId, undefined)
+    const { publishMessagesPerSecondMax, publishBytesPerSecondMax } = options.limits
+    this.#messageRate = TokenBucket.of(publishMessagesPerSecondMax)
+    this.#byteRate = TokenBucket.of(publishBytesPerSecondMax)
+    if (options.received.length > 0)
+      this.#received = new Map(options.received.map((packetId) => [packetId, undefined]))
   }
 
   /** Nothing under way: a control packet may take effect. */
@@ -94,7 +95,7 @@ export class PublishLane {
   /** Resolves when everything that was received before has taken effect, or failed. */
   async drained(): Promise<void> {
     if (this.idle) return
-    await new Promise<void>((resolve) => this.#idleWaiters.push(resolve))
+    await new Promise<void>((resolve) => (this.#idleWaiters ??= []).push(resolve))
   }
 
   close(): void {
@@ -134,24 +135,25 @@ export class PublishLane {
 
   /** Takes a PUBREL frame. */
   release(packetId: number): void {
-    const state = this.#received.has(packetId) ? 'received' : 'free'
+    const state = this.#received?.has(packetId) ? 'received' : 'free'
     if (INCOMING[state].pubrel.action === 'answer-pubcomp') {
       this.#enqueue({ packet: 'pubrel', qos: 2, packetId, message: undefined }, true)
       return
     }
-    const message = this.#received.get(packetId)
-    this.#received.delete(packetId)
+    const message = this.#received?.get(packetId)
+    this.#received?.delete(packetId)
     if (message !== undefined) this.#fanOutReleased(packetId, message)
     else this.#fanOutStored(packetId)
   }
 
   #receive(packetId: number, message: Message): CloseReasonId | undefined {
-    const state = this.#received.has(packetId) ? 'received' : 'free'
+    const state = this.#received?.has(packetId) ? 'received' : 'free'
     const { store, clientId, persistent, limits } = this.#options
     if (INCOMING[state].publish.action === 'answer-pubrec') {
       this.#enqueue({ packet: 'publish', qos: 2, packetId, message: undefined }, true)
       return undefined
     }
+    this.#received ??= new Map()
     if (this.#received.size >= limits.inboundQos2Max) return 'receive-maximum-exceeded'
     const kept = message.detached()
     this.#received.set(packetId, kept)
@@ -271,8 +273,8 @@ export class PublishLane {
 
   #becomeIdle(): void {
     const waiters = this.#idleWaiters
-    this.#idleWaiters = []
-    for (const resolve of waiters) resolve()
+    this.#idleWaiters = undefined
+    if (waiters !== undefined) for (const resolve of waiters) resolve()
     this.#connection.release(Hold.DATA)
   }
 
@@ -297,10 +299,12 @@ export class PublishLane {
 
   /** Nothing is dropped: the client is not read until its debt is paid. */
   #limitRate(bytes: number): void {
-    const { publishMessagesPerSecondMax, publishBytesPerSecondMax } = this.#options.limits
-    if (publishMessagesPerSecondMax === 0 && publishBytesPerSecondMax === 0) return
+    if (this.#messageRate === undefined && this.#byteRate === undefined) return
     const now = performance.now()
-    const waitMs = Math.max(this.#messageRate.take(1, now), this.#byteRate.take(bytes, now))
+    const waitMs = Math.max(
+      this.#messageRate?.take(1, now) ?? 0,
+      this.#byteRate?.take(bytes, now) ?? 0,
+    )
     if (waitMs === 0) return
     this.#connection.hold(Hold.RATE)
     setTimeout(() => this.#connection.release(Hold.RATE), waitMs).unref()

@@ -1,7 +1,7 @@
+import { topicMatchesFilter } from '@breakwater/bus'
 import type { FilterShape } from './filter-shape.ts'
 import type { LevelHash } from './level-hash.ts'
 import { SlotTable } from './slot-table.ts'
-import { topicMatchesFilter } from './topic.ts'
 
 /**
  * The hash index of all filters of one shape, from a key that mixes the hashes of the literal levels

@@ -6,16 +6,19 @@ export class TokenBucket {
   #tokens: number
   #filledAt: number
 
-  /** `perSecond` 0 is no limit. */
-  constructor(perSecond: number, nowMs: number) {
+  private constructor(perSecond: number) {
     this.#perSecond = perSecond
     this.#tokens = perSecond
-    this.#filledAt = nowMs
+    this.#filledAt = performance.now()
+  }
+
+  /** `perSecond` 0 is no limit, and no bucket. */
+  static of(perSecond: number): TokenBucket | undefined {
+    return perSecond === 0 ? undefined : new TokenBucket(perSecond)
   }
 
   /** Takes tokens; returns how many ms to wait before taking again. */
   take(tokens: number, nowMs: number): number {
-    if (this.#perSecond === 0) return 0
     const filled = ((nowMs - this.#filledAt) / 1_000) * this.#perSecond
     this.#tokens = Math.min(this.#perSecond, this.#tokens + filled) - tokens
     this.#filledAt = nowMs

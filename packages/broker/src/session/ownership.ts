@@ -6,13 +6,17 @@
  * | nobody | the claim is granted |
  * | on this node | it is not read any more, finishes what it has received, is closed with `taken-over`, then the claim is granted; after `takeOverTimeoutMs` it is closed as it is |
  * | on another node | the claim is granted with a higher epoch; the other node hears of it and closes its connection the same way |
+ * | claimed on another node at the same time | the higher epoch stays, whichever claim or notice comes first |
  *
- * A notice with a lower epoch than the owner's is late, and means nothing.
+ * A notice with a lower epoch than the owner's comes from a node that does not know better: it is answered.
  */
 import type { Bus } from '@breakwater/bus'
 import type { OpenedSession, Store } from '@breakwater/store'
 import type { Connection } from '../connection/connection.ts'
 import { Hold } from '../hold.ts'
+
+/** Notices that are under way at once when everything is announced again. */
+const ANNOUNCE_BATCH = 100
 
 export interface Owner {
   readonly connection: Connection
@@ -27,17 +31,30 @@ export class Ownership {
   readonly #store: Store
   readonly #bus: Bus
   readonly #takeOverTimeoutMs: number
+  readonly #storeTimeoutMs: number
   readonly #owners = new Map<string, Owner>()
   /** Claims of one client id come one after the other. */
   readonly #claims = new Map<string, Promise<unknown>>()
+  /** The highest epoch that another node has announced of a client id while it is claimed here. */
+  readonly #heard = new Map<string, number>()
 
-  constructor(parts: { store: Store; bus: Bus; takeOverTimeoutMs: number }) {
+  constructor(parts: {
+    store: Store
+    bus: Bus
+    takeOverTimeoutMs: number
+    storeTimeoutMs: number
+  }) {
     this.#store = parts.store
     this.#bus = parts.bus
     this.#takeOverTimeoutMs = parts.takeOverTimeoutMs
+    this.#storeTimeoutMs = parts.storeTimeoutMs
   }
 
-  /** Undefined if the connection ended while it waited. */
+  /**
+   * Undefined if the connection ended while it waited.
+   *
+   * @throws {Error} the store does not answer
+   */
   async claim(
     clientId: string,
     connection: Connection,
@@ -51,7 +68,10 @@ export class Ownership {
     try {
       return await claim
     } finally {
-      if (this.#claims.get(clientId) === settled) this.#claims.delete(clientId)
+      if (this.#claims.get(clientId) === settled) {
+        this.#claims.delete(clientId)
+        this.#heard.delete(clientId)
+      }
     }
   }
 
@@ -62,8 +82,21 @@ export class Ownership {
 
   /** Another node says that it has the client id. */
   async lost(clientId: string, epoch: number): Promise<void> {
+    if (this.#claims.has(clientId))
+      this.#heard.set(clientId, Math.max(epoch, this.#heard.get(clientId) ?? 0))
     const owner = this.#owners.get(clientId)
-    if (owner !== undefined && owner.epoch < epoch) await this.#end(owner)
+    if (owner === undefined) return
+    if (owner.epoch < epoch) await this.#end(owner)
+    else await this.#announce(clientId, owner.epoch)
+  }
+
+  /** Notices may have been missed: whoever has taken a client id meanwhile answers. */
+  async resync(): Promise<void> {
+    const owners = [...this.#owners]
+    while (owners.length > 0) {
+      const batch = owners.splice(0, ANNOUNCE_BATCH)
+      await Promise.all(batch.map(([clientId, { epoch }]) => this.#announce(clientId, epoch)))
+    }
   }
 
   async #claimNext(
@@ -77,29 +110,47 @@ export class Ownership {
     const former = this.#owners.get(clientId)
     if (former !== undefined) await this.#end(former)
     if (!connection.open) return undefined
-    const opened = await this.#store.openSession(clientId, persistent)
+    const opened = await this.#open(clientId, persistent)
+    if ((this.#heard.get(clientId) ?? 0) > opened.epoch) connection.close('taken-over')
     if (!connection.open) return undefined
     const owner: Owner = { connection, epoch: opened.epoch, drained: async () => {}, ended }
     this.#owners.set(clientId, owner)
-    // Should the notice be lost, the other owner's writes still carry the lower epoch.
-    if (this.#bus.clustered)
-      this.#bus.notify({ kind: 'taken-over', clientId, epoch: opened.epoch }).catch(() => undefined)
+    void this.#announce(clientId, opened.epoch)
     return { opened, owner }
+  }
+
+  async #open(clientId: string, persistent: boolean): Promise<OpenedSession> {
+    const opened = await withTimeout(
+      this.#store.openSession(clientId, persistent),
+      this.#storeTimeoutMs,
+    )
+    if (opened === undefined) throw new Error(`no answer within ${this.#storeTimeoutMs} ms`)
+    return opened
+  }
+
+  /** A notice that is lost is made up for by `resync`. */
+  async #announce(clientId: string, epoch: number): Promise<void> {
+    if (!this.#bus.clustered) return
+    await this.#bus.notify({ kind: 'taken-over', clientId, epoch }).catch(() => undefined)
   }
 
   async #end(owner: Owner): Promise<void> {
     owner.connection.hold(Hold.CONTROL)
-    await this.#bounded(owner.drained())
+    await withTimeout(owner.drained(), this.#takeOverTimeoutMs)
     owner.connection.close('taken-over')
-    await this.#bounded(owner.ended)
+    await withTimeout(owner.ended, this.#takeOverTimeoutMs)
   }
+}
 
-  async #bounded(work: Promise<void>): Promise<void> {
-    let timer: NodeJS.Timeout | undefined
-    const timeout = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, this.#takeOverTimeoutMs)
-    })
-    await Promise.race([work, timeout])
+/** Undefined if it took longer. */
+async function withTimeout<T>(work: Promise<T>, timeoutMs: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), timeoutMs)
+  })
+  try {
+    return await Promise.race([work, timeout])
+  } finally {
     clearTimeout(timer)
   }
 }

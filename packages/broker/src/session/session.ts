@@ -23,11 +23,11 @@ export class Session {
   /** Granted filters. */
   readonly filters: Map<string, QoS>
   /** Wildcard shapes among them, with how many filters have each (`shapesPerClientMax`). */
-  readonly shapes: Map<number, number> = new Map()
+  shapes: Map<number, number> | undefined
   /** While retained messages are replayed: topics whose newer retained message went out live meanwhile. */
   replaying: Set<string> | undefined
   /** The replays of its SUBSCRIBEs so far. */
-  replays: Promise<void> = Promise.resolve()
+  replays: Promise<void> | undefined
 
   constructor(parts: {
     clientId: string

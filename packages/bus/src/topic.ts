@@ -1,9 +1,9 @@
 /**
  * Topic names and topic filters as MQTT 3.1.1 section 4.7 defines them.
  *
- * `topicMatchesFilter` is the plain statement of the rules: the forwarding table uses it to confirm
- * what its hashes found, and the property tests use it as the oracle. Nothing here splits a string
- * or allocates.
+ * `topicMatchesFilter` is the plain statement of the rules: the stores match retained messages with it, the
+ * forwarding table uses it to confirm what its hashes found, and the property tests use it as the oracle.
+ * Nothing here splits a string or allocates.
  */
 
 const SLASH = 47
@@ -36,6 +36,11 @@ export function topicLevels(topic: string): number {
   let levels = 1
   for (let at = topic.indexOf('/'); at !== -1; at = topic.indexOf('/', at + 1)) levels++
   return levels
+}
+
+/** Whether a valid filter matches more than the one topic of its own name. */
+export function hasWildcard(filter: string): boolean {
+  return filter.includes('+') || filter.endsWith('#')
 }
 
 /** True if a filter's first level is a wildcard, which keeps it away from `$` topics. [MQTT-4.7.2-1] */

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { isValidTopicFilter, isValidTopicName, topicLevels, topicMatchesFilter } from './topic.ts'
+import {
+  hasWildcard,
+  isValidTopicFilter,
+  isValidTopicName,
+  topicLevels,
+  topicMatchesFilter,
+} from './topic.ts'
 
 describe('topic names', () => {
   it.each(['a', '/', '//', 'a/b', ' ', 'a b', '$SYS/x', 'é/😀', 'A', '__proto__'])(
@@ -96,4 +102,9 @@ describe('matching', () => {
     expect(topicMatchesFilter('a/😀', 'a/+')).toBe(true)
     expect(topicMatchesFilter('a/😀', 'a/😁')).toBe(false)
   })
+})
+
+it('knows a wildcard filter', () => {
+  const wildcards = ['a', 'a/b', '+', 'a/+/b', '#', 'a/#'].filter(hasWildcard)
+  expect(wildcards).toEqual(['+', 'a/+/b', '#', 'a/#'])
 })

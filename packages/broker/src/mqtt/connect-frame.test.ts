@@ -1,0 +1,127 @@
+import { describe, expect, test } from 'vitest'
+import { readConnect } from './connect-frame.ts'
+
+const text = (value: string | readonly number[]): number[] => {
+  const bytes = typeof value === 'string' ? [...Buffer.from(value)] : [...value]
+  return [bytes.length >> 8, bytes.length & 255, ...bytes]
+}
+
+interface Parts {
+  readonly name?: string
+  readonly level?: number
+  readonly flags?: number
+  readonly keepAlive?: readonly [number, number]
+  readonly fields?: readonly (readonly number[])[]
+}
+
+const bodyOf = ({
+  name = 'MQTT',
+  level = 4,
+  flags = 0x02,
+  keepAlive = [0, 60],
+  fields = [text('id')],
+}: Parts): number[] => [...text(name), level, flags, ...keepAlive, ...fields.flat()]
+
+const read = (parts: Parts) => {
+  const body = Buffer.from(bodyOf(parts))
+  return readConnect(body, 0, body.length)
+}
+
+describe('a CONNECT is read', () => {
+  test('with nothing but a client id', () => {
+    expect(read({})).toEqual({
+      protocolLevel: 4,
+      clean: true,
+      keepAliveS: 60,
+      clientId: 'id',
+      username: undefined,
+      hasWill: false,
+      willTopic: undefined,
+    })
+  })
+
+  test('with everything, whatever stands around it', () => {
+    const fields = [text('id'), text('w/t'), text([0, 255]), text('user'), text([1, 2])]
+    const body = bodyOf({ flags: 0xee, keepAlive: [0xff, 0xff], fields })
+    const buffer = Buffer.from([9, 9, ...body, 9, 9])
+    expect(readConnect(buffer, 2, buffer.length - 2)).toEqual({
+      protocolLevel: 4,
+      clean: true,
+      keepAliveS: 65_535,
+      clientId: 'id',
+      username: 'user',
+      hasWill: true,
+      willTopic: 'w/t',
+    })
+  })
+
+  test('of MQTT 3.1', () => {
+    expect(read({ name: 'MQIsdp', level: 3, flags: 0 })).toMatchObject({
+      protocolLevel: 3,
+      clean: false,
+    })
+  })
+})
+
+describe('a CONNECT ends the connection', () => {
+  test.each<[string, Parts, string]>([
+    ['another protocol [MQTT-3.1.2-1]', { name: 'HTTP' }, 'protocol-violation'],
+    ['a name of Object.prototype', { name: 'constructor' }, 'protocol-violation'],
+    ['level 5 [MQTT-3.1.2-2]', { level: 5 }, 'unsupported-protocol-version'],
+    ['level 3 under the new name', { level: 3 }, 'unsupported-protocol-version'],
+    ['the bridge bit in the level', { level: 0x84 }, 'unsupported-protocol-version'],
+    ['the reserved flag [MQTT-3.1.2-3]', { flags: 0x03 }, 'malformed-packet'],
+    ['will QoS without a will [MQTT-3.1.2-13]', { flags: 0x0a }, 'malformed-packet'],
+    ['will retain without a will [MQTT-3.1.2-15]', { flags: 0x22 }, 'malformed-packet'],
+    [
+      'will QoS 3 [MQTT-3.1.2-14]',
+      { flags: 0x1e, fields: [text('id'), text('w'), text('')] },
+      'malformed-packet',
+    ],
+    [
+      'a password without a user name [MQTT-3.1.2-22]',
+      { flags: 0x42, fields: [text('id'), text('p')] },
+      'malformed-packet',
+    ],
+    [
+      'a wildcard in the will topic [MQTT-3.3.2-2]',
+      { flags: 0x06, fields: [text('id'), text('w/+'), text('')] },
+      'malformed-packet',
+    ],
+    [
+      'an empty will topic [MQTT-4.7.3-1]',
+      { flags: 0x06, fields: [text('id'), text(''), text('')] },
+      'malformed-packet',
+    ],
+    ['a missing will', { flags: 0x06 }, 'malformed-packet'],
+    ['a missing user name', { flags: 0x82 }, 'malformed-packet'],
+    ['something behind its fields', { fields: [text('id'), [0]] }, 'malformed-packet'],
+    ['a client id that is no UTF-8', { fields: [text([0xff])] }, 'malformed-packet'],
+    ['NUL in the client id [MQTT-1.5.3-2]', { fields: [text([0])] }, 'malformed-packet'],
+    [
+      'an empty client id that wants a session [MQTT-3.1.3-8]',
+      { flags: 0, fields: [text('')] },
+      'client-id-rejected',
+    ],
+    [
+      'an empty client id of MQTT 3.1',
+      { name: 'MQIsdp', level: 3, fields: [text('')] },
+      'client-id-rejected',
+    ],
+    [
+      'a client id of 24 characters of MQTT 3.1',
+      { name: 'MQIsdp', level: 3, fields: [text('x'.repeat(24))] },
+      'client-id-rejected',
+    ],
+  ])('%s', (_why, parts, reason) => {
+    expect(read(parts)).toBe(reason)
+  })
+
+  test('cut at every byte it is malformed, whatever follows in the chunk', () => {
+    const fields = [text('id'), text('w/t'), text('bye'), text('user'), text('pass')]
+    const body = Buffer.from(bodyOf({ flags: 0xee, fields }))
+    expect(readConnect(body, 0, body.length)).toMatchObject({ clientId: 'id' })
+    for (let end = 0; end < body.length; end += 1)
+      expect(readConnect(body, 0, end), `cut at ${end}`).toBe('malformed-packet')
+  })
+})

@@ -1,0 +1,118 @@
+/** Nodes of one cluster on one Redis, in this process, and clients at each of them. */
+import { expect } from 'vitest'
+import { unique } from '../conformance/suite.ts'
+import { startNode, type NodeOptions, type TestNode } from '../kit/node.ts'
+import { startRedis, type TestRedis } from '../kit/redis.ts'
+import { WireClient, type WireOptions } from '../kit/wire-client.ts'
+import { encodePingreq, encodePuback, type ConnectFields } from '../kit/wire-encoder.ts'
+import { startRedisProxy, type RedisProxy } from './redis-proxy.ts'
+
+export interface Cluster extends AsyncDisposable {
+  readonly redis: TestRedis
+  /** What the nodes take for Redis. */
+  readonly proxy: RedisProxy
+  /** The first three nodes, under the names that the tests give them. */
+  readonly a: TestNode
+  readonly b: TestNode
+  readonly c: TestNode
+  /** One more node, of the same cluster and with the same settings. */
+  join(): Promise<TestNode>
+  /** What a node needs to know to belong to this cluster. */
+  readonly settings: NodeOptions
+}
+
+export async function startCluster(options: NodeOptions = {}): Promise<Cluster> {
+  await using stack = new AsyncDisposableStack()
+  const redis = stack.use(await startRedis())
+  const proxy = stack.use(await startRedisProxy(redis.url))
+  const settings = { ...options, redisUrl: proxy.url, redisPrefix: redis.prefix }
+  const join = async (): Promise<TestNode> => resources.use(await startNode(settings))
+  const nodes = await Promise.all([startNode(settings), startNode(settings), startNode(settings)])
+  for (const node of nodes) stack.use(node)
+  const [a, b, c] = nodes
+  const resources = stack.move()
+  return {
+    redis,
+    proxy,
+    a,
+    b,
+    c,
+    join,
+    settings,
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  }
+}
+
+/** A client that this node has accepted; its client id is unique unless one is given. */
+export async function connectAt(
+  node: Pick<TestNode, 'host' | 'port'>,
+  fields: ConnectFields = {},
+  options: WireOptions = {},
+): Promise<WireClient> {
+  const client = await WireClient.open(node, options)
+  const connack = await client.connect({ clientId: unique('c'), ...fields })
+  expect(connack.returnCode).toBe(0)
+  return client
+}
+
+/** How long a message to a connected session may take before it is taken for not queued. */
+const ARRIVAL_MS = 250
+
+/**
+ * Waits until every node queues for the filters of this stored session.
+ *
+ * Its SUBACK says so of its own node only; the others hear of it a moment later, and what is published there
+ * in that moment misses the queue. A filter that is subscribed last is known last, so it is tried until it
+ * works.
+ */
+export async function knownEverywhere(cluster: Cluster, client: WireClient): Promise<void> {
+  const topic = unique('probe')
+  await client.subscribe([topic, 1])
+  for (const node of [cluster.a, cluster.b, cluster.c]) {
+    await using publisher = await connectAt(node)
+    for (let known = false; !known; ) {
+      const payload = unique('p')
+      await publisher.publish({ topic, payload, qos: 1 })
+      known = await arrives(client, payload)
+    }
+  }
+  await client.unsubscribe(topic)
+  await acknowledgementsStored(client)
+}
+
+/**
+ * Waits until what this client has acknowledged has left its queue: its node writes in order, and this
+ * retained message behind the acknowledgements. A client that moves without waiting may see a message
+ * again, with DUP.
+ */
+export async function acknowledgementsStored(client: WireClient): Promise<void> {
+  await client.publish({ topic: unique('settled'), payload: '', qos: 1, retain: true })
+}
+
+async function arrives(client: WireClient, payload: string): Promise<boolean> {
+  const deadline = performance.now() + ARRIVAL_MS
+  let found = false
+  while (!found && performance.now() < deadline) {
+    client.send(encodePingreq())
+    for (;;) {
+      const packet = await client.next()
+      if (packet.type === 'pingresp') break
+      if (packet.type !== 'publish') throw new Error(`${packet.type} came between`)
+      client.send(encodePuback(packet.packetId))
+      // One of an earlier try that came late is not the one.
+      found ||= packet.payload.toString() === payload
+    }
+  }
+  return found
+}
+
+/** Reads and acknowledges messages until one has this payload; gives the payloads before it. */
+export async function receiveUntil(client: WireClient, marker: string): Promise<string[]> {
+  const payloads: string[] = []
+  for (;;) {
+    const message = await client.take('publish')
+    if (message.qos === 1) client.send(encodePuback(message.packetId))
+    if (message.payload.toString() === marker) return payloads
+    payloads.push(message.payload.toString())
+  }
+}

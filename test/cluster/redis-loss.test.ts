@@ -1,0 +1,154 @@
+/** Redis is cut off, gone, or hangs: nothing is acknowledged that is not stored, and all recovers. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { unique } from '../conformance/suite.ts'
+import type { TestNode } from '../kit/node.ts'
+import { WireClient } from '../kit/wire-client.ts'
+import { encodePublish } from '../kit/wire-encoder.ts'
+import { connectAt, knownEverywhere, receiveUntil, startCluster, type Cluster } from './cluster.ts'
+
+const storeTimeoutMs = 1_000
+const MARKER = 'the end'
+
+let cluster: Cluster
+beforeEach(async () => {
+  cluster = await startCluster({ limits: { storeTimeoutMs } })
+})
+afterEach(() => cluster[Symbol.asyncDispose]())
+
+/** A client that is accepted again, however often it has to ask. */
+async function connectWhenBack(node: TestNode, clientId: string): Promise<WireClient> {
+  for (;;) {
+    const client = await WireClient.open(node)
+    const { returnCode } = await client.connect({ clientId, clean: false })
+    if (returnCode === 0) return client
+    await client.untilClosed()
+  }
+}
+
+it('connections to Redis that are cut lose no acknowledged message, neither queued nor live', async () => {
+  const topic = unique('t')
+  const [offline, connected] = [unique('off'), unique('on')]
+  for (const clientId of [offline, connected]) {
+    await using client = await connectAt(cluster.c, { clientId, clean: false })
+    await client.subscribe([topic, 1])
+    await knownEverywhere(cluster, client)
+    await client.disconnect()
+  }
+  await using subscriber = await connectAt(cluster.b, { clientId: connected, clean: false })
+  const live = receiveUntil(subscriber, MARKER)
+  await using publisher = await connectAt(cluster.a)
+  const count = 600
+  for (let sent = 0; sent < count; sent += 50) {
+    for (let index = sent; index < sent + 50; index++) {
+      const packetId = publisher.nextPacketId()
+      publisher.send(encodePublish({ topic, payload: String(index), qos: 1, packetId }))
+    }
+    if (sent % 200 === 100) cluster.proxy.cut()
+    for (let index = sent; index < sent + 50; index++) await publisher.expect('puback')
+  }
+  await publisher.publish({ topic, payload: MARKER, qos: 1 })
+  const expected = Array.from({ length: count }, (_, index) => index)
+  const inOrder = (payloads: string[]): number[] => [...new Set(payloads.map(Number))]
+  expect(inOrder(await live)).toEqual(expected)
+  await using resumed = await connectAt(cluster.b, { clientId: offline, clean: false })
+  expect(inOrder(await receiveUntil(resumed, MARKER))).toEqual(expected)
+})
+
+it('a message that was queued while its subscriber could not be told comes when Redis is back', async () => {
+  const topic = unique('t')
+  await using subscriber = await connectAt(cluster.b, { clientId: unique('c'), clean: false })
+  await subscriber.subscribe([topic, 1])
+  await knownEverywhere(cluster, subscriber)
+  await using publisher = await connectAt(cluster.a)
+  for (let round = 0; round < 5; round++) {
+    const packetId = publisher.nextPacketId()
+    publisher.send(encodePublish({ topic, payload: String(round), qos: 1, packetId }))
+    cluster.proxy.cut()
+    await publisher.expect('puback')
+    for (let seen = -1; seen < round; ) {
+      const [message] = await subscriber.receive(1)
+      seen = Number(message?.payload.toString())
+    }
+  }
+})
+
+it('a take-over that another node was not told of is made good when Redis is back', async () => {
+  const clientId = unique('c')
+  await using first = await connectAt(cluster.a, { clientId })
+  const lone = await cluster.join()
+  await using watcher = await connectAt(lone, { clientId: unique('w') })
+  await watcher.expectSilence()
+  for (let round = 0; round < 5; round++) cluster.proxy.cut()
+  await using second = await connectWhenBack(cluster.b, clientId)
+  await first.untilClosed()
+  await second.expectSilence()
+})
+
+describe.each(['refuses connections', 'hangs'] as const)('Redis %s', (how) => {
+  const lose = async (): Promise<void> => {
+    if (how === 'hangs') cluster.proxy.stall()
+    else await cluster.proxy.refuse()
+  }
+
+  it('a QoS 1 publish is not acknowledged: its connection ends with store-unavailable', async () => {
+    await using publisher = await connectAt(cluster.a)
+    await publisher.publish({ topic: unique('t'), qos: 1 })
+    await lose()
+    const startedAt = performance.now()
+    publisher.send(encodePublish({ topic: unique('t'), qos: 1, packetId: 9 }))
+    expect(await publisher.untilClosed()).toEqual([])
+    expect(performance.now() - startedAt).toBeGreaterThan(storeTimeoutMs * 0.9)
+    expect(cluster.a.closeReasons()).toEqual(['store-unavailable'])
+  })
+
+  it.each([true, false])('a CONNECT gets return code 0x03 (clean %s)', async (clean) => {
+    await lose()
+    await using client = await WireClient.open(cluster.a)
+    expect(await client.connect({ clientId: unique('c'), clean })).toMatchObject({ returnCode: 3 })
+    await client.expectClosed()
+    expect(cluster.a.closeReasons()).toEqual(['store-unavailable'])
+  })
+
+  it('QoS 0 between clients of one node goes on at once', async () => {
+    await using subscriber = await connectAt(cluster.a)
+    await using publisher = await connectAt(cluster.a)
+    const topic = unique('t')
+    await subscriber.subscribe([topic, 1])
+    await lose()
+    const startedAt = performance.now()
+    for (let count = 0; count < 10; count++) {
+      await publisher.publish({ topic, payload: String(count), qos: 0 })
+      expect(await subscriber.receive(1)).toMatchObject([{ payload: Buffer.from(String(count)) }])
+    }
+    expect(performance.now() - startedAt).toBeLessThan(storeTimeoutMs)
+    await publisher.expectSilence()
+  })
+
+  it('all recovers without a restart', async () => {
+    const clientId = unique('c')
+    const topic = unique('t')
+    const before = await connectAt(cluster.b, { clientId, clean: false })
+    await before.subscribe([topic, 1])
+    await knownEverywhere(cluster, before)
+    await before.disconnect()
+    await using staying = await connectAt(cluster.c)
+    await staying.subscribe([topic, 1])
+    await lose()
+    await using refused = await WireClient.open(cluster.a)
+    expect(await refused.connect({ clientId: unique('c') })).toMatchObject({ returnCode: 3 })
+    await cluster.proxy.restore()
+    await using publisher = await connectWhenBack(cluster.a, unique('p'))
+    // Bus and store come back each on its own; the publisher is acknowledged when both have.
+    await publisher.publish({ topic, payload: 'back', qos: 1 })
+    await using resumed = await connectWhenBack(cluster.b, clientId)
+    expect(await resumed.receive(1)).toMatchObject([{ payload: Buffer.from('back') }])
+    await expect
+      .poll(async () => {
+        await publisher.publish({ topic, payload: 'live', qos: 1 })
+        return staying.receive(1).then((messages) => messages.length)
+      })
+      .toBe(1)
+    const page = await fetch(`http://127.0.0.1:${cluster.a.adminPort}/readyz`)
+    expect(page.status).toBe(200)
+  })
+})

@@ -1,0 +1,128 @@
+/** One owner per client id in the whole cluster [MQTT-3.1.4-2]. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { expectNothingDelivered, unique } from '../conformance/suite.ts'
+import { WireClient } from '../kit/wire-client.ts'
+import { encodeConnect } from '../kit/wire-encoder.ts'
+import { acknowledgementsStored, connectAt, knownEverywhere, startCluster, type Cluster } from './cluster.ts'
+
+let cluster: Cluster
+beforeAll(async () => {
+  cluster = await startCluster()
+})
+afterAll(() => cluster[Symbol.asyncDispose]())
+
+const RACES = 20
+
+describe('[MQTT-3.1.4-2] a take-over from another node', () => {
+  it.each([
+    [true, true],
+    [false, false],
+    [true, false],
+    [false, true],
+  ])('closes the first connection with taken-over (clean %s, then %s)', async (before, after) => {
+    const clientId = unique('c')
+    await using first = await connectAt(cluster.a, { clientId, clean: before })
+    await using second = await connectAt(cluster.b, { clientId, clean: after })
+    await first.untilClosed()
+    const line = await cluster.a.logged(
+      (line) => line['clientId'] === clientId && line['msg'] === 'connection closed',
+    )
+    expect(line['reason']).toBe('taken-over')
+    await second.expectSilence()
+    const topic = unique('t')
+    await second.subscribe([topic, 1])
+    if (!after) await knownEverywhere(cluster, second)
+    await using publisher = await connectAt(cluster.c)
+    await publisher.publish({ topic, payload: 'yours', qos: 1 })
+    expect(await second.receive(1)).toMatchObject([{ payload: Buffer.from('yours') }])
+  })
+
+  it('keeps the session with the winner: filters, what was in flight, and what comes', async () => {
+    const clientId = unique('c')
+    const topic = unique('t')
+    await using publisher = await connectAt(cluster.c)
+    await using first = await connectAt(cluster.a, { clientId, clean: false })
+    await first.subscribe([topic, 1])
+    await knownEverywhere(cluster, first)
+    await publisher.publish({ topic, payload: 'in flight', qos: 1 })
+    const original = await first.expect('publish')
+    await using second = await connectAt(cluster.b, { clientId, clean: false })
+    await first.untilClosed()
+    expect(await second.receive(1)).toEqual([{ ...original, dup: true }])
+    await publisher.publish({ topic, payload: 'live', qos: 1 })
+    expect(await second.receive(1)).toMatchObject([{ payload: Buffer.from('live'), dup: false }])
+    await acknowledgementsStored(second)
+    await second.disconnect()
+    await publisher.publish({ topic, payload: 'missed', qos: 1 })
+    await using third = await connectAt(cluster.a, { clientId, clean: false })
+    expect(await third.receive(1)).toMatchObject([{ payload: Buffer.from('missed') }])
+  })
+
+  it('publishes the will of the loser once, and not that of the winner', async () => {
+    const clientId = unique('c')
+    const topic = unique('t')
+    await using watcher = await connectAt(cluster.c)
+    await watcher.subscribe([topic, 1])
+    const will = (payload: string) => ({ topic, payload, qos: 1 })
+    await using first = await connectAt(cluster.a, { clientId, will: will('first') })
+    await using second = await connectAt(cluster.b, { clientId, will: will('second') })
+    await first.untilClosed()
+    expect(await watcher.receive(1)).toMatchObject([{ payload: Buffer.from('first') }])
+    await using fence = await connectAt(cluster.b)
+    await second.disconnect()
+    await expectNothingDelivered(watcher, fence)
+  })
+
+  it(`leaves exactly one of two connections, ${RACES} times at once on two nodes`, async () => {
+    await using publisher = await connectAt(cluster.c)
+    for (let race = 0; race < RACES; race++) {
+      const clientId = unique('race')
+      const clean = race % 2 === 0
+      await using atA = await WireClient.open(cluster.a)
+      await using atB = await WireClient.open(cluster.b)
+      const contenders = race % 4 < 2 ? [atA, atB] : [atB, atA]
+      for (const client of contenders) client.send(encodeConnect({ clientId, clean }))
+      const loser = await Promise.any(
+        contenders.map(async (client) => {
+          await client.untilClosed()
+          return client
+        }),
+      )
+      const winner = loser === atA ? atB : atA
+      expect(await winner.take('connack')).toMatchObject({ returnCode: 0 })
+      const node = loser === atA ? cluster.a : cluster.b
+      const line = await node.logged(
+        (line) => line['clientId'] === clientId && line['msg'] === 'connection closed',
+      )
+      expect(line['reason']).toBe('taken-over')
+      // The winner works, and stays.
+      const topic = unique('t')
+      await winner.subscribe([topic, 1])
+      if (!clean) await knownEverywhere(cluster, winner)
+      await publisher.publish({ topic, payload: 'one', qos: 1 })
+      expect(await winner.receive(1)).toHaveLength(1)
+      await winner.disconnect()
+    }
+  })
+
+  it('is decided also between ten connections on three nodes', async () => {
+    const clientId = unique('race')
+    await using stack = new AsyncDisposableStack()
+    const nodes = [cluster.a, cluster.b, cluster.c]
+    const clients: WireClient[] = []
+    for (let count = 0; count < 10; count++) {
+      const node = nodes[count % 3]
+      if (node !== undefined) clients.push(stack.use(await WireClient.open(node)))
+    }
+    for (const client of clients) client.send(encodeConnect({ clientId, clean: false }))
+    const survivor = await Promise.any(
+      clients.map(async (candidate) => {
+        const others = clients.filter((client) => client !== candidate)
+        await Promise.all(others.map((client) => client.untilClosed()))
+        return candidate
+      }),
+    )
+    expect(await survivor.take('connack')).toMatchObject({ returnCode: 0 })
+    await survivor.expectSilence()
+  })
+})
