@@ -27,9 +27,10 @@ export async function startCluster(options: NodeOptions = {}): Promise<Cluster> 
   const proxy = stack.use(await startRedisProxy(redis.url))
   const settings = { ...options, redisUrl: proxy.url, redisPrefix: redis.prefix }
   const join = async (): Promise<TestNode> => resources.use(await startNode(settings))
-  const nodes = await Promise.all([startNode(settings), startNode(settings), startNode(settings)])
-  for (const node of nodes) stack.use(node)
-  const [a, b, c] = nodes
+  // The first one makes the development CA that the others reuse.
+  const a = stack.use(await startNode(settings))
+  const b = stack.use(await startNode(settings))
+  const c = stack.use(await startNode(settings))
   const resources = stack.move()
   return {
     redis,

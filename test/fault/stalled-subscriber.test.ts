@@ -87,7 +87,11 @@ describe('beside a subscriber of # that does not read, 20 pairs keep rate and la
   })
 
   it('at QoS 1, clean: it is closed with queue-overflow', async () => {
-    const limits = { outboundMessagesMax: 1_000, inflightMessagesMax: 100 }
+    const limits = {
+      inflightMessagesMax: 100,
+      outboundMessagesMax: 1_000,
+      outboundBytesMax: 16_777_216,
+    }
     await using node = await spawnNode({ listen: ['mqtt://127.0.0.1:0'], limits })
     await using load = await PairLoad.start(node, { ...LOAD, qos: 1, topic: 'pair' })
     const before = await load.during(delay(BASELINE_MS))
@@ -146,7 +150,8 @@ describe('beside a subscriber of # that does not read, 20 pairs keep rate and la
   })
 
   it('at QoS 1, persistent, closed as stalled: all of it comes in order when it is back', async () => {
-    const limits = { stallTimeoutMs: 1_000 }
+    // A window that the buffers of two sockets do not hold: it is the socket that says that nobody reads.
+    const limits = { stallTimeoutMs: 1_000, inflightMessagesMax: 10_000 }
     await using node = await spawnNode({ listen: ['mqtt://127.0.0.1:0'], limits })
     const fields = { clientId: 'slow', clean: false, qos: 1 } as const
     const stalled = await subscribeToAll(node, fields)

@@ -91,7 +91,9 @@ export class Dispatch implements FrameHandler {
     connection.keepAliveMs = frame.keepAliveS * 1_000
     // A copy: aedes keeps slices of it, such as the will.
     const bytes = Buffer.from(buffer.subarray(start, end))
-    this.#controls.set(connection, this.#options.connect(connection, frame, bytes))
+    const control = this.#options.connect(connection, frame, bytes)
+    if (connection.open) this.#controls.set(connection, control)
+    else control.close()
   }
 
   #count(type: number): void {

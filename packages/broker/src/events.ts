@@ -14,7 +14,7 @@ import {
 } from './close-reason.ts'
 import { packetTypeNames } from './mqtt/packet-type.ts'
 
-export interface BrokerLabels extends LabelSets {
+interface BrokerLabels extends LabelSets {
   closeReasons: CloseReasonId
   dropReasons: DropReason
 }

@@ -58,8 +58,8 @@ export class Sessions implements ControlHost {
   }
 
   async openSession(client: ClientControl): Promise<PendingSession | undefined> {
-    const { clientId, connection, frame, ended } = client
-    const persistent = !frame.clean
+    const { clientId, connection, clean, ended } = client
+    const persistent = !clean
     const claim = await this.#ownership.claim(clientId, connection, persistent, ended)
     if (claim === undefined) return undefined
     const { opened, owner } = claim
@@ -204,7 +204,6 @@ export class Sessions implements ControlHost {
       store,
       events,
       limits,
-      mayPublish: () => true,
     })
     owner.drained = () => lane.drained()
     const session = new Session({

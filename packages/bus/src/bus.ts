@@ -31,10 +31,11 @@ export interface Bus extends AsyncDisposable {
   readonly clustered: boolean
   /**
    * Hands a message to every other node. Messages of one event-loop turn travel together. `done` is
-   * called once the bus has taken it, or with an error when it could not within the time-out.
+   * called exactly once, in the order of the calls: when the bus has taken it, or with an error when it
+   * could not within the time-out, is full, or is closed.
    */
   publish(message: Message, done: Done): void
-  /** Tells every other node. Resolves when the bus has taken it. */
+  /** Tells every other node. Resolves when the bus has taken it, rejects as `publish` fails. */
   notify(notice: Notice): Promise<void>
   onMessage(handler: (message: Message) => void): void
   onNotice(handler: (notice: Notice) => void): void

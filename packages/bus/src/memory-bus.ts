@@ -28,14 +28,17 @@ class MemoryBus implements Bus {
   }
 
   publish(message: Message, done: Done): void {
-    for (const member of this.#members)
-      if (member !== this) setImmediate(() => member.#messageHandler?.(message))
+    if (this.#closed) {
+      done(new Error('the bus is closed'))
+      return
+    }
+    this.#tellOthers((member) => member.#messageHandler?.(message))
     done()
   }
 
   async notify(notice: Notice): Promise<void> {
-    for (const member of this.#members)
-      if (member !== this) setImmediate(() => member.#noticeHandler?.(notice))
+    if (this.#closed) throw new Error('the bus is closed')
+    this.#tellOthers((member) => member.#noticeHandler?.(notice))
   }
 
   onMessage(handler: (message: Message) => void): void {
@@ -52,5 +55,18 @@ class MemoryBus implements Bus {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#members.delete(this)
+  }
+
+  get #closed(): boolean {
+    return !this.#members.has(this)
+  }
+
+  #tellOthers(tell: (member: MemoryBus) => void): void {
+    for (const member of this.#members) {
+      if (member === this) continue
+      setImmediate(() => {
+        if (!member.#closed) tell(member)
+      })
+    }
   }
 }

@@ -2,139 +2,146 @@
  * The bus on Redis: two fixed channels of mqemitter-redis, so Redis does the same work however many
  * filters the clients have. Messages of one event-loop turn travel in one envelope.
  *
- * In: `publish`, `notify`. Out: handlers. Bounds: `pendingBytesMax` of messages that Redis has not taken,
- * and `timeoutMs` for one to be taken; at either, `done` gets an error and the publisher is not
- * acknowledged. What Redis pub/sub loses while a subscription is down is lost for live subscribers;
+ * In: `publish`, `notify`. Out: handlers. Bounds: `pendingMessagesMax` and `pendingBytesMax` of messages that
+ * Redis has not taken, and `timeoutMs` for one to be taken; at any of them `done` gets an error and the
+ * publisher is not acknowledged. What Redis pub/sub loses while a subscription is down, or because this node
+ * takes its messages too slowly (`client-output-buffer-limit pubsub`), is lost for live subscribers;
  * `onResync` says when.
  */
 import { randomUUID } from 'node:crypto'
-import type { EventEmitter } from 'node:events'
-import { setTimeout as delay } from 'node:timers/promises'
 import {
   connectOrFail,
   createRedis,
   keysWith,
+  startHeartbeat,
+  TurnQueue,
   type Keys,
+  type Outcome,
+  type Redis,
   type RedisSettings,
 } from '@breakwater/redis'
-import createEmitter, { type MQEmitterRedis } from 'mqemitter-redis'
 import type { Bus, Done, Notice } from './bus.ts'
+import { RedisChannels } from './redis-channels.ts'
 import { decodeMessages, encodeMessages } from './envelope.ts'
 import type { Message } from './message.ts'
+import { SenderLog } from './sender-log.ts'
 
 export interface RedisBusOptions {
   readonly timeoutMs: number
+  readonly pendingMessagesMax?: number
   readonly pendingBytesMax?: number
   /** Faults that nobody awaits: a connection that dropped, an envelope of a newer version. */
   readonly onFault: (error: Error) => void
 }
 
+const PENDING_MESSAGES_MAX = 250_000
 const PENDING_BYTES_MAX = 64 * 1_048_576
-const FRAME_MESSAGES_MAX = 1_000
-const RETRY_MS = 100
+const PENDING_NOTICES_MAX = 100_000
+/** Far below the 32 MiB at which Redis, as it is delivered, throws a subscriber out. */
+const FRAME_BYTES_MAX = 1_048_576
+const FRAME_ITEMS_MAX = 1_000
 const CLOSE_TIMEOUT_MS = 1_000
+const TAKEN: Outcome = {}
 
-interface Frame {
-  readonly topic: string
-  readonly from: string
-  readonly payload: Buffer
-}
-
-interface Waiting {
-  readonly message: Message
-  readonly done: Done
-  readonly deadline: number
-}
-
+/** @throws {Error} one line when Redis cannot be reached */
 export async function createRedisBus(
   settings: RedisSettings,
   options: RedisBusOptions,
 ): Promise<Bus> {
   const publisher = createRedis(settings, 'data')
   const subscriber = createRedis(settings, 'subscriber')
-  await connectOrFail(publisher, settings)
   try {
+    await connectOrFail(publisher, settings)
     await connectOrFail(subscriber, settings)
+    const bus = new RedisBus(publisher, subscriber, keysWith(settings.prefix), options)
+    await bus.listen()
+    return bus
   } catch (error) {
     publisher.disconnect()
+    subscriber.disconnect()
     throw error
   }
-  const emitter = createEmitter({
-    pubConn: publisher,
-    subConn: subscriber,
-    matchEmptyLevels: true,
-  })
-  // The package's types leave out its `state`, an EventEmitter that must have a listener for errors.
-  ;(emitter as unknown as { state: EventEmitter }).state.on('error', options.onFault)
-  const disconnect = (): void => {
-    publisher.disconnect()
-    subscriber.disconnect()
-  }
-  const bus = new RedisBus(emitter, disconnect, keysWith(settings.prefix), options)
-  await bus.listen()
-  // The first subscription is up; each later `ready` follows a time in which something may be missed.
-  subscriber.on('ready', () => bus.resync())
-  return bus
 }
 
 class RedisBus implements Bus {
   readonly nodeId: string = randomUUID()
   readonly clustered = true
-  readonly #emitter: MQEmitterRedis
-  readonly #disconnect: () => void
+  readonly #publisher: Redis
+  readonly #subscriber: Redis
   readonly #keys: Keys
   readonly #options: RedisBusOptions
-  readonly #pendingBytesMax: number
-  #waiting: Waiting[] = []
-  #waitingBytes = 0
-  #flushing = false
+  readonly #channels: RedisChannels
+  readonly #messages: TurnQueue<Message>
+  readonly #notices: TurnQueue<string>
+  readonly #senders = new SenderLog()
+  readonly #heartbeats: readonly Disposable[]
   #closed = false
   #messageHandler: ((message: Message) => void) | undefined
   #noticeHandler: ((notice: Notice) => void) | undefined
   #resyncHandler: (() => void) | undefined
 
-  constructor(
-    emitter: MQEmitterRedis,
-    disconnect: () => void,
-    keys: Keys,
-    options: RedisBusOptions,
-  ) {
-    this.#emitter = emitter
-    this.#disconnect = disconnect
+  constructor(publisher: Redis, subscriber: Redis, keys: Keys, options: RedisBusOptions) {
+    const { timeoutMs, onFault } = options
+    this.#publisher = publisher
+    this.#subscriber = subscriber
     this.#keys = keys
     this.#options = options
-    this.#pendingBytesMax = options.pendingBytesMax ?? PENDING_BYTES_MAX
+    this.#channels = new RedisChannels(publisher, subscriber, onFault)
+    const bounds = {
+      cut: () => publisher.disconnect(true),
+      onFault,
+      timeoutMs,
+      batchItemsMax: FRAME_ITEMS_MAX,
+      batchBytesMax: FRAME_BYTES_MAX,
+      bytesMax: options.pendingBytesMax ?? PENDING_BYTES_MAX,
+    }
+    this.#messages = new TurnQueue<Message>({
+      ...bounds,
+      itemsMax: options.pendingMessagesMax ?? PENDING_MESSAGES_MAX,
+      send: async (messages, first) => {
+        await this.#send(keys.busMessages, encodeMessages(messages), first)
+        return messages.map(() => TAKEN)
+      },
+    })
+    this.#notices = new TurnQueue<string>({
+      ...bounds,
+      itemsMax: PENDING_NOTICES_MAX,
+      send: async (notices, first) => {
+        await this.#send(keys.busNotices, Buffer.from(`[${notices.join(',')}]`), first)
+        return notices.map(() => TAKEN)
+      },
+    })
+    this.#heartbeats = [publisher, subscriber].map((redis) => startHeartbeat(redis, timeoutMs))
   }
 
   async listen(): Promise<void> {
-    await Promise.all([
-      this.#on(this.#keys.busMessages, (payload) => {
-        for (const message of decodeMessages(payload)) this.#messageHandler?.(message)
-      }),
-      this.#on(this.#keys.busNotices, (payload) => {
-        this.#noticeHandler?.(JSON.parse(payload.toString()) as Notice)
-      }),
-    ])
-  }
-
-  resync(): void {
-    this.#resyncHandler?.()
+    await this.#channels.subscribe(this.#keys.busMessages, (frame) => {
+      if (frame.from === this.nodeId) return
+      for (const [index, message] of decodeMessages(frame.payload).entries())
+        if (this.#senders.isNew('messages', frame.from, frame.first + index))
+          this.#hand(this.#messageHandler, message)
+    })
+    await this.#channels.subscribe(this.#keys.busNotices, (frame) => {
+      if (frame.from === this.nodeId) return
+      for (const [index, notice] of (JSON.parse(frame.payload.toString()) as Notice[]).entries())
+        if (this.#senders.isNew('notices', frame.from, frame.first + index))
+          this.#hand(this.#noticeHandler, notice)
+    })
+    // The first subscription is up; each later `ready` follows a time in which something may be missed.
+    this.#subscriber.on('ready', () => void this.#resync())
   }
 
   publish(message: Message, done: Done): void {
-    if (this.#closed || this.#waitingBytes + message.bytes > this.#pendingBytesMax) {
-      done(new Error(this.#closed ? 'the bus is closed' : 'the bus is full'))
-      return
-    }
-    this.#waiting.push({ message, done, deadline: performance.now() + this.#options.timeoutMs })
-    this.#waitingBytes += message.bytes
-    if (this.#flushing) return
-    this.#flushing = true
-    setImmediate(() => void this.#flush())
+    this.#messages.push(message, message.bytes, (error) => done(error))
   }
 
   async notify(notice: Notice): Promise<void> {
-    await this.#emit(this.#keys.busNotices, Buffer.from(JSON.stringify(notice)))
+    const text = JSON.stringify(notice)
+    await new Promise<void>((resolve, reject) => {
+      this.#notices.push(text, text.length, (error) =>
+        error === undefined ? resolve() : reject(error),
+      )
+    })
   }
 
   onMessage(handler: (message: Message) => void): void {
@@ -150,64 +157,41 @@ class RedisBus implements Bus {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closed = true
-    // QUIT is answered at once by a Redis that is there; without one it would wait for ever.
-    const impatience = setTimeout(this.#disconnect, CLOSE_TIMEOUT_MS)
-    await new Promise<void>((resolve) => this.#emitter.close(resolve))
+    const { promise: late, resolve } = Promise.withResolvers<void>()
+    const impatience = setTimeout(resolve, CLOSE_TIMEOUT_MS)
+    if (this.#publisher.status === 'ready')
+      await Promise.race([Promise.all([this.#messages.settled(), this.#notices.settled()]), late])
     clearTimeout(impatience)
+    this.#closed = true
+    this.#messages.close()
+    this.#notices.close()
+    for (const heartbeat of this.#heartbeats) heartbeat[Symbol.dispose]()
+    this.#publisher.disconnect()
+    this.#subscriber.disconnect()
   }
 
-  /** One envelope at a time, so that a retry cannot overtake; what arrives meanwhile forms the next. */
-  async #flush(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const batch = this.#waiting.slice(0, FRAME_MESSAGES_MAX)
-      try {
-        await this.#emit(this.#keys.busMessages, encodeMessages(batch.map((item) => item.message)))
-        this.#settle(batch)
-      } catch (error) {
-        const now = performance.now()
-        const late = batch.findIndex((item) => item.deadline > now && !this.#closed)
-        this.#settle(late === -1 ? batch : batch.slice(0, late), error as Error)
-        if (late !== -1) await delay(RETRY_MS)
-      }
-    }
-    this.#flushing = false
+  async #send(channel: string, payload: Buffer, first: number): Promise<void> {
+    await this.#channels.publish(channel, { from: this.nodeId, first, payload })
   }
 
-  #settle(batch: readonly Waiting[], error?: Error): void {
-    this.#waiting.splice(0, batch.length)
-    for (const { message, done } of batch) {
-      this.#waitingBytes -= message.bytes
-      done(error)
+  /** One message that its handler cannot deal with costs the others of the envelope nothing. */
+  #hand<Item>(handler: ((item: Item) => void) | undefined, item: Item): void {
+    if (this.#closed) return
+    try {
+      handler?.(item)
+    } catch (error) {
+      this.#options.onFault(error as Error)
     }
   }
 
-  #emit(topic: string, payload: Buffer): Promise<void> {
-    const frame: Frame = { topic, from: this.nodeId, payload }
-    return new Promise((resolve, reject) => {
-      this.#emitter.emit(frame as never, (error?: Error | null) =>
-        error === null || error === undefined ? resolve() : reject(error),
-      )
-    })
-  }
-
-  #on(topic: string, handler: (payload: Buffer) => void): Promise<void> {
-    return new Promise((resolve) => {
-      this.#emitter.on(
-        topic,
-        (message, done) => {
-          const { from, payload } = message as unknown as Frame
-          if (from !== this.nodeId) {
-            try {
-              handler(payload)
-            } catch (error) {
-              this.#options.onFault(error as Error)
-            }
-          }
-          done()
-        },
-        resolve,
-      )
-    })
+  async #resync(): Promise<void> {
+    try {
+      // Behind the new subscriptions on the same connection: from its answer on nothing is missed any more.
+      await this.#subscriber.ping()
+    } catch {
+      // Lost again, or closed: the next `ready` comes by here.
+      return
+    }
+    if (!this.#closed) this.#resyncHandler?.()
   }
 }

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { decideConfig, LIMITS, readSettings } from './index.ts'
+import { decideConfig, limitDeclarations, readSettings } from './index.ts'
 
 const decide = (environment: Record<string, string>, file?: string) =>
   decideConfig(readSettings(environment, file))
@@ -20,7 +20,7 @@ test('nothing set is one embedded node with anonymous access on mqtts 8883', () 
   ])
   expect(config.redis).toBeUndefined()
   expect(config.allowAnonymous).toBe(true)
-  expect(config.limits.packetBytesMax).toBe(LIMITS.packetBytesMax.default)
+  expect(config.limits.packetBytesMax).toBe(limitDeclarations.packetBytesMax.default)
   expect(Object.isFrozen(config)).toBe(true)
 })
 

@@ -1,5 +1,5 @@
 /** Layer two: decides. Defaults, parsing, checks across settings; the result is one frozen object. */
-import { LIMITS, limitNames, limitsWith, type LimitName, type Limits } from './limits.ts'
+import { limitDeclarations, limitNames, limitsWith, type LimitName, type Limits } from './limits.ts'
 import { ConfigError, type SettingName, type Settings } from './settings.ts'
 
 export interface ListenerConfig {
@@ -112,7 +112,7 @@ function decideLimits(settings: Settings): Limits {
   for (const name of limitNames) {
     const text = settings.limits[name]
     if (text === undefined) continue
-    const { min, max, unit } = LIMITS[name]
+    const { min, max, unit } = limitDeclarations[name]
     const value = Number(text)
     if (!Number.isInteger(value) || value < min || value > max) {
       throw new ConfigError(

@@ -11,7 +11,7 @@ export interface LimitDeclaration {
   readonly atLimit: string
 }
 
-export const LIMITS = {
+const LIMITS = {
   packetBytesMax: {
     unit: 'bytes',
     default: 262_144,

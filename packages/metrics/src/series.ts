@@ -22,7 +22,7 @@ export interface HistogramCell {
   observe(value: number): void
 }
 
-export type SeriesLabels = Readonly<Record<string, string>>
+type SeriesLabels = Readonly<Record<string, string>>
 
 /** The values that each label may take, in the order in which the labels are declared. */
 export type LabelValues = Readonly<Record<string, readonly string[]>>

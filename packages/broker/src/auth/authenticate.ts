@@ -1,7 +1,7 @@
 import type { CloseReasonId } from '../close-reason.ts'
 import type { PasswordFile } from './password-file.ts'
 
-export interface Credentials {
+interface Credentials {
   readonly username: string | undefined
   readonly password: Buffer | undefined
 }

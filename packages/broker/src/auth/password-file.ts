@@ -81,7 +81,7 @@ const DUMMY: Credential = {
 }
 
 /** One line of the file. */
-export async function hashPassword(password: string): Promise<string> {
+async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(SALT_BYTES)
   const { N, r, p } = PARAMETERS
   const hash = await derive(password, salt, HASH_BYTES, { N, r, p, maxmem: MEMORY_MAX_BYTES })

@@ -63,8 +63,17 @@ export class FrameWriter {
     return this.#full
   }
 
-  /** Whether the bound is reached: what can be dropped is to be dropped, what can wait is to wait. */
+  /**
+   * Whether the bound is reached and the socket takes no more: what can be dropped is to be dropped, what can
+   * wait is to wait. A burst that a willing socket takes is written in between and saturates nothing.
+   */
   get saturated(): boolean {
+    if (!this.#overBound()) return false
+    if (!this.#full) this.flush()
+    return this.#overBound()
+  }
+
+  #overBound(): boolean {
     return (
       this.#bytes >= this.#bounds.outboundBytesMax ||
       (this.#queue !== undefined && this.#queue.length >= this.#bounds.outboundMessagesMax)

@@ -91,6 +91,7 @@ export class AedesBroker extends Aedes {
       internals._parser = new ClientParser(internals, this.#parser, enqueue)
     // It listens for the end of its stream; the connection tells it, by `close`.
     internals._eos()
+    internals._eos = nothing
     return client
   }
 
@@ -111,3 +112,5 @@ export class AedesBroker extends Aedes {
     done?.()
   }
 }
+
+function nothing(): void {}

@@ -61,7 +61,7 @@ interface PendingSubscribe {
 
 export class ClientControl implements StreamOwner {
   readonly connection: Connection
-  readonly frame: ConnectFrame
+  readonly clean: boolean
   readonly clientId: string
   session: Session | undefined
   /** A control packet has effects under way. */
@@ -84,7 +84,7 @@ export class ClientControl implements StreamOwner {
     handle: (stream: ControlStream) => ControlClient,
   ) {
     this.connection = connection
-    this.frame = frame
+    this.clean = frame.clean
     this.clientId = frame.clientId
     this.#host = host
     this.ended = new Promise((resolve) => {

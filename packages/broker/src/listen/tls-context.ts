@@ -3,7 +3,7 @@ import { createSecureContext, type TlsOptions } from 'node:tls'
 import { ConfigError, readNamedFile } from '@breakwater/config'
 
 /** Application protocol that clients may name in their ClientHello (IANA: `mqtt`). */
-export const ALPN_PROTOCOL = 'mqtt'
+const ALPN_PROTOCOL = 'mqtt'
 
 export interface TlsIdentity {
   readonly options: TlsOptions

@@ -1,7 +1,7 @@
 /** Frames without a payload. Those that never differ are made once. */
 import { PacketType } from './packet-type.ts'
 
-export const PUBREL_FLAGS = 2
+const PUBREL_FLAGS = 2
 
 /** PUBACK, PUBREC, PUBREL, PUBCOMP, UNSUBACK: a type and a packet id. */
 export function encodeWithPacketId(type: number, packetId: number): Buffer {

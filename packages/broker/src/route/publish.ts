@@ -52,7 +52,6 @@ export interface PublishLaneOptions {
   readonly store: Store
   readonly events: Events
   readonly limits: Limits
-  readonly mayPublish: (topic: string) => boolean
 }
 
 export class PublishLane {
@@ -167,7 +166,7 @@ export class PublishLane {
   }
 
   #fanOutReleased(packetId: number, message: Message): void {
-    if (this.#allowed(message.topic)) this.#store('pubrel', packetId, message)
+    if (!isServerTopic(message.topic)) this.#store('pubrel', packetId, message)
     else this.#deny(message, packetId)
   }
 
@@ -289,12 +288,8 @@ export class PublishLane {
     if (topicLevels(topic) > limits.topicLevelsMax) return 'topic-too-long'
     this.#topicBytes = Buffer.from(buffer.subarray(start, end))
     this.#topic = topic
-    this.#topicAllowed = this.#allowed(topic)
+    this.#topicAllowed = !isServerTopic(topic)
     return undefined
-  }
-
-  #allowed(topic: string): boolean {
-    return !isServerTopic(topic) && this.#options.mayPublish(topic)
   }
 
   /** Nothing is dropped: the client is not read until its debt is paid. */

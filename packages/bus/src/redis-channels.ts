@@ -1,0 +1,72 @@
+/**
+ * Frames over channels of Redis, by mqemitter-redis. The package decodes whatever is published to its
+ * channels inside the socket's event: what it cannot read is a fault here, not the end of the process.
+ */
+import type { EventEmitter } from 'node:events'
+import type { Redis } from '@breakwater/redis'
+import createEmitter, { type MQEmitterRedis } from 'mqemitter-redis'
+
+export interface Frame {
+  readonly from: string
+  /** Number of the first item in the payload; the others follow. */
+  readonly first: number
+  readonly payload: Buffer
+}
+
+type FrameHandler = (frame: Frame) => void
+
+export class RedisChannels {
+  readonly #emitter: MQEmitterRedis
+  readonly #publisher: Redis
+  readonly #subscriber: Redis
+  readonly #onFault: (error: Error) => void
+
+  constructor(publisher: Redis, subscriber: Redis, onFault: (error: Error) => void) {
+    this.#publisher = publisher
+    this.#subscriber = subscriber
+    this.#onFault = onFault
+    this.#emitter = createEmitter({ pubConn: publisher, subConn: subscriber })
+    // The package's types leave out its `state`, an EventEmitter that must have a listener for errors.
+    ;(this.#emitter as unknown as { state: EventEmitter }).state.on('error', onFault)
+    this.#guard()
+  }
+
+  /** @throws {Error} Redis did not take it, or its answer was lost */
+  async publish(topic: string, frame: Frame): Promise<void> {
+    if (this.#publisher.status !== 'ready') throw new Error('no connection')
+    await new Promise<void>((resolve, reject) => {
+      this.#emitter.emit({ topic, ...frame } as never, (error?: Error | null) => {
+        if (error === null || error === undefined) resolve()
+        // ioredis puts the loss of a connection in terms of its own retries.
+        else if (error.name === 'MaxRetriesPerRequestError')
+          reject(new Error('connection lost', { cause: error }))
+        else reject(error)
+      })
+    })
+  }
+
+  async subscribe(topic: string, handler: FrameHandler): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#emitter.on(
+        topic,
+        (message, done) => {
+          handler(message as unknown as Frame)
+          done()
+        },
+        resolve,
+      )
+    })
+  }
+
+  #guard(): void {
+    const handlers = this.#subscriber.listeners('messageBuffer')
+    this.#subscriber.removeAllListeners('messageBuffer')
+    this.#subscriber.on('messageBuffer', (channel: Buffer, payload: Buffer) => {
+      try {
+        for (const handle of handlers) handle(channel, payload)
+      } catch (error) {
+        this.#onFault(error as Error)
+      }
+    })
+  }
+}
