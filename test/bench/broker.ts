@@ -22,8 +22,8 @@ export interface Certificates {
 export interface BrokerOptions {
   readonly secure: boolean
   readonly certificates: Certificates
-  /** Whether its memory is to be read after a collection of garbage. */
-  readonly collectable?: boolean
+  /** Whether `memory` is to be asked for. */
+  readonly measuresMemory?: boolean
   /** Breakwater only: where to leave a CPU profile. */
   readonly profileFolder?: string | undefined
 }
@@ -31,6 +31,7 @@ export interface BrokerOptions {
 export interface BenchBroker extends AsyncDisposable {
   readonly pid: number
   readonly url: string
+  /** After all garbage has been collected, where there is any. */
   memory(): Promise<Memory>
 }
 
@@ -45,7 +46,7 @@ export const CONFIGURATION: Readonly<Record<BrokerName | 'bare', string>> = {
 
 const BREAKWATER = new URL('../../packages/broker/dist/main.js', import.meta.url)
 const STOCK = new URL('./stock-process.ts', import.meta.url)
-const BARE = new URL('./bare-tls-process.ts', import.meta.url)
+const BARE = new URL('./bare-tls-process.mjs', import.meta.url)
 const SOURCE = ['--conditions=source']
 
 /** One certificate for all, made by Breakwater. */
@@ -75,7 +76,7 @@ export function mosquittoVersion(): string | undefined {
 export const startBroker: Readonly<
   Record<BrokerName | 'bare', (options: BrokerOptions) => Promise<BenchBroker>>
 > = {
-  async breakwater({ secure, certificates, collectable = false, profileFolder }) {
+  async breakwater({ secure, certificates, measuresMemory = false, profileFolder }) {
     const profile =
       profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`]
     return withUrl(
@@ -83,7 +84,7 @@ export const startBroker: Readonly<
         entry: BREAKWATER,
         args: ['serve'],
         nodeArgs: profile,
-        collectable,
+        measuresMemory,
         env: {
           BREAKWATER_LISTEN: `${secure ? 'mqtts' : 'mqtt'}://127.0.0.1:0`,
           BREAKWATER_ADMIN: 'http://127.0.0.1:0',
@@ -92,14 +93,14 @@ export const startBroker: Readonly<
       }),
     )
   },
-  async stock({ secure, certificates, collectable = false }) {
+  async stock({ secure, certificates, measuresMemory = false }) {
     const { certFile, keyFile } = certificates
     const args = secure ? ['mqtts', certFile, keyFile] : ['mqtt']
-    return withUrl(await startNodeProcess({ entry: STOCK, args, nodeArgs: SOURCE, collectable }))
+    return withUrl(await startNodeProcess({ entry: STOCK, args, nodeArgs: SOURCE, measuresMemory }))
   },
-  async bare({ certificates: { certFile, keyFile }, collectable = false }) {
+  async bare({ certificates: { certFile, keyFile }, measuresMemory = false }) {
     const args = [certFile, keyFile]
-    return withUrl(await startNodeProcess({ entry: BARE, args, collectable }))
+    return withUrl(await startNodeProcess({ entry: BARE, args, measuresMemory }))
   },
   async mosquitto({ secure, certificates: { certFile, keyFile } }) {
     const lines = secure ? [`certfile ${certFile}`, `keyfile ${keyFile}`] : []

@@ -20,13 +20,13 @@ export const USAGE = `npm run bench -- [options]
   --only NAME[,NAME]   scenarios whose names begin so (--list shows all)
   --quick              few scenarios, one short round: does everything work? under a minute
   --rounds N           rounds per scenario (3)
-  --seconds N          measured per sample (1.5; 2.5 where the rate is fixed)
+  --seconds N          measured per sample (1.2; 5/3 of it where the rate is fixed)
   --out FILE           where the JSON goes (test/bench/results/TIME.json)
   --profile DIR        Breakwater leaves a CPU profile per scenario there; costs time, so no verdict
   --no-pin             leave it to the kernel which core runs what
   --list, --help`
 
-const FULL: Timing = { rounds: 3, warmupMs: 700, durationMs: 1_500 }
+const FULL: Timing = { rounds: 3, warmupMs: 500, durationMs: 1_200 }
 const QUICK: Timing = { rounds: 1, warmupMs: 300, durationMs: 600 }
 
 /** Text to print instead of a run, or what to run. */

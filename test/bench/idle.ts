@@ -1,6 +1,6 @@
 /**
- * What an idle, subscribed TLS connection holds: resident memory between a first fleet, which
- * brings a process to its working size, and a second one, per connection of the second.
+ * What an idle, subscribed TLS connection holds: how much resident memory a second fleet adds to a first
+ * one, which has brought the process to its working size, per connection of the second.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FleetInput } from '@breakwater/simulator'
@@ -22,18 +22,15 @@ export interface IdlePlan {
 }
 
 export const IDLE_NAME = 'idle-tls'
-export const IDLE_PLAN: IdlePlan = { first: 500, second: 1_500, settleMs: 1_500, rounds: 2 }
+export const IDLE_PLAN: IdlePlan = { first: 1_000, second: 1_500, settleMs: 500, rounds: 2 }
 export const QUICK_IDLE_PLAN: IdlePlan = { first: 100, second: 300, settleMs: 300, rounds: 1 }
 
 /** KiB per connection. */
 export interface IdleSample {
   readonly round: number
-  /** As it stands, garbage included. */
   readonly residentKib: number
-  /** After a full collection: what the connection holds, not what making it left behind. */
-  readonly collectedKib?: number
+  /** Of it in objects of V8; unknown for what is not Node. */
   readonly heapKib?: number
-  readonly externalKib?: number
 }
 
 export interface IdleResult {
@@ -41,8 +38,7 @@ export interface IdleResult {
   readonly brokers: readonly {
     readonly broker: IdleName
     readonly residentKib: Spread
-    /** Mosquitto leaves no garbage: the same as it stands. */
-    readonly collectedKib: Spread
+    readonly heapKib: Spread | undefined
     readonly samples: readonly IdleSample[]
   }[]
   readonly outcomes: readonly Outcome[]
@@ -79,7 +75,7 @@ export async function measureIdle(options: IdleOptions): Promise<IdleResult> {
 
 async function measure(name: IdleName, options: IdleOptions): Promise<Omit<IdleSample, 'round'>> {
   const { plan, certificates, generator, cores } = options
-  await using broker = await startBroker[name]({ secure: true, certificates, collectable: true })
+  await using broker = await startBroker[name]({ secure: true, certificates, measuresMemory: true })
   pin(broker.pid, cores?.broker)
   const memories: Memory[] = []
   try {
@@ -95,11 +91,9 @@ async function measure(name: IdleName, options: IdleOptions): Promise<Omit<IdleS
   const perConnection = (value: (memory: Memory) => number): number =>
     rounded((value(after) - value(before)) / plan.second / KIB, 2)
   return {
-    residentKib: perConnection((memory) => memory.residentBytes),
-    ...(after.collected && {
-      collectedKib: perConnection(({ collected }) => collected?.residentBytes ?? 0),
-      heapKib: perConnection(({ collected }) => collected?.heapBytes ?? 0),
-      externalKib: perConnection(({ collected }) => collected?.externalBytes ?? 0),
+    residentKib: perConnection(({ residentBytes }) => residentBytes),
+    ...(after.heapBytes !== undefined && {
+      heapKib: perConnection(({ heapBytes }) => heapBytes ?? 0),
     }),
   }
 }
@@ -123,15 +117,14 @@ function describeIdle(
 ): IdleResult {
   const brokers = [...samples].flatMap(([broker, taken]) => {
     const residentKib = spreadOf(taken.map((sample) => sample.residentKib))
-    const collectedKib = spreadOf(taken.map(held))
-    if (residentKib === undefined || collectedKib === undefined) return []
-    return [{ broker, residentKib, collectedKib, samples: taken }]
+    const heapKib = spreadOf(taken.flatMap((sample) => sample.heapKib ?? []))
+    return residentKib === undefined ? [] : [{ broker, residentKib, heapKib, samples: taken }]
   })
   const ours = samples.get('breakwater') ?? []
   const ratio = spreadOf(
-    pairedByRound(ours, samples.get('bare') ?? [], (a, b) => held(a) / held(b)),
+    pairedByRound(ours, samples.get('bare') ?? [], (a, b) => a.residentKib / b.residentKib),
   )?.median
-  const kib = spreadOf(ours.map(held))?.median
+  const kib = spreadOf(ours.map(({ residentKib }) => residentKib))?.median
   return {
     plan,
     brokers,
@@ -144,8 +137,4 @@ function describeIdle(
 
 function outcome(goal: string, measured: number | undefined, bound: number): Outcome {
   return { goal, measured, reached: measured === undefined ? undefined : measured <= bound }
-}
-
-function held(sample: IdleSample): number {
-  return sample.collectedKib ?? sample.residentKib
 }

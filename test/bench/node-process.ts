@@ -3,10 +3,13 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { sampleProcess } from '@breakwater/simulator'
 import { guardProgram } from '../kit/program-guard.ts'
 
-const PROBE = new URL('./memory-probe.ts', import.meta.url).href
+const MEASURES_MEMORY = [
+  '--expose-gc',
+  '--max-semi-space-size=1',
+  `--import=${new URL('./memory-probe.mjs', import.meta.url).href}`,
+]
 const STOP_TIMEOUT_MS = 10_000
 const STDERR_KEPT = 2_000
 
@@ -15,39 +18,39 @@ export interface NodeProcessOptions {
   readonly args?: readonly string[]
   readonly nodeArgs?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
-  /** Whether `memory` is to be asked for: the process then can be told to collect its garbage. */
-  readonly collectable?: boolean
+  /**
+   * Whether `memory` is to be asked for. The process then can be told to collect its garbage, and its
+   * young generation stays small: by default that grows to 48 MiB in its own time, which has nothing to
+   * do with the number of connections.
+   */
+  readonly measuresMemory?: boolean
 }
 
 export interface Memory {
-  /** As it stands, garbage included. */
   readonly residentBytes: number
-  /** After a full collection; only Node processes have these. */
-  readonly collected?: {
-    readonly residentBytes: number
-    readonly heapBytes: number
-    readonly externalBytes: number
-  }
+  /** Of it in objects of V8; unknown for what is not Node. */
+  readonly heapBytes?: number
 }
 
 export interface NodeProcess extends AsyncDisposable {
   readonly pid: number
   /** Addresses in its line `node is ready`. */
   readonly urls: readonly string[]
+  /** After all garbage has been collected. */
   memory(): Promise<Memory>
 }
 
 /** Starts a program that says where it listens as Breakwater does: as a JSON line. */
 export async function startNodeProcess(options: NodeProcessOptions): Promise<NodeProcess> {
-  const { entry, args = [], nodeArgs = [], env = {}, collectable = false } = options
-  const probe = collectable ? ['--expose-gc', '--import', PROBE] : []
+  const { entry, args = [], nodeArgs = [], env = {}, measuresMemory = false } = options
+  const probe = measuresMemory ? MEASURES_MEMORY : []
   const child = spawn(
     process.execPath,
     [...nodeArgs, ...probe, fileURLToPath(entry), ...args],
     // Nothing of this process's environment decides how a broker runs, except where to find things.
     {
       env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
-      stdio: ['ignore', 'pipe', 'pipe', collectable ? 'ipc' : 'ignore'],
+      stdio: ['ignore', 'pipe', 'pipe', measuresMemory ? 'ipc' : 'ignore'],
     },
   )
   await once(child, 'spawn')
@@ -59,10 +62,7 @@ export async function startNodeProcess(options: NodeProcessOptions): Promise<Nod
     return {
       pid,
       urls,
-      memory: async () => ({
-        residentBytes: sampleProcess(pid)?.residentBytes ?? 0,
-        ...(collectable && { collected: await collect(child) }),
-      }),
+      memory: () => collect(child),
       [Symbol.asyncDispose]: () => stop(child),
     }
   } catch (error) {
@@ -91,15 +91,11 @@ async function readiness(child: ChildProcess): Promise<readonly string[]> {
   return ready.promise
 }
 
-async function collect(child: ChildProcess): Promise<NonNullable<Memory['collected']>> {
+async function collect(child: ChildProcess): Promise<Memory> {
   const answer = once(child, 'message')
   child.send('collect')
-  const [usage] = (await answer) as [NodeJS.MemoryUsage]
-  return {
-    residentBytes: usage.rss,
-    heapBytes: usage.heapUsed,
-    externalBytes: usage.external,
-  }
+  const [{ rss, heapUsed }] = (await answer) as [NodeJS.MemoryUsage]
+  return { residentBytes: rss, heapBytes: heapUsed }
 }
 
 async function stop(child: ChildProcess): Promise<void> {

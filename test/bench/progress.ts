@@ -38,12 +38,11 @@ export class Progress {
     )
   }
 
-  idle(broker: IdleName, { residentKib, collectedKib }: IdleSample): void {
-    const held = collectedKib ?? residentKib
+  idle(broker: IdleName, { residentKib, heapKib }: IdleSample): void {
     this.#step(
       `${'idle-tls'.padEnd(19)} ${broker.padEnd(11)}`,
-      `${held.toFixed(1).padStart(6)} KiB held`,
-      `${residentKib.toFixed(1)} KiB as it stands`,
+      `${residentKib.toFixed(1).padStart(6)} KiB each`,
+      ...(heapKib === undefined ? [] : [`${heapKib.toFixed(1)} KiB of it in V8's heap`]),
     )
   }
 

@@ -60,19 +60,13 @@ function loadTable(scenarios: readonly ScenarioResult[]): string {
 }
 
 function idleTable({ plan, brokers }: IdleResult): string {
-  const of = (values: readonly (number | undefined)[]): string =>
-    values.every((value) => value !== undefined)
-      ? values.map((value) => value.toFixed(1)).join(', ')
-      : NONE
   return table(
-    `Idle, subscribed TLS connections: KiB each, over ${COUNT.format(plan.second)} connections after the first ${plan.first}`,
-    ['', 'held (after a collection)', 'as it stands', 'of it V8 heap', 'of it external'],
-    brokers.map(({ broker, collectedKib, residentKib, samples }) => [
+    `Idle, subscribed TLS connections: KiB each, of ${COUNT.format(plan.second)} beside ${COUNT.format(plan.first)} others`,
+    ['', 'resident', 'of it objects of V8'],
+    brokers.map(({ broker, residentKib, heapKib }) => [
       broker,
-      formatSpread(collectedKib),
       formatSpread(residentKib),
-      of(samples.map(({ heapKib }) => heapKib)),
-      of(samples.map(({ externalKib }) => externalKib)),
+      formatSpread(heapKib),
     ]),
   )
 }

@@ -71,7 +71,7 @@ export async function knownEverywhere(cluster: Cluster, client: WireClient): Pro
   await client.subscribe([topic, 1])
   for (const node of [cluster.a, cluster.b, cluster.c]) {
     await using publisher = await connectAt(node)
-    for (let known = false; !known; ) {
+    for (let known = false; !known;) {
       const payload = unique('p')
       await publisher.publish({ topic, payload, qos: 1 })
       known = await arrives(client, payload)

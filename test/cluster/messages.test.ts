@@ -80,14 +80,17 @@ describe('a message published at one node', () => {
     ['dev?/+', 'devs/a'],
     ['back\\slash/+', 'backslash/a'],
     ['h[a-z]llo/#', 'hello/b'],
-  ])('reads the filter %s as text, not as a pattern: %s does not reach it', async (filter, topic) => {
-    const root = unique('r')
-    await using subscriber = await connectAt(cluster.b)
-    await using publisher = await connectAt(cluster.a)
-    await subscriber.subscribe([`${root}/${filter}`, 1])
-    await publisher.publish({ topic: `${root}/${topic}`, payload: 'no', qos: 1 })
-    await expectNothingDelivered(subscriber, publisher)
-  })
+  ])(
+    'reads the filter %s as text, not as a pattern: %s does not reach it',
+    async (filter, topic) => {
+      const root = unique('r')
+      await using subscriber = await connectAt(cluster.b)
+      await using publisher = await connectAt(cluster.a)
+      await subscriber.subscribe([`${root}/${filter}`, 1])
+      await publisher.publish({ topic: `${root}/${topic}`, payload: 'no', qos: 1 })
+      await expectNothingDelivered(subscriber, publisher)
+    },
+  )
 
   it('under the longest topic and with an awkward payload arrives byte for byte', async () => {
     await using subscriber = await connectAt(cluster.b)
@@ -148,14 +151,17 @@ describe('a message published at one node', () => {
 })
 
 describe('a retained message set at one node', () => {
-  it.each([0, 1, 2] as const)('with QoS %i goes out live at another without the flag', async (qos) => {
-    await using subscriber = await connectAt(cluster.b)
-    await using publisher = await connectAt(cluster.a)
-    const topic = unique('t')
-    await subscriber.subscribe([topic, qos])
-    await publisher.publish({ topic, payload: 'kept', qos, retain: true })
-    expect(await subscriber.receive(1)).toMatchObject([{ qos, retain: false }])
-  })
+  it.each([0, 1, 2] as const)(
+    'with QoS %i goes out live at another without the flag',
+    async (qos) => {
+      await using subscriber = await connectAt(cluster.b)
+      await using publisher = await connectAt(cluster.a)
+      const topic = unique('t')
+      await subscriber.subscribe([topic, qos])
+      await publisher.publish({ topic, payload: 'kept', qos, retain: true })
+      expect(await subscriber.receive(1)).toMatchObject([{ qos, retain: false }])
+    },
+  )
 
   it('is replayed at another node, by name and by wildcard, and can be replaced and cleared there', async () => {
     await using publisher = await connectAt(cluster.a)

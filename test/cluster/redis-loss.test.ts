@@ -65,7 +65,7 @@ it('a message that was queued while its subscriber could not be told comes when 
     publisher.send(encodePublish({ topic, payload: String(round), qos: 1, packetId }))
     cluster.proxy.cut()
     await publisher.expect('puback')
-    for (let seen = -1; seen < round; ) {
+    for (let seen = -1; seen < round;) {
       const [message] = await subscriber.receive(1)
       seen = Number(message?.payload.toString())
     }
@@ -142,12 +142,11 @@ describe.each(['refuses connections', 'hangs'] as const)('Redis %s', (how) => {
     await publisher.publish({ topic, payload: 'back', qos: 1 })
     await using resumed = await connectWhenBack(cluster.b, clientId)
     expect(await resumed.receive(1)).toMatchObject([{ payload: Buffer.from('back') }])
-    await expect
-      .poll(async () => {
-        await publisher.publish({ topic, payload: 'live', qos: 1 })
-        return staying.receive(1).then((messages) => messages.length)
-      })
-      .toBe(1)
+    // A clean session misses what is published before its node listens again; then it hears all.
+    let live = false
+    const arrived = staying.take('publish').then(() => (live = true))
+    while (!live) await publisher.publish({ topic, payload: 'live', qos: 1 })
+    await arrived
     const page = await fetch(`http://127.0.0.1:${cluster.a.adminPort}/readyz`)
     expect(page.status).toBe(200)
   })

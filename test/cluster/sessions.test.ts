@@ -156,42 +156,51 @@ describe('a client that leaves node A and resumes at node C', () => {
 })
 
 describe('a clean CONNECT at another node', () => {
-  it.each(['offline', 'connected'])('ends the stored session, which was %s: nothing arrives', async (state) => {
-    const topic = unique('t')
-    const clientId = unique('c')
-    await using before = await connectAt(cluster.a, { clientId, clean: false })
-    await before.subscribe([topic, 1])
-    await knownEverywhere(cluster, before)
-    if (state === 'offline') await before.disconnect()
-    await using publisher = await connectAt(cluster.c)
-    if (state === 'offline') await publisher.publish({ topic, payload: 'queued', qos: 1 })
-    await using clean = await connectAt(cluster.b, { clientId, clean: true })
-    await before.untilClosed()
-    await publisher.publish({ topic, payload: 'late', qos: 1 })
-    await expectNothingDelivered(clean, publisher)
-    await clean.disconnect()
-    await publisher.publish({ topic, payload: 'later', qos: 1 })
-    await using resumed = await connectAt(cluster.a, { clientId, clean: false })
-    await expectNothingDelivered(resumed, publisher)
-  })
+  it.each(['offline', 'connected'])(
+    'ends the stored session, which was %s: nothing arrives',
+    async (state) => {
+      const topic = unique('t')
+      const clientId = unique('c')
+      await using before = await connectAt(cluster.a, { clientId, clean: false })
+      await before.subscribe([topic, 1])
+      await knownEverywhere(cluster, before)
+      if (state === 'offline') await before.disconnect()
+      await using publisher = await connectAt(cluster.c)
+      if (state === 'offline') await publisher.publish({ topic, payload: 'queued', qos: 1 })
+      await using clean = await connectAt(cluster.b, { clientId, clean: true })
+      await before.untilClosed()
+      await publisher.publish({ topic, payload: 'late', qos: 1 })
+      await expectNothingDelivered(clean, publisher)
+      await clean.disconnect()
+      await publisher.publish({ topic, payload: 'later', qos: 1 })
+      await using resumed = await connectAt(cluster.a, { clientId, clean: false })
+      await expectNothingDelivered(resumed, publisher)
+    },
+  )
 })
 
 describe('names that are dangerous elsewhere', () => {
-  it.each(['__proto__', 'constructor', 'toString', '🌊 ⚓', 'a:b{c}*?[d]', '{}', '%2F', 'x'.repeat(65_535)])(
-    'is a client id like any other: %s',
-    async (clientId) => {
-      const topic = unique('t')
-      await using publisher = await connectAt(cluster.b)
-      await using first = await connectAt(cluster.a, { clientId, clean: false })
-      await first.subscribe([topic, 1])
-      await knownEverywhere(cluster, first)
-      await first.disconnect()
-      await publisher.publish({ topic, payload: 'missed', qos: 1 })
-      await using resumed = await connectAt(cluster.c, { clientId, clean: false })
-      expect(await resumed.receive(1)).toMatchObject([{ payload: Buffer.from('missed') }])
-      await using ended = await connectAt(cluster.b, { clientId, clean: true })
-      await resumed.untilClosed()
-      await ended.expectSilence()
-    },
-  )
+  it.each([
+    '__proto__',
+    'constructor',
+    'toString',
+    '🌊 ⚓',
+    'a:b{c}*?[d]',
+    '{}',
+    '%2F',
+    'x'.repeat(65_535),
+  ])('is a client id like any other: %s', async (clientId) => {
+    const topic = unique('t')
+    await using publisher = await connectAt(cluster.b)
+    await using first = await connectAt(cluster.a, { clientId, clean: false })
+    await first.subscribe([topic, 1])
+    await knownEverywhere(cluster, first)
+    await first.disconnect()
+    await publisher.publish({ topic, payload: 'missed', qos: 1 })
+    await using resumed = await connectAt(cluster.c, { clientId, clean: false })
+    expect(await resumed.receive(1)).toMatchObject([{ payload: Buffer.from('missed') }])
+    await using ended = await connectAt(cluster.b, { clientId, clean: true })
+    await resumed.untilClosed()
+    await ended.expectSilence()
+  })
 })

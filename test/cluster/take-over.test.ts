@@ -3,7 +3,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { expectNothingDelivered, unique } from '../conformance/suite.ts'
 import { WireClient } from '../kit/wire-client.ts'
 import { encodeConnect } from '../kit/wire-encoder.ts'
-import { acknowledgementsStored, connectAt, knownEverywhere, startCluster, type Cluster } from './cluster.ts'
+import {
+  acknowledgementsStored,
+  connectAt,
+  knownEverywhere,
+  startCluster,
+  type Cluster,
+} from './cluster.ts'
 
 let cluster: Cluster
 beforeAll(async () => {

@@ -7,7 +7,7 @@ import type { WireAddress } from '../kit/wire-client.ts'
 import { encodePuback, encodePublish, encodeSubscribe } from '../kit/wire-encoder.ts'
 import { PacketFlow } from './packet-flow.ts'
 
-const TICK_MS = 10
+const TICK_MS = 5
 
 export interface PairLoadOptions {
   readonly pairs: number

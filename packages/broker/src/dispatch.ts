@@ -64,6 +64,10 @@ export class Dispatch implements FrameHandler {
     return true
   }
 
+  refused(returnCode: number): void {
+    this.#options.events.connackSent(returnCode)
+  }
+
   closed(connection: Connection, reason: CloseReasonId, detail: string | undefined): void {
     const control = this.#controls.get(connection)
     this.#controls.delete(connection)

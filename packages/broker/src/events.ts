@@ -12,7 +12,7 @@ import {
   type CloseReasonId,
   type DropReason,
 } from './close-reason.ts'
-import { packetTypeNames } from './mqtt/packet-type.ts'
+import { PacketType, packetTypeNames } from './mqtt/packet-type.ts'
 
 interface BrokerLabels extends LabelSets {
   closeReasons: CloseReasonId
@@ -143,6 +143,7 @@ export class Events {
   connackSent(code: number): void {
     const cell = this.#connack[code]
     if (cell !== undefined) cell.value += 1
+    ;(this.packetsOut[PacketType.CONNACK] as Cell).value += 1
   }
 
   clientConnected(facts: ConnectionFacts, session: 'clean' | 'new' | 'resumed'): void {

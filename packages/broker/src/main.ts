@@ -1,17 +1,21 @@
 #!/usr/bin/env node
 /** The `breakwater` command. */
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, writeFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
-import { ConfigError, decideConfig, readSettings, type Config } from '@breakwater/config'
+import {
+  ConfigError,
+  decideConfig,
+  readNamedFile,
+  readSecretFile,
+  readSettings,
+  type Config,
+} from '@breakwater/config'
 import { Command } from 'commander'
-import { setPassword } from './auth/password-file.ts'
+import { PasswordFile, setPassword } from './auth/password-file.ts'
 import { ensureDevelopmentCertificates } from './certificates/development.ts'
 import { loadTlsIdentity } from './listen/tls-context.ts'
 import { startNode } from './node.ts'
 import { VERSION } from './version.ts'
-
-/** Should something keep the process alive after everything was closed. */
-const LAST_RESORT_MS = 3_000
 
 const program = new Command('breakwater')
   .description('MQTT over TLS, as a cluster')
@@ -27,8 +31,7 @@ program
   .command('check-config')
   .description('say whether the configuration is sound, and exit')
   .action(() => {
-    const config = readConfig()
-    if (config.tls !== undefined) loadTlsIdentity(config.tls.certFile, config.tls.keyFile)
+    checkFiles(readConfig())
     console.log('configuration is sound')
   })
 
@@ -52,7 +55,9 @@ program
       throw new ConfigError(
         `passwd: no password on standard input; try: printf %s "$PASSWORD" | breakwater passwd ${file} ${user}`,
       )
-    const before = existsSync(file) ? readFileSync(file, 'utf8') : ''
+    const before = existsSync(file) ? readNamedFile('passwd', file) : ''
+    // A file with a line that no node would read is not made longer.
+    PasswordFile.parse(before, file)
     writeFileSync(file, await setPassword(before, user, password), { mode: 0o600 })
     chmodSync(file, 0o600)
   })
@@ -66,22 +71,38 @@ function readConfig(): Config {
   return decideConfig(readSettings(undefined, program.opts<{ config?: string }>().config))
 }
 
+/** What `serve` would read: every file that the configuration names, and what is in it. */
+function checkFiles({ tls, passwordFile, redis }: Config): void {
+  if (tls !== undefined) loadTlsIdentity(tls.certFile, tls.keyFile)
+  if (passwordFile !== undefined)
+    PasswordFile.parse(readNamedFile('BREAKWATER_PASSWORD_FILE', passwordFile), passwordFile)
+  if (redis?.passwordFile !== undefined)
+    readSecretFile('BREAKWATER_REDIS_PASSWORD_FILE', redis.passwordFile)
+  if (redis?.caFile !== undefined) readNamedFile('BREAKWATER_REDIS_CA', redis.caFile)
+}
+
 async function serve(config: Config): Promise<void> {
-  const signal = Promise.withResolvers<string>()
-  process.once('SIGTERM', () => signal.resolve('SIGTERM'))
-  process.once('SIGINT', () => signal.resolve('SIGINT'))
+  const asked = Promise.withResolvers<void>()
+  // They stay: a second signal must not cut short what the first one began.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => asked.resolve())
   const node = await startNode({ config })
-  await signal.promise
+  await asked.promise
+  // Whatever does not end by itself, such as a Redis that does not answer, is left to itself.
+  const lastResort = setTimeout(() => process.exit(), config.shutdownTimeoutMs)
   await node[Symbol.asyncDispose]()
-  setTimeout(() => process.exit(), LAST_RESORT_MS).unref()
+  lastResort.unref()
+}
+
+/** A mistake that the person who called can mend: a setting, or a file that the system refuses. */
+function isMendable(error: unknown): error is Error {
+  return error instanceof ConfigError || (error instanceof Error && 'syscall' in error)
 }
 
 try {
   await program.parseAsync()
 } catch (error) {
-  // What the operator can mend is one line; anything else is a defect and keeps its stack.
-  if (error instanceof ConfigError || (error as { code?: string }).code !== undefined)
-    console.error(`breakwater: ${(error as Error).message}`)
+  // One line for what can be mended; anything else is a defect and keeps its stack.
+  if (isMendable(error)) console.error(`breakwater: ${error.message}`)
   else console.error(error)
   process.exitCode = 1
 }

@@ -28,6 +28,7 @@ import { Dispatch } from './dispatch.ts'
 import { drain } from './drain/drain.ts'
 import { Events, type BrokerInstruments } from './events.ts'
 import { Gauges } from './gauges.ts'
+import { listenFault } from './listen/listen-fault.ts'
 import { startListener, type Listener } from './listen/listener.ts'
 import { loadTlsIdentity, type TlsIdentity } from './listen/tls-context.ts'
 import { RedisMonitor } from './redis-monitor.ts'
@@ -179,10 +180,7 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
       startupz: () => ({ ok: state.ready, detail: state.ready ? 'started' : 'starting' }),
       render: () => instruments.render(),
     }).catch((error: Error & { code?: string }) => {
-      throw new ConfigError(
-        `BREAKWATER_ADMIN: cannot listen on ${config.admin.host}:${config.admin.port} (${error.code ?? error.message})`,
-        { cause: error },
-      )
+      throw listenFault('BREAKWATER_ADMIN', config.admin, error)
     }),
   )
 

@@ -97,9 +97,9 @@ export function decideConfig(settings: Settings): Config {
     passwordFile,
     allowAnonymous,
     ack: read('ack', parseAck, () => 'stored' as const),
-    sessionExpiryMs: read('sessionExpiry', parseDuration, () => 7 * 86_400_000),
+    sessionExpiryMs: read('sessionExpiry', durationFrom('2s', '3650d'), () => 7 * 86_400_000),
     logLevel: read('logLevel', parseLogLevel, () => 'info' as const),
-    shutdownTimeoutMs: read('shutdownTimeout', parseDuration, () => 25_000),
+    shutdownTimeoutMs: read('shutdownTimeout', durationFrom('1s', '1h'), () => 25_000),
     devDir: read('devDir', parsePath, () => '.dev'),
     limits: decideLimits(settings),
   })
@@ -166,7 +166,13 @@ function bareHost(url: URL): string {
 }
 
 function parseRedisUrl(text: string, fail: Fail): string {
-  const url = parseUrl(text, fail)
+  // It may hold a password: unlike other values it is not repeated in a message.
+  if (!URL.canParse(text))
+    throw fail(
+      'is not a URL such as redis://host:6379; characters like @ / # in a password are %-encoded',
+    )
+  const url = new URL(text)
+  if (url.hostname === '') throw fail('needs a host, such as redis://127.0.0.1:6379')
   if (url.protocol === 'redis-sentinel:' || url.protocol === 'redis-cluster:')
     throw fail(`${url.protocol}// is not available in this version; use redis:// or rediss://`)
   if (url.protocol !== 'redis:' && url.protocol !== 'rediss:')
@@ -204,10 +210,18 @@ function parseLogLevel(text: string, fail: Fail): LogLevel {
 
 const UNITS_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 
-/** `500ms`, `30s`, `5m`, `12h`, `7d` → milliseconds. */
-function parseDuration(text: string, fail: Fail): number {
+/** `500ms`, `30s`, `5m`, `12h`, `7d` → milliseconds; undefined for anything else. */
+function milliseconds(text: string): number | undefined {
   const [, digits, unit] = /^(\d+)(ms|s|m|h|d)$/.exec(text) ?? []
-  if (digits === undefined || unit === undefined)
-    throw fail(`must be a duration such as 30s, 5m or 7d, not "${text}"`)
-  return Number(digits) * UNITS_MS[unit as keyof typeof UNITS_MS]
+  return digits === undefined ? undefined : Number(digits) * UNITS_MS[unit as keyof typeof UNITS_MS]
+}
+
+function durationFrom(min: string, max: string): (text: string, fail: Fail) => number {
+  return (text, fail) => {
+    const value = milliseconds(text)
+    if (value === undefined) throw fail(`must be a duration such as 30s, 5m or 7d, not "${text}"`)
+    if (value < (milliseconds(min) ?? 0) || value > (milliseconds(max) ?? Infinity))
+      throw fail(`must be from ${min} to ${max}, not ${text}`)
+    return value
+  }
 }

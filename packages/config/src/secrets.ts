@@ -11,16 +11,20 @@ export function readSecretFile(setting: string, path: string): string {
   return readNamedFile(setting, path).replace(/\r?\n$/, '')
 }
 
+/** What to do about an error of the file system. */
+const ADVICE: Readonly<Record<string, string>> = {
+  ENOENT: 'correct the path or make the file',
+  EACCES: 'let the user that runs the node read it',
+  EISDIR: 'name a file, not a directory',
+}
+
 /** @throws {ConfigError} one line that names the setting, the file and what is wrong with it */
 export function readNamedFile(setting: string, path: string): string {
   try {
     return readFileSync(path, 'utf8')
-  } catch (error) {
-    throw new ConfigError(
-      `${setting}: cannot read ${path} (${(error as { code?: string }).code})`,
-      {
-        cause: error,
-      },
-    )
+  } catch (cause) {
+    const code = (cause as { code?: string }).code ?? 'unknown error'
+    const advice = ADVICE[code] ?? 'see that it can be read'
+    throw new ConfigError(`${setting}: cannot read ${path} (${code}); ${advice}`, { cause })
   }
 }

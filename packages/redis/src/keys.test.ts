@@ -22,9 +22,9 @@ const oddIds = [
 ]
 
 /** First column of the table at the top of keys.ts. */
-function documentedNames(): string[] {
+function documentedNames(): (string | undefined)[] {
   const source = readFileSync(new URL('keys.ts', import.meta.url), 'utf8')
-  return [...source.matchAll(/^ \* \| `([^`]+)` \|/gm)].map(([, name]) => name as string)
+  return [...source.matchAll(/^ \* \| `([^`]+)` \|/gm)].map(([, name]) => name)
 }
 
 /** What `keysWith` makes, written as the table writes it. */
@@ -39,7 +39,9 @@ function madeNames(): string[] {
 
 describe('keys', () => {
   it('are all in the table, and the table names no other', () => {
-    expect(madeNames().toSorted()).toEqual(documentedNames().toSorted())
+    const documented = documentedNames()
+    expect(documented.length).toBeGreaterThan(0)
+    expect(new Set(madeNames())).toEqual(new Set(documented))
   })
 
   it.each(oddIds)('of one session share a hash tag: %.20s', (clientId) => {

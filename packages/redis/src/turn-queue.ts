@@ -24,7 +24,8 @@ export type ItemDone = (error: Error | undefined, result?: unknown) => void
 export interface TurnQueueOptions<Item> {
   /**
    * Sends a batch; one outcome per item. Rejects when nothing is known to have happened. `first` is the
-   * number of the first item in the life of this queue; the others follow without gaps.
+   * number of the first item in the life of this queue; the others follow without gaps, unless a part of a
+   * batch had to be sent again.
    */
   readonly send: (items: readonly Item[], first: number) => Promise<readonly Outcome[]>
   /** Gives up a connection that does not answer: a `send` under way must reject soon. */
@@ -48,7 +49,7 @@ interface Entry<Item> {
 
 const RETRY_MS = 100
 /** An item that is sent late in its time still gets so long for an answer: the connection is not at fault. */
-const ANSWER_MIN_MS = 1_000
+const ANSWER_MIN_MS = 250
 const COMPACT_AT = 1_024
 const CLOSED = 'closed: nothing is sent to Redis any more'
 
@@ -137,9 +138,10 @@ export class TurnQueue<Item> {
 
   /** Returns why some of the batch, or all of it, did not happen. */
   async #send(batch: readonly Entry<Item>[]): Promise<Error | undefined> {
-    const { send, cut, timeoutMs } = this.#options
+    const { send, cut } = this.#options
     const timeLeft = (batch[0]?.deadline ?? 0) - performance.now()
-    const timer = setTimeout(cut, Math.max(timeLeft, Math.min(timeoutMs, ANSWER_MIN_MS)))
+    // A timer may come a part of a millisecond early.
+    const timer = setTimeout(cut, Math.max(timeLeft + 1, ANSWER_MIN_MS))
     let failure: Error | undefined
     try {
       const outcomes = await send(

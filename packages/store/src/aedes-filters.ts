@@ -1,14 +1,14 @@
 /**
- * Filters of stored sessions, where aedes-persistence-redis keeps them: `clients`, `client:<id>`. Its way of
- * reading them is used; an older form in which only the QoS is kept serves to write them. What is not used,
- * and the test in test/store/redis-store.test.ts that shows why:
+ * Filters of stored sessions, where aedes-persistence-redis keeps them: `clients`, `client:<id>`. It reads
+ * them; they are written in its older form, in which only the QoS is kept beside the filter. What of it is
+ * not used, and the test of the store (compliance.ts, test/store/redis-store.test.ts) that shows why:
  *
  * | its method | defect | test |
  * |---|---|---|
- * | `addSubscriptions` | leaves keys of a session that has ended | late writers leave no key |
- * | | loses a filter named `__proto__` | filters of any name |
- * | `removeSubscriptions` | takes three steps: a SUBSCRIBE between them leaves `clients` | removing beside adding |
- * | `setup` | loads every session, one by one, into an index that nobody asks | – |
+ * | `addSubscriptions` | leaves keys of a session that has ended | `late writers leave no key` |
+ * | | loses a filter named `__proto__` | `may have any name` |
+ * | `removeSubscriptions` | takes three steps: a SUBSCRIBE between them is not in `clients` | `keep a session that loses its last filter beside getting another` |
+ * | `setup` | loads every session, one by one, into an index that nobody asks | |
  */
 import { createRequire } from 'node:module'
 import type { QoS } from '@breakwater/bus'

@@ -33,6 +33,7 @@ export class MemoryStore implements Store {
     const stored = persistent ? this.#sessions.get(clientId) : undefined
     if (!persistent) this.#sessions.delete(clientId)
     else if (stored === undefined) this.#sessions.set(clientId, new MemorySession())
+    else stored.lastSeen = Date.now()
     return {
       present: stored !== undefined,
       epoch: this.#epoch,

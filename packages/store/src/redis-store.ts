@@ -1,6 +1,7 @@
 /**
- * The store on Redis. Three connections: `data` carries what a PUBLISH and its acknowledgements change, in
- * order (`TurnWriter`); `control` carries sessions and reads; the third is for aedes-persistence-redis.
+ * The store on Redis. Three connections: `data` carries what a PUBLISH changes and what its receivers
+ * acknowledge, each in its own order (`TurnWriter`); `control` carries sessions and reads; the third is for
+ * aedes-persistence-redis.
  */
 import { decodeMessage, encodeMessage, Message } from '@breakwater/bus'
 import {
@@ -21,7 +22,6 @@ import {
   loadWrites,
   READ,
   RELEASE,
-  RETAIN,
   SENT,
   SETTLE,
   STORE_INBOUND,
@@ -89,7 +89,10 @@ class RedisStore implements Store {
   readonly #control: Redis
   readonly #keys: Keys
   readonly #bounds: QueueBounds
-  readonly #writer: TurnWriter
+  /** What publishers wait for. */
+  readonly #publishes: TurnWriter
+  /** What receivers have taken: it makes room, and needs no order with the publishes. */
+  readonly #receipts: TurnWriter
   readonly #filters: AedesFilters
   readonly #sessions: RedisSessions
   readonly #connections: readonly Redis[]
@@ -101,12 +104,16 @@ class RedisStore implements Store {
     this.#control = control
     this.#keys = keys
     this.#bounds = options
-    this.#writer = new TurnWriter(data, {
+    const writerOptions = {
       timeoutMs,
       onFault,
       pendingWritesMax: options.pendingWritesMax ?? PENDING_WRITES_MAX,
       pendingBytesMax: options.pendingBytesMax ?? PENDING_BYTES_MAX,
-    })
+    }
+    this.#publishes = new TurnWriter(data, { ...writerOptions, batch: 'transaction' })
+    this.#receipts = new TurnWriter(data, { ...writerOptions, batch: 'pipeline' })
+    // A server that was started again knows no scripts.
+    data.on('ready', () => void loadWrites(data).catch(() => undefined))
     this.#filters = new AedesFilters({ control, prefixed, keys })
     this.#sessions = new RedisSessions({ control, keys, filters: this.#filters })
     this.#connections = [data, control, prefixed]
@@ -119,7 +126,7 @@ class RedisStore implements Store {
 
   async openSession(clientId: string, persistent: boolean): Promise<OpenedSession> {
     // The session may have been in this node's hands until now: what it settled must be seen here.
-    if (persistent) await this.#writer.settled()
+    if (persistent) await this.#settled()
     return await this.#sessions.open(clientId, persistent)
   }
 
@@ -167,7 +174,7 @@ class RedisStore implements Store {
       if (open <= 0) done(failure, { positions, dropped })
     }
     if (open === 0) {
-      void this.#writer.settled().then(() => settle(undefined))
+      void this.#publishes.settled().then(() => settle(undefined))
       return
     }
     if (retain) this.#retain(message, settle)
@@ -177,7 +184,7 @@ class RedisStore implements Store {
       const known = encoded[qos]
       const bytes = known ?? encodeMessage(new Message(message.topic, message.payload, qos, replay))
       encoded[qos] = bytes
-      this.#writer.script(
+      this.#publishes.script(
         APPEND,
         [this.#keys.session(clientId), this.#keys.queue(clientId)],
         [bytes, queueMessagesMax, queueBytesMax],
@@ -216,12 +223,12 @@ class RedisStore implements Store {
   }
 
   recordSent(clientId: string, position: number): void {
-    this.#writer.script(SENT, [this.#keys.session(clientId)], [position])
+    this.#receipts.script(SENT, [this.#keys.session(clientId)], [position])
   }
 
   settle(clientId: string, position: number): void {
     const keys = [this.#keys.session(clientId), this.#keys.queue(clientId)]
-    this.#writer.script(SETTLE, keys, [position])
+    this.#receipts.script(SETTLE, keys, [position])
   }
 
   release(
@@ -230,7 +237,7 @@ class RedisStore implements Store {
     packetId: number,
     done: (error?: Error) => void,
   ): void {
-    this.#writer.script(
+    this.#receipts.script(
       RELEASE,
       [this.#keys.session(clientId), this.#keys.queue(clientId), this.#keys.release(clientId)],
       [position, packetId],
@@ -239,7 +246,7 @@ class RedisStore implements Store {
   }
 
   complete(clientId: string, packetId: number): void {
-    this.#writer.command(['hdel', this.#keys.release(clientId), packetId])
+    this.#receipts.command(['hdel', this.#keys.release(clientId), packetId])
   }
 
   storeInbound(
@@ -249,7 +256,7 @@ class RedisStore implements Store {
     done: (error?: Error) => void,
   ): void {
     const bytes = encodeMessage(message)
-    this.#writer.script(
+    this.#publishes.script(
       STORE_INBOUND,
       [this.#keys.session(clientId), this.#keys.inbound(clientId)],
       [packetId, bytes],
@@ -265,12 +272,14 @@ class RedisStore implements Store {
   }
 
   deleteInbound(clientId: string, packetId: number, done: (error?: Error) => void): void {
-    this.#writer.command(['hdel', this.#keys.inbound(clientId), packetId], (error) => done(error))
+    this.#publishes.command(['hdel', this.#keys.inbound(clientId), packetId], (error) =>
+      done(error),
+    )
   }
 
   async *retained(filter: string): AsyncIterable<readonly Message[]> {
     // A PUBLISH that this node has acknowledged must be seen by a SUBSCRIBE that follows it.
-    await this.#writer.settled()
+    await this.#publishes.settled()
     yield* scanRetained(this.#control, this.#keys.retained, filter)
   }
 
@@ -285,21 +294,26 @@ class RedisStore implements Store {
   async [Symbol.asyncDispose](): Promise<void> {
     const { promise: late, resolve } = Promise.withResolvers<void>()
     const impatience = setTimeout(resolve, CLOSE_TIMEOUT_MS)
-    if (this.available) await Promise.race([this.#writer.settled(), late])
+    if (this.available) await Promise.race([this.#settled(), late])
     clearTimeout(impatience)
-    this.#writer.close()
+    this.#publishes.close()
+    this.#receipts.close()
     for (const heartbeat of this.#heartbeats) heartbeat[Symbol.dispose]()
     for (const connection of this.#connections) connection.disconnect()
+  }
+
+  async #settled(): Promise<void> {
+    await Promise.all([this.#publishes.settled(), this.#receipts.settled()])
   }
 
   /** An empty payload clears what is retained [MQTT-3.3.1-10]. */
   #retain(message: Message, done: (error: Error | undefined) => void): void {
     const { topic, payload } = message
     if (payload.length === 0) {
-      this.#writer.command(['hdel', this.#keys.retained, topic], done)
+      this.#publishes.command(['hdel', this.#keys.retained, topic], done)
       return
     }
     const bytes = encodeMessage(message)
-    this.#writer.script(RETAIN, [this.#keys.retained], [topic, bytes], done, bytes.length)
+    this.#publishes.command(['hset', this.#keys.retained, topic, bytes], done, bytes.length)
   }
 }

@@ -33,7 +33,10 @@ return epoch`,
 export const OPEN: Script = script(
   `local present = redis.call('EXISTS', KEYS[1])
 if present == 0 then redis.call('HSET', KEYS[1], 'last', 0, 'bytes', 0, 'sent', 0) end
-redis.call('HSET', KEYS[1], 'epoch', ARGV[2])
+local owner = redis.call('HGET', KEYS[1], 'epoch')
+if not owner or tonumber(owner) < tonumber(ARGV[2]) then
+  redis.call('HSET', KEYS[1], 'epoch', ARGV[2])
+end
 redis.call('ZADD', KEYS[4], ARGV[3], ARGV[1])
 return {present, redis.call('HGET', KEYS[1], 'sent'), redis.call('HGETALL', KEYS[2]),
   redis.call('HKEYS', KEYS[3])}`,
@@ -157,11 +160,8 @@ redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
 return 1`,
 )
 
-/** Keys: retained. Arguments: topic, message. A script, so that a full Redis refuses it alone, not its batch. */
-export const RETAIN: Script = script(`return redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])`)
-
 /** Those that the writer uses by their digest. */
-const WRITES = [APPEND, SETTLE, RELEASE, SENT, STORE_INBOUND, RETAIN]
+const WRITES = [APPEND, SETTLE, RELEASE, SENT, STORE_INBOUND]
 
 export async function loadWrites(redis: Redis): Promise<void> {
   await Promise.all(WRITES.map(({ source }) => redis.script('LOAD', source)))

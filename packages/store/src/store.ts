@@ -117,7 +117,10 @@ export interface Store extends AsyncDisposable {
   recordSent(clientId: string, position: number): void
   /** The client has acknowledged a QoS 1 message: it leaves the queue. */
   settle(clientId: string, position: number): void
-  /** The client has received a QoS 2 message: it leaves the queue, its packet id stays to be completed. */
+  /**
+   * The client has received a QoS 2 message: it leaves the queue, its packet id stays to be completed. Calls
+   * back when this and what the clients of this node have acknowledged before is stored.
+   */
   release(clientId: string, position: number, packetId: number, done: (error?: Error) => void): void
   /** PUBCOMP came: the packet id is free. */
   complete(clientId: string, packetId: number): void

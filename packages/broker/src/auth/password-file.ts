@@ -95,7 +95,9 @@ export async function setPassword(
   password: string,
 ): Promise<string> {
   if (username === '' || /[:\r\n]/.test(username) || username.startsWith('#'))
-    throw new ConfigError(`user name "${username}" must not be empty, start with # or hold a colon`)
+    throw new ConfigError(
+      `passwd: the user name "${username}" must not be empty, begin with # or hold a colon or a line break`,
+    )
   const lines = text.split('\n').filter((line) => !line.startsWith(`${username}:`) && line !== '')
   lines.push(`${username}:${await hashPassword(password)}`)
   return `${lines.join('\n')}\n`

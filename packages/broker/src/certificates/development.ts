@@ -2,10 +2,11 @@
  * Development certificates in a directory: `ca.crt`, `ca.key`, `server.crt`, `server.key`. Made on the first
  * start, reused by later ones while the server's certificate is valid for another day.
  */
-import { X509Certificate } from 'node:crypto'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname, networkInterfaces } from 'node:os'
 import { join } from 'node:path'
+import { ConfigError } from '@breakwater/config'
 import { Authority, type CertificatePair } from './authority.ts'
 
 export interface DevelopmentCertificates {
@@ -16,7 +17,10 @@ export interface DevelopmentCertificates {
 
 const DAY_MS = 86_400_000
 
-/** @throws {Error} the directory cannot be written */
+/**
+ * @throws {Error} the directory cannot be written
+ * @throws {ConfigError} what is there already is no CA
+ */
 export async function ensureDevelopmentCertificates(
   directory: string,
 ): Promise<DevelopmentCertificates> {
@@ -28,7 +32,7 @@ export async function ensureDevelopmentCertificates(
 
   const authority =
     existsSync(caPath) && existsSync(caKeyPath)
-      ? await Authority.from(readPair(caPath, caKeyPath))
+      ? await readAuthority(caPath, caKeyPath)
       : await createAuthority(caPath, caKeyPath)
   if (!isUsable(certFile, keyFile, authority.pair.cert)) {
     const pair = await authority.issue({
@@ -39,6 +43,17 @@ export async function ensureDevelopmentCertificates(
     writePair(certFile, keyFile, pair)
   }
   return { caPath, certFile, keyFile }
+}
+
+async function readAuthority(caPath: string, caKeyPath: string): Promise<Authority> {
+  try {
+    return await Authority.from(readPair(caPath, caKeyPath))
+  } catch (cause) {
+    throw new ConfigError(
+      `${caPath}: is not a development CA with its key in ${caKeyPath}; remove both to make new ones`,
+      { cause },
+    )
+  }
 }
 
 async function createAuthority(caPath: string, caKeyPath: string): Promise<Authority> {
@@ -56,13 +71,19 @@ function writePair(certFile: string, keyFile: string, pair: CertificatePair): vo
   writeFileSync(keyFile, pair.key, { mode: 0o600 })
 }
 
+/** Anything that is not is made again: the certificate of a day that is over, half of a pair. */
 function isUsable(certFile: string, keyFile: string, ca: string): boolean {
   if (!existsSync(certFile) || !existsSync(keyFile)) return false
-  const certificate = new X509Certificate(readFileSync(certFile))
-  return (
-    certificate.verify(new X509Certificate(ca).publicKey) &&
-    new Date(certificate.validTo).getTime() > Date.now() + DAY_MS
-  )
+  try {
+    const certificate = new X509Certificate(readFileSync(certFile))
+    return (
+      certificate.checkPrivateKey(createPrivateKey(readFileSync(keyFile))) &&
+      certificate.verify(new X509Certificate(ca).publicKey) &&
+      new Date(certificate.validTo).getTime() > Date.now() + DAY_MS
+    )
+  } catch {
+    return false
+  }
 }
 
 /** Every name and address under which a client on this machine or its network may connect. */

@@ -12,11 +12,14 @@ import { closeReason, type CloseReasonId } from '../close-reason.ts'
 import { FrameReader } from '../mqtt/frame-reader.ts'
 import { encodeConnack } from '../mqtt/small-frames.ts'
 import { FrameWriter, type WriteBounds, type WriteCounters } from './frame-writer.ts'
+import { readShared } from './shared-read-buffer.ts'
 import type { TurnFlusher } from './turn-flusher.ts'
 
 export interface FrameHandler {
   /** The reader's current frame. False: not now; hold was called and the same frame comes again. */
   frame(connection: Connection, reader: FrameReader): boolean
+  /** A CONNACK was written that refuses the client; the end follows. */
+  refused(returnCode: number): void
   /** Called once, when the connection has ended. */
   closed(connection: Connection, reason: CloseReasonId, detail: string | undefined): void
 }
@@ -82,7 +85,7 @@ export class Connection {
       this,
     )
     connections.set(socket, this)
-    socket.on('data', onData)
+    readShared(socket, onData)
     socket.on('error', onError)
     socket.on('close', onClose)
   }
@@ -116,9 +119,10 @@ export class Connection {
     if (this.#closing !== undefined) return
     this.#closing = reason
     const code = closeReason(reason).connackCode
-    if (code !== undefined && !this.answered && this.protocolLevel !== 0)
+    if (code !== undefined && !this.answered && this.protocolLevel !== 0) {
       this.writer.write(encodeConnack(code, false))
-    this.#socket.off('data', onData)
+      this.#handler.refused(code)
+    }
     this.#socket.resume()
     if (reason === 'stalled' || reason === 'queue-overflow' || this.writer.full) {
       this.#socket.destroy()
@@ -162,8 +166,10 @@ export class Connection {
   read(chunk: Buffer): void {
     this.#heard = true
     this.#bytesIn.value += chunk.length
+    if (this.#closing !== undefined) return
     this.#reader.push(chunk)
     if (this.#holds === 0) this.#pump()
+    this.#reader.keep(this.#frameWaits)
   }
 
   /** The write queue has been written out. */

@@ -2,28 +2,38 @@
  * Drain: the last thing that a node does for its clients.
  *
  * In: the signal to stop; nothing is accepted any more. Each connection is not read further, what it has sent
- * takes effect and is acknowledged, then it is closed with `shutting-down`. Bound: `timeoutMs` in all, then
- * the rest is closed as it is.
+ * takes effect and is acknowledged, then it is closed with `shutting-down` and its last bytes are written.
+ * Bounds: a share of `timeoutMs` for what is under way, LINGER_MS for the last bytes; then the rest is cut.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Connection } from '../connection/connection.ts'
 import { Hold } from '../hold.ts'
 import type { Router } from '../route/router.ts'
 
+/** The rest is for the last bytes, and for closing what the node itself holds. */
+const EFFECTS_SHARE = 0.8
+const LINGER_MS = 500
+const LINGER_POLL_MS = 10
+
 export async function drain(parts: {
   readonly connections: ReadonlySet<Connection>
   readonly router: Router
   readonly timeoutMs: number
 }): Promise<void> {
-  const { connections, router, timeoutMs } = parts
+  const { router, timeoutMs } = parts
+  // A connection leaves the set when it is closed.
+  const connections = [...parts.connections]
   for (const connection of connections) connection.hold(Hold.CONTROL)
   const drained = Promise.all([...router.sessions.values()].map(({ lane }) => lane.drained()))
   const timeout = new AbortController()
   await Promise.race([
     drained,
-    delay(timeoutMs, undefined, { signal: timeout.signal }).catch(() => undefined),
+    delay(timeoutMs * EFFECTS_SHARE, undefined, { signal: timeout.signal }).catch(() => undefined),
   ])
   timeout.abort()
-  // The sockets write what waits, then end; the process outlives them by its own last resort.
   for (const connection of connections) connection.close('shutting-down')
+  const deadline = performance.now() + Math.min(LINGER_MS, timeoutMs * (1 - EFFECTS_SHARE))
+  while (performance.now() < deadline && connections.some(({ destroyed }) => !destroyed))
+    await delay(LINGER_POLL_MS)
+  for (const connection of connections) connection.destroy()
 }

@@ -11,8 +11,9 @@ import {
   type Socket,
 } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls'
-import { ConfigError, type ListenerConfig } from '@breakwater/config'
+import type { ListenerConfig } from '@breakwater/config'
 import type { CloseReasonId } from '../close-reason.ts'
+import { listenFault } from './listen-fault.ts'
 
 export interface ListenerOptions {
   readonly config: ListenerConfig
@@ -116,13 +117,9 @@ function trackRawSockets(server: Server, tls: boolean): ReadonlySet<Socket> {
 
 function listen(server: Server, config: ListenerConfig): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error: Error & { code?: string }) => {
-      const where = `${config.host}:${config.port}`
-      const why =
-        error.code === 'EADDRINUSE'
-          ? `port ${config.port} is in use; stop what listens there or choose another port`
-          : `cannot listen on ${where} (${error.code ?? error.message})`
-      reject(new ConfigError(`BREAKWATER_LISTEN: ${why}`, { cause: error }))
+    // It stays: an error of a single accept, later, must not end the node.
+    server.on('error', (error: Error & { code?: string }) => {
+      reject(listenFault('BREAKWATER_LISTEN', config, error))
     })
     server.listen({ host: config.host, port: config.port, backlog: BACKLOG }, resolve)
   })

@@ -18,23 +18,33 @@ export interface TlsIdentity {
 export function loadTlsIdentity(certFile: string, keyFile: string): TlsIdentity {
   const cert = readNamedFile('BREAKWATER_TLS_CERT', certFile)
   const key = readNamedFile('BREAKWATER_TLS_KEY', keyFile)
-  const certificate = parse('BREAKWATER_TLS_CERT', certFile, 'a PEM certificate', () => {
-    return new X509Certificate(cert)
-  })
-  const privateKey = parse('BREAKWATER_TLS_KEY', keyFile, 'an unencrypted PEM private key', () => {
-    return createPrivateKey(key)
-  })
+  const certificate = parse(
+    'BREAKWATER_TLS_CERT',
+    `${certFile} is not a PEM certificate; give a file with -----BEGIN CERTIFICATE-----`,
+    () => new X509Certificate(cert),
+  )
+  const privateKey = parse(
+    'BREAKWATER_TLS_KEY',
+    key.includes('ENCRYPTED')
+      ? `${keyFile} is encrypted; decrypt it with openssl pkey -in ${keyFile} -out FILE`
+      : `${keyFile} is not a PEM private key; give a file with -----BEGIN PRIVATE KEY-----`,
+    () => createPrivateKey(key),
+  )
   if (!certificate.checkPrivateKey(privateKey)) {
     throw new ConfigError(
-      `BREAKWATER_TLS_KEY: ${keyFile} is not the key of the certificate in ${certFile}`,
+      `BREAKWATER_TLS_KEY: ${keyFile} is not the key of the certificate in ${certFile}; give two files that belong together`,
     )
   }
   const notAfter = new Date(certificate.validTo)
   if (notAfter.getTime() < Date.now()) {
-    throw new ConfigError(`BREAKWATER_TLS_CERT: ${certFile} expired on ${certificate.validTo}`)
+    throw new ConfigError(
+      `BREAKWATER_TLS_CERT: ${certFile} expired on ${certificate.validTo}; renew it`,
+    )
   }
-  parse('BREAKWATER_TLS_CERT', certFile, 'a chain that OpenSSL accepts', () =>
-    createSecureContext({ cert, key }),
+  parse(
+    'BREAKWATER_TLS_CERT',
+    `${certFile} holds a chain that OpenSSL refuses; give the server's certificate first, then its issuers`,
+    () => createSecureContext({ cert, key }),
   )
   return {
     notAfter,
@@ -49,10 +59,10 @@ export function loadTlsIdentity(certFile: string, keyFile: string): TlsIdentity 
   }
 }
 
-function parse<T>(variable: string, file: string, what: string, read: () => T): T {
+function parse<T>(variable: string, fault: string, read: () => T): T {
   try {
     return read()
   } catch (cause) {
-    throw new ConfigError(`${variable}: ${file} is not ${what}`, { cause })
+    throw new ConfigError(`${variable}: ${fault}`, { cause })
   }
 }

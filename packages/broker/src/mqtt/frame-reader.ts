@@ -41,6 +41,23 @@ export class FrameReader {
     this.#offset = 0
   }
 
+  /**
+   * Copies what has not been used yet (`frameWaits`: the current frame as well), because the chunk that it
+   * lies in is about to be used again.
+   */
+  keep(frameWaits: boolean): void {
+    const inChunk = frameWaits && this.buffer === this.#chunk
+    const from = inChunk ? this.start : this.#offset
+    if (from === this.#chunk.length) return
+    this.#chunk = Buffer.from(this.#chunk.subarray(from))
+    this.#offset -= from
+    if (!inChunk) return
+    this.buffer = this.#chunk
+    this.start -= from
+    this.body -= from
+    this.end -= from
+  }
+
   /** True if a frame is there; false if more bytes are needed or the stream is broken (`fault`). */
   next(): boolean {
     if (this.fault !== undefined) return false

@@ -128,7 +128,8 @@ export class PublishLane {
     else if (this.idle && !this.#router.leavesNode(message)) {
       if (qos === 1) this.#sink.packetId(PacketType.PUBACK, packetId)
       this.#router.deliverHere(message)
-    } else this.#store('publish', packetId, message)
+      // Its payload lies in the read buffer, which is used again after this turn.
+    } else this.#store('publish', packetId, message.detached())
     return undefined
   }
 

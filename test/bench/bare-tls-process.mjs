@@ -1,27 +1,18 @@
-/**
- * The least that Node needs for an idle TLS connection: a `tls.Server` with one small object per
- * socket, and the three canned answers without which no MQTT client would stay. `CERT KEY` are its
- * arguments.
- */
+// The least that Node needs for an idle TLS connection: a `tls.Server` with one small object per
+// socket, and the three canned answers without which no MQTT client would stay. Arguments: CERT KEY.
+// Plain JavaScript, as what strips types would take memory of its own.
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import type { AddressInfo } from 'node:net'
-import { createServer, type TLSSocket } from 'node:tls'
-
-interface Peer {
-  readonly id: number
-  readonly socket: TLSSocket
-  bytes: number
-}
+import { createServer } from 'node:tls'
 
 const CONNACK = Buffer.of(0x20, 2, 0, 0)
 const PINGRESP = Buffer.of(0xd0, 0)
 
 const [certFile = '', keyFile = ''] = process.argv.slice(2)
-const peers = new Set<Peer>()
+const peers = new Set()
 let opened = 0
 
-function answer(type: number, chunk: Buffer): Buffer | undefined {
+function answer(type, chunk) {
   if (type === 1) return CONNACK
   // The packet id stands behind one byte of remaining length: the filters here are short.
   if (type === 8) return Buffer.of(0x90, 3, chunk[2] ?? 0, chunk[3] ?? 0, 0)
@@ -31,9 +22,9 @@ function answer(type: number, chunk: Buffer): Buffer | undefined {
 const server = createServer(
   { cert: readFileSync(certFile), key: readFileSync(keyFile), noDelay: true },
   (socket) => {
-    const peer: Peer = { id: opened++, socket, bytes: 0 }
+    const peer = { id: opened++, socket, bytes: 0 }
     peers.add(peer)
-    socket.on('data', (chunk: Buffer) => {
+    socket.on('data', (chunk) => {
       peer.bytes += chunk.length
       const frame = answer((chunk[0] ?? 0) >> 4, chunk)
       if (frame !== undefined) socket.write(frame)
@@ -44,6 +35,6 @@ const server = createServer(
 )
 server.listen({ host: '127.0.0.1', port: 0, backlog: 4096 })
 await once(server, 'listening')
-const { port } = server.address() as AddressInfo
+const { port } = server.address()
 console.log(JSON.stringify({ msg: 'node is ready', listen: [`mqtts://127.0.0.1:${port}`] }))
 process.once('SIGTERM', () => process.exit())

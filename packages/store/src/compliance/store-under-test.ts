@@ -1,0 +1,103 @@
+import { Message, type QoS } from '@breakwater/bus'
+import type {
+  Appended,
+  PublishEffects,
+  QueueBounds,
+  QueuedMessage,
+  SessionFilters,
+  Store,
+} from '../store.ts'
+
+/** Of the test runner. */
+export interface Suite {
+  readonly describe: (name: string, body: () => void) => void
+  readonly test: (name: string, body: () => Promise<void>) => void
+}
+
+export interface StoreUnderTest extends AsyncDisposable {
+  /** Empty. */
+  readonly store: Store
+  /** Another node's store over the same data; the same one where there can be no other. */
+  readonly other: Store
+}
+
+export type OpenStore = (bounds?: Partial<QueueBounds>) => Promise<StoreUnderTest>
+
+export function message(
+  topic: string,
+  payload: string | Buffer = '',
+  { qos = 1, retain = false }: { qos?: QoS; retain?: boolean } = {},
+): Message {
+  return new Message(topic, Buffer.from(payload), qos, retain)
+}
+
+/** @throws {Error} what `done` was given */
+export function append(store: Store, effects: PublishEffects): Promise<Appended> {
+  return new Promise((resolve, reject) => {
+    store.append(effects, (error, appended) =>
+      error === undefined ? resolve(appended) : reject(error),
+    )
+  })
+}
+
+/** Queues one message for one session; returns its position. */
+export async function enqueue(
+  store: Store,
+  clientId: string,
+  payload: string | Buffer,
+  qos: QoS = 1,
+): Promise<number> {
+  const { positions } = await append(store, {
+    message: message('t', payload, { qos }),
+    queues: [{ clientId, qos }],
+  })
+  return positions[0] ?? -1
+}
+
+/** Resolves when everything that was written before has taken effect. */
+export async function written(store: Store): Promise<void> {
+  await append(store, { message: message('t'), queues: [] })
+  await called((done) => store.release('nobody', 1, 1, done))
+}
+
+export function readAll(store: Store, clientId: string): Promise<readonly QueuedMessage[]> {
+  return store.readQueue(clientId, 1, 1_000_000, 1_000_000_000)
+}
+
+/** `position payload`, in the order of the queue. */
+export async function queueOf(store: Store, clientId: string): Promise<string[]> {
+  const found = await readAll(store, clientId)
+  return found.map(({ position, message: { payload } }) => `${position} ${payload.toString()}`)
+}
+
+export async function retainedOf(store: Store, filter: string): Promise<Message[]> {
+  const found: Message[] = []
+  for await (const chunk of store.retained(filter)) found.push(...chunk)
+  return found
+}
+
+/** All sessions that have filters; a session that comes by twice counts once. */
+export async function filtersOf(store: Store): Promise<Map<string, SessionFilters>> {
+  const found = new Map<string, SessionFilters>()
+  for await (const chunk of store.allFilters())
+    for (const session of chunk) found.set(session.clientId, session)
+  return found
+}
+
+/** `filter qos`, sorted. */
+export function listed({ subscriptions }: Pick<SessionFilters, 'subscriptions'>): string[] {
+  return subscriptions.map(({ filter, qos }) => `${filter} ${qos}`).toSorted()
+}
+
+export function called(start: (done: (error?: Error) => void) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    start((error) => (error === undefined ? resolve() : reject(error)))
+  })
+}
+
+/** The clock by which sessions expire has gone on. */
+export async function nextMillisecond(): Promise<number> {
+  const before = Date.now()
+  while (Date.now() === before) await new Promise((resolve) => setTimeout(resolve, 1))
+  return Date.now()
+}

@@ -1,0 +1,107 @@
+/*
+ * A client that writes and closes at once, as most that publish one thing do: what it wrote takes effect, in
+ * order, and its DISCONNECT counts, also where the node was not reading at that moment.
+ */
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { describe, expect, it } from 'vitest'
+import { startNode, type NodeOptions, type TestNode } from '../kit/node.ts'
+import { startRedis } from '../kit/redis.ts'
+import { WireClient } from '../kit/wire-client.ts'
+import * as wire from '../kit/wire-encoder.ts'
+
+const WILL = { topic: 'last/will', payload: 'will', qos: 1 } as const
+const WORDS = [
+  wire.encodePublish({ topic: 'last/words', payload: '1' }),
+  wire.encodePublish({ topic: 'last/words', payload: '2', qos: 1, packetId: 1 }),
+  wire.encodePublish({ topic: 'last/words', payload: '3' }),
+]
+
+/** What a subscriber gets of a client that ends its socket behind this; the end is awaited. */
+async function heard(
+  node: TestNode,
+  clientId: string,
+  speak: () => Promise<void>,
+): Promise<string[]> {
+  await using subscriber = await WireClient.open(node)
+  await subscriber.connect({ clientId: 'subscriber' })
+  await subscriber.subscribe(['last/#', 0])
+  await speak()
+  await node.logged((line) => line['msg'] === 'connection closed' && line['clientId'] === clientId)
+  await using publisher = await WireClient.open(node)
+  await publisher.connect({ clientId: 'fence' })
+  await publisher.publish({ topic: 'last/fence', payload: 'fence', qos: 1 })
+  const payloads: string[] = []
+  for (;;) {
+    const { payload } = await subscriber.expect('publish')
+    if (String(payload) === 'fence') return payloads
+    payloads.push(String(payload))
+  }
+}
+
+async function speakAndEnd(node: TestNode, frames: readonly Buffer[]): Promise<void> {
+  const socket = connect(node.port, node.host)
+  socket.on('error', () => undefined)
+  socket.resume()
+  socket.end(Buffer.concat(frames))
+  await once(socket, 'close')
+}
+
+const reasonOf = (node: TestNode, clientId: string): unknown =>
+  node
+    .logs()
+    .find((line) => line['msg'] === 'connection closed' && line['clientId'] === clientId)?.[
+    'reason'
+  ]
+
+const STORES = ['memory', 'redis'] as const
+
+/** With a node that waits in between: for its store, or for the publish rate. */
+const SITUATIONS: readonly [string, (typeof STORES)[number], NodeOptions['limits']][] = [
+  ['memory', 'memory', {}],
+  ['memory, above the publish rate', 'memory', { publishMessagesPerSecondMax: 1 }],
+  ['redis', 'redis', {}],
+]
+
+describe.each(SITUATIONS)('the last words of a client (%s)', (_title, store, limits) => {
+  async function start(): Promise<{ node: TestNode; resources: AsyncDisposableStack }> {
+    await using resources = new AsyncDisposableStack()
+    const redis = store === 'redis' ? resources.use(await startRedis()) : undefined
+    const options = redis ? { redisUrl: redis.url, redisPrefix: redis.prefix } : {}
+    const node = resources.use(await startNode({ limits: limits ?? {}, ...options }))
+    return { node, resources: resources.move() }
+  }
+
+  it('are heard when everything from CONNECT to DISCONNECT is one write', async () => {
+    const { node, resources } = await start()
+    await using _ = resources
+    const hello = wire.encodeConnect({ clientId: 'speaker', will: WILL })
+    const payloads = await heard(node, 'speaker', () =>
+      speakAndEnd(node, [hello, ...WORDS, wire.encodeDisconnect()]),
+    )
+    expect(payloads).toEqual(['1', '2', '3'])
+    expect(reasonOf(node, 'speaker')).toBe('disconnected')
+  })
+
+  it('are heard when it speaks after its CONNACK and leaves, and its will is not', async () => {
+    const { node, resources } = await start()
+    await using _ = resources
+    const payloads = await heard(node, 'speaker', async () => {
+      const client = await WireClient.open(node)
+      await client.connect({ clientId: 'speaker', will: WILL })
+      client.socket.end(Buffer.concat([...WORDS, wire.encodeDisconnect()]))
+      await client.untilClosed()
+    })
+    expect(payloads).toEqual(['1', '2', '3'])
+    expect(reasonOf(node, 'speaker')).toBe('disconnected')
+  })
+
+  it('are heard before its will when it leaves without DISCONNECT', async () => {
+    const { node, resources } = await start()
+    await using _ = resources
+    const hello = wire.encodeConnect({ clientId: 'speaker', will: WILL })
+    const payloads = await heard(node, 'speaker', () => speakAndEnd(node, [hello, ...WORDS]))
+    expect(payloads).toEqual(['1', '2', '3', 'will'])
+    expect(reasonOf(node, 'speaker')).toBe('connection-lost')
+  })
+})

@@ -1,0 +1,339 @@
+/** What the store does when the way to Redis is cut, hangs or is closed, and when Redis refuses. */
+import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
+import type { Store } from '@breakwater/store'
+import { Redis } from 'ioredis'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { startRedisProxy, type RedisProxy } from '../cluster/redis-proxy.ts'
+import { startRedis, type TestRedis } from '../kit/redis.ts'
+import { redisStores, type RedisStores } from './redis-stores.ts'
+import { append, enqueue, message, payloadsOf } from './store-steps.ts'
+
+const TIMEOUT_MS = 500
+
+let redis: TestRedis
+beforeAll(async () => {
+  redis = await startRedis()
+})
+afterAll(() => redis[Symbol.asyncDispose]())
+
+interface Behind {
+  readonly proxy: RedisProxy
+  readonly stores: RedisStores
+  readonly store: Store
+}
+
+/** A store that reaches Redis through a proxy, with a session `a`. */
+async function behindProxy(
+  options: Parameters<RedisStores['open']>[0] = {},
+): Promise<Behind & AsyncDisposable> {
+  await using stack = new AsyncDisposableStack()
+  const proxy = stack.use(await startRedisProxy(redis.url))
+  const stores = stack.use(redisStores({ url: proxy.url, prefix: redis.prefix }))
+  const store = await stores.open({ timeoutMs: TIMEOUT_MS, ...options })
+  await store.openSession('a', true)
+  const resources = stack.move()
+  return { proxy, stores, store, [Symbol.asyncDispose]: () => resources.disposeAsync() }
+}
+
+/** How long it took to fail, and with what. */
+async function failure(work: Promise<unknown>): Promise<{ tookMs: number; message: string }> {
+  const start = performance.now()
+  const error = await work.then(
+    () => new Error('did not fail'),
+    (reason: Error) => reason,
+  )
+  return { tookMs: performance.now() - start, message: error.message }
+}
+
+describe('a connection that is cut', () => {
+  test('costs no write, and no order', async () => {
+    await using behind = await behindProxy({ timeoutMs: 10_000 })
+    const { store, proxy } = behind
+    const names = Array.from({ length: 3_000 }, (_, index) => `${index}`)
+    const appended: Promise<unknown>[] = []
+    for (const [index, name] of names.entries()) {
+      appended.push(enqueue(store, 'a', name))
+      if (index % 10 === 0) await turn()
+      if (index % 500 === 250) proxy.cut()
+    }
+    await Promise.all(appended)
+    // Where only the answer was lost a message may be there twice; the first of each is in its place.
+    expect([...new Set(await payloadsOf(store, 'a'))]).toEqual(names)
+  })
+
+  test('costs no session operation', async () => {
+    await using behind = await behindProxy({ timeoutMs: 10_000 })
+    const { store, proxy } = behind
+    for (let round = 0; round < 5; round += 1) {
+      const work = [
+        store.openSession('a', true),
+        store.addSubscriptions('a', [{ filter: `f${round}`, qos: 1 as const }]),
+        store.counts(),
+        store.touchSessions(['a']),
+      ]
+      proxy.cut()
+      await Promise.all(work)
+    }
+    expect(await store.subscriptions('a')).toHaveLength(5)
+  })
+
+  test('is reported, and the store says that it is not available until it is back', async () => {
+    await using behind = await behindProxy()
+    const { store, proxy, stores } = behind
+    expect(store.available).toBe(true)
+    await proxy.refuse()
+    await expect.poll(() => store.available).toBe(false)
+    await expect.poll(() => stores.faults.length).toBeGreaterThan(0)
+    await proxy.restore()
+    await expect.poll(() => store.available, { timeout: 5_000 }).toBe(true)
+    expect(stores.faults.map(({ message: text }) => text).join()).toContain('ECONNREFUSED')
+  })
+})
+
+describe('a Redis that hangs', () => {
+  test('makes writes fail after the time-out and not before, once each, and works again', async () => {
+    await using behind = await behindProxy()
+    const { store, proxy } = behind
+    await enqueue(store, 'a', 'before')
+    proxy.stall()
+    const calls: string[] = []
+    const start = performance.now()
+    for (const name of ['one', 'two'])
+      store.append({ message: message('t', name), queues: [{ clientId: 'a', qos: 1 }] }, (error) =>
+        calls.push(`${name} ${error?.message.split(':', 1)[0]}`),
+      )
+    await expect.poll(() => calls.length, { timeout: 5_000, interval: 10 }).toBe(2)
+    const tookMs = performance.now() - start
+    expect(tookMs).toBeGreaterThanOrEqual(TIMEOUT_MS)
+    expect(tookMs).toBeLessThan(TIMEOUT_MS * 3)
+    await proxy.restore()
+    await expect.poll(() => store.available, { timeout: 5_000 }).toBe(true)
+    await enqueue(store, 'a', 'after')
+    expect(calls).toEqual(
+      ['one', 'two'].map((name) => `${name} not taken by Redis within ${TIMEOUT_MS} ms`),
+    )
+    const payloads = await payloadsOf(store, 'a')
+    expect([payloads[0], payloads.at(-1)]).toEqual(['before', 'after'])
+  })
+
+  test('for less than the time-out costs nothing', async () => {
+    await using behind = await behindProxy({ timeoutMs: 10_000 })
+    const { store, proxy } = behind
+    proxy.stall()
+    const names = Array.from({ length: 50 }, (_, index) => `${index}`)
+    const appended = Promise.all(names.map((name) => enqueue(store, 'a', name)))
+    await delay(200)
+    await proxy.restore()
+    await appended
+    expect(await payloadsOf(store, 'a')).toEqual(names)
+  })
+
+  test.each([
+    ['openSession', (store: Store) => store.openSession('a', true)],
+    ['openSession, clean', (store: Store) => store.openSession('b', false)],
+    ['addSubscriptions', (store: Store) => store.addSubscriptions('a', [{ filter: 'f', qos: 1 }])],
+    ['subscriptions', (store: Store) => store.subscriptions('a')],
+    ['readQueue', (store: Store) => store.readQueue('a', 1, 10, 1_000)],
+    ['readInbound', (store: Store) => store.readInbound('a', 1)],
+    ['retained', (store: Store) => Array.fromAsync(store.retained('#'))],
+    ['expireSessions', (store: Store) => store.expireSessions(0)],
+  ] as const)('makes %s fail after the time-out, and works again', async (_, work) => {
+    await using behind = await behindProxy()
+    const { store, proxy } = behind
+    proxy.stall()
+    const { tookMs } = await failure(work(store))
+    expect(tookMs).toBeGreaterThanOrEqual(TIMEOUT_MS - 1)
+    expect(tookMs).toBeLessThan(TIMEOUT_MS * 3)
+    await proxy.restore()
+    await expect
+      .poll(
+        () =>
+          work(store).then(
+            () => 'works',
+            () => 'fails',
+          ),
+        { timeout: 5_000 },
+      )
+      .toBe('works')
+  })
+
+  test('makes writes fail at once when too many wait', async () => {
+    await using behind = await behindProxy({ pendingWritesMax: 10 })
+    const { store, proxy } = behind
+    proxy.stall()
+    const waiting = Array.from({ length: 10 }, (_, index) =>
+      failure(enqueue(store, 'a', `${index}`)),
+    )
+    const refused = await failure(enqueue(store, 'a', 'refused'))
+    expect(refused.message).toBe('full: 10 items wait for Redis')
+    expect(refused.tookMs).toBeLessThan(TIMEOUT_MS / 2)
+    for (const { tookMs } of await Promise.all(waiting))
+      expect(tookMs).toBeGreaterThanOrEqual(TIMEOUT_MS)
+    await proxy.restore()
+    await expect
+      .poll(
+        () =>
+          enqueue(store, 'a', 'x').then(
+            () => 'works',
+            () => 'fails',
+          ),
+        { timeout: 5_000 },
+      )
+      .toBe('works')
+  })
+
+  test('makes writes fail at once when they are too large together', async () => {
+    await using behind = await behindProxy({ pendingBytesMax: 100_000 })
+    const { store, proxy } = behind
+    proxy.stall()
+    const waiting = failure(enqueue(store, 'a', 'x'.repeat(60_000)))
+    const refused = await failure(enqueue(store, 'a', 'x'.repeat(60_000)))
+    expect(refused.message).toMatch(/^full: \d+ bytes wait for Redis$/)
+    await waiting
+  })
+
+  test('does not hold up closing, and leaves no callback owed', async () => {
+    const behind = await behindProxy({ timeoutMs: 60_000 })
+    const { store, proxy } = behind
+    proxy.stall()
+    const waiting = failure(enqueue(store, 'a', 'm'))
+    const start = performance.now()
+    await store[Symbol.asyncDispose]()
+    expect(performance.now() - start).toBeLessThan(3_000)
+    expect((await waiting).message).toContain('closed')
+    await behind[Symbol.asyncDispose]()
+  })
+})
+
+describe('a Redis that is really asleep', () => {
+  test('makes writes fail after the time-out and not before, and works again afterwards', async () => {
+    await using own = await startRedis({ args: ['--enable-debug-command', 'yes'] })
+    await using stores = redisStores(own)
+    const store = await stores.open({ timeoutMs: TIMEOUT_MS })
+    await store.openSession('a', true)
+    const sandman = new Redis(own.url)
+    onTestFinished(() => sandman.disconnect())
+    await sandman.ping()
+    const asleep = sandman.call('debug', 'sleep', '1.5')
+    await delay(50)
+    const { tookMs, message: why } = await failure(enqueue(store, 'a', 'lost'))
+    expect(why).toContain(`not taken by Redis within ${TIMEOUT_MS} ms`)
+    expect(tookMs).toBeGreaterThanOrEqual(TIMEOUT_MS)
+    expect(tookMs).toBeLessThan(1_400)
+    await asleep
+    await expect.poll(() => store.available, { timeout: 5_000 }).toBe(true)
+    await enqueue(store, 'a', 'after')
+    expect((await payloadsOf(store, 'a')).at(-1)).toBe('after')
+  })
+})
+
+describe('a Redis that is down', () => {
+  test('makes writes fail after the time-out, and is used again when it is back, without a restart', async () => {
+    await using behind = await behindProxy()
+    const { store, proxy } = behind
+    await proxy.refuse()
+    const { tookMs, message: why } = await failure(enqueue(store, 'a', 'lost'))
+    expect(why).toContain('not taken by Redis')
+    expect(tookMs).toBeGreaterThanOrEqual(TIMEOUT_MS)
+    expect(tookMs).toBeLessThan(TIMEOUT_MS * 3)
+    await proxy.restore()
+    await expect.poll(() => store.available, { timeout: 5_000 }).toBe(true)
+    await enqueue(store, 'a', 'after')
+    expect(await payloadsOf(store, 'a')).toEqual(['after'])
+  })
+
+  test('does not hold up closing', async () => {
+    const behind = await behindProxy({ timeoutMs: 60_000 })
+    const { store, proxy } = behind
+    await proxy.refuse()
+    const waiting = failure(enqueue(store, 'a', 'm'))
+    const start = performance.now()
+    await store[Symbol.asyncDispose]()
+    expect(performance.now() - start).toBeLessThan(3_000)
+    expect((await waiting).message).toContain('closed')
+    await behind[Symbol.asyncDispose]()
+  })
+})
+
+describe('a Redis that has forgotten its scripts', () => {
+  test('is given them again: no write fails or is overtaken', async () => {
+    await using own = await startRedis({ args: ['--maxclients', '100'] })
+    await using stores = redisStores(own)
+    const store = await stores.open()
+    await store.openSession('a', true)
+    const operator = new Redis(own.url)
+    onTestFinished(() => operator.disconnect())
+    const names = Array.from({ length: 1_000 }, (_, index) => `${index}`)
+    const done: string[] = []
+    const appended: Promise<unknown>[] = []
+    for (const [index, name] of names.entries()) {
+      appended.push(enqueue(store, 'a', name).then(() => done.push(name)))
+      if (index % 10 === 0) await turn()
+      if (index % 250 === 100) await operator.script('FLUSH')
+    }
+    await Promise.all(appended)
+    expect(done).toEqual(names)
+    expect(await payloadsOf(store, 'a')).toEqual(names)
+  })
+
+  test('is given them again: no session operation fails', async () => {
+    await using own = await startRedis({ args: ['--maxclients', '100'] })
+    await using stores = redisStores(own)
+    const store = await stores.open()
+    const operator = new Redis(own.url)
+    onTestFinished(() => operator.disconnect())
+    const steps = [
+      () => store.openSession('a', true),
+      () => store.addSubscriptions('a', [{ filter: 'f', qos: 1 as const }]),
+      () => store.removeSubscriptions('a', ['f']),
+      () => store.readQueue('a', 1, 1, 1),
+      () => store.endSession('a'),
+      () => store.openSession('a', false),
+    ]
+    for (const step of steps) {
+      await operator.script('FLUSH')
+      await step()
+    }
+  })
+})
+
+describe('a Redis that is out of memory', () => {
+  test('holds writes back in order, still gives and takes away, and goes on when there is room', async () => {
+    await using own = await startRedis({ args: ['--maxclients', '100'] })
+    await using stores = redisStores(own)
+    const store = await stores.open({ timeoutMs: 5_000 })
+    await store.openSession('a', true)
+    for (const name of ['one', 'two']) await enqueue(store, 'a', name)
+    const operator = new Redis(own.url)
+    onTestFinished(() => operator.disconnect())
+    await operator.config('SET', 'maxmemory', '1')
+    const done: string[] = []
+    const held = ['three', 'four'].map((name) =>
+      append(store, {
+        message: message('t', name),
+        queues: [{ clientId: 'a', qos: 1 }],
+      }).then(() => done.push(name)),
+    )
+    store.settle('a', 1)
+    await expect.poll(() => payloadsOf(store, 'a')).toEqual(['two'])
+    expect(done).toEqual([])
+    await operator.config('SET', 'maxmemory', '0')
+    await Promise.all(held)
+    expect(done).toEqual(['three', 'four'])
+    expect(await payloadsOf(store, 'a')).toEqual(['two', 'three', 'four'])
+  })
+
+  test('for longer than the time-out is the reason of the error', async () => {
+    await using own = await startRedis({ args: ['--maxclients', '100'] })
+    await using stores = redisStores(own)
+    const store = await stores.open({ timeoutMs: TIMEOUT_MS })
+    await store.openSession('a', true)
+    const operator = new Redis(own.url)
+    onTestFinished(() => operator.disconnect())
+    await operator.config('SET', 'maxmemory', '1')
+    const { tookMs, message: why } = await failure(enqueue(store, 'a', 'm'))
+    expect(tookMs).toBeGreaterThanOrEqual(TIMEOUT_MS)
+    expect(why).toContain('OOM')
+    expect(store.available).toBe(true)
+  })
+})

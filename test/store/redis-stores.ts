@@ -1,0 +1,51 @@
+/** Stores on a Redis of the test run, each group with a prefix of its own. */
+import type { RedisSettings } from '@breakwater/redis'
+import {
+  createRedisStore,
+  type QueueBounds,
+  type RedisStoreOptions,
+  type Store,
+} from '@breakwater/store'
+import type { StoreUnderTest } from '@breakwater/store/compliance'
+
+export const queueBounds: QueueBounds = { queueMessagesMax: 100_000, queueBytesMax: 67_108_864 }
+
+export interface RedisStores extends AsyncDisposable {
+  readonly settings: RedisSettings
+  /** Faults that nobody awaited, of all stores. */
+  readonly faults: Error[]
+  /** One more store over the same data, as another node has it. */
+  open(options?: Partial<RedisStoreOptions>): Promise<Store>
+}
+
+let groups = 0
+
+export function redisStores({ url, prefix }: { url: string; prefix: string }): RedisStores {
+  groups += 1
+  const settings = { url, password: undefined, ca: undefined, prefix: `${prefix}${groups}:` }
+  const faults: Error[] = []
+  const stack = new AsyncDisposableStack()
+  return {
+    settings,
+    faults,
+    open: async (options = {}) =>
+      stack.use(
+        await createRedisStore(settings, {
+          ...queueBounds,
+          timeoutMs: 10_000,
+          onFault: (error) => faults.push(error),
+          ...options,
+        }),
+      ),
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  }
+}
+
+export async function openUnderTest(
+  redis: { url: string; prefix: string },
+  bounds: Partial<QueueBounds> = {},
+): Promise<StoreUnderTest> {
+  const stores = redisStores(redis)
+  const [store, other] = await Promise.all([stores.open(bounds), stores.open(bounds)])
+  return { store, other, [Symbol.asyncDispose]: () => stores[Symbol.asyncDispose]() }
+}
