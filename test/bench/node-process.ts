@@ -8,6 +8,7 @@ import { guardProgram } from '../kit/program-guard.ts'
 const MEASURES_MEMORY = [
   '--expose-gc',
   '--max-semi-space-size=1',
+  '--no-flush-bytecode',
   `--import=${new URL('./memory-probe.mjs', import.meta.url).href}`,
 ]
 const STOP_TIMEOUT_MS = 10_000

@@ -10,4 +10,6 @@ export const Hold = {
   RATE: 8,
   /** The client does not read what is written to it. */
   OUTBOUND: 16,
+  /** A QoS 2 message of an earlier connection is being read from the store. */
+  STORED: 32,
 } as const

@@ -3,7 +3,7 @@
  * acknowledge, each in its own order (`TurnWriter`); `control` carries sessions and reads; the third is for
  * aedes-persistence-redis.
  */
-import { decodeMessage, encodeMessage, Message } from '@breakwater/bus'
+import { decodeMessage, encodeMessage, type Message } from '@breakwater/bus'
 import {
   connectOrFail,
   createRedis,
@@ -14,10 +14,10 @@ import {
   type RedisSettings,
 } from '@breakwater/redis'
 import { AedesFilters } from './aedes-filters.ts'
+import { RedisEffects } from './redis-effects.ts'
 import { scanRetained } from './redis-retained.ts'
 import { RedisSessions } from './redis-sessions.ts'
 import {
-  APPEND,
   evaluate,
   loadWrites,
   READ,
@@ -88,11 +88,11 @@ class RedisStore implements Store {
   readonly #data: Redis
   readonly #control: Redis
   readonly #keys: Keys
-  readonly #bounds: QueueBounds
   /** What publishers wait for. */
   readonly #publishes: TurnWriter
   /** What receivers have taken: it makes room, and needs no order with the publishes. */
   readonly #receipts: TurnWriter
+  readonly #effects: RedisEffects
   readonly #filters: AedesFilters
   readonly #sessions: RedisSessions
   readonly #connections: readonly Redis[]
@@ -103,7 +103,6 @@ class RedisStore implements Store {
     this.#data = data
     this.#control = control
     this.#keys = keys
-    this.#bounds = options
     const writerOptions = {
       timeoutMs,
       onFault,
@@ -114,6 +113,7 @@ class RedisStore implements Store {
     this.#receipts = new TurnWriter(data, { ...writerOptions, batch: 'pipeline' })
     // A server that was started again knows no scripts.
     data.on('ready', () => void loadWrites(data).catch(() => undefined))
+    this.#effects = new RedisEffects({ keys, writer: this.#publishes, bounds: options })
     this.#filters = new AedesFilters({ control, prefixed, keys })
     this.#sessions = new RedisSessions({ control, keys, filters: this.#filters })
     this.#connections = [data, control, prefixed]
@@ -162,43 +162,8 @@ class RedisStore implements Store {
     return this.#sessions.expire(seenBefore)
   }
 
-  append({ message, queues, replay = false }: PublishEffects, done: AppendDone): void {
-    const retain = message.retain && !replay
-    const positions: number[] = Array.from({ length: queues.length }, () => 0)
-    let dropped = 0
-    let failure: Error | undefined
-    let open = queues.length + (retain ? 1 : 0)
-    const settle = (error: Error | undefined): void => {
-      failure ??= error
-      open -= 1
-      if (open <= 0) done(failure, { positions, dropped })
-    }
-    if (open === 0) {
-      void this.#publishes.settled().then(() => settle(undefined))
-      return
-    }
-    if (retain) this.#retain(message, settle)
-    const { queueMessagesMax, queueBytesMax } = this.#bounds
-    const encoded: (Buffer | undefined)[] = []
-    for (const [index, { clientId, qos }] of queues.entries()) {
-      const known = encoded[qos]
-      const bytes = known ?? encodeMessage(new Message(message.topic, message.payload, qos, replay))
-      encoded[qos] = bytes
-      this.#publishes.script(
-        APPEND,
-        [this.#keys.session(clientId), this.#keys.queue(clientId)],
-        [bytes, queueMessagesMax, queueBytesMax],
-        (error, result) => {
-          if (error === undefined) {
-            const [position, made] = result as [number, number]
-            positions[index] = position
-            dropped += made
-          }
-          settle(error)
-        },
-        known === undefined ? bytes.length : 0,
-      )
-    }
+  append(effects: PublishEffects, done: AppendDone): void {
+    this.#effects.apply(effects, done)
   }
 
   async readQueue(
@@ -304,16 +269,5 @@ class RedisStore implements Store {
 
   async #settled(): Promise<void> {
     await Promise.all([this.#publishes.settled(), this.#receipts.settled()])
-  }
-
-  /** An empty payload clears what is retained [MQTT-3.3.1-10]. */
-  #retain(message: Message, done: (error: Error | undefined) => void): void {
-    const { topic, payload } = message
-    if (payload.length === 0) {
-      this.#publishes.command(['hdel', this.#keys.retained, topic], done)
-      return
-    }
-    const bytes = encodeMessage(message)
-    this.#publishes.command(['hset', this.#keys.retained, topic, bytes], done, bytes.length)
   }
 }

@@ -174,12 +174,12 @@ export class PublishLane {
   /** Of an earlier connection of this session: the message is only in the store. */
   #fanOutStored(packetId: number): void {
     const { store, clientId } = this.#options
-    this.#connection.hold(Hold.INBOUND)
+    this.#connection.hold(Hold.STORED)
     store.readInbound(clientId, packetId).then(
       (message) => {
         if (message !== undefined) this.#fanOutReleased(packetId, message)
         else this.#enqueue({ packet: 'pubrel', qos: 2, packetId, message: undefined }, true)
-        this.#connection.release(Hold.INBOUND)
+        this.#connection.release(Hold.STORED)
       },
       () => this.#connection.close('store-unavailable'),
     )
