@@ -23,7 +23,7 @@ export const GOALS = {
 
 export interface Outcome {
   readonly goal: string
-  /** Undefined where the rival was not measured. */
+  /** Undefined where the rival was not measured, or only while the generator was late. */
   readonly measured: number | undefined
   readonly reached: boolean | undefined
 }
@@ -31,11 +31,11 @@ export interface Outcome {
 /** Medians decide: of the ratios of each round, and of the differences of each round. */
 export function judge(
   goal: Goal,
-  against: { readonly cpuRatio: Spread; readonly p99MarginMs: Spread } | undefined,
+  against: { readonly cpuRatio: Spread; readonly p99MarginMs: Spread | undefined } | undefined,
 ): Outcome {
   const [text, bound, measured] =
     goal.kind === 'cpu-ratio'
       ? [`CPU ≤ ${goal.atMost} × ${goal.against}`, goal.atMost, against?.cpuRatio.median]
-      : [`p99 ≤ ${goal.against} + ${goal.atMostMs} ms`, goal.atMostMs, against?.p99MarginMs.median]
+      : [`p99 ≤ ${goal.against} + ${goal.atMostMs} ms`, goal.atMostMs, against?.p99MarginMs?.median]
   return { goal: text, measured, reached: measured === undefined ? undefined : measured <= bound }
 }

@@ -22,8 +22,8 @@ export interface IdlePlan {
 }
 
 export const IDLE_NAME = 'idle-tls'
-export const IDLE_PLAN: IdlePlan = { first: 1_000, second: 1_500, settleMs: 500, rounds: 2 }
-export const QUICK_IDLE_PLAN: IdlePlan = { first: 100, second: 300, settleMs: 300, rounds: 1 }
+export const IDLE_PLAN: IdlePlan = { first: 500, second: 1_500, settleMs: 300, rounds: 2 }
+export const QUICK_IDLE_PLAN: IdlePlan = { first: 200, second: 400, settleMs: 100, rounds: 1 }
 
 /** KiB per connection. */
 export interface IdleSample {
@@ -46,7 +46,8 @@ export interface IdleResult {
 
 const AT_MOST = 1.15
 const STRETCH_KIB = 30
-const CONNECT_RATE = 1_000
+// Handshakes one after the other: what many at once need for a moment, the allocator keeps for later.
+const CONNECT_RATE = 500
 const CONNECT_TIMEOUT_MS = 60_000
 const FOREVER_MS = 3_600_000
 const KIB = 1_024

@@ -28,6 +28,7 @@ import { measureIdle, type IdleName, type IdleResult } from './idle.ts'
 import { Progress } from './progress.ts'
 import { formatReport, formatScenario } from './report.ts'
 import { describeBench, describeScenario, type BenchResult, type ScenarioResult } from './result.ts'
+import { formatResult } from './result-file.ts'
 import { takeSample, type Sample } from './sample.ts'
 import type { Scenario } from './scenario.ts'
 
@@ -162,7 +163,7 @@ try {
     process.once('SIGTERM', () => process.exit(143))
     const result = await run(invocation)
     const file = resultFile(invocation, result)
-    writeFileSync(file, `${JSON.stringify(result, undefined, 2)}\n`)
+    writeFileSync(file, formatResult(result))
     console.log(`\n${formatReport(result)}\n\nwritten to ${file}`)
     const wrong = absurdities(result)
     for (const line of wrong) console.error(`bench: ${line}`)

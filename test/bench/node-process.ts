@@ -20,9 +20,9 @@ export interface NodeProcessOptions {
   readonly nodeArgs?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
   /**
-   * Whether `memory` is to be asked for. The process then can be told to collect its garbage, and its
-   * young generation stays small: by default that grows to 48 MiB in its own time, which has nothing to
-   * do with the number of connections.
+   * Whether `memory` is to be asked for. The process then can be told to collect its garbage, its young
+   * generation stays small and compiled code is kept: by default the one grows to 48 MiB and the other is
+   * dropped, each in its own time, which has nothing to do with the number of connections.
    */
   readonly measuresMemory?: boolean
 }

@@ -6,7 +6,7 @@ import { WireClient } from '../kit/wire-client.ts'
 import { encodePublish, type PublishFields } from '../kit/wire-encoder.ts'
 import { connectAt, knownEverywhere, receiveUntil, startCluster, type Cluster } from './cluster.ts'
 
-const storeTimeoutMs = 1_000
+const storeTimeoutMs = 600
 const MARKER = 'the end'
 
 let cluster: Cluster
@@ -120,26 +120,27 @@ describe.each(['refuses connections', 'hangs'] as const)('Redis %s', (how) => {
     expect(cluster.a.closeReasons()).toEqual(['store-unavailable'])
   })
 
-  it.each([true, false])('a CONNECT gets return code 0x03 (clean %s)', async (clean) => {
+  it('a CONNECT gets return code 0x03', async () => {
     await lose()
-    await using client = await WireClient.open(cluster.a)
-    expect(await client.connect({ clientId: unique('c'), clean })).toMatchObject({ returnCode: 3 })
-    await client.expectClosed()
-    expect(cluster.a.closeReasons()).toEqual(['store-unavailable'])
+    for (const clean of [true, false]) {
+      await using client = await WireClient.open(cluster.a)
+      const connack = await client.connect({ clientId: unique('c'), clean })
+      expect(connack).toMatchObject({ returnCode: 3, sessionPresent: false })
+      await client.expectClosed()
+    }
+    expect(cluster.a.closeReasons()).toEqual(['store-unavailable', 'store-unavailable'])
   })
 
   it('QoS 0 between clients of one node goes on at once', async () => {
-    await using subscriber = await connectAt(cluster.a)
+    await using subscriber = await connectAt(cluster.a, {}, { timeoutMs: storeTimeoutMs / 2 })
     await using publisher = await connectAt(cluster.a)
     const topic = unique('t')
     await subscribeLive(subscriber, topic)
     await lose()
-    const startedAt = performance.now()
     for (let count = 0; count < 10; count++) {
       await publisher.publish({ topic, payload: String(count), qos: 0 })
       expect(await subscriber.receive(1)).toMatchObject([{ payload: Buffer.from(String(count)) }])
     }
-    expect(performance.now() - startedAt).toBeLessThan(storeTimeoutMs)
     await publisher.expectSilence()
   })
 

@@ -2,7 +2,7 @@
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
 import type { Store } from '@breakwater/store'
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { startRedisProxy, type RedisProxy } from '../cluster/redis-proxy.ts'
 import { startRedis, type TestRedis } from '../kit/redis.ts'
 import { redisStores, type RedisStores } from './redis-stores.ts'
@@ -47,13 +47,7 @@ async function failure(work: Promise<unknown>): Promise<{ tookMs: number; messag
 
 /** Redis is back, and so is every connection a moment later. */
 async function eventually(work: () => Promise<unknown>): Promise<void> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new Error('not within 5 s')), 5_000)
-  const attempts = (async () => {
-    while (!(await work().then(() => true, () => false)));
-  })()
-  await Promise.race([attempts, promise])
-  clearTimeout(timer)
+  await vi.waitFor(work, { timeout: 5_000 })
 }
 
 describe('a connection that is cut', () => {

@@ -32,7 +32,9 @@ describe('keys of an ended session', () => {
     for (let position = 1; position <= 3; position += 1)
       await append(store, { message: message('t'), queues: [{ clientId, qos: 2 }] })
     await new Promise<void>((resolve) => store.release(clientId, 1, 1, () => resolve()))
-    await new Promise<void>((resolve) => store.storeInbound(clientId, 9, message('t'), () => resolve()))
+    await new Promise<void>((resolve) =>
+      store.storeInbound(clientId, 9, message('t'), () => resolve()),
+    )
     const keys = keysWith(stores.settings.prefix)
     expect(await keysIn(keys.prefix)).toEqual(
       [
@@ -86,7 +88,9 @@ describe('keys of an ended session', () => {
         late.addSubscriptions(clientId, [{ filter: 't', qos: 1 }]),
         append(late, { message: message('t'), queues: [{ clientId, qos: 1 }] }),
         store.endSession(clientId),
-        new Promise<void>((resolve) => late.storeInbound(clientId, 1, message('t'), () => resolve())),
+        new Promise<void>((resolve) =>
+          late.storeInbound(clientId, 1, message('t'), () => resolve()),
+        ),
         late.touchSessions([clientId]),
       ])
       expect(await keysIn(keys.prefix)).toEqual([keys.epoch])

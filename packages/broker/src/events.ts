@@ -42,6 +42,8 @@ export class Events {
   readonly packetsIn: readonly Cell[]
   readonly packetsOut: readonly Cell[]
   readonly writes: Cell
+  readonly busIn: Cell
+  readonly busOut: Cell
   readonly publishAck: readonly (HistogramCell | undefined)[]
   readonly #dropped: Readonly<Record<DropReason, readonly Cell[]>>
   readonly #connack: readonly Cell[]
@@ -67,6 +69,9 @@ export class Events {
     ) as unknown as Record<DropReason, readonly Cell[]>
     this.packetsIn = this.#packets('in')
     this.packetsOut = this.#packets('out')
+    const bus = instruments.counter('bus_messages_total')
+    this.busIn = bus.cell({ direction: 'in' })
+    this.busOut = bus.cell({ direction: 'out' })
     this.writes = instruments.counter('writes_total').cell()
     this.publishAck = [undefined, ack.cell({ qos: '1' }), ack.cell({ qos: '2' })]
     this.#connack = (['0', '1', '2', '3', '4', '5'] as const).map((code) => connack.cell({ code }))
@@ -91,8 +96,8 @@ export class Events {
     this.#log.info({ listen: addresses, admin, nodeId }, 'node is ready')
   }
 
-  nodeStopping(why: string): void {
-    this.#log.info({ why }, 'node is stopping')
+  nodeStopping(connections: number): void {
+    this.#log.info({ connections }, 'node is stopping')
   }
 
   nodeStopped(): void {

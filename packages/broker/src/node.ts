@@ -203,6 +203,7 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
     async [Symbol.asyncDispose](): Promise<void> {
       if (state.stopping) return
       state.stopping = true
+      events.nodeStopping(connections.size)
       for (const listener of listeners) listener.stop()
       await drain({ connections, router, timeoutMs: config.shutdownTimeoutMs })
       await resources.disposeAsync()

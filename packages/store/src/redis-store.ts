@@ -17,15 +17,7 @@ import { AedesFilters } from './aedes-filters.ts'
 import { RedisEffects } from './redis-effects.ts'
 import { scanRetained } from './redis-retained.ts'
 import { RedisSessions } from './redis-sessions.ts'
-import {
-  evaluate,
-  loadWrites,
-  READ,
-  RELEASE,
-  SENT,
-  SETTLE,
-  STORE_INBOUND,
-} from './scripts.ts'
+import { evaluate, loadWrites, READ, RELEASE, SENT, SETTLE, STORE_INBOUND } from './scripts.ts'
 import type {
   AppendDone,
   OpenedSession,

@@ -83,6 +83,7 @@ export class Router {
 
   /** A message of another node, which has put it into every queue already. */
   deliverFromBus(message: Message): void {
+    this.#events.busIn.value += 1
     const fanOut = new FanOut(message)
     const { targets, qos } = this.live.match(message.topic)
     for (let index = 0; index < targets.length; index += 1) {
@@ -129,6 +130,7 @@ export class Router {
       done()
       return
     }
+    this.#events.busOut.value += 1
     this.#bus.publish(message, (error) => {
       if (error !== undefined && message.qos === 0) this.#events.dropped('bus-unavailable', 0)
       done(message.qos === 0 ? undefined : error)

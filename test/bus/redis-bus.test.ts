@@ -1,0 +1,207 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { Message, type Bus, type Notice } from '@breakwater/bus'
+import { busCompliance } from '@breakwater/bus/compliance'
+import { keysWith } from '@breakwater/redis'
+import { Redis } from 'ioredis'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { startRedisProxy } from '../cluster/redis-proxy.ts'
+import { startRedis, type TestRedis } from '../kit/redis.ts'
+import { redisBuses } from './redis-buses.ts'
+
+const TIMEOUT_MS = 500
+
+let redis: TestRedis
+beforeAll(async () => {
+  redis = await startRedis()
+})
+afterAll(() => redis[Symbol.asyncDispose]())
+
+describe('the Redis bus', () => {
+  busCompliance({ describe, test }, async () => {
+    const buses = redisBuses(redis)
+    return { join: () => buses.join(), [Symbol.asyncDispose]: () => buses[Symbol.asyncDispose]() }
+  })
+})
+
+function message(payload: string): Message {
+  return new Message('t', Buffer.from(payload), 1, false)
+}
+
+/** Undefined, or why not. */
+function published(bus: Bus, item: Message): Promise<string | undefined> {
+  return new Promise((resolve) => bus.publish(item, (error) => resolve(error?.message)))
+}
+
+function heardBy(bus: Bus): string[] {
+  const heard: string[] = []
+  bus.onMessage(({ payload }) => heard.push(payload.toString()))
+  return heard
+}
+
+describe('a publisher whose connection is cut', () => {
+  test('loses nothing, doubles nothing and keeps the order', async () => {
+    await using proxy = await startRedisProxy(redis.url)
+    await using buses = redisBuses(redis)
+    const [a, b] = await Promise.all([buses.join({}, proxy.url), buses.join()])
+    const heard = heardBy(b)
+    const notices: Notice[] = []
+    b.onNotice((notice) => notices.push(notice))
+    const names = Array.from({ length: 3_000 }, (_, index) => `${index}`)
+    const done: Promise<unknown>[] = []
+    for (const [index, name] of names.entries()) {
+      done.push(published(a, message(name)))
+      if (index % 100 === 0)
+        done.push(a.notify({ kind: 'taken-over', clientId: 'c', epoch: index }))
+      if (index % 10 === 0) await turn()
+      if (index % 500 === 250) proxy.cut()
+    }
+    expect(new Set(await Promise.all(done))).toEqual(new Set([undefined]))
+    await expect.poll(() => heard.length).toBe(names.length)
+    expect(heard).toEqual(names)
+    await expect.poll(() => notices.length).toBe(30)
+  })
+})
+
+describe('a subscriber whose connection is cut', () => {
+  test('says so once it hears everything again', async () => {
+    await using proxy = await startRedisProxy(redis.url)
+    await using buses = redisBuses(redis)
+    const [a, b] = await Promise.all([buses.join(), buses.join({}, proxy.url)])
+    const heard = heardBy(b)
+    let resyncs = 0
+    for (let round = 1; round <= 5; round += 1) {
+      const resync = new Promise<void>((resolve) => {
+        b.onResync(() => {
+          resyncs += 1
+          resolve()
+        })
+      })
+      proxy.cut()
+      await resync
+      await published(a, message(`${round}`))
+      await expect.poll(() => heard.at(-1)).toBe(`${round}`)
+    }
+    expect(resyncs).toBe(5)
+    expect(heard).toEqual(['1', '2', '3', '4', '5'])
+  })
+
+  test('is noticed where the connection hangs without a word', async () => {
+    await using proxy = await startRedisProxy(redis.url)
+    await using buses = redisBuses(redis)
+    const bus = await buses.join({ timeoutMs: TIMEOUT_MS }, proxy.url)
+    const resync = new Promise<void>((resolve) => bus.onResync(resolve))
+    proxy.stall()
+    // Long enough for the heartbeat to give the connection up: it does not come back by itself.
+    await new Promise((resolve) => setTimeout(resolve, TIMEOUT_MS * 3))
+    await proxy.restore()
+    await resync
+  })
+
+  test('by Redis itself, with CLIENT KILL, hears everything again too', async () => {
+    await using own = await startRedis({ args: ['--maxclients', '100'] })
+    await using buses = redisBuses(own)
+    const [a, b] = await Promise.all([buses.join(), buses.join()])
+    const heard = heardBy(b)
+    const resync = new Promise<void>((resolve) => b.onResync(resolve))
+    const operator = new Redis(own.url)
+    onTestFinished(() => operator.disconnect())
+    expect(await operator.client('KILL', 'TYPE', 'pubsub')).toBe(2)
+    await resync
+    await published(a, message('after'))
+    await expect.poll(() => heard).toEqual(['after'])
+  })
+})
+
+describe.each(['hangs', 'is down'] as const)('a Redis that %s', (how) => {
+  test('makes publish and notify fail after the time-out and not before, once each, and works again', async () => {
+    await using proxy = await startRedisProxy(redis.url)
+    await using buses = redisBuses(redis)
+    const [a, b] = await Promise.all([
+      buses.join({ timeoutMs: TIMEOUT_MS }, proxy.url),
+      buses.join(),
+    ])
+    const heard = heardBy(b)
+    if (how === 'hangs') proxy.stall()
+    else await proxy.refuse()
+    const start = performance.now()
+    const done: (string | undefined)[] = []
+    for (let index = 0; index < 10; index += 1)
+      a.publish(message(`${index}`), (error) => done.push(error?.message))
+    const notice: Notice = { kind: 'taken-over', clientId: 'c', epoch: 1 }
+    await expect(a.notify(notice)).rejects.toThrow(`not taken by Redis within ${TIMEOUT_MS} ms`)
+    await expect.poll(() => done.length).toBe(10)
+    const tookMs = performance.now() - start
+    expect(tookMs).toBeGreaterThanOrEqual(TIMEOUT_MS)
+    expect(tookMs).toBeLessThan(TIMEOUT_MS * 3)
+    for (const why of done) expect(why).toContain(`not taken by Redis within ${TIMEOUT_MS} ms`)
+    await proxy.restore()
+    await expect.poll(() => published(a, message('after')), { timeout: 5_000 }).toBeUndefined()
+    await expect.poll(() => heard.at(-1)).toBe('after')
+    expect(done).toHaveLength(10)
+  })
+
+  test('refuses at once what is too much, by number and by bytes', async () => {
+    await using proxy = await startRedisProxy(redis.url)
+    await using buses = redisBuses(redis)
+    const a = await buses.join(
+      { timeoutMs: TIMEOUT_MS, pendingMessagesMax: 3, pendingBytesMax: 10_000 },
+      proxy.url,
+    )
+    if (how === 'hangs') proxy.stall()
+    else await proxy.refuse()
+    const waiting = [published(a, message('x'.repeat(6_000)))]
+    expect(await published(a, message('x'.repeat(6_000)))).toMatch(/^full: \d+ bytes wait/)
+    waiting.push(published(a, message('y')), published(a, message('z')))
+    expect(await published(a, message('one too many'))).toBe('full: 3 items wait for Redis')
+    for (const why of await Promise.all(waiting)) expect(why).toContain('not taken by Redis')
+  })
+
+  test('does not hold up closing; what waits gets its error', async () => {
+    await using proxy = await startRedisProxy(redis.url)
+    await using buses = redisBuses(redis)
+    const a = await buses.join({ timeoutMs: 60_000 }, proxy.url)
+    if (how === 'hangs') proxy.stall()
+    else await proxy.refuse()
+    const waiting = published(a, message('m'))
+    const start = performance.now()
+    await a[Symbol.asyncDispose]()
+    expect(performance.now() - start).toBeLessThan(3_000)
+    expect(await waiting).toContain('closed')
+  })
+})
+
+describe('what is not from a node', () => {
+  test.each([
+    ['no msgpack at all', Buffer.from('hello')],
+    ['msgpack of something else', Buffer.from([0x81, 0xa1, 0x61, 0x01])],
+    ['nothing', Buffer.alloc(0)],
+    ['noise', Buffer.from([0xc1, 0xff, 0xdf, 0xff, 0xff])],
+  ])('is a fault and costs nobody anything: %s', async (_, noise) => {
+    await using buses = redisBuses(redis)
+    const [a, b] = await Promise.all([buses.join(), buses.join()])
+    const heard = heardBy(b)
+    const operator = new Redis(redis.url)
+    onTestFinished(() => operator.disconnect())
+    const { busMessages, busNotices } = keysWith(buses.settings.prefix)
+    for (const channel of [busMessages, busNotices])
+      expect(await operator.publish(channel, noise)).toBe(2)
+    await published(a, message('after'))
+    await expect.poll(() => heard).toEqual(['after'])
+    expect(buses.faults.length).toBeGreaterThan(0)
+  })
+})
+
+describe('a handler that throws', () => {
+  test('costs the other messages of the envelope nothing', async () => {
+    await using buses = redisBuses(redis)
+    const [a, b] = await Promise.all([buses.join(), buses.join()])
+    const heard: string[] = []
+    b.onMessage(({ payload }) => {
+      heard.push(payload.toString())
+      if (payload.toString() === 'two') throw new Error('bug')
+    })
+    await Promise.all(['one', 'two', 'three'].map((name) => published(a, message(name))))
+    await expect.poll(() => heard).toEqual(['one', 'two', 'three'])
+    expect(buses.faults.map(({ message: text }) => text)).toEqual(['bug'])
+  })
+})

@@ -1,0 +1,125 @@
+/** MQTT.js over TLS with the development CA, at three nodes. */
+import { once } from 'node:events'
+import { Authority } from '@breakwater/broker'
+import { connectAsync, type IClientOptions, type IPublishPacket, type MqttClient } from 'mqtt'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startCluster, type Cluster } from '../cluster/cluster.ts'
+import { unique } from '../conformance/suite.ts'
+import type { TestNode } from '../kit/node.ts'
+
+const credentials = { username: 'keeper', password: 'of: the light' } as const
+
+let cluster: Cluster
+beforeAll(async () => {
+  const { username, password } = credentials
+  cluster = await startCluster({ users: { [username]: password } })
+})
+afterAll(() => cluster[Symbol.asyncDispose]())
+
+type Client = MqttClient & AsyncDisposable
+
+async function connect(node: TestNode, options: IClientOptions = {}): Promise<Client> {
+  const client = await connectAsync(`mqtts://localhost:${node.tlsPort}`, {
+    ...credentials,
+    ca: node.ca,
+    clientId: unique('c'),
+    reconnectPeriod: 0,
+    connectTimeout: 5_000,
+    ...options,
+  })
+  return Object.assign(client, { [Symbol.asyncDispose]: () => client.endAsync(true) })
+}
+
+interface Arrived {
+  readonly topic: string
+  readonly payload: string
+  readonly packet: IPublishPacket
+}
+
+async function nextMessage(client: MqttClient): Promise<Arrived> {
+  const [topic, payload, packet] = (await once(client, 'message', {
+    signal: AbortSignal.timeout(5_000),
+  })) as [string, Buffer, IPublishPacket]
+  return { topic, payload: payload.toString(), packet }
+}
+
+describe('MQTT.js clients of different nodes', () => {
+  it.each([0, 1, 2] as const)('pass a message with QoS %i', async (qos) => {
+    const topic = unique('t')
+    await using subscriber = await connect(cluster.b)
+    await using publisher = await connect(cluster.a)
+    expect(await subscriber.subscribeAsync(`${topic}/#`, { qos })).toMatchObject([{ qos }])
+    const arrived = nextMessage(subscriber)
+    await publisher.publishAsync(`${topic}/x`, 'calm water', { qos })
+    expect(await arrived).toMatchObject({
+      topic: `${topic}/x`,
+      payload: 'calm water',
+      packet: { qos, retain: false, dup: false },
+    })
+  })
+
+  it('pass a retained message', async () => {
+    const topic = unique('t')
+    await using publisher = await connect(cluster.a)
+    await publisher.publishAsync(topic, 'kept', { qos: 1, retain: true })
+    await using subscriber = await connect(cluster.c)
+    const arrived = nextMessage(subscriber)
+    await subscriber.subscribeAsync(topic, { qos: 1 })
+    expect(await arrived).toMatchObject({ payload: 'kept', packet: { retain: true, qos: 1 } })
+  })
+
+  it('pass what was missed to a session that resumes at a third node', async () => {
+    const topic = unique('t')
+    const session = { clientId: unique('c'), clean: false }
+    await using first = await connect(cluster.a, session)
+    await first.subscribeAsync(topic, { qos: 1 })
+    await first.endAsync()
+    await using publisher = await connect(cluster.b)
+    for (const payload of ['one', 'two', 'three'])
+      await publisher.publishAsync(topic, payload, { qos: 1 })
+    const payloads: string[] = []
+    const client = await connect(cluster.c, { ...session, manualConnect: true }).catch(() => undefined)
+    expect(client).toBeUndefined()
+    await using resumed = await connect(cluster.c, session)
+    resumed.on('message', (_topic, payload) => payloads.push(payload.toString()))
+    await expect.poll(() => payloads).toEqual(['one', 'two', 'three'])
+  })
+
+  it('pass the will of a client whose network is gone', async () => {
+    const topic = unique('t')
+    await using watcher = await connect(cluster.c)
+    await watcher.subscribeAsync(topic, { qos: 1 })
+    const arrived = nextMessage(watcher)
+    const will = { topic, payload: Buffer.from('went down'), qos: 1, retain: false } as const
+    await using victim = await connect(cluster.a, { will })
+    victim.stream.destroy()
+    expect(await arrived).toMatchObject({ payload: 'went down' })
+  })
+})
+
+describe('an MQTT.js client', () => {
+  it('connects again by itself, to the same session, when its connection is cut', async () => {
+    const topic = unique('t')
+    await using client = await connect(cluster.a, { clean: false, reconnectPeriod: 50 })
+    await client.subscribeAsync(topic, { qos: 1 })
+    const again = once(client, 'connect', { signal: AbortSignal.timeout(5_000) })
+    client.stream.destroy()
+    expect((await again)[0]).toMatchObject({ sessionPresent: true, returnCode: 0 })
+    const arrived = nextMessage(client)
+    await client.publishAsync(topic, 'back', { qos: 1 })
+    expect(await arrived).toMatchObject({ payload: 'back' })
+  })
+
+  it('with another CA refuses the node', async () => {
+    const { cert } = (await Authority.create('Somebody else')).pair
+    await expect(connect(cluster.a, { ca: cert })).rejects.toThrow(/unable to verify|self.signed/)
+  })
+
+  it('with a wrong password gets return code 0x04', async () => {
+    await expect(connect(cluster.a, { password: 'wrong' })).rejects.toMatchObject({ code: 4 })
+  })
+
+  it('that speaks MQTT 5 gets return code 0x01', async () => {
+    await expect(connect(cluster.a, { protocolVersion: 5 })).rejects.toMatchObject({ code: 1 })
+  })
+})
