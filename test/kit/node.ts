@@ -1,8 +1,7 @@
 /** Nodes for tests: in this process on free ports, or as a process of their own that can be killed. */
 import { once } from 'node:events'
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
@@ -10,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { setPassword, startNode as startBreakwater } from '@breakwater/broker'
 import { decideConfig, limitVariable, readSettings, type Limits } from '@breakwater/config'
 import { pino } from 'pino'
+import { temporaryDirectory } from './temporary-directory.ts'
 
 export interface NodeOptions {
   /** Unset: embedded, in memory. */
@@ -45,8 +45,7 @@ export interface TestNode extends AsyncDisposable {
 
 const LISTEN = ['mqtt://127.0.0.1:0', 'mqtts://127.0.0.1:0']
 /** One development CA per test process: making one per node would be most of a short test. */
-const devDir = mkdtempSync(join(tmpdir(), 'breakwater-ca-'))
-process.once('exit', () => rmSync(devDir, { recursive: true, force: true }))
+const devDir = temporaryDirectory('ca-')
 
 export async function startNode(options: NodeOptions = {}): Promise<TestNode> {
   const log = new LogTail()

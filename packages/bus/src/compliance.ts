@@ -164,12 +164,12 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
     test('that has no handlers yet takes no harm', async () => {
       await using under = await open()
       const [a, deaf] = [await under.join(), await under.join()]
-      await published(a, message('t'))
+      await published(a, message('t', 'not heard'))
       await a.notify({ kind: 'taken-over', clientId: 'c', epoch: 1 })
-      const node = listen(deaf)
+      const nodes = [listen(a), listen(deaf)]
       await published(a, message('t', 'heard'))
-      await arrival(node, 1)
-      assert.equal(node.messages.at(-1)?.payload.toString(), 'heard')
+      await fence(nodes)
+      assert.equal(nodes[1]?.messages.at(-1)?.payload.toString(), 'heard')
     })
   })
 }

@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest'
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { afterAll, expect, test } from 'vitest'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { decideConfig, limitDeclarations, readSettings } from './index.ts'
@@ -7,8 +7,11 @@ import { decideConfig, limitDeclarations, readSettings } from './index.ts'
 const decide = (environment: Record<string, string>, file?: string) =>
   decideConfig(readSettings(environment, file))
 
+const directory = mkdtempSync(join(tmpdir(), 'breakwater-config-'))
+afterAll(() => rmSync(directory, { recursive: true }))
+
 const yaml = (text: string): string => {
-  const path = join(mkdtempSync(join(tmpdir(), 'config-')), 'node.yaml')
+  const path = join(directory, 'node.yaml')
   writeFileSync(path, text)
   return path
 }

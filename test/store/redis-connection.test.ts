@@ -1,0 +1,148 @@
+/** Connections to Redis as packages/redis makes them, against servers that are fit, unfit, silent or away. */
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
+import {
+  connectOrFail,
+  createRedis,
+  pingSeconds,
+  readFacts,
+  startHeartbeat,
+  unfitReason,
+  type Redis,
+  type RedisSettings,
+} from '@breakwater/redis'
+import { createRedisBus } from '@breakwater/bus'
+import { createRedisStore } from '@breakwater/store'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { startRedisProxy } from '../cluster/redis-proxy.ts'
+import { freePort } from '../kit/redis-process.ts'
+import { startRedis } from '../kit/redis.ts'
+import { queueBounds } from './redis-stores.ts'
+
+function settingsOf(url: string, changes: Partial<RedisSettings> = {}): RedisSettings {
+  return { url, password: undefined, ca: undefined, prefix: 'test:', ...changes }
+}
+
+async function connected(settings: RedisSettings): Promise<Redis> {
+  const redis = createRedis(settings, 'data')
+  onTestFinished(() => redis.disconnect())
+  await connectOrFail(redis, settings)
+  return redis
+}
+
+describe('the facts of a server', () => {
+  test('say that a Redis of the test run is fit', async () => {
+    await using server = await startRedis()
+    const facts = await readFacts(await connected(settingsOf(server.url)))
+    expect(facts.version).toMatch(/^\d+\.\d+\.\d+$/)
+    expect(unfitReason(facts)).toBeUndefined()
+  })
+
+  test('say that one with maxmemory-policy allkeys-lru is not, in one line', async () => {
+    await using server = await startRedis({ args: ['--maxmemory-policy', 'allkeys-lru'] })
+    const reason = unfitReason(await readFacts(await connected(settingsOf(server.url))))
+    expect(reason).toBe(
+      'maxmemory-policy is allkeys-lru: Redis would silently drop sessions and messages; ' +
+        'set maxmemory-policy noeviction',
+    )
+  })
+})
+
+describe('a Redis that cannot be used', () => {
+  const options = { ...queueBounds, timeoutMs: 1_000, onFault: () => undefined }
+
+  const users: readonly [string, (settings: RedisSettings) => Promise<unknown>][] = [
+    ['a connection', (settings) => connected(settings)],
+    ['a store', (settings) => createRedisStore(settings, options)],
+    ['a bus', (settings) => createRedisBus(settings, options)],
+  ]
+
+  test.each(users)('because it is away is one line for %s, without credentials', async (_, use) => {
+    const address = `127.0.0.1:${await freePort()}`
+    await expect(use(settingsOf(`redis://ann:secret@${address}`))).rejects.toThrow(
+      new Error(`redis://${address}: ECONNREFUSED`),
+    )
+  })
+
+  test.each(users)('because it wants a password is one line for %s', async (_, use) => {
+    await using server = await startRedis({ args: ['--requirepass', 'right'] })
+    await expect(use(settingsOf(server.url))).rejects.toThrow(
+      /^redis:\/\/[^ \n]+: [^\n]*NOAUTH[^\n]*$/,
+    )
+    const wrong = settingsOf(server.url, { password: 'wrong' })
+    await expect(use(wrong)).rejects.toThrow(/^redis:\/\/[^ \n]+: WRONGPASS [^\n]*$/)
+    await expect(use(wrong)).rejects.not.toThrow('wrong')
+  })
+
+  test('with the right password beside a user of the URL can be used', async () => {
+    await using server = await startRedis({ args: ['--requirepass', 'r%ig/ht@:'] })
+    const url = server.url.replace('redis://', 'redis://default@')
+    expect(await (await connected(settingsOf(url, { password: 'r%ig/ht@:' }))).ping()).toBe('PONG')
+  })
+
+  test('because it takes connections and says nothing is one line, after a time-out', async () => {
+    await using silent = createServer().listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    const sockets = new Set<{ destroy(): void }>()
+    silent.on('connection', (socket) => sockets.add(socket))
+    onTestFinished(() => {
+      for (const socket of sockets) socket.destroy()
+    })
+    const url = `redis://127.0.0.1:${(silent.address() as AddressInfo).port}`
+    const redis = createRedis(settingsOf(url), 'data')
+    await expect(connectOrFail(redis, settingsOf(url), 300)).rejects.toThrow(
+      new Error(`${url}: no answer within 300 ms`),
+    )
+    for (const socket of sockets) socket.destroy()
+  })
+})
+
+describe('a connection that hangs', () => {
+  test('is no answer to a ping', async () => {
+    await using server = await startRedis()
+    await using proxy = await startRedisProxy(server.url)
+    const redis = await connected(settingsOf(proxy.url))
+    redis.on('error', () => undefined)
+    expect(await pingSeconds(redis)).toBeGreaterThan(0)
+    proxy.stall()
+    await expect(pingSeconds(redis, 200)).rejects.toThrow('no answer within 200 ms')
+  })
+
+  test.each(['data', 'control', 'subscriber'] as const)(
+    'is cut by its heartbeat and connects again: %s',
+    async (role) => {
+      await using server = await startRedis()
+      await using proxy = await startRedisProxy(server.url)
+      const settings = settingsOf(proxy.url)
+      const redis = createRedis(settings, role, { timeoutMs: 300 })
+      onTestFinished(() => redis.disconnect())
+      await connectOrFail(redis, settings)
+      redis.on('error', () => undefined)
+      if (role === 'subscriber') await redis.subscribe('c')
+      using _heartbeat = startHeartbeat(redis, 300)
+      proxy.stall()
+      await once(redis, 'close')
+      // The next connection opens and gets no answer to its handshake: cut as well.
+      await once(redis, 'connect')
+      await once(redis, 'close')
+      await proxy.restore()
+      await once(redis, 'ready')
+      expect(await redis.ping()).toBeTruthy()
+    },
+  )
+
+  test('is left alone where it answers', async () => {
+    await using server = await startRedis()
+    const redis = await connected(settingsOf(server.url))
+    let closed = false
+    redis.on('close', () => {
+      closed = true
+    })
+    using _heartbeat = startHeartbeat(redis, 100)
+    for (let beat = 0; beat < 10; beat += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      await redis.ping()
+    }
+    expect(closed).toBe(false)
+  })
+})
