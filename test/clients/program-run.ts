@@ -23,11 +23,11 @@ export interface ProgramOptions {
 }
 
 export function startProgram(
-  path: string,
+  [path, ...first]: readonly [string, ...string[]],
   args: readonly string[],
   { input = '', timeoutMs = 10_000 }: ProgramOptions = {},
 ): ProgramRun {
-  const child = spawn(path, args, { stdio: ['pipe', 'pipe', 'pipe'] })
+  const child = spawn(path, [...first, ...args], { stdio: ['pipe', 'pipe', 'pipe'] })
   const late = setTimeout(() => child.kill('SIGKILL'), timeoutMs)
   // It may end without having read its input.
   child.stdin.on('error', () => undefined)

@@ -91,15 +91,18 @@ export class Sessions implements ControlHost {
     return why
   }
 
-  async subscribed(session: Session, granted: readonly StoredSubscription[]): Promise<void> {
+  async subscribed(session: Session, granted: readonly StoredSubscription[]): Promise<() => void> {
     const { router, bus } = this.#options
+    const live = session.beginReplay()
     for (const { filter, qos } of granted) {
       this.#program(session, filter, qos)
       if (session.persistent) router.stored.set(session.clientId, filter, qos)
     }
-    if (!session.persistent || !bus.clustered || granted.length === 0) return
-    const changes = granted.map(({ filter, qos }) => [filter, qos] as const)
-    await bus.notify({ kind: 'filters', clientId: session.clientId, changes })
+    if (session.persistent && bus.clustered && granted.length > 0) {
+      const changes = granted.map(({ filter, qos }) => [filter, qos] as const)
+      await bus.notify({ kind: 'filters', clientId: session.clientId, changes })
+    }
+    return () => this.#replay(session, granted, live)
   }
 
   async unsubscribed(session: Session, filters: readonly string[]): Promise<void> {
@@ -110,17 +113,18 @@ export class Sessions implements ControlHost {
     if (session.persistent) await this.#tellRemoved(session.clientId, filters)
   }
 
-  replay(session: Session, subscriptions: readonly StoredSubscription[]): void {
+  #replay(session: Session, subscriptions: readonly StoredSubscription[], live: Set<string>): void {
     const { store, events, config } = this.#options
     const messagesMax = config.limits.retainedReplayMessagesMax
     // One after the other, in the order of the SUBACKs.
     session.replays = (session.replays ?? Promise.resolve())
-      .then(() => replayRetained(session, subscriptions, { store, events, messagesMax }))
+      .then(() => replayRetained(session, subscriptions, live, { store, events, messagesMax }))
       .catch((error: Error) => {
         // A subscriber that was promised retained messages and cannot have them is told by the close.
         events.storeFailed('retained messages', error)
         session.connection.close('store-unavailable', error.message)
       })
+      .finally(() => session.endReplay(live))
   }
 
   publishWill(message: Message, clientId: string, done: (error?: Error) => void): void {

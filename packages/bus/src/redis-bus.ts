@@ -186,10 +186,12 @@ class RedisBus implements Bus {
 
   async #resync(): Promise<void> {
     try {
-      // Behind the new subscriptions on the same connection: from its answer on nothing is missed any more.
-      await this.#subscriber.ping()
-    } catch {
-      // Lost again, or closed: the next `ready` comes by here.
+      await this.#channels.resubscribe()
+    } catch (error) {
+      if (this.#closed) return
+      this.#options.onFault(error as Error)
+      // Not deaf for ever: the next connection tries again.
+      this.#subscriber.disconnect(true)
       return
     }
     if (!this.#closed) this.#resyncHandler?.()

@@ -20,6 +20,7 @@ export class RedisChannels {
   readonly #publisher: Redis
   readonly #subscriber: Redis
   readonly #onFault: (error: Error) => void
+  readonly #topics: string[] = []
 
   constructor(publisher: Redis, subscriber: Redis, onFault: (error: Error) => void) {
     this.#publisher = publisher
@@ -46,6 +47,7 @@ export class RedisChannels {
   }
 
   async subscribe(topic: string, handler: FrameHandler): Promise<void> {
+    this.#topics.push(topic)
     await new Promise<void>((resolve) => {
       this.#emitter.on(
         topic,
@@ -56,6 +58,15 @@ export class RedisChannels {
         resolve,
       )
     })
+  }
+
+  /**
+   * On a new connection. Nothing is missed any more once this resolves.
+   *
+   * @throws {Error} the connection was lost again, or Redis refused
+   */
+  async resubscribe(): Promise<void> {
+    await this.#subscriber.subscribe(...this.#topics)
   }
 
   #guard(): void {

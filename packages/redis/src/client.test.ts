@@ -31,10 +31,10 @@ describe('a connection', () => {
     expect(optionsOf('control')).toMatchObject({ maxRetriesPerRequest: 3 })
   })
 
-  it('of the subscriber role never gives up and subscribes again by itself', () => {
+  it('of the subscriber role never gives up and leaves subscribing again to its owner', () => {
     expect(optionsOf('subscriber')).toMatchObject({
       maxRetriesPerRequest: null,
-      autoResubscribe: true,
+      autoResubscribe: false,
     })
   })
 

@@ -14,7 +14,8 @@ export interface RedisSettings {
  * - `data`: writes that must not be sent twice behind our back: no offline queue, no automatic resend.
  *   Who uses it retries in order itself (`TurnQueue`).
  * - `control`: few, idempotent commands; each waits for a lost connection to come back, for `timeoutMs`.
- * - `subscriber`: listens to channels, subscribes again by itself.
+ * - `subscriber`: listens to channels. Its owner subscribes again at each `ready`: what ioredis would do by
+ *   itself is an unhandled rejection when the connection is closed in the meantime.
  */
 export type RedisRole = 'data' | 'control' | 'subscriber'
 
@@ -42,7 +43,7 @@ function roleOptions(role: RedisRole, timeoutMs: number | undefined): RedisOptio
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 0,
     }
-  if (role === 'subscriber') return { maxRetriesPerRequest: null }
+  if (role === 'subscriber') return { maxRetriesPerRequest: null, autoResubscribe: false }
   return timeoutMs === undefined
     ? { maxRetriesPerRequest: 3 }
     : { maxRetriesPerRequest: null, commandTimeout: timeoutMs }

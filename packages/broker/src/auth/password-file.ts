@@ -12,7 +12,7 @@ interface ScryptParameters {
   readonly p: number
 }
 
-/** About 30 ms and 16 MiB on one core: the OWASP floor for scrypt is N=2^14 with p=5. */
+/** About 150 ms of one core and 16 MiB: the OWASP floor for scrypt is N=2^14 with p=5. */
 const PARAMETERS: ScryptParameters = { N: 16_384, r: 8, p: 5 }
 const SALT_BYTES = 16
 const HASH_BYTES = 32

@@ -40,9 +40,9 @@ export interface ControlHost {
     granted: readonly StoredSubscription[],
   ): string | undefined
   /** Puts filters into the tables; resolves when they are in force. */
-  subscribed(session: Session, subscriptions: readonly StoredSubscription[]): Promise<void>
+  /** Resolves with what starts the replay of their retained messages. */
+  subscribed(session: Session, subscriptions: readonly StoredSubscription[]): Promise<() => void>
   unsubscribed(session: Session, filters: readonly string[]): Promise<void>
-  replay(session: Session, subscriptions: readonly StoredSubscription[]): void
   publishWill(message: Message, clientId: string, done: (error?: Error) => void): void
   unexpected(what: string, error: unknown): void
 }
@@ -199,10 +199,10 @@ export class ClientControl implements StreamOwner {
     const { packetId, codes, granted } = this.#subscribing as PendingSubscribe
     const session = this.session as Session
     this.#subscribing = undefined
-    await this.#effective(async () => this.#host.subscribed(session, granted))
+    const replay = await this.#effective(async () => this.#host.subscribed(session, granted))
     if (!this.connection.open) return
     session.sink.frame(encodeSuback(packetId, codes))
-    if (granted.length > 0) this.#host.replay(session, granted)
+    replay?.()
     this.#settled()
   }
 
@@ -217,11 +217,12 @@ export class ClientControl implements StreamOwner {
   }
 
   /** Effects that cannot be had end the connection: the client subscribes again when it is back. */
-  async #effective(work: () => Promise<void>): Promise<void> {
+  async #effective<T>(work: () => Promise<T>): Promise<T | undefined> {
     try {
-      await work()
+      return await work()
     } catch (error) {
       this.connection.close('store-unavailable', (error as Error).message)
+      return undefined
     }
   }
 

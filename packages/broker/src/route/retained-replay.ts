@@ -13,28 +13,25 @@ import type { Session } from '../session/session.ts'
 export async function replayRetained(
   session: Session,
   subscriptions: readonly StoredSubscription[],
+  liveMeanwhile: ReadonlySet<string>,
   { store, events, messagesMax }: { store: Store; events: Events; messagesMax: number },
 ): Promise<void> {
-  const liveMeanwhile = (session.replaying ??= new Set())
   let sent = 0
-  try {
-    for (const { filter, qos } of subscriptions) {
-      for await (const chunk of store.retained(filter)) {
-        for (const message of chunk) {
-          if (!session.connection.open) return
-          if (liveMeanwhile.has(message.topic)) continue
-          const granted = Math.min(message.qos, qos) as QoS
-          if (sent >= messagesMax) {
-            events.dropped('retained-replay-limit', granted)
-            continue
-          }
-          await session.outbound.ready()
-          session.outbound.replay(message, granted)
-          sent += 1
+  for (const { filter, qos } of subscriptions) {
+    for await (const chunk of store.retained(filter)) {
+      for (const message of chunk) {
+        await session.outbound.ready()
+        if (!session.connection.open) return
+        // Nothing may come between this question and the replay.
+        if (liveMeanwhile.has(message.topic)) continue
+        const granted = Math.min(message.qos, qos) as QoS
+        if (sent >= messagesMax) {
+          events.dropped('retained-replay-limit', granted)
+          continue
         }
+        session.outbound.replay(message, granted)
+        sent += 1
       }
     }
-  } finally {
-    if (session.replaying === liveMeanwhile) session.replaying = undefined
   }
 }

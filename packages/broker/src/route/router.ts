@@ -58,6 +58,9 @@ export class Router {
       this.#forward(message, (error) => done(error, NO_EFFECTS))
       return
     }
+    // From here on an older retained message that is replayed would come behind this one in the queue.
+    if (message.retain)
+      for (const { clientId } of queues) this.sessions.get(clientId)?.markLive(message.topic)
     this.#store.append({ message, queues }, (error, appended) => {
       if (appended.dropped > 0) this.#events.dropped('queue-full', message.qos, appended.dropped)
       if (error !== undefined) done(error, NO_EFFECTS)
@@ -89,7 +92,7 @@ export class Router {
     for (let index = 0; index < targets.length; index += 1) {
       const session = targets[index] as Session
       const granted = lower(message.qos, qos[index] as QoS)
-      if (message.retain) session.replaying?.add(message.topic)
+      if (message.retain) session.markLive(message.topic)
       if (granted > 0 && session.persistent) session.outbound.queued(0, fanOut, granted)
       else session.outbound.deliver(fanOut, granted)
     }
@@ -109,8 +112,9 @@ export class Router {
     for (let index = 0; index < targets.length; index += 1) {
       const session = targets[index] as Session
       const granted = lower(message.qos, qos[index] as QoS)
-      if (message.retain) session.replaying?.add(message.topic)
-      if (granted === 0 || !session.persistent) session.outbound.deliver(fanOut, granted)
+      if (granted > 0 && session.persistent) continue
+      if (message.retain) session.markLive(message.topic)
+      session.outbound.deliver(fanOut, granted)
     }
   }
 
@@ -124,17 +128,21 @@ export class Router {
     }))
   }
 
-  /** QoS 0 may be lost on the way, and is counted; what was acknowledged may not. */
+  /** QoS 0 waits for nobody; lost on the way, it is counted. What is acknowledged waits for the bus. */
   #forward(message: Message, done: (error?: Error) => void): void {
     if (!this.#bus.clustered) {
       done()
       return
     }
     this.#events.busOut.value += 1
+    if (message.qos > 0) {
+      this.#bus.publish(message, done)
+      return
+    }
     this.#bus.publish(message, (error) => {
-      if (error !== undefined && message.qos === 0) this.#events.dropped('bus-unavailable', 0)
-      done(message.qos === 0 ? undefined : error)
+      if (error !== undefined) this.#events.dropped('bus-unavailable', 0)
     })
+    done()
   }
 }
 

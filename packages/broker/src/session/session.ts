@@ -24,8 +24,8 @@ export class Session {
   readonly filters: Map<string, QoS>
   /** Wildcard shapes among them, with how many filters have each (`shapesPerClientMax`). */
   shapes: Map<number, number> | undefined
-  /** While retained messages are replayed: topics whose newer retained message went out live meanwhile. */
-  replaying: Set<string> | undefined
+  /** Replays under way: topics whose newer retained message went out live since the filters were programmed. */
+  #replaying: Set<string>[] | undefined
   /** The replays of its SUBSCRIBEs so far. */
   replays: Promise<void> | undefined
 
@@ -46,5 +46,23 @@ export class Session {
     this.outbound = parts.outbound
     this.lane = parts.lane
     this.filters = new Map()
+  }
+
+  /** Filters are about to be programmed whose retained messages will be replayed. */
+  beginReplay(): Set<string> {
+    const live = new Set<string>()
+    this.#replaying ??= []
+    this.#replaying.push(live)
+    return live
+  }
+
+  endReplay(live: Set<string>): void {
+    const others = this.#replaying?.filter((other) => other !== live) ?? []
+    this.#replaying = others.length === 0 ? undefined : others
+  }
+
+  /** A retained message went out, or into the queue: an older one may not follow it. */
+  markLive(topic: string): void {
+    if (this.#replaying !== undefined) for (const live of this.#replaying) live.add(topic)
   }
 }

@@ -1,0 +1,52 @@
+/** The `breakwater` command as a person runs it: arguments, variables and standard input in; what it says out. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { expect } from 'vitest'
+
+export interface CommandOptions {
+  readonly environment?: Readonly<Record<string, string>>
+  readonly input?: string
+  readonly directory: string
+}
+
+export interface CommandEnd {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+const main = fileURLToPath(new URL('../../packages/broker/src/main.ts', import.meta.url))
+const timeoutMs = 20_000
+
+/** Runs to the end; a command that does not come to one is killed, and its code is null. */
+export async function breakwater(
+  args: readonly string[],
+  { environment = {}, input = '', directory }: CommandOptions,
+): Promise<CommandEnd> {
+  const child = spawn(process.execPath, ['--conditions=source', main, ...args], {
+    cwd: directory,
+    env: { PATH: process.env['PATH'], ...environment },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
+  const late = setTimeout(() => child.kill('SIGKILL'), timeoutMs)
+  // It may end without having read its input.
+  child.stdin.on('error', () => undefined)
+  child.stdin.end(input)
+  const [stdout, stderr, [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close') as Promise<[number | null]>,
+  ])
+  clearTimeout(late)
+  return { code, stdout, stderr }
+}
+
+/** It has failed with this one line, which names what is wrong, and without a stack. */
+export function expectOneLine({ code, stderr }: CommandEnd, line: RegExp): void {
+  expect(stderr).toMatch(line)
+  expect(stderr.trimEnd().split('\n')).toHaveLength(1)
+  expect(stderr).not.toMatch(/^\s+at /m)
+  expect(code).toBe(1)
+}

@@ -1,0 +1,179 @@
+import assert from 'node:assert'
+import { AedesPersistence } from '@breakwater/broker'
+import { topicMatchesFilter, type QoS } from '@breakwater/bus'
+import { MemoryStore, type Store } from '@breakwater/store'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startRedis, type TestRedis } from '../kit/redis.ts'
+import { aedesCases, EXCLUSIONS, type CaseContext } from './aedes-suite.ts'
+import { queueBounds, redisStores } from './redis-stores.ts'
+
+/** Options of MQTT 5, with what they mean in MQTT 3.1.1, where there are none. */
+const MQTT5_OPTIONS = { rh: 0, rap: true, nl: false }
+
+interface SuiteSubscription {
+  readonly topic: string
+  readonly qos: QoS
+}
+
+/**
+ * The persistence that aedes is given, for a suite that knows no CONNECT and asks more than aedes does: the
+ * session is opened as a CONNECT would open it, and what aedes never asks (who matches a topic, how many
+ * there are) is answered from the filters in the store, as the routing tables are filled from them.
+ */
+class PersistenceUnderSuite extends AedesPersistence {
+  readonly #store: Store
+  readonly #destroyed: () => Promise<void>
+
+  constructor(store: Store, destroyed: () => Promise<void>) {
+    super(store)
+    this.#store = store
+    this.#destroyed = destroyed
+  }
+
+  override async addSubscriptions(
+    client: { id: string },
+    added: readonly SuiteSubscription[],
+  ): Promise<void> {
+    await this.#store.openSession(client.id, true)
+    // aedes brings a new array with each SUBSCRIBE, the suite one array twice.
+    await super.addSubscriptions(client, [...added])
+  }
+
+  override async subscriptionsByClient(client: { id: string }): Promise<SuiteSubscription[]> {
+    const found = await super.subscriptionsByClient(client)
+    return found.map((subscription) => ({ ...subscription, ...MQTT5_OPTIONS }))
+  }
+
+  async subscriptionsByTopic(topic: string): Promise<unknown[]> {
+    return (await this.#all())
+      .filter(({ filter, qos }) => qos > 0 && topicMatchesFilter(topic, filter))
+      .toSorted((a, b) => b.filter.length - a.filter.length)
+      .map(({ clientId, filter, qos }) => ({ clientId, topic: filter, qos, ...MQTT5_OPTIONS }))
+  }
+
+  async *getClientList(topic: string): AsyncIterable<string> {
+    for (const { clientId } of (await this.#all())
+      .filter(({ filter }) => filter === topic)
+      .toSorted((a, b) => a.clientId.localeCompare(b.clientId)))
+      yield clientId
+  }
+
+  async countOffline(): Promise<{ subsCount: number; clientsCount: number }> {
+    const all = await this.#all()
+    return {
+      subsCount: all.filter(({ qos }) => qos > 0).length,
+      clientsCount: new Set(all.map(({ clientId }) => clientId)).size,
+    }
+  }
+
+  override async destroy(): Promise<void> {
+    await super.destroy()
+    await this.#destroyed()
+  }
+
+  async #all(): Promise<{ clientId: string; filter: string; qos: QoS }[]> {
+    const chunks = await Array.fromAsync(this.#store.allFilters())
+    return chunks
+      .flat()
+      .flatMap(({ clientId, subscriptions }) =>
+        subscriptions.map((subscription) => ({ clientId, ...subscription })),
+      )
+  }
+}
+
+let redis: TestRedis
+beforeAll(async () => {
+  redis = await startRedis()
+})
+afterAll(() => redis[Symbol.asyncDispose]())
+
+const stores = {
+  memory: async () => {
+    const store = new MemoryStore(queueBounds)
+    return new PersistenceUnderSuite(store, async () => await store[Symbol.asyncDispose]())
+  },
+  Redis: async () => {
+    const group = redisStores(redis)
+    return new PersistenceUnderSuite(
+      await group.open(),
+      async () => await group[Symbol.asyncDispose](),
+    )
+  },
+}
+
+const excluded = new Set(EXCLUSIONS.flatMap(({ cases }) => cases))
+
+describe.each(Object.entries(stores))('aedes’ own suite over the %s store', (_, persistence) => {
+  for (const { name, run } of aedesCases(persistence)) {
+    if (excluded.has(name)) continue
+    test(name, async () => {
+      const { context, check } = counting()
+      await run(context)
+      check()
+    })
+  }
+})
+
+describe('the cases of aedes’ own suite', () => {
+  const names = aedesCases(stores.memory).map(({ name }) => name)
+
+  test('have names of their own', () => {
+    expect(new Set(names).size).toBe(names.length)
+  })
+
+  test('are run, or excluded by a name that is there', () => {
+    expect([...excluded].filter((name) => !names.includes(name))).toEqual([])
+    expect(names.filter((name) => !excluded.has(name))).toEqual([
+      'verify setup() method is async',
+      'store and look up subscriptions by client',
+      'remove subscriptions by client',
+      'store and look up subscriptions by topic',
+      'get client list after subscriptions',
+      'get client list after an unsubscribe',
+      'get subscriptions list after an unsubscribe',
+      'QoS 0 subscriptions, restored but not matched',
+      'clean subscriptions',
+      'clean subscriptions with no active subscriptions',
+      'same topic, different QoS',
+      'replace subscriptions',
+      'replace subscriptions in same call',
+      'store and count subscriptions',
+      'count subscriptions with two clients',
+      'add duplicate subs to persistence for qos > 0',
+      'add duplicate subs to persistence for qos 0',
+      'get topic list after concurrent subscriptions of a client',
+    ])
+  })
+
+  test('are excluded once, for a reason', () => {
+    expect(excluded.size).toBe(EXCLUSIONS.flatMap(({ cases }) => cases).length)
+    for (const { reason } of EXCLUSIONS) expect(reason).not.toBe('')
+  })
+})
+
+/** The context of a case, with the number of assertions that it announces and makes. */
+function counting(): { readonly context: CaseContext; readonly check: () => void } {
+  let planned: number | undefined
+  let made = 0
+  const counted =
+    <Arguments extends unknown[]>(assertion: (...args: Arguments) => void) =>
+    (...args: Arguments): void => {
+      made += 1
+      assertion(...args)
+    }
+  return {
+    context: {
+      plan: (assertions) => {
+        planned = assertions
+      },
+      diagnostic: () => undefined,
+      assert: {
+        equal: counted(assert.equal.bind(assert)),
+        notEqual: counted(assert.notEqual.bind(assert)),
+        deepEqual: counted(assert.deepEqual.bind(assert)),
+        ok: counted((value: unknown, text?: string) => assert.ok(value, text)),
+      },
+    },
+    check: () => expect(made).toBe(planned ?? made),
+  }
+}
