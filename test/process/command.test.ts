@@ -22,29 +22,21 @@ let lastName = 0
 const path = (start: string): string => join(directory, `${start}-${(lastName += 1)}`)
 const modeOf = (file: string): number => statSync(file).mode & 0o777
 
-it.each(['version', '--version'])('%s prints the version and nothing else', async (word) => {
-  const { code, stdout, stderr } = await run([word])
+it('version prints the version and nothing else', async () => {
+  const { code, stdout, stderr } = await run(['version'])
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
 })
 
-it.each([['bogus'], ['--bogus'], ['passwd'], ['dev-certs']])(
-  'the command line "%s" is refused in one line',
-  async (word) => {
-    expectOneLine(await run([word]), /^error: /)
-  },
-)
+it.each([['bogus'], ['passwd']])('the command line "%s" is refused in one line', async (word) => {
+  expectOneLine(await run([word]), /^error: /)
+})
 
 describe.concurrent('check-config', () => {
   it('says that a configuration is sound, and starts nothing', async () => {
     const environment = { BREAKWATER_LISTEN: 'mqtts://127.0.0.1:8883' }
     const end = await run(['check-config'], { environment })
     expect(end).toEqual({ code: 0, stdout: 'configuration is sound\n', stderr: '' })
-  })
-
-  it('says what is wrong with a setting', async () => {
-    const environment = { BREAKWATER_LOG_LEVEL: 'loud' }
-    expectOneLine(await run(['check-config'], { environment }), /^breakwater: BREAKWATER_LOG_LEVEL/)
   })
 
   it('reads the files that are named', async () => {
@@ -81,17 +73,6 @@ describe.concurrent('--config', () => {
     expect(await run(['--config', file, 'check-config'], { environment })).toMatchObject({
       code: 0,
     })
-  })
-
-  it.each([
-    ['lissten: x\n', /lissten in .*: unknown key/],
-    ['limits: { packetBytes: 1 }\n', /limits\.packetBytes in .*: unknown limit/],
-    ['- a\n- b\n', /--config .*: must be a mapping/],
-    ['a: [\n', /--config .*: /],
-  ])('refuses a file with %j', async (text, line) => {
-    const file = path('wrong.yaml')
-    writeFileSync(file, text)
-    expectOneLine(await run(['--config', file, 'serve']), line)
   })
 
   it('refuses a file that is not there', async () => {
@@ -201,11 +182,9 @@ describe('passwd', () => {
     expect(() => statSync(file)).toThrow('ENOENT')
   })
 
-  it.each(['a:b', '', '#x', 'a\nb'])('refuses the user name %j and makes no file', async (name) => {
+  it('refuses a user name with a colon and makes no file', async () => {
     const file = path('passwords')
-    const { code, stderr } = await passwd(file, name, 'x')
-    expect(code).toBe(1)
-    expect(stderr).toMatch(/^breakwater: passwd: the user name ".*" must not be empty/s)
+    expectOneLine(await passwd(file, 'a:b', 'x'), /^breakwater: passwd: the user name "a:b" must/)
     expect(() => statSync(file)).toThrow('ENOENT')
   })
 

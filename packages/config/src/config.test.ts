@@ -48,6 +48,8 @@ test.each([
   [{ BREAKWATER_TLS_KEY: 'a.pem' }, /^BREAKWATER_TLS_KEY: needs BREAKWATER_TLS_CERT/],
   [{ BREAKWATER_ALLOW_ANONYMOUS: 'yes' }, /^BREAKWATER_ALLOW_ANONYMOUS: must be true or false/],
   [{ BREAKWATER_SESSION_EXPIRY: '7 days' }, /^BREAKWATER_SESSION_EXPIRY: must be a duration/],
+  [{ BREAKWATER_SESSION_EXPIRY: '1s' }, /^BREAKWATER_SESSION_EXPIRY: must be from 2s to 3650d/],
+  [{ BREAKWATER_SHUTDOWN_TIMEOUT: '90d' }, /^BREAKWATER_SHUTDOWN_TIMEOUT: must be from 1s to 1h/],
   [{ BREAKWATER_ACK: 'replicated:1' }, /^BREAKWATER_ACK: .*not available in this version/],
   [{ BREAKWATER_LOG_LEVEL: 'loud' }, /^BREAKWATER_LOG_LEVEL: must be one of/],
   [{ BREAKWATER_REDIS_URL: 'http://x' }, /^BREAKWATER_REDIS_URL: must start with redis/],
@@ -55,6 +57,14 @@ test.each([
   [{ BREAKWATER_LIMIT_PACKET_BYTES_MAX: '1' }, /^BREAKWATER_LIMIT_PACKET_BYTES_MAX: must be a/],
 ])('%o stops the start with one line', (environment, message) => {
   expect(() => decide(environment as unknown as Record<string, string>)).toThrow(message)
+})
+
+test('a Redis address that is no URL is not repeated: it may hold a password', () => {
+  for (const url of ['redis://keeper:sesame/@127.0.0.1', 'sesame', 'redis://:sesame@']) {
+    const start = () => decide({ BREAKWATER_REDIS_URL: url })
+    expect(start).toThrow(/^BREAKWATER_REDIS_URL: /)
+    expect(start).not.toThrow(/sesame/)
+  }
 })
 
 test('what Kubernetes injects for a Service of this name is no error', () => {
