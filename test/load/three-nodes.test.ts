@@ -60,6 +60,19 @@ describe('500 devices over TLS on three nodes', () => {
       expect(await prometheus.query('up')).toEqual([1, 1, 1])
       expect(await prometheus.query('sum(breakwater_messages_dropped_total)')).toEqual([0])
       expect(await prometheus.query('min(breakwater_redis_up)')).toEqual([1])
+      const [sent = 0] = await prometheus.query(
+        'sum(breakwater_bus_messages_total{direction="out"})',
+      )
+      const [read = 0] = await prometheus.query(
+        'sum(breakwater_bus_messages_total{direction="in"})',
+      )
+      // Every other node reads what a node sends.
+      expect([sent, read]).toEqual([result.published.total, 2 * result.published.total])
+      const [frames = 0] = await prometheus.query(
+        'sum(breakwater_bus_frames_total{direction="out"})',
+      )
+      expect(frames).toBeGreaterThan(0)
+      expect(frames).toBeLessThanOrEqual(sent)
       expect(
         await prometheus.query('sum(breakwater_connections_closed_total{reason!="disconnected"})'),
       ).toEqual([0])

@@ -275,10 +275,20 @@ async function openBackplane(
     const store = stack.use(
       await createRedisStore(settings, { timeoutMs, onFault, queueMessagesMax, queueBytesMax }),
     )
-    const bus = stack.use(await createRedisBus(settings, { timeoutMs, onFault }))
+    const bus = stack.use(
+      await createRedisBus(settings, { timeoutMs, onFault, onFrame: frameCounter(instruments) }),
+    )
     return { store, bus }
   } catch (error) {
     throw new ConfigError(`BREAKWATER_REDIS_URL: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+function frameCounter(instruments: BrokerInstruments): (direction: 'in' | 'out') => void {
+  const frames = instruments.counter('bus_frames_total')
+  const cells = { in: frames.cell({ direction: 'in' }), out: frames.cell({ direction: 'out' }) }
+  return (direction) => {
+    cells[direction].value += 1
   }
 }
 

@@ -32,6 +32,8 @@ export interface RedisBusOptions {
   readonly pendingBytesMax?: number
   /** Faults that nobody awaits: a connection that dropped, an envelope of a newer version. */
   readonly onFault: (error: Error) => void
+  /** An envelope of messages was sent to, or came from, other nodes. */
+  readonly onFrame?: (direction: 'in' | 'out') => void
 }
 
 const PENDING_MESSAGES_MAX = 250_000
@@ -100,6 +102,7 @@ class RedisBus implements Bus {
       itemsMax: options.pendingMessagesMax ?? PENDING_MESSAGES_MAX,
       send: async (messages, first) => {
         await this.#send(keys.busMessages, encodeMessages(messages), first)
+        options.onFrame?.('out')
         return messages.map(() => TAKEN)
       },
     })
@@ -117,6 +120,7 @@ class RedisBus implements Bus {
   async listen(): Promise<void> {
     await this.#channels.subscribe(this.#keys.busMessages, (frame) => {
       if (frame.from === this.nodeId) return
+      this.#options.onFrame?.('in')
       for (const [index, message] of decodeMessages(frame.payload).entries())
         if (this.#senders.isNew('messages', frame.from, frame.first + index))
           this.#hand(this.#messageHandler, message)
