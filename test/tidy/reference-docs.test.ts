@@ -1,0 +1,41 @@
+import { CLOSE_REASONS, closeReasonIds } from '@breakwater/broker'
+import {
+  limitDeclarations,
+  limitNames,
+  limitVariable,
+  SETTINGS,
+  settingNames,
+} from '@breakwater/config'
+import { expect, test } from 'vitest'
+import { tableRows } from './markdown-table.ts'
+
+const code = (text: string): string => `\`${text}\``
+
+test('docs/LIMITS.md says of every limit what the code says', () => {
+  const declared = limitNames.map((name) => {
+    const { unit, default: value, protects, atLimit } = limitDeclarations[name]
+    const number = value.toLocaleString('en-US')
+    return [code(name), code(limitVariable(name)), unit, number, protects, atLimit]
+  })
+  expect(tableRows('LIMITS.md').slice(1)).toEqual(declared)
+})
+
+test('docs/CLOSE-REASONS.md lists every reason with its meaning', () => {
+  const declared = closeReasonIds.map((id) => {
+    const reason = CLOSE_REASONS[id]
+    const told = 'connackCode' in reason ? `0x0${reason.connackCode}` : '–'
+    return [code(id), reason.fault, told, reason.meaning]
+  })
+  const rows = tableRows('CLOSE-REASONS.md').slice(1)
+  expect(rows.map((row) => row.slice(0, 4))).toEqual(declared)
+  for (const row of rows) expect(row[4], row[0]).toMatch(/\w/)
+})
+
+test('docs/CONFIG.md lists every setting by its variable and its key', () => {
+  const declared = settingNames.map((name) => [code(SETTINGS[name]), code(name)])
+  expect(
+    tableRows('CONFIG.md')
+      .slice(1)
+      .map((row) => row.slice(0, 2)),
+  ).toEqual(declared)
+})
