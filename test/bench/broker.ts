@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { sampleProcess } from '@breakwater/simulator'
 import { startMosquitto } from '../kit/mosquitto.ts'
+import { guardProgram } from '../kit/program-guard.ts'
 import { findProgram } from '../kit/program.ts'
 import { startNodeProcess, type Memory, type NodeProcess } from './node-process.ts'
 
@@ -106,11 +107,15 @@ export const startBroker: Readonly<
     const lines = secure ? [`certfile ${certFile}`, `keyfile ${keyFile}`] : []
     const mosquitto = await startMosquitto({ lines })
     const { host, port, pid } = mosquitto
+    const release = guardProgram(pid, '')
     return {
       pid,
       url: `${secure ? 'mqtts' : 'mqtt'}://${host}:${port}`,
       memory: () => Promise.resolve({ residentBytes: sampleProcess(pid)?.residentBytes ?? 0 }),
-      [Symbol.asyncDispose]: () => mosquitto[Symbol.asyncDispose](),
+      async [Symbol.asyncDispose]() {
+        await mosquitto[Symbol.asyncDispose]()
+        release()
+      },
     }
   },
 }

@@ -5,6 +5,7 @@ import type { Timing } from './sample.ts'
 import { SCENARIOS, type Scenario } from './scenario.ts'
 
 export interface Invocation {
+  readonly quick: boolean
   readonly scenarios: readonly Scenario[]
   /** Undefined: the idle connections are not asked for. */
   readonly idle: IdlePlan | undefined
@@ -17,12 +18,12 @@ export interface Invocation {
 export class UsageError extends Error {}
 
 export const USAGE = `npm run bench -- [options]
-  --only NAME[,NAME]   scenarios whose names begin so (--list shows all)
+  --only NAME[,NAME]   these scenarios, or all whose names begin so (--list shows them)
   --quick              few scenarios, one short round: does everything work? under a minute
   --rounds N           rounds per scenario (3)
   --seconds N          measured per sample (1.2; 5/3 of it where the rate is fixed)
   --out FILE           where the JSON goes (test/bench/results/TIME.json)
-  --profile DIR        Breakwater leaves a CPU profile per scenario there; costs time, so no verdict
+  --profile DIR        Breakwater alone, leaving a CPU profile per scenario in DIR
   --no-pin             leave it to the kernel which core runs what
   --list, --help`
 
@@ -35,18 +36,14 @@ export function parseCommandLine(args: readonly string[]): Invocation | string {
   if (values.help === true) return USAGE
   if (values.list === true) return listing()
   const quick = values.quick === true
-  const wanted = values.only?.split(',').map((name) => name.trim())
-  const isWanted = (name: string): boolean =>
-    wanted?.some((start) => name.startsWith(start)) ?? true
-  for (const name of wanted ?? []) {
-    if (![...SCENARIOS.map((scenario) => scenario.name), IDLE_NAME].some((n) => n.startsWith(name)))
-      throw new UsageError(`--only: no scenario begins with "${name}"; --list shows all`)
-  }
+  const wanted = values.only === undefined ? undefined : namesOf(values.only)
+  const isWanted = (name: string): boolean => wanted?.has(name) ?? true
   const timing = quick ? QUICK : FULL
   const rounds = positive('--rounds', values.rounds, timing.rounds)
   const durationMs = positive('--seconds', values.seconds, timing.durationMs / 1_000) * 1_000
   const idlePlan = quick ? QUICK_IDLE_PLAN : IDLE_PLAN
   return {
+    quick,
     scenarios: SCENARIOS.filter(
       ({ name, quick: short }) => isWanted(name) && (short || !quick || wanted !== undefined),
     ),
@@ -79,6 +76,19 @@ function parse(args: readonly string[]) {
   } catch (cause) {
     throw new UsageError((cause as Error).message, { cause })
   }
+}
+
+/** The scenario of that name, or those whose names begin so. */
+function namesOf(only: string): ReadonlySet<string> {
+  const known = [...SCENARIOS.map(({ name }) => name), IDLE_NAME]
+  return new Set(
+    only.split(',').flatMap((typed) => {
+      const name = typed.trim()
+      const names = known.includes(name) ? [name] : known.filter((each) => each.startsWith(name))
+      if (name !== '' && names.length > 0) return names
+      throw new UsageError(`--only: no scenario begins with "${name}"; --list shows all`)
+    }),
+  )
 }
 
 function positive(option: string, text: string | undefined, standard: number): number {

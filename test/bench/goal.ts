@@ -3,6 +3,8 @@ import type { Spread } from './statistics.ts'
 
 export type Rival = 'mosquitto' | 'stock'
 
+const TITLES: Readonly<Record<Rival, string>> = { mosquitto: 'Mosquitto', stock: 'stock' }
+
 /** CPU time per delivered message as a multiple of the rival's, or the p99 beside the rival's. */
 export type Goal =
   | { readonly kind: 'cpu-ratio'; readonly against: Rival; readonly atMost: number }
@@ -35,7 +37,11 @@ export function judge(
 ): Outcome {
   const [text, bound, measured] =
     goal.kind === 'cpu-ratio'
-      ? [`CPU ≤ ${goal.atMost} × ${goal.against}`, goal.atMost, against?.cpuRatio.median]
-      : [`p99 ≤ ${goal.against} + ${goal.atMostMs} ms`, goal.atMostMs, against?.p99MarginMs?.median]
+      ? [`CPU ≤ ${goal.atMost} × ${TITLES[goal.against]}`, goal.atMost, against?.cpuRatio.median]
+      : [
+          `p99 ≤ ${TITLES[goal.against]} + ${goal.atMostMs} ms`,
+          goal.atMostMs,
+          against?.p99MarginMs?.median,
+        ]
   return { goal: text, measured, reached: measured === undefined ? undefined : measured <= bound }
 }

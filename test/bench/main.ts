@@ -11,11 +11,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { guardProgram } from '../kit/program-guard.ts'
 import { findProgram } from '../kit/program.ts'
 import {
   BROKER_NAMES,
   makeCertificates,
-  mosquittoVersion,
   startBroker,
   type BenchBroker,
   type BrokerName,
@@ -49,17 +49,22 @@ const STEADY_WARMUP_FACTOR = 2
 async function run(invocation: Invocation): Promise<BenchResult> {
   const startedAt = new Date()
   const folder = mkdtempSync(join(tmpdir(), 'breakwater-bench-'))
+  // What a broker makes for itself lies in it too, and goes with it however this process ends.
+  process.env['TMPDIR'] = folder
   try {
     const cores = invocation.pinned ? chooseCores() : undefined
     await using generator = await startGenerator()
+    using guard = new DisposableStack()
+    guard.defer(guardProgram(generator.pid, folder))
     pin(generator.pid, cores?.generator)
+    const names = brokersOf(invocation)
     const bench: Bench = {
       invocation,
-      names: BROKER_NAMES.filter((name) => name !== 'mosquitto' || mosquittoOnPath()),
+      names,
       certificates: await makeCertificates(folder),
       generator,
       cores,
-      progress: new Progress(invocation, mosquittoVersion() !== undefined),
+      progress: new Progress(invocation, names.length),
     }
     const scenarios: ScenarioResult[] = []
     for (const scenario of invocation.scenarios) {
@@ -68,7 +73,8 @@ async function run(invocation: Invocation): Promise<BenchResult> {
       scenarios.push(result)
     }
     const idle = await runIdle(bench)
-    return describeBench({ startedAt, cores, timing: invocation.timing, scenarios, idle })
+    const { quick, timing } = invocation
+    return describeBench({ startedAt, cores, quick, timing, scenarios, idle })
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
@@ -119,6 +125,11 @@ async function runIdle(bench: Bench): Promise<IdleResult | undefined> {
     names: all,
     onSample: (name, sample) => progress.idle(name, sample),
   })
+}
+
+function brokersOf({ profileFolder }: Invocation): readonly BrokerName[] {
+  if (profileFolder !== undefined) return ['breakwater']
+  return BROKER_NAMES.filter((name) => name !== 'mosquitto' || mosquittoOnPath())
 }
 
 /** Debian keeps it where the PATH of an ordinary user does not look. */

@@ -13,8 +13,7 @@ export class Progress {
   readonly #startedAt = performance.now()
   #done = 0
 
-  constructor({ scenarios, idle, timing }: Invocation, hasMosquitto: boolean) {
-    const brokers = hasMosquitto ? 3 : 2
+  constructor({ scenarios, idle, timing }: Invocation, brokers: number) {
     this.#total =
       scenarios.length * timing.rounds * brokers +
       (idle === undefined ? 0 : idle.rounds * (brokers + 1))

@@ -8,8 +8,9 @@ const MIB = 1_048_576
 const NONE = '–'
 const COUNT = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
 
-export function formatReport({ scenarios, idle }: BenchResult): string {
+export function formatReport({ scenarios, idle, quick }: BenchResult): string {
   return [
+    ...(quick ? ['A quick run: it says whether everything works; its numbers are rough.'] : []),
     ...(scenarios.length > 0 ? [costTable(scenarios), loadTable(scenarios)] : []),
     ...(idle === undefined ? [] : [idleTable(idle)]),
     goalTable(scenarios, idle),

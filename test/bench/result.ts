@@ -53,6 +53,8 @@ export interface BenchResult {
     readonly pinnedTo: Cores | undefined
   }
   readonly configuration: typeof CONFIGURATION
+  /** One short round: says that everything works; its numbers are rough. */
+  readonly quick: boolean
   readonly timing: Timing
   readonly scenarios: readonly ScenarioResult[]
   readonly idle: IdleResult | undefined
@@ -129,6 +131,7 @@ function isValid({ invalid }: Sample): boolean {
 export function describeBench(run: {
   readonly startedAt: Date
   readonly cores: Cores | undefined
+  readonly quick: boolean
   readonly timing: Timing
   readonly scenarios: readonly ScenarioResult[]
   readonly idle: IdleResult | undefined
@@ -147,6 +150,7 @@ export function describeBench(run: {
       pinnedTo: run.cores,
     },
     configuration: CONFIGURATION,
+    quick: run.quick,
     timing: run.timing,
     scenarios: run.scenarios,
     idle: run.idle,

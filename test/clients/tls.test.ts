@@ -58,7 +58,7 @@ async function refusedHandshake(options: ConnectionOptions): Promise<string> {
     once(socket, 'secureConnect').then(() => new Error('the handshake succeeded')),
   ]).catch((cause: Error & { code?: string }) => cause)
   socket.destroy()
-  return 'code' in error ? String(error.code) : error.message
+  return ('code' in error ? error.code : undefined) ?? error.message
 }
 
 describe('a TLS listener', () => {

@@ -21,9 +21,13 @@ export interface Cluster extends AsyncDisposable {
   readonly settings: NodeOptions
 }
 
-export async function startCluster(options: NodeOptions = {}): Promise<Cluster> {
+/** `redisArguments` are for redis-server. */
+export async function startCluster(
+  options: NodeOptions = {},
+  redisArguments: readonly string[] = [],
+): Promise<Cluster> {
   await using stack = new AsyncDisposableStack()
-  const redis = stack.use(await startRedis())
+  const redis = stack.use(await startRedis({ args: redisArguments }))
   const proxy = stack.use(await startRedisProxy(redis.url))
   const settings = { ...options, redisUrl: proxy.url, redisPrefix: redis.prefix }
   const join = async (): Promise<TestNode> => resources.use(await startNode(settings))

@@ -1,10 +1,11 @@
 /** Redis is cut off, gone, or hangs: nothing is acknowledged that is not stored, and all recovers. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { unique } from '../conformance/suite.ts'
-import type { TestNode } from '../kit/node.ts'
+import { startNode, type TestNode } from '../kit/node.ts'
 import { WireClient } from '../kit/wire-client.ts'
 import { encodePublish, type PublishFields } from '../kit/wire-encoder.ts'
 import { connectAt, knownEverywhere, receiveUntil, startCluster, type Cluster } from './cluster.ts'
+import { startRedisProxy, type RedisProxy } from './redis-proxy.ts'
 
 const storeTimeoutMs = 600
 const MARKER = 'the end'
@@ -23,6 +24,18 @@ async function connectWhenBack(node: TestNode, clientId: string): Promise<WireCl
     if (returnCode === 0) return client
     await client.untilClosed()
   }
+}
+
+/** A fourth node, with a way to Redis of its own. */
+async function startAlone({
+  redis,
+  settings,
+}: Cluster): Promise<{ readonly node: TestNode; readonly proxy: RedisProxy } & AsyncDisposable> {
+  await using stack = new AsyncDisposableStack()
+  const proxy = stack.use(await startRedisProxy(redis.url))
+  const node = stack.use(await startNode({ ...settings, redisUrl: proxy.url }))
+  const resources = stack.move()
+  return { node, proxy, [Symbol.asyncDispose]: () => resources.disposeAsync() }
 }
 
 /** Publishes, and again on a new connection, until it is acknowledged. */
@@ -73,34 +86,59 @@ it('connections to Redis that are cut lose no acknowledged message, neither queu
   expect(inOrder(await receiveUntil(resumed, MARKER))).toEqual(expected)
 })
 
-it('a message that was queued while its subscriber could not be told comes when Redis is back', async () => {
-  const topic = unique('t')
-  await using subscriber = await connectAt(cluster.b, { clientId: unique('c'), clean: false })
-  await subscriber.subscribe([topic, 1])
-  await knownEverywhere(cluster, subscriber)
-  await using publisher = await connectAt(cluster.a)
-  for (let round = 0; round < 5; round++) {
-    const packetId = publisher.nextPacketId()
-    publisher.send(encodePublish({ topic, payload: String(round), qos: 1, packetId }))
-    cluster.proxy.cut()
-    await publisher.expect('puback')
-    for (let seen = -1; seen < round;) {
-      const [message] = await subscriber.receive(1)
-      seen = Number(message?.payload.toString())
-    }
-  }
+describe('a node that was cut off alone', () => {
+  it('delivers what was queued for its clients meanwhile', async () => {
+    await using alone = await startAlone(cluster)
+    const topic = unique('t')
+    const session = { clientId: unique('c'), clean: false }
+    await using subscriber = await connectAt(alone.node, session)
+    await subscriber.subscribe([topic, 1])
+    await knownEverywhere(cluster, subscriber)
+    await using publisher = await connectAt(cluster.a)
+    await alone.proxy.refuse()
+    await publisher.publish({ topic, payload: 'meanwhile', qos: 1 })
+    await subscriber.expectSilence()
+    await alone.proxy.restore()
+    expect(await subscriber.receive(1)).toMatchObject([{ payload: Buffer.from('meanwhile') }])
+  })
+
+  it('gives up a client id that was taken meanwhile', async () => {
+    await using alone = await startAlone(cluster)
+    const clientId = unique('c')
+    await using first = await connectAt(alone.node, { clientId })
+    await alone.proxy.refuse()
+    await using second = await connectAt(cluster.b, { clientId })
+    await first.expectSilence()
+    await alone.proxy.restore()
+    expect(await first.untilClosed()).toEqual([])
+    expect(alone.node.closeReasons()).toEqual(['taken-over'])
+    await second.expectSilence()
+  })
+
+  it('knows the filters that were subscribed meanwhile', async () => {
+    await using alone = await startAlone(cluster)
+    const topic = unique('t')
+    const session = { clientId: unique('c'), clean: false }
+    await using subscriber = await connectAt(cluster.b, session, { timeoutMs: 10_000 })
+    await alone.proxy.refuse()
+    await subscriber.subscribe([topic, 1])
+    await alone.proxy.restore()
+    let known = false
+    const arrived = subscriber.take('publish').then(() => (known = true))
+    while (!known) await publishWhenBack(alone.node, { topic, qos: 1 })
+    await arrived
+  })
 })
 
-it('a take-over that another node was not told of is made good when Redis is back', async () => {
-  const clientId = unique('c')
-  await using first = await connectAt(cluster.a, { clientId })
-  const lone = await cluster.join()
-  await using watcher = await connectAt(lone, { clientId: unique('w') })
-  await watcher.expectSilence()
-  for (let round = 0; round < 5; round++) cluster.proxy.cut()
-  await using second = await connectWhenBack(cluster.b, clientId)
-  await first.untilClosed()
-  await second.expectSilence()
+it('a CONNECT is answered before its deadline, however long a publish may wait', async () => {
+  const limits = { connectTimeoutMs: 1_000 }
+  await using patient = await startNode({ ...cluster.settings, limits })
+  cluster.proxy.stall()
+  await using client = await WireClient.open(patient)
+  expect(await client.connect({ clientId: unique('c') })).toMatchObject({ returnCode: 3 })
+  await client.expectClosed()
+  expect(patient.closeReasons()).toEqual(['store-unavailable'])
+  await cluster.proxy.restore()
 })
 
 describe.each(['refuses connections', 'hangs'] as const)('Redis %s', (how) => {

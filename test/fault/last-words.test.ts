@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { describe, expect, it } from 'vitest'
 import { startNode, type NodeOptions, type TestNode } from '../kit/node.ts'
 import { startRedis } from '../kit/redis.ts'
@@ -39,8 +40,14 @@ async function heard(
   }
 }
 
-async function speakAndEnd(node: TestNode, frames: readonly Buffer[]): Promise<void> {
-  const socket = connect(node.port, node.host)
+async function speakAndEnd(
+  node: TestNode,
+  transport: Transport,
+  frames: readonly Buffer[],
+): Promise<void> {
+  const { host, port, tlsPort, ca } = node
+  const socket =
+    transport === 'tls' ? connectTls({ host, port: tlsPort, ca }) : connect({ host, port })
   socket.on('error', () => undefined)
   socket.resume()
   socket.end(Buffer.concat(frames))
@@ -54,54 +61,70 @@ const reasonOf = (node: TestNode, clientId: string): unknown =>
     'reason'
   ]
 
-const STORES = ['memory', 'redis'] as const
+const TRANSPORTS = ['tcp', 'tls'] as const
+type Transport = (typeof TRANSPORTS)[number]
 
 /** With a node that waits in between: for its store, or for the publish rate. */
-const SITUATIONS: readonly [string, (typeof STORES)[number], NodeOptions['limits']][] = [
-  ['memory', 'memory', {}],
-  ['memory, above the publish rate', 'memory', { publishMessagesPerSecondMax: 1 }],
-  ['redis', 'redis', {}],
+const SITUATIONS: readonly {
+  readonly title: string
+  readonly store: 'memory' | 'redis'
+  readonly limits: NonNullable<NodeOptions['limits']>
+}[] = [
+  { title: 'memory', store: 'memory', limits: {} },
+  { title: 'above the rate', store: 'memory', limits: { publishMessagesPerSecondMax: 1 } },
+  { title: 'redis', store: 'redis', limits: {} },
 ]
+const CASES = SITUATIONS.flatMap((situation) =>
+  TRANSPORTS.map((transport) => ({ ...situation, transport })),
+)
 
-describe.each(SITUATIONS)('the last words of a client (%s)', (_title, store, limits) => {
-  async function start(): Promise<{ node: TestNode; resources: AsyncDisposableStack }> {
-    await using resources = new AsyncDisposableStack()
-    const redis = store === 'redis' ? resources.use(await startRedis()) : undefined
-    const options = redis ? { redisUrl: redis.url, redisPrefix: redis.prefix } : {}
-    const node = resources.use(await startNode({ limits: limits ?? {}, ...options }))
-    return { node, resources: resources.move() }
-  }
+describe.each(CASES)(
+  'the last words of a client ($title, $transport)',
+  ({ store, limits, transport }) => {
+    async function start(): Promise<{ node: TestNode; resources: AsyncDisposableStack }> {
+      await using resources = new AsyncDisposableStack()
+      const redis = store === 'redis' ? resources.use(await startRedis()) : undefined
+      const options = redis ? { redisUrl: redis.url, redisPrefix: redis.prefix } : {}
+      const node = resources.use(await startNode({ limits, ...options }))
+      return { node, resources: resources.move() }
+    }
 
-  it('are heard when everything from CONNECT to DISCONNECT is one write', async () => {
-    const { node, resources } = await start()
-    await using _ = resources
-    const hello = wire.encodeConnect({ clientId: 'speaker', will: WILL })
-    const payloads = await heard(node, 'speaker', () =>
-      speakAndEnd(node, [hello, ...WORDS, wire.encodeDisconnect()]),
-    )
-    expect(payloads).toEqual(['1', '2', '3'])
-    expect(reasonOf(node, 'speaker')).toBe('disconnected')
-  })
-
-  it('are heard when it speaks after its CONNACK and leaves, and its will is not', async () => {
-    const { node, resources } = await start()
-    await using _ = resources
-    const payloads = await heard(node, 'speaker', async () => {
-      const client = await WireClient.open(node)
-      await client.connect({ clientId: 'speaker', will: WILL })
-      client.socket.end(Buffer.concat([...WORDS, wire.encodeDisconnect()]))
-      await client.untilClosed()
+    it('are heard when everything from CONNECT to DISCONNECT is one write', async () => {
+      const { node, resources } = await start()
+      await using _ = resources
+      const hello = wire.encodeConnect({ clientId: 'speaker', will: WILL })
+      const payloads = await heard(node, 'speaker', () =>
+        speakAndEnd(node, transport, [hello, ...WORDS, wire.encodeDisconnect()]),
+      )
+      expect(payloads).toEqual(['1', '2', '3'])
+      expect(reasonOf(node, 'speaker')).toBe('disconnected')
     })
-    expect(payloads).toEqual(['1', '2', '3'])
-    expect(reasonOf(node, 'speaker')).toBe('disconnected')
-  })
 
-  it('are heard before its will when it leaves without DISCONNECT', async () => {
-    const { node, resources } = await start()
-    await using _ = resources
-    const hello = wire.encodeConnect({ clientId: 'speaker', will: WILL })
-    const payloads = await heard(node, 'speaker', () => speakAndEnd(node, [hello, ...WORDS]))
-    expect(payloads).toEqual(['1', '2', '3', 'will'])
-    expect(reasonOf(node, 'speaker')).toBe('connection-lost')
-  })
-})
+    it('are heard when it speaks after its CONNACK and leaves, and its will is not', async () => {
+      const { node, resources } = await start()
+      await using _ = resources
+      const payloads = await heard(node, 'speaker', async () => {
+        const { host, port, tlsPort, ca } = node
+        const client = await WireClient.open(
+          transport === 'tls' ? { host, port: tlsPort, tls: { ca } } : { host, port },
+        )
+        await client.connect({ clientId: 'speaker', will: WILL })
+        client.socket.end(Buffer.concat([...WORDS, wire.encodeDisconnect()]))
+        await client.untilClosed()
+      })
+      expect(payloads).toEqual(['1', '2', '3'])
+      expect(reasonOf(node, 'speaker')).toBe('disconnected')
+    })
+
+    it('are heard before its will when it leaves without DISCONNECT', async () => {
+      const { node, resources } = await start()
+      await using _ = resources
+      const hello = wire.encodeConnect({ clientId: 'speaker', will: WILL })
+      const payloads = await heard(node, 'speaker', () =>
+        speakAndEnd(node, transport, [hello, ...WORDS]),
+      )
+      expect(payloads).toEqual(['1', '2', '3', 'will'])
+      expect(reasonOf(node, 'speaker')).toBe('connection-lost')
+    })
+  },
+)

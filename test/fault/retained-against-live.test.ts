@@ -7,7 +7,7 @@
  * copies of that publisher's last updates, which are older, follow it. They are let through here, and only
  * they.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, it } from 'vitest'
 import { startNode, type TestNode } from '../kit/node.ts'
 import { startRedis } from '../kit/redis.ts'
 import { WireClient } from '../kit/wire-client.ts'

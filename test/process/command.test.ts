@@ -4,7 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { X509Certificate } from 'node:crypto'
 import { afterAll, describe, expect, it } from 'vitest'
+import { startRedisProxy } from '../cluster/redis-proxy.ts'
 import { spawnNode } from '../kit/node.ts'
+import { findProgram } from '../kit/program.ts'
+import { startRedis } from '../kit/redis.ts'
 import { WireClient } from '../kit/wire-client.ts'
 import { breakwater, expectOneLine, type CommandEnd, type CommandOptions } from './command.ts'
 
@@ -140,6 +143,28 @@ describe('a node without a certificate of its own', () => {
     }
     expect(fingerprints[1]).toBe(fingerprints[0])
   })
+})
+
+it('a node with a Redis password says it nowhere, also when Redis is lost', async (context) => {
+  if (findProgram('redis-server') === undefined) context.skip('redis-server not installed')
+  await using redis = await startRedis({ args: ['--requirepass', 'sesame'] })
+  await using proxy = await startRedisProxy(redis.url)
+  await using node = await spawnNode({
+    redisUrl: proxy.url.replace('redis://', 'redis://:sesame@'),
+    environment: { BREAKWATER_LOG_LEVEL: 'trace' },
+  })
+  await using client = await WireClient.open(node)
+  expect(await client.connect({ username: 'keeper', password: 'lantern' })).toMatchObject({
+    returnCode: 0,
+  })
+  await proxy.refuse()
+  await node.logged(({ msg }) => msg === 'redis connection failed; it is tried again')
+  await proxy.restore()
+  await node.logged(({ msg }) => msg === 'redis is back')
+  const page = await (await fetch(`http://127.0.0.1:${node.adminPort}/metrics`)).text()
+  await node.kill('SIGTERM')
+  const said = `${JSON.stringify(node.logs())}${page}`
+  for (const secret of ['sesame', 'lantern']) expect(said).not.toContain(secret)
 })
 
 describe('passwd', () => {

@@ -3,46 +3,20 @@
  * none of ours. Messages never reach the persistence that aedes is given here: queues, retained messages and
  * QoS 2 are the data plane's, and wills stay with the connection that brought them.
  */
-import { createRequire } from 'node:module'
-
-/** What a case is given: the part of node:test's context that the suite uses. */
-export interface CaseContext {
-  readonly plan: (assertions: number) => void
-  readonly diagnostic: (text: string) => void
-  readonly assert: Readonly<Record<'equal' | 'notEqual' | 'deepEqual', AssertEqual>> & {
-    readonly ok: (value: unknown, text?: string) => void
-  }
-}
-
-type AssertEqual = (actual: unknown, expected: unknown, text?: string) => void
+import abstractPersistence, { type CaseContext } from 'aedes-persistence/abstract.js'
 
 export interface Case {
   readonly name: string
   readonly run: (context: CaseContext) => Promise<void>
 }
 
-interface SuiteOptions {
-  readonly test: (name: string, run: Case['run']) => void
-  readonly testAsync: true
-  readonly buildEmitter: () => unknown
-  readonly persistence: () => Promise<unknown>
-}
-
-const runSuite = createRequire(import.meta.url)('aedes-persistence/abstract.js') as (
-  options: SuiteOptions,
-) => void
-
 /** All cases of the suite, over what `persistence` makes for each. */
 export function aedesCases(persistence: () => Promise<unknown>): readonly Case[] {
   const cases: Case[] = []
-  // The emitter is for a persistence that broadcasts: ours has nobody to tell.
-  const emitter = { emit: () => undefined, on: () => undefined, removeListener: () => undefined }
-  runSuite({
-    test: (name, run) => cases.push({ name, run }),
-    testAsync: true,
-    buildEmitter: () => emitter,
-    persistence,
-  })
+  const test = (name: string, run: Case['run']): void => {
+    cases.push({ name, run })
+  }
+  abstractPersistence({ test, testAsync: true, persistence })
   return cases
 }
 

@@ -1,4 +1,4 @@
-/** What the store does when the way to Redis is cut, hangs or is closed, and when Redis refuses. */
+/** What the store does when the way to Redis is cut, hangs or is closed. */
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
 import type { Store } from '@breakwater/store'
 import { Redis } from 'ioredis'
@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 
 import { startRedisProxy, type RedisProxy } from '../cluster/redis-proxy.ts'
 import { startRedis, type TestRedis } from '../kit/redis.ts'
 import { redisStores, type RedisStores } from './redis-stores.ts'
-import { append, enqueue, message, payloadsOf } from './store-steps.ts'
+import { enqueue, failure, message, payloadsOf } from './store-steps.ts'
 
 const TIMEOUT_MS = 500
 
@@ -33,16 +33,6 @@ async function behindProxy(
   await store.openSession('a', true)
   const resources = stack.move()
   return { proxy, stores, store, [Symbol.asyncDispose]: () => resources.disposeAsync() }
-}
-
-/** How long it took to fail, and with what. */
-async function failure(work: Promise<unknown>): Promise<{ tookMs: number; message: string }> {
-  const start = performance.now()
-  const error = await work.then(
-    () => new Error('did not fail'),
-    (reason: Error) => reason,
-  )
-  return { tookMs: performance.now() - start, message: error.message }
 }
 
 /** Redis is back, and so is every connection a moment later. */
@@ -238,88 +228,5 @@ describe('a Redis that is down', () => {
     expect(performance.now() - start).toBeLessThan(3_000)
     expect((await waiting).message).toContain('closed')
     await behind[Symbol.asyncDispose]()
-  })
-})
-
-describe('a Redis that has forgotten its scripts', () => {
-  test('is given them again: no write fails or is overtaken', async () => {
-    await using own = await startRedis({ args: ['--maxclients', '100'] })
-    await using stores = redisStores(own)
-    const store = await stores.open()
-    await store.openSession('a', true)
-    const operator = new Redis(own.url)
-    onTestFinished(() => operator.disconnect())
-    const names = Array.from({ length: 1_000 }, (_, index) => `${index}`)
-    const done: string[] = []
-    const appended: Promise<unknown>[] = []
-    for (const [index, name] of names.entries()) {
-      appended.push(enqueue(store, 'a', name).then(() => done.push(name)))
-      if (index % 10 === 0) await turn()
-      if (index % 250 === 100) await operator.script('FLUSH')
-    }
-    await Promise.all(appended)
-    expect(done).toEqual(names)
-    expect(await payloadsOf(store, 'a')).toEqual(names)
-  })
-
-  test('is given them again: no session operation fails', async () => {
-    await using own = await startRedis({ args: ['--maxclients', '100'] })
-    await using stores = redisStores(own)
-    const store = await stores.open()
-    const operator = new Redis(own.url)
-    onTestFinished(() => operator.disconnect())
-    const steps = [
-      () => store.openSession('a', true),
-      () => store.addSubscriptions('a', [{ filter: 'f', qos: 1 as const }]),
-      () => store.removeSubscriptions('a', ['f']),
-      () => store.readQueue('a', 1, 1, 1),
-      () => store.endSession('a'),
-      () => store.openSession('a', false),
-    ]
-    for (const step of steps) {
-      await operator.script('FLUSH')
-      await step()
-    }
-  })
-})
-
-describe('a Redis that is out of memory', () => {
-  test('holds writes back in order, still gives and takes away, and goes on when there is room', async () => {
-    await using own = await startRedis({ args: ['--maxclients', '100'] })
-    await using stores = redisStores(own)
-    const store = await stores.open({ timeoutMs: 5_000 })
-    await store.openSession('a', true)
-    for (const name of ['one', 'two']) await enqueue(store, 'a', name)
-    const operator = new Redis(own.url)
-    onTestFinished(() => operator.disconnect())
-    await operator.config('SET', 'maxmemory', '1')
-    const done: string[] = []
-    const held = ['three', 'four'].map((name) =>
-      append(store, {
-        message: message('t', name),
-        queues: [{ clientId: 'a', qos: 1 }],
-      }).then(() => done.push(name)),
-    )
-    store.settle('a', 1)
-    await expect.poll(() => payloadsOf(store, 'a')).toEqual(['two'])
-    expect(done).toEqual([])
-    await operator.config('SET', 'maxmemory', '0')
-    await Promise.all(held)
-    expect(done).toEqual(['three', 'four'])
-    expect(await payloadsOf(store, 'a')).toEqual(['two', 'three', 'four'])
-  })
-
-  test('for longer than the time-out is the reason of the error', async () => {
-    await using own = await startRedis({ args: ['--maxclients', '100'] })
-    await using stores = redisStores(own)
-    const store = await stores.open({ timeoutMs: TIMEOUT_MS })
-    await store.openSession('a', true)
-    const operator = new Redis(own.url)
-    onTestFinished(() => operator.disconnect())
-    await operator.config('SET', 'maxmemory', '1')
-    const { tookMs, message: why } = await failure(enqueue(store, 'a', 'm'))
-    expect(tookMs).toBeGreaterThanOrEqual(TIMEOUT_MS)
-    expect(why).toContain('OOM')
-    expect(store.available).toBe(true)
   })
 })

@@ -23,3 +23,15 @@ export async function payloadsOf(store: Store, clientId: string): Promise<string
   const queued = await store.readQueue(clientId, 1, 1_000_000, 1_000_000_000)
   return queued.map(({ message: { payload } }) => payload.toString())
 }
+
+/** How long it took to fail, and with what. */
+export async function failure(
+  work: Promise<unknown>,
+): Promise<{ tookMs: number; message: string }> {
+  const start = performance.now()
+  const error = await work.then(
+    () => new Error('did not fail'),
+    (reason: Error) => reason,
+  )
+  return { tookMs: performance.now() - start, message: error.message }
+}

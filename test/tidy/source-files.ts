@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-export const root: string = fileURLToPath(new URL('../../', import.meta.url))
+const root: string = fileURLToPath(new URL('../../', import.meta.url))
 
 export interface SourceFile {
   /** From the root of the repository, with slashes. */

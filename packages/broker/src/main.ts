@@ -17,6 +17,9 @@ import { loadTlsIdentity } from './listen/tls-context.ts'
 import { startNode } from './node.ts'
 import { VERSION } from './version.ts'
 
+/** Should something keep the process alive after everything was closed. */
+const LAST_RESORT_MS = 500
+
 const program = new Command('breakwater')
   .description('MQTT over TLS, as a cluster')
   .version(VERSION)
@@ -90,7 +93,9 @@ async function serve(config: Config): Promise<void> {
   // Whatever does not end by itself, such as a Redis that does not answer, is left to itself.
   const lastResort = setTimeout(() => process.exit(), config.shutdownTimeoutMs)
   await node[Symbol.asyncDispose]()
-  lastResort.unref()
+  clearTimeout(lastResort)
+  // All is closed; what still holds the process is a timer of somebody who waits for an answer.
+  setTimeout(() => process.exit(), LAST_RESORT_MS).unref()
 }
 
 /** A mistake that the person who called can mend: a setting, or a file that the system refuses. */

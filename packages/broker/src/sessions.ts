@@ -45,8 +45,10 @@ export class Sessions implements ControlHost {
   constructor(options: SessionsOptions) {
     this.#options = options
     const { store, bus, config } = options
-    const { takeOverTimeoutMs, storeTimeoutMs } = config.limits
-    this.#ownership = new Ownership({ store, bus, takeOverTimeoutMs, storeTimeoutMs })
+    const { takeOverTimeoutMs, storeTimeoutMs, connectTimeoutMs } = config.limits
+    // A client is refused before the deadline of its CONNECT would end it without an answer.
+    const openTimeoutMs = Math.min(storeTimeoutMs, connectTimeoutMs * 0.8)
+    this.#ownership = new Ownership({ store, bus, takeOverTimeoutMs, openTimeoutMs })
   }
 
   authenticate(

@@ -62,7 +62,8 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
     test('may be large, and many of them together', async () => {
       await using under = await open()
       const [a, b] = (await joinAll(under, 2)) as [Node, Node]
-      const sizes = [0, 1, 65_536, 4_194_304, ...Array.from({ length: 60 }, () => 262_144)]
+      // More than Redis, as it is delivered, holds for a subscriber at a time.
+      const sizes = [0, 1, 65_536, 4_194_304, ...Array.from({ length: 150 }, () => 262_144)]
       const sent = sizes.map((size, index) => message(`${index}`, Buffer.alloc(size, `${index}`)))
       await Promise.all(sent.map((item) => published(a.bus, item)))
       await fence([a, b])

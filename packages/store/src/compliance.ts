@@ -2,6 +2,7 @@
  * What every store must do, whatever it is made of: the suite that belongs to the contract in store.ts. It is
  * run by test/store; `describe` and `test` come from there, so that nothing here needs a test runner.
  */
+import { acknowledgementCompliance } from './compliance/acknowledgement.ts'
 import { inboundCompliance } from './compliance/inbound.ts'
 import { identityCompliance } from './compliance/identity.ts'
 import { queueBoundsCompliance } from './compliance/queue-bounds.ts'
@@ -19,6 +20,7 @@ export function storeCompliance(suite: Suite, open: OpenStore): void {
   identityCompliance(suite, open)
   queueCompliance(suite, open)
   queueBoundsCompliance(suite, open)
+  acknowledgementCompliance(suite, open)
   inboundCompliance(suite, open)
   retainedCompliance(suite, open)
 }

@@ -1,5 +1,5 @@
 import type { Message, QoS } from '@breakwater/bus'
-import type { Appended, QueueBounds, QueuedMessage } from './store.ts'
+import type { QueueBounds, QueuedMessage } from './store.ts'
 
 /** One stored session in memory. The queue is a ring by position: reading and settling are O(1). */
 export class MemorySession {
@@ -17,7 +17,7 @@ export class MemorySession {
     return this.#queue.size
   }
 
-  append(message: Message, bounds: QueueBounds): Appended {
+  append(message: Message, bounds: QueueBounds): { position: number; dropped: number } {
     this.#last += 1
     this.#queue.set(this.#last, message)
     this.#bytes += message.bytes
@@ -29,7 +29,7 @@ export class MemorySession {
       this.delete(this.#oldest())
       dropped += 1
     }
-    return { positions: [this.#last], dropped }
+    return { position: this.#last, dropped }
   }
 
   delete(position: number): void {

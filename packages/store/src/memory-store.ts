@@ -1,7 +1,6 @@
-import { hasWildcard, topicMatchesFilter, type Message } from '@breakwater/bus'
+import { hasWildcard, topicMatchesFilter, type Message, type QoS } from '@breakwater/bus'
 import { MemorySession } from './memory-session.ts'
 import type {
-  Appended,
   AppendDone,
   OpenedSession,
   PublishEffects,
@@ -14,7 +13,6 @@ import type {
 } from './store.ts'
 
 const CHUNK = 1_000
-const NOTHING: Appended = { positions: [], dropped: 0 }
 
 /** The embedded default: everything in this process, gone with it. */
 export class MemoryStore implements Store {
@@ -98,30 +96,27 @@ export class MemoryStore implements Store {
     return expired
   }
 
-  append(effects: PublishEffects, done: AppendDone): void {
-    const { message, queues, replay = false } = effects
+  append({ message, queues, replay = false }: PublishEffects, done: AppendDone): void {
     if (message.retain && !replay) {
       if (message.payload.length === 0) this.#retained.delete(message.topic)
       else this.#retained.set(message.topic, message.detached())
     }
-    if (queues.length === 0) {
-      done(undefined, NOTHING)
-      return
-    }
+    const appended = replay ? this.#retained.get(message.topic) : message
     const positions: number[] = []
     let dropped = 0
     // One copy for all queues of the same QoS: the payload is a slice of a read buffer until now.
     const copies: (Message | undefined)[] = []
     for (const { clientId, qos } of queues) {
       const session = this.#sessions.get(clientId)
-      if (session === undefined) {
+      if (session === undefined || appended === undefined) {
         positions.push(0)
         continue
       }
-      const copy = (copies[qos] ??= message.detached(qos, replay))
-      const appended = session.append(copy, this.#bounds)
-      positions.push(appended.positions[0] ?? 0)
-      dropped += appended.dropped
+      const granted = replay ? (Math.max(1, Math.min(appended.qos, qos)) as QoS) : qos
+      const copy = (copies[granted] ??= appended.detached(granted, replay))
+      const { position, dropped: made } = session.append(copy, this.#bounds)
+      positions.push(position)
+      dropped += made
     }
     done(undefined, { positions, dropped })
   }

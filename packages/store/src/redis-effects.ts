@@ -1,10 +1,8 @@
 import { encodeMessage, Message, type QoS } from '@breakwater/bus'
 import type { Keys } from '@breakwater/redis'
-import { APPEND } from './scripts.ts'
-import type { AppendDone, PublishEffects, QueueBounds } from './store.ts'
+import { APPEND, REPLAY, type Argument } from './scripts.ts'
+import type { Appended, AppendDone, PublishEffects, QueueAppend, QueueBounds } from './store.ts'
 import type { TurnWriter } from './turn-writer.ts'
-
-type Done = (error: Error | undefined) => void
 
 export interface RedisEffectsParts {
   readonly keys: Keys
@@ -16,60 +14,97 @@ export interface RedisEffectsParts {
 export class RedisEffects {
   readonly #keys: Keys
   readonly #writer: TurnWriter
-  readonly #bounds: QueueBounds
+  readonly #queueBounds: readonly [messagesMax: number, bytesMax: number]
 
   constructor({ keys, writer, bounds }: RedisEffectsParts) {
     this.#keys = keys
     this.#writer = writer
-    this.#bounds = bounds
+    this.#queueBounds = [bounds.queueMessagesMax, bounds.queueBytesMax]
   }
 
   apply({ message, queues, replay = false }: PublishEffects, done: AppendDone): void {
     const retain = message.retain && !replay
-    const positions: number[] = Array.from({ length: queues.length }, () => 0)
-    let dropped = 0
-    let failure: Error | undefined
-    let open = queues.length + (retain ? 1 : 0)
-    const settle = (error: Error | undefined): void => {
-      failure ??= error
-      open -= 1
-      if (open <= 0) done(failure, { positions, dropped })
-    }
-    if (open === 0) {
-      void this.#writer.settled().then(() => settle(undefined))
+    const answers = new Answers(queues.length, retain ? 1 : 0, done)
+    if (answers.complete) {
+      void this.#writer.settled().then(() => answers.settle(undefined))
       return
     }
-    if (retain) this.#retain(message, settle)
-    const copies = new Map<QoS, Buffer>()
-    for (const [index, { clientId, qos }] of queues.entries()) {
-      const known = copies.get(qos)
-      const copy = known ?? encodeMessage(new Message(message.topic, message.payload, qos, replay))
-      copies.set(qos, copy)
-      this.#writer.script(
-        APPEND,
-        [this.#keys.session(clientId), this.#keys.queue(clientId)],
-        [copy, this.#bounds.queueMessagesMax, this.#bounds.queueBytesMax],
-        (error, result) => {
-          if (error === undefined) {
-            const [position, made] = result as [number, number]
-            positions[index] = position
-            dropped += made
-          }
-          settle(error)
-        },
-        known === undefined ? copy.length : 0,
-      )
-    }
+    if (retain) this.#retain(message, answers)
+    if (replay) this.#replay(message.topic, queues, answers)
+    else this.#append(message, queues, answers)
   }
 
   /** An empty payload clears [MQTT-3.3.1-10]. */
-  #retain(message: Message, done: Done): void {
+  #retain(message: Message, answers: Answers): void {
     const { topic, payload } = message
+    const done = (error: Error | undefined): void => answers.settle(error)
     if (payload.length === 0) {
       this.#writer.command(['hdel', this.#keys.retained, topic], done)
       return
     }
     const bytes = encodeMessage(message)
     this.#writer.command(['hset', this.#keys.retained, topic, bytes], done, bytes.length)
+  }
+
+  #append({ topic, payload }: Message, queues: readonly QueueAppend[], answers: Answers): void {
+    const copies = new Map<QoS, Buffer>()
+    for (const [index, { clientId, qos }] of queues.entries()) {
+      const known = copies.get(qos)
+      const copy = known ?? encodeMessage(new Message(topic, payload, qos, false))
+      copies.set(qos, copy)
+      const args: Argument[] = [...this.#queueBounds, copy]
+      const bytes = known === undefined ? copy.length : 0
+      this.#writer.script(APPEND, this.#queueKeys(clientId), args, answers.at(index), bytes)
+    }
+  }
+
+  #replay(topic: string, queues: readonly QueueAppend[], answers: Answers): void {
+    for (const [index, { clientId, qos }] of queues.entries()) {
+      const keys = [...this.#queueKeys(clientId), this.#keys.retained]
+      this.#writer.script(REPLAY, keys, [...this.#queueBounds, topic, qos], answers.at(index))
+    }
+  }
+
+  #queueKeys(clientId: string): readonly string[] {
+    return [this.#keys.session(clientId), this.#keys.queue(clientId)]
+  }
+}
+
+/** Collects the answers of the writes of one message. */
+class Answers {
+  readonly #positions: number[]
+  readonly #done: AppendDone
+  #dropped = 0
+  #open: number
+  #failure: Error | undefined
+
+  constructor(queues: number, others: number, done: AppendDone) {
+    this.#positions = Array.from({ length: queues }, () => 0)
+    this.#open = queues + others
+    this.#done = done
+  }
+
+  get complete(): boolean {
+    return this.#open === 0
+  }
+
+  /** What takes the answer of the queue at this index. */
+  at(index: number): (error: Error | undefined, result?: unknown) => void {
+    return (error, result) => {
+      if (error === undefined) {
+        const [position, dropped] = result as [number, number]
+        this.#positions[index] = position
+        this.#dropped += dropped
+      }
+      this.settle(error)
+    }
+  }
+
+  settle(error: Error | undefined): void {
+    this.#failure ??= error
+    this.#open -= 1
+    if (this.#open > 0) return
+    const appended: Appended = { positions: this.#positions, dropped: this.#dropped }
+    this.#done(this.#failure, appended)
   }
 }

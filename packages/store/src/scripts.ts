@@ -73,22 +73,40 @@ if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('SREM', KEYS[2], ARGV[1]) 
 return 1`,
 )
 
-/** Keys: session, queue. Arguments: message, messages max, bytes max. Returns position (0: no session), dropped. */
-export const APPEND: Script = script(
-  `if redis.call('EXISTS', KEYS[1]) == 0 then return {0, 0} end
-local position = redis.call('HINCRBY', KEYS[1], 'last', 1)
-redis.call('XADD', KEYS[2], '0-' .. position, 'm', ARGV[1])
-local bytes = redis.call('HINCRBY', KEYS[1], 'bytes', #ARGV[1])
+/** `message` goes to the end of the queue of KEYS[1], KEYS[2]; the oldest make room for it. */
+const PUSH = `local position = redis.call('HINCRBY', KEYS[1], 'last', 1)
+redis.call('XADD', KEYS[2], '0-' .. position, 'm', message)
+local bytes = redis.call('HINCRBY', KEYS[1], 'bytes', #message)
 local length = redis.call('XLEN', KEYS[2])
 local dropped = 0
-while length > tonumber(ARGV[2]) or (bytes > tonumber(ARGV[3]) and length > 1) do
+while length > tonumber(ARGV[1]) or (bytes > tonumber(ARGV[2]) and length > 1) do
   local oldest = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]
   redis.call('XDEL', KEYS[2], oldest[1])
   bytes = redis.call('HINCRBY', KEYS[1], 'bytes', -#oldest[2][2])
   length = length - 1
   dropped = dropped + 1
 end
-return {position, dropped}`,
+return {position, dropped}`
+
+/** Keys: session, queue. Arguments: messages max, bytes max, message. Returns position (0: no session), dropped. */
+export const APPEND: Script = script(
+  `if redis.call('EXISTS', KEYS[1]) == 0 then return {0, 0} end
+local message = ARGV[3]
+${PUSH}`,
+)
+
+/**
+ * Keys: session, queue, retained. Arguments: messages max, bytes max, topic, QoS. Appends what is retained now,
+ * which may be newer than what its reader has seen: an older one would come behind the newer one in the queue.
+ * The second byte of a message holds QoS and retain, see the envelope.
+ */
+export const REPLAY: Script = script(
+  `if redis.call('EXISTS', KEYS[1]) == 0 then return {0, 0} end
+local retained = redis.call('HGET', KEYS[3], ARGV[3])
+if not retained then return {0, 0} end
+local qos = math.max(1, math.min(string.byte(retained, 2) % 4, tonumber(ARGV[4])))
+local message = string.sub(retained, 1, 1) .. string.char(qos + 4) .. string.sub(retained, 3)
+${PUSH}`,
 )
 
 /**
@@ -161,7 +179,7 @@ return 1`,
 )
 
 /** Those that the writer uses by their digest. */
-const WRITES = [APPEND, SETTLE, RELEASE, SENT, STORE_INBOUND]
+const WRITES = [APPEND, REPLAY, SETTLE, RELEASE, SENT, STORE_INBOUND]
 
 export async function loadWrites(redis: Redis): Promise<void> {
   await Promise.all(WRITES.map(({ source }) => redis.script('LOAD', source)))

@@ -47,12 +47,15 @@ export interface PublishEffects {
   readonly message: Message
   /** Sessions whose queue gets the message. */
   readonly queues: readonly QueueAppend[]
-  /** A retained message that is queued for a new subscription: it keeps its flag and changes nothing else. */
+  /**
+   * For a new subscription: what is retained for this topic now is queued, with its flag; nothing else
+   * changes. It may be newer than `message`, which would come behind the newer one; or nothing any more.
+   */
   readonly replay?: boolean
 }
 
 /**
- * One position per entry of `queues`; 0 where the session no longer exists. `dropped` counts messages that
+ * One position per entry of `queues`; 0 where the session, or what was to be replayed, no longer exists. `dropped` counts messages that
  * made room (`queueMessagesMax`, `queueBytesMax`).
  */
 export interface Appended {

@@ -32,8 +32,8 @@ const WORDS: Readonly<Record<string, string>> = {
 }
 
 function wording(state: string, step: { readonly action: string; readonly next: string }): string {
-  const words = WORDS[step.action]
-  return step.next === state ? `${words}` : `${words} → ${step.next}`
+  const words = WORDS[step.action] ?? 'no such action'
+  return step.next === state ? words : `${words} → ${step.next}`
 }
 
 type Table = Readonly<

@@ -42,7 +42,8 @@ const TCP_KEEP_ALIVE_MS = 60_000
 /** @throws {ConfigError} the port is taken or the address is not this machine's */
 export async function startListener(options: ListenerOptions): Promise<Listener> {
   const { config } = options
-  const server = config.protocol === 'mqtts' ? createTls(options) : createTcp(options)
+  const state = { stopped: false }
+  const server = config.protocol === 'mqtts' ? createTls(options, state) : createTcp(options)
   server.on('connection', options.onAccept)
   const handshaking = trackRawSockets(server, config.protocol === 'mqtts')
   await listen(server, config)
@@ -53,11 +54,13 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
     port,
     url: `${config.protocol}://${host}:${port}`,
     stop: () => {
+      state.stopped = true
       server.close()
     },
     async [Symbol.asyncDispose](): Promise<void> {
+      state.stopped = true
       server.close()
-      for (const socket of handshaking) socket.destroy()
+      await Promise.all([...handshaking].map(destroyed))
     },
   }
 }
@@ -70,7 +73,14 @@ function createTcp({ onSocket }: ListenerOptions): Server {
   }).on('connection', onSocket)
 }
 
-function createTls(options: ListenerOptions): Server {
+function destroyed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    socket.once('close', () => resolve())
+    socket.destroy()
+  })
+}
+
+function createTls(options: ListenerOptions, state: { readonly stopped: boolean }): Server {
   const { onSocket, onHandshake, onHandshakeFailed } = options
   const server = createTlsServer({
     ...options.tls,
@@ -84,12 +94,15 @@ function createTls(options: ListenerOptions): Server {
     onSocket(socket)
   })
   server.on('tlsClientError', (error: Error & { code?: string }, socket: TLSSocket) => {
-    const reason =
-      error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT' ? 'handshake-timeout' : 'handshake-failed'
-    onHandshakeFailed(peerOf(socket), reason, error.code ?? error.message)
+    onHandshakeFailed(peerOf(socket), reasonOf(error, state), error.code ?? error.message)
     socket.destroy()
   })
   return server
+}
+
+function reasonOf(error: { code?: string }, state: { readonly stopped: boolean }): CloseReasonId {
+  if (state.stopped) return 'shutting-down'
+  return error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT' ? 'handshake-timeout' : 'handshake-failed'
 }
 
 const peers = new WeakMap<object, string>()

@@ -31,23 +31,18 @@ export class Ownership {
   readonly #store: Store
   readonly #bus: Bus
   readonly #takeOverTimeoutMs: number
-  readonly #storeTimeoutMs: number
+  readonly #openTimeoutMs: number
   readonly #owners = new Map<string, Owner>()
   /** Claims of one client id come one after the other. */
   readonly #claims = new Map<string, Promise<unknown>>()
   /** The highest epoch that another node has announced of a client id while it is claimed here. */
   readonly #heard = new Map<string, number>()
 
-  constructor(parts: {
-    store: Store
-    bus: Bus
-    takeOverTimeoutMs: number
-    storeTimeoutMs: number
-  }) {
+  constructor(parts: { store: Store; bus: Bus; takeOverTimeoutMs: number; openTimeoutMs: number }) {
     this.#store = parts.store
     this.#bus = parts.bus
     this.#takeOverTimeoutMs = parts.takeOverTimeoutMs
-    this.#storeTimeoutMs = parts.storeTimeoutMs
+    this.#openTimeoutMs = parts.openTimeoutMs
   }
 
   /**
@@ -122,9 +117,9 @@ export class Ownership {
   async #open(clientId: string, persistent: boolean): Promise<OpenedSession> {
     const opened = await withTimeout(
       this.#store.openSession(clientId, persistent),
-      this.#storeTimeoutMs,
+      this.#openTimeoutMs,
     )
-    if (opened === undefined) throw new Error(`no answer within ${this.#storeTimeoutMs} ms`)
+    if (opened === undefined) throw new Error(`no answer within ${this.#openTimeoutMs} ms`)
     return opened
   }
 

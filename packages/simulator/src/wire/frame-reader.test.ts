@@ -28,7 +28,7 @@ const FRAMES = [
 const STREAM = Buffer.concat(FRAMES)
 const BODIES = FRAMES.map((frame) => {
   const headerBytes = frame.length < 2 + 128 ? 2 : 3
-  return `${frame[0]!.toString(16)}:${frame.toString('hex', headerBytes)}`
+  return `${frame.toString('hex', 0, 1)}:${frame.toString('hex', headerBytes)}`
 })
 
 /** Feeds a stream as the sockets do: every chunk in the same buffer, overwritten by the next. */

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import type { Store } from '../store.ts'
 import {
   append,
-  called,
   enqueue,
   message,
   queueOf,
@@ -133,17 +132,53 @@ export function queueCompliance({ describe, test }: Suite, open: OpenStore): voi
         dropped: 0,
       })
     })
+  })
 
-    test('keeps the flag of a retained message that is replayed into it, and retains nothing', async () => {
+  describe('a retained message that is replayed into a queue', () => {
+    const retained = message('t', 'm', { qos: 2, retain: true })
+    const queues = [{ clientId: 'a', qos: 1 as const }]
+
+    test('keeps its flag, gets the granted QoS, and stays retained as it was', async () => {
       await using under = await open()
       await openAll(under.store, ['a'])
-      await append(under.store, {
-        message: message('t', 'm', { retain: true }),
-        queues: [{ clientId: 'a', qos: 1 }],
+      await append(under.store, { message: retained, queues: [] })
+      const { positions } = await append(under.store, { message: retained, queues, replay: true })
+      assert.deepEqual(positions, [1])
+      const [queued] = await readAll(under.other, 'a')
+      assert.deepEqual(
+        [queued?.message.retain, queued?.message.qos, queued?.message.payload.toString()],
+        [true, 1, 'm'],
+      )
+      assert.equal((await retainedOf(under.store, 't'))[0]?.qos, 2)
+    })
+
+    test('is never one that was replaced or cleared meanwhile', async () => {
+      await using under = await open()
+      await openAll(under.store, ['a'])
+      await append(under.store, { message: retained, queues: [] })
+      await append(under.other, {
+        message: message('t', 'newer', { qos: 2, retain: true }),
+        queues,
+      })
+      await append(under.store, { message: retained, queues, replay: true })
+      assert.deepEqual(await queueOf(under.store, 'a'), ['1 newer', '2 newer'])
+      await append(under.other, { message: message('t', '', { retain: true }), queues: [] })
+      const { positions } = await append(under.store, { message: retained, queues, replay: true })
+      assert.deepEqual(positions, [0])
+      assert.equal((await queueOf(under.store, 'a')).length, 2)
+    })
+
+    test('is bounded and counted like any other, and goes nowhere where the session has ended', async () => {
+      await using under = await open({ queueMessagesMax: 1 })
+      await openAll(under.store, ['a'])
+      await append(under.store, { message: retained, queues: [] })
+      await enqueue(under.store, 'a', 'older')
+      const { positions, dropped } = await append(under.store, {
+        message: retained,
+        queues: [...queues, { clientId: 'gone', qos: 1 }],
         replay: true,
       })
-      assert.equal((await readAll(under.store, 'a'))[0]?.message.retain, true)
-      assert.deepEqual(await retainedOf(under.store, '#'), [])
+      assert.deepEqual({ positions, dropped }, { positions: [2, 0], dropped: 1 })
     })
   })
 
@@ -201,69 +236,6 @@ export function queueCompliance({ describe, test }: Suite, open: OpenStore): voi
       under.store.recordSent('a', 2)
       await written(under.store)
       assert.equal((await under.other.openSession('a', true)).sentPosition, 4)
-    })
-  })
-
-  describe('acknowledgements', () => {
-    test('take messages out of the queue in any order; what is not there is no error', async () => {
-      await using under = await open()
-      await openAll(under.store, ['a'])
-      for (let index = 1; index <= 6; index += 1) await enqueue(under.store, 'a', `${index}`)
-      for (const position of [5, 1, 2, 5, 99]) under.store.settle('a', position)
-      await written(under.store)
-      assert.deepEqual(await queueOf(under.other, 'a'), ['3 3', '4 4', '6 6'])
-      for (const position of [3, 6, 4]) under.store.settle('a', position)
-      await written(under.store)
-      assert.deepEqual(await queueOf(under.store, 'a'), [])
-      assert.equal(await enqueue(under.store, 'a', 'next'), 7)
-    })
-
-    test('[MQTT-4.6.0-4] released packet ids come back in the order of their release, until completed', async () => {
-      await using under = await open()
-      await openAll(under.store, ['a'])
-      const ids = Array.from({ length: 600 }, (_, index) => index + 1)
-      for (const _ of ids) await enqueue(under.store, 'a', 'm', 2)
-      const order = [...ids.slice(300), ...ids.slice(0, 300).toReversed()]
-      await Promise.all(
-        order.map((packetId) =>
-          called((done) => under.store.release('a', packetId, packetId, done)),
-        ),
-      )
-      assert.deepEqual(await queueOf(under.store, 'a'), [])
-      assert.deepEqual((await under.other.openSession('a', true)).released, order)
-      for (const packetId of order.slice(1)) under.store.complete('a', packetId)
-      under.store.complete('a', 65_535)
-      await written(under.store)
-      assert.deepEqual((await under.other.openSession('a', true)).released, [order[0]])
-    })
-
-    test('of a release that comes again keep its place', async () => {
-      await using under = await open()
-      await openAll(under.store, ['a'])
-      for (const packetId of [1, 2, 1])
-        await called((done) => under.store.release('a', packetId, packetId, done))
-      assert.deepEqual((await under.store.openSession('a', true)).released, [1, 2])
-    })
-
-    test('of a session that has ended do nothing and are answered', async () => {
-      await using under = await open()
-      await openAll(under.store, ['a'])
-      await enqueue(under.store, 'a', 'm', 2)
-      await under.store.endSession('a')
-      under.store.settle('a', 1)
-      under.store.recordSent('a', 1)
-      await called((done) => under.store.release('a', 1, 1, done))
-      under.store.complete('a', 2)
-      assert.equal(await enqueue(under.store, 'a', 'late'), 0)
-      const { epoch: _, ...opened } = await under.store.openSession('a', true)
-      assert.deepEqual(opened, {
-        present: false,
-        subscriptions: [],
-        sentPosition: 0,
-        released: [],
-        received: [],
-      })
-      assert.deepEqual(await queueOf(under.store, 'a'), [])
     })
   })
 

@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest'
+import { PasswordFile, setPassword } from './password-file.ts'
+
+test('a user is added at the end, a known one replaced, the others keep their lines', async () => {
+  const first = await setPassword('# users\n', 'keeper', 'one')
+  const second = await setPassword(first, 'pilot', 'two')
+  const third = await setPassword(second, 'keeper', 'three')
+  const names = third.split('\n').map((line) => line.split(':')[0])
+  expect(names).toEqual(['# users', 'pilot', 'keeper', ''])
+  const file = PasswordFile.parse(third, 'passwords')
+  expect(file.users).toBe(2)
+  for (const [user, password, right] of [
+    ['keeper', 'three', true],
+    ['keeper', 'one', false],
+    ['pilot', 'two', true],
+    ['nobody', 'two', false],
+    ['__proto__', '', false],
+  ] as const)
+    expect(await file.verify(user, Buffer.from(password))).toBe(right)
+})
+
+test.each(['', 'a:b', '#x', 'a\nb', 'a\r'])('a user name %j is refused', async (name) => {
+  await expect(setPassword('', name, 'x')).rejects.toThrow(/^passwd: the user name /)
+})
+
+test.each([
+  'keeper',
+  'keeper:',
+  'keeper:sesame',
+  ':$scrypt$16384$8$5$AAAA$AAAAAAAAAAAAAAAAAAAAAAAA',
+  'keeper:$scrypt$16383$8$5$AAAA$AAAAAAAAAAAAAAAAAAAAAAAA',
+  'keeper:$scrypt$1073741824$8$5$AAAA$AAAAAAAAAAAAAAAAAAAAAAAA',
+  'keeper:$scrypt$16384$0$5$AAAA$AAAAAAAAAAAAAAAAAAAAAAAA',
+  'keeper:$scrypt$16384$8$5$AAAA$AAAA',
+  'keeper:$scrypt$16384$8$5$AAAA$AAAAAAAAAAAAAAAAAAAAAAAA$x',
+])('the line %j is refused by its number, not by its text', (line) => {
+  const parse = () => PasswordFile.parse(`# users\n\n${line}\n`, 'passwords')
+  expect(parse).toThrow(/^BREAKWATER_PASSWORD_FILE: passwords line 3 is not name:/)
+  expect(parse).not.toThrow(/sesame/)
+})

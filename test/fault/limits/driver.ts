@@ -1,0 +1,33 @@
+import { expect } from 'vitest'
+import type { TestNode } from '../../kit/node.ts'
+import { WireClient } from '../../kit/wire-client.ts'
+import type { ConnectFields } from '../../kit/wire-encoder.ts'
+
+/** Drives one limit to its bound and beyond it, with nodes of its own. */
+export type LimitDriver = () => Promise<void>
+
+/** One node, plain and TLS, on free ports. */
+export const LISTEN_PLAIN = ['mqtt://127.0.0.1:0'] as const
+
+let lastName = 0
+
+/** A client that the node has accepted; it has a client id of its own unless one is given. */
+export async function connect(node: TestNode, fields: ConnectFields = {}): Promise<WireClient> {
+  lastName += 1
+  const clientId = `client-${lastName}`
+  const client = await WireClient.open(node)
+  const connack = await client.connect({ clientId, ...fields })
+  expect(connack.returnCode).toBe(0)
+  return client
+}
+
+/** The broker ends this connection with this reason, having sent nothing more. */
+export async function expectClosedWith(
+  node: TestNode,
+  client: WireClient,
+  reason: string,
+): Promise<void> {
+  await client.expectClosed()
+  await node.logged((line) => line['msg'] === 'connection closed')
+  expect(node.closeReasons()).toEqual([reason])
+}

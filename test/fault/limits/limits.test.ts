@@ -1,0 +1,22 @@
+/* Every limit of a node, driven to its bound and beyond: it does what its declaration says. */
+import { limitNames, type LimitName } from '@breakwater/config'
+import { describe, test } from 'vitest'
+import type { LimitDriver } from './driver.ts'
+import { packetLimits } from './packets.ts'
+import { queueLimits } from './queues.ts'
+import { rateLimits } from './rates.ts'
+import { timeLimits } from './times.ts'
+
+/** Total by its type: a limit without a driver does not compile. */
+const drivers: Readonly<Record<LimitName, LimitDriver>> = {
+  ...packetLimits,
+  ...queueLimits,
+  ...timeLimits,
+  ...rateLimits,
+}
+
+describe.concurrent('a limit does at its bound what it says', () => {
+  test.each(limitNames)('%s', async (name) => {
+    await drivers[name]()
+  })
+})

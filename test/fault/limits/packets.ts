@@ -1,0 +1,111 @@
+import { expect } from 'vitest'
+import { startNode } from '../../kit/node.ts'
+import * as wire from '../../kit/wire-encoder.ts'
+import { connect, expectClosedWith, LISTEN_PLAIN as listen, type LimitDriver } from './driver.ts'
+
+async function drivePacketBytes(): Promise<void> {
+  await using node = await startNode({ listen, limits: { packetBytesMax: 200 } })
+  await using client = await connect(node)
+  // Two bytes of length, so three of header; topic, packet id and payload are the rest.
+  const largest = wire.encodePublish({ topic: 't', qos: 1, packetId: 1, payload: 'x'.repeat(192) })
+  expect(largest).toHaveLength(200)
+  client.send(largest)
+  await client.expect('puback')
+  client.send(Buffer.from([0x32, 0xc6, 0x01]))
+  await expectClosedWith(node, client, 'packet-too-large')
+}
+
+async function driveTopicBytes(): Promise<void> {
+  await using node = await startNode({ listen, limits: { topicBytesMax: 16 } })
+  await using client = await connect(node)
+  const [longest, longer] = ['é'.repeat(8), `${'é'.repeat(8)}x`]
+  expect(await client.subscribe([longest, 1], [longer, 1])).toEqual([1, 0x80])
+  client.send(wire.encodePublish({ topic: longest, qos: 0 }))
+  expect((await client.expect('publish')).topic).toBe(longest)
+  client.send(wire.encodePublish({ topic: longer, qos: 1 }))
+  await expectClosedWith(node, client, 'topic-too-long')
+}
+
+async function driveTopicLevels(): Promise<void> {
+  await using node = await startNode({ listen, limits: { topicLevelsMax: 3 } })
+  await using client = await connect(node)
+  const codes = await client.subscribe(
+    ['a/b/c', 1],
+    ['a/b/c/d', 1],
+    ['//', 0],
+    ['///', 0],
+    ['+/+/#', 0],
+  )
+  expect(codes).toEqual([1, 0x80, 0, 0x80, 0])
+  client.send(wire.encodePublish({ topic: 'a/b/c', qos: 0 }))
+  expect((await client.expect('publish')).topic).toBe('a/b/c')
+  client.send(wire.encodePublish({ topic: 'a/b/c/d', qos: 1 }))
+  await expectClosedWith(node, client, 'topic-too-long')
+}
+
+async function driveFilters(): Promise<void> {
+  await using node = await startNode({ listen, limits: { filtersPerClientMax: 3 } })
+  await using client = await connect(node)
+  expect(await client.subscribe(['a', 0], ['b', 1])).toEqual([0, 1])
+  expect(await client.subscribe(['c', 2], ['d', 0])).toEqual([2, 0x80])
+  // One that is held already is no further one.
+  expect(await client.subscribe(['a', 1])).toEqual([1])
+  await client.unsubscribe('b')
+  expect(await client.subscribe(['d', 0], ['e', 0])).toEqual([0, 0x80])
+  await using other = await connect(node)
+  expect(await other.subscribe(['x', 0], ['y', 0], ['z', 0])).toEqual([0, 0, 0])
+}
+
+async function driveShapesOfClient(): Promise<void> {
+  await using node = await startNode({ listen, limits: { shapesPerClientMax: 2 } })
+  await using client = await connect(node)
+  expect(await client.subscribe(['+/a', 0], ['a/#', 0], ['a/+', 0])).toEqual([0, 0, 0x80])
+  // Of a shape that it has, and of none.
+  expect(await client.subscribe(['+/b', 0], ['c/d', 0])).toEqual([0, 0])
+  await client.unsubscribe('a/#')
+  expect(await client.subscribe(['a/+', 0], ['a/#', 0])).toEqual([0, 0x80])
+}
+
+async function driveShapesOfNode(): Promise<void> {
+  await using node = await startNode({ listen, limits: { shapesPerNodeMax: 1 } })
+  await using client = await connect(node)
+  const filters = ['+/b/c', 'a/+/c', 'a/b/+', 'a/#', '#', '+/+/c'] as const
+  const subscribers = await Promise.all(
+    filters.map(async (filter) => {
+      const subscriber = await connect(node)
+      expect(await subscriber.subscribe([filter, 0])).toEqual([0])
+      return subscriber
+    }),
+  )
+  await client.publish({ topic: 'a/b/c', qos: 1 })
+  for (const subscriber of subscribers) {
+    expect((await subscriber.expect('publish')).topic).toBe('a/b/c')
+    await subscriber.drop()
+  }
+}
+
+async function driveInboundQos2(): Promise<void> {
+  await using node = await startNode({ listen, limits: { inboundQos2Max: 3 } })
+  await using client = await connect(node)
+  const publish = (packetId: number): Buffer => wire.encodePublish({ topic: 't', qos: 2, packetId })
+  for (const packetId of [1, 2, 3, 3]) {
+    client.send(publish(packetId))
+    expect((await client.expect('pubrec')).packetId).toBe(packetId)
+  }
+  client.send(wire.encodePubrel(1))
+  await client.expect('pubcomp')
+  client.send(publish(4))
+  await client.expect('pubrec')
+  client.send(publish(5))
+  await expectClosedWith(node, client, 'receive-maximum-exceeded')
+}
+
+export const packetLimits = {
+  packetBytesMax: drivePacketBytes,
+  topicBytesMax: driveTopicBytes,
+  topicLevelsMax: driveTopicLevels,
+  filtersPerClientMax: driveFilters,
+  shapesPerClientMax: driveShapesOfClient,
+  shapesPerNodeMax: driveShapesOfNode,
+  inboundQos2Max: driveInboundQos2,
+} as const satisfies Readonly<Record<string, LimitDriver>>

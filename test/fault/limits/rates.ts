@@ -1,0 +1,36 @@
+import { expect } from 'vitest'
+import type { Limits } from '@breakwater/config'
+import { startNode } from '../../kit/node.ts'
+import * as wire from '../../kit/wire-encoder.ts'
+import { connect, LISTEN_PLAIN as listen, type LimitDriver } from './driver.ts'
+
+/** Publishes 30 messages of 100 bytes at once; gives the ms until all are acknowledged, in order. */
+async function publishThirty(limits: Partial<Limits>): Promise<number> {
+  await using node = await startNode({ listen, limits })
+  await using client = await connect(node)
+  const startedAt = performance.now()
+  client.send(
+    ...Array.from({ length: 30 }, (_, index) =>
+      wire.encodePublish({ topic: 't', payload: 'x'.repeat(93), qos: 1, packetId: index + 1 }),
+    ),
+  )
+  for (let packetId = 1; packetId <= 30; packetId += 1)
+    expect(await client.expect('puback')).toEqual({ type: 'puback', packetId })
+  return performance.now() - startedAt
+}
+
+async function driveMessages(): Promise<void> {
+  // 20 at once, 9 more by the time the last one is read.
+  expect(await publishThirty({ publishMessagesPerSecondMax: 20 })).toBeGreaterThan(400)
+  expect(await publishThirty({ publishMessagesPerSecondMax: 0 })).toBeLessThan(300)
+}
+
+async function driveBytes(): Promise<void> {
+  expect(await publishThirty({ publishBytesPerSecondMax: 2_000 })).toBeGreaterThan(400)
+  expect(await publishThirty({ publishBytesPerSecondMax: 0 })).toBeLessThan(300)
+}
+
+export const rateLimits = {
+  publishMessagesPerSecondMax: driveMessages,
+  publishBytesPerSecondMax: driveBytes,
+} as const satisfies Readonly<Record<string, LimitDriver>>

@@ -1,0 +1,140 @@
+import { once } from 'node:events'
+import { connect as connectTcp } from 'node:net'
+import { Redis } from 'ioredis'
+import { setTimeout as delay } from 'node:timers/promises'
+import { expect } from 'vitest'
+import type { Limits } from '@breakwater/config'
+import { startNode, type TestNode } from '../../kit/node.ts'
+import { startRedis } from '../../kit/redis.ts'
+import { WireClient } from '../../kit/wire-client.ts'
+import * as wire from '../../kit/wire-encoder.ts'
+import { PacketFlow } from '../packet-flow.ts'
+import { connect, expectClosedWith, LISTEN_PLAIN as listen, type LimitDriver } from './driver.ts'
+
+async function elapsedMs(work: Promise<unknown>): Promise<number> {
+  const startedAt = performance.now()
+  await work
+  return performance.now() - startedAt
+}
+
+async function driveHandshake(): Promise<void> {
+  await using node = await startNode({ limits: { handshakeTimeoutMs: 300 } })
+  const socket = connectTcp(node.tlsPort, node.host)
+  socket.on('error', () => undefined)
+  socket.resume()
+  expect(await elapsedMs(once(socket, 'close'))).toBeGreaterThan(250)
+  await node.logged(({ reason }) => reason === 'handshake-timeout')
+  expect(node.closeReasons()).toEqual(['handshake-timeout'])
+}
+
+async function driveConnect(): Promise<void> {
+  await using node = await startNode({ listen, limits: { connectTimeoutMs: 300 } })
+  await using client = await WireClient.open(node)
+  // All but the last byte of a CONNECT.
+  client.send(wire.encodeConnect({ clientId: 'late' }).subarray(0, -1))
+  expect(await elapsedMs(expectClosedWith(node, client, 'connect-timeout'))).toBeGreaterThan(250)
+}
+
+async function driveStall(): Promise<void> {
+  await using node = await startNode({ listen, limits: { stallTimeoutMs: 500 } })
+  await using client = await PacketFlow.connect(node, { clientId: 'stalled' })
+  client.send(wire.encodeSubscribe(1, [['t', 0]]))
+  client.stopReading()
+  await using publisher = await connect(node)
+  const payload = Buffer.alloc(100_000)
+  // More than the buffers of two sockets hold.
+  for (let count = 0; count < 150; count += 1)
+    await publisher.publish({ topic: 't', payload, qos: 1 })
+  await node.logged(({ reason }) => reason === 'stalled')
+  expect(node.closeReasons()).toEqual(['stalled'])
+}
+
+/** A node on a Redis of its own, and a way to hold up all writes there. */
+async function onRedis(
+  limits: Partial<Limits>,
+  use: (node: TestNode, hold: () => Promise<void>, goOn: () => Promise<void>) => Promise<void>,
+): Promise<void> {
+  // With arguments it is a server of this test's own, so nobody else is held up.
+  await using redis = await startRedis({ args: ['--save', ''] })
+  const database = new Redis(redis.url)
+  try {
+    await using node = await startNode({
+      listen,
+      limits,
+      redisUrl: redis.url,
+      redisPrefix: redis.prefix,
+    })
+    await use(
+      node,
+      async () => void (await database.call('CLIENT', 'PAUSE', '20000', 'WRITE')),
+      async () => void (await database.call('CLIENT', 'UNPAUSE')),
+    )
+  } finally {
+    database.disconnect()
+  }
+}
+
+const publishFrame = (packetId: number): Buffer =>
+  wire.encodePublish({ topic: 't', qos: 1, packetId })
+
+async function driveInbound(): Promise<void> {
+  await onRedis({ inboundMessagesMax: 3 }, async (node, hold, goOn) => {
+    await using client = await connect(node)
+    await using other = await connect(node)
+    await hold()
+    client.send(publishFrame(1), publishFrame(2), wire.encodePingreq())
+    // Two wait: it is still read.
+    await client.expect('pingresp')
+    client.send(publishFrame(3), wire.encodePingreq())
+    // Three: its PINGREQ is not. The node has had its turns since.
+    await other.expectSilence()
+    await delay(100)
+    await other.expectSilence()
+    expect(client.socket.bytesRead).toBe(6)
+    await goOn()
+    for (const packetId of [1, 2, 3])
+      expect(await client.take('puback')).toEqual({ type: 'puback', packetId })
+    await client.take('pingresp')
+  })
+}
+
+async function driveTakeOver(): Promise<void> {
+  await onRedis({ takeOverTimeoutMs: 300 }, async (node, hold, goOn) => {
+    await using first = await connect(node, { clientId: 'same' })
+    await hold()
+    first.send(publishFrame(1))
+    await using second = await WireClient.open(node)
+    second.send(wire.encodeConnect({ clientId: 'same' }))
+    // It has something under way that does not end: it is waited for, but not for ever.
+    const waitedMs = await elapsedMs(first.expectClosed())
+    expect(waitedMs).toBeGreaterThan(250)
+    expect(waitedMs).toBeLessThan(3_000)
+    expect(node.closeReasons()).toEqual(['taken-over'])
+    await goOn()
+    expect(await second.expect('connack')).toMatchObject({ returnCode: 0 })
+  })
+}
+
+async function driveStore(): Promise<void> {
+  await onRedis({ storeTimeoutMs: 500 }, async (node, hold, goOn) => {
+    await using client = await connect(node)
+    await hold()
+    client.send(publishFrame(1))
+    // Nothing is acknowledged.
+    expect(await elapsedMs(expectClosedWith(node, client, 'store-unavailable'))).toBeGreaterThan(
+      450,
+    )
+    await goOn()
+    await using after = await connect(node)
+    await after.publish({ topic: 't', qos: 1 })
+  })
+}
+
+export const timeLimits = {
+  handshakeTimeoutMs: driveHandshake,
+  connectTimeoutMs: driveConnect,
+  stallTimeoutMs: driveStall,
+  inboundMessagesMax: driveInbound,
+  takeOverTimeoutMs: driveTakeOver,
+  storeTimeoutMs: driveStore,
+} as const satisfies Readonly<Record<string, LimitDriver>>
