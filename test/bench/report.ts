@@ -6,6 +6,7 @@ import type { Spread } from './statistics.ts'
 
 const MIB = 1_048_576
 const NONE = '–'
+const FOREIGN_CPU_NOTED = 0.5
 const COUNT = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
 
 export function formatReport({ scenarios, idle, quick }: BenchResult): string {
@@ -97,6 +98,13 @@ function notes(scenarios: readonly ScenarioResult[]): string[] {
       notes.map((note) => `* \`${name}\`, ${broker}: ${note}`),
     ),
   )
+  const samples = scenarios.flatMap(({ brokers }) => brokers.flatMap((broker) => broker.samples))
+  const disturbed = samples.filter(({ foreignCpu }) => foreignCpu > FOREIGN_CPU_NOTED)
+  if (disturbed.length > 0) {
+    lines.push(
+      `* other programs used more than half a core during ${disturbed.length} of ${samples.length} samples`,
+    )
+  }
   return lines.length === 0 ? [] : [lines.join('\n')]
 }
 

@@ -62,6 +62,8 @@ export class Connection {
   #heard = true
   #pumping = false
   #closing: CloseReasonId | undefined
+  /** The peer ended the connection while it was held. */
+  #gone: { readonly reason: CloseReasonId; readonly detail: string | undefined } | undefined
   /** Since when the socket has been full without taking anything; 0 if it is not. */
   #fullSince = 0
   #drainsSeen = 0
@@ -108,7 +110,18 @@ export class Connection {
     this.#holds &= ~why
     if (this.#holds !== 0 || !this.open) return
     this.#pump()
-    if (this.#holds === 0 && this.open) this.#socket.resume()
+    if (this.#holds !== 0 || !this.open) return
+    if (this.#gone === undefined) this.#socket.resume()
+    else this.close(this.#gone.reason, this.#gone.detail)
+  }
+
+  /**
+   * The peer has gone. What it sent before is dealt with first: over TLS its last bytes and its end arrive
+   * together, also while the connection is held.
+   */
+  lost(reason: CloseReasonId, detail?: string): void {
+    if (this.#holds === 0) this.close(reason, detail)
+    else this.#gone ??= { reason, detail }
   }
 
   /**
@@ -206,9 +219,9 @@ function onData(this: Socket, chunk: Buffer): void {
 function onError(this: Socket, error: Error & { code?: string }): void {
   // A reset is how many clients say goodbye; anything else is the network's fault.
   const reason = error.code === 'ECONNRESET' ? 'connection-lost' : 'socket-error'
-  connections.get(this)?.close(reason, error.code ?? error.message)
+  connections.get(this)?.lost(reason, error.code ?? error.message)
 }
 
 function onClose(this: Socket): void {
-  connections.get(this)?.close('connection-lost')
+  connections.get(this)?.lost('connection-lost')
 }

@@ -69,7 +69,9 @@ export class StoredOutbound implements Outbound {
   }
 
   queued(position: number, fanOut: FanOut, qos: QoS): void {
-    if (qos !== 0 && position === this.#next && !this.#behind && this.#mayStart(position)) {
+    // A read under way may bring this message too: then it comes from there alone.
+    const isNext = position === this.#next && !this.#behind && !this.#reading
+    if (qos !== 0 && isNext && this.#mayStart(position)) {
       this.#start(position, qos)
       this.#sink.publish(fanOut.frame(qos), qos, packetIdOf(position), 'live')
       this.#store.recordSent(this.#clientId, position)

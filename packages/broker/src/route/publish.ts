@@ -126,7 +126,11 @@ export class PublishLane {
     if (qos === 2) return this.#receive(packetId, message)
     if (!this.#topicAllowed) this.#deny(message, packetId)
     else if (this.idle && !this.#router.leavesNode(message)) {
-      if (qos === 1) this.#sink.packetId(PacketType.PUBACK, packetId)
+      if (qos === 1) {
+        this.#sink.packetId(PacketType.PUBACK, packetId)
+        // In the turn in which it was read.
+        this.#events.publishAck[1]?.observe(0)
+      }
       this.#router.deliverHere(message)
       // Its payload lies in the read buffer, which is used again after this turn.
     } else this.#store('publish', packetId, message.detached())

@@ -1,0 +1,225 @@
+import { Duplex } from 'node:stream'
+import type { Socket } from 'node:net'
+import { setImmediate as turn } from 'node:timers/promises'
+import { describe, expect, test } from 'vitest'
+import { Hold } from '../hold.ts'
+import type { FrameReader } from '../mqtt/frame-reader.ts'
+import { Connection, type FrameHandler } from './connection.ts'
+import { TurnFlusher } from './turn-flusher.ts'
+
+/** The node's end of a socket; `written` is what the client would get. */
+class Line extends Duplex {
+  readonly remoteAddress = '192.0.2.1'
+  readonly remotePort = 1_234
+  readonly written: Buffer[] = []
+  isWilling = true
+
+  override _read(): void {
+    // Bytes are pushed.
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.written.push(chunk)
+    if (this.isWilling) done()
+  }
+
+  destroySoon(): void {
+    this.end(() => this.destroy())
+  }
+}
+
+const PINGREQ = Buffer.from([0xc0, 0])
+const puback = (packetId: number): Buffer => Buffer.from([0x40, 2, 0, packetId])
+
+/** Takes frames while it is willing; else holds the connection. */
+class Taker implements FrameHandler {
+  readonly frames: string[] = []
+  readonly ends: string[] = []
+  readonly refusals: number[] = []
+  isWilling = true
+
+  frame(connection: Connection, { buffer, start, end }: FrameReader): boolean {
+    if (!this.isWilling) {
+      connection.hold(Hold.CONTROL)
+      return false
+    }
+    this.frames.push(buffer.toString('hex', start, end))
+    return true
+  }
+
+  refused(returnCode: number): void {
+    this.refusals.push(returnCode)
+  }
+
+  closed(_connection: Connection, reason: string): void {
+    this.ends.push(reason)
+  }
+}
+
+function setUp() {
+  const line = new Line()
+  const handler = new Taker()
+  const counters = { bytes: { value: 0 }, writes: { value: 0 }, bytesIn: { value: 0 } }
+  const connection = new Connection({
+    id: 1,
+    listener: 'mqtt',
+    socket: line as unknown as Socket,
+    packetBytesMax: 1_000,
+    writeBounds: { outboundMessagesMax: 4, outboundBytesMax: 10_000 },
+    counters,
+    flusher: new TurnFlusher(),
+    handler,
+    nowMs: 0,
+  })
+  return { line, handler, connection, counters }
+}
+
+const hex = (...frames: readonly Buffer[]): string[] => frames.map((bytes) => bytes.toString('hex'))
+
+describe('frames', () => {
+  test('come one at a time, in order, from any pieces', () => {
+    const { handler, connection, counters } = setUp()
+    const bytes = Buffer.concat([puback(1), PINGREQ, puback(2)])
+    connection.read(bytes.subarray(0, 5))
+    connection.read(bytes.subarray(5))
+    expect(handler.frames).toEqual(hex(puback(1), PINGREQ, puback(2)))
+    expect(counters.bytesIn.value).toBe(bytes.length)
+  })
+
+  test('that are not wanted now come again when the hold is released, with all behind them', () => {
+    const { handler, connection } = setUp()
+    handler.isWilling = false
+    connection.read(Buffer.concat([puback(1), puback(2)]))
+    connection.read(puback(3))
+    expect(handler.frames).toEqual([])
+    expect(connection.held).toBe(true)
+    handler.isWilling = true
+    connection.release(Hold.CONTROL)
+    expect(handler.frames).toEqual(hex(puback(1), puback(2), puback(3)))
+    expect(connection.held).toBe(false)
+  })
+
+  test('that wait are kept when the buffer that they were read into is used again', () => {
+    const { handler, connection } = setUp()
+    handler.isWilling = false
+    const shared = Buffer.concat([puback(1), puback(2), puback(3).subarray(0, 3)])
+    connection.read(shared)
+    shared.fill(0xff)
+    handler.isWilling = true
+    connection.release(Hold.CONTROL)
+    connection.read(puback(3).subarray(3))
+    expect(handler.frames).toEqual(hex(puback(1), puback(2), puback(3)))
+  })
+
+  test('wait for the last of several holds', () => {
+    const { handler, connection } = setUp()
+    connection.hold(Hold.RATE)
+    connection.hold(Hold.DATA)
+    connection.read(puback(1))
+    connection.release(Hold.RATE)
+    expect(handler.frames).toEqual([])
+    connection.release(Hold.INBOUND)
+    expect(handler.frames).toEqual([])
+    connection.release(Hold.DATA)
+    expect(handler.frames).toEqual(hex(puback(1)))
+  })
+
+  test('stop at the first that is broken, and the connection ends for it', () => {
+    const { handler, connection } = setUp()
+    connection.read(Buffer.concat([puback(1), Buffer.from([0x36, 0]), puback(2)]))
+    connection.read(puback(3))
+    expect(handler.frames).toEqual(hex(puback(1)))
+    expect(handler.ends).toEqual(['malformed-packet'])
+  })
+})
+
+describe('the end', () => {
+  test('comes once, with its first reason, after what waited was written', async () => {
+    const { line, handler, connection } = setUp()
+    connection.answered = true
+    connection.writer.write(puback(9))
+    connection.close('taken-over')
+    connection.close('malformed-packet')
+    connection.writer.write(PINGREQ)
+    await turn()
+    expect(handler.ends).toEqual(['taken-over'])
+    expect(line.written).toEqual([puback(9)])
+    expect(line.destroyed).toBe(true)
+  })
+
+  test('is told by CONNACK to who speaks MQTT and was not accepted yet', async () => {
+    const { line, handler, connection } = setUp()
+    connection.protocolLevel = 4
+    connection.close('bad-credentials')
+    await turn()
+    expect(line.written).toEqual([Buffer.from([0x20, 2, 0, 4])])
+    expect(handler.refusals).toEqual([4])
+  })
+
+  test('is not told by CONNACK to who speaks no MQTT, or was accepted', async () => {
+    const [stranger, accepted] = [setUp(), setUp()]
+    stranger.connection.close('shutting-down')
+    accepted.connection.protocolLevel = 4
+    accepted.connection.answered = true
+    accepted.connection.close('shutting-down')
+    await turn()
+    expect([...stranger.line.written, ...accepted.line.written]).toEqual([])
+    expect([...stranger.handler.refusals, ...accepted.handler.refusals]).toEqual([])
+  })
+
+  test('does not wait for a client that takes nothing', () => {
+    const { line, connection } = setUp()
+    connection.close('stalled')
+    expect(line.destroyed).toBe(true)
+  })
+
+  test('of the peer is a lost connection; of the network, what the network says', async () => {
+    const [gone, reset, broken] = [setUp(), setUp(), setUp()]
+    gone.line.destroy()
+    reset.line.destroy(Object.assign(new Error('reset'), { code: 'ECONNRESET' }))
+    broken.line.destroy(Object.assign(new Error('broken'), { code: 'EHOSTUNREACH' }))
+    await turn()
+    expect([gone, reset, broken].map(({ handler }) => handler.ends)).toEqual([
+      ['connection-lost'],
+      ['connection-lost'],
+      ['socket-error'],
+    ])
+  })
+})
+
+describe('the sweep is told', () => {
+  test('how long a client has been silent, without the time in which it was not read', () => {
+    const { connection } = setUp()
+    expect(connection.silence(1_000)).toBe(0)
+    expect(connection.silence(3_000)).toBe(2_000)
+    connection.read(PINGREQ)
+    expect(connection.silence(4_000)).toBe(0)
+    connection.hold(Hold.RATE)
+    expect(connection.silence(9_000)).toBe(0)
+    connection.release(Hold.RATE)
+    expect(connection.silence(10_000)).toBe(1_000)
+  })
+
+  test('how long a socket has taken nothing', async () => {
+    const { line, connection } = setUp()
+    line.isWilling = false
+    expect(connection.stalledFor(1_000)).toBe(0)
+    connection.writer.write(Buffer.alloc(100_000))
+    await turn()
+    expect(connection.stalledFor(2_000)).toBe(0)
+    expect(connection.stalledFor(5_000)).toBe(3_000)
+  })
+})
+
+test('a client that does not read its answers is not read, until it does', async () => {
+  const { line, handler, connection } = setUp()
+  line.isWilling = false
+  connection.writer.write(Buffer.alloc(100_000))
+  await turn()
+  for (let count = 0; count < 4; count += 1) connection.writer.write(PINGREQ)
+  connection.read(Buffer.concat([puback(1), puback(2)]))
+  expect(handler.frames).toEqual(hex(puback(1)))
+  expect(connection.held).toBe(true)
+  connection.drained()
+  expect(handler.frames).toEqual(hex(puback(1), puback(2)))
+})
