@@ -1,7 +1,7 @@
 /*
  * A fan-out to 1,000 subscribers beside a probe: bursts that take the node a good part of a second in all
  * must not hold up a message between two other clients for that long. The bound is for two cores that also
- * run the 1,002 clients and the other tests of the gate; alone, p99 is below 100 ms.
+ * run the 1,002 clients and the other tests of the gate; p99 is about 100 ms on a busy machine.
  */
 import { connect, type Socket } from 'node:net'
 import { once } from 'node:events'

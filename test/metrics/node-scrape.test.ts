@@ -231,11 +231,7 @@ it('counts messages by QoS', () => {
 })
 
 it('measures how long acknowledgements take', () => {
-  const measured = series('publish_ack_duration_seconds_count')
-  expect(measured['qos=2']).toBe(1)
-  // What needs nothing but memory is acknowledged in its own turn, and may go without a measurement.
-  expect(measured['qos=1']).toBeGreaterThanOrEqual(1)
-  expect(measured['qos=1']).toBeLessThanOrEqual(2)
+  expect(series('publish_ack_duration_seconds_count')).toEqual({ 'qos=1': 2, 'qos=2': 1 })
 })
 
 it('shows what is held now', () => {

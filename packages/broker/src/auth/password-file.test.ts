@@ -38,3 +38,17 @@ test.each([
   expect(parse).toThrow(/^BREAKWATER_PASSWORD_FILE: passwords line 3 is not name:/)
   expect(parse).not.toThrow(/sesame/)
 })
+
+test('a password that was right before is recognised without deriving a hash, a wrong one never', async () => {
+  const file = PasswordFile.parse(await setPassword('', 'alice', 'right'), 'users')
+  const milliseconds = async (password: string): Promise<number> => {
+    const start = performance.now()
+    expect(await file.verify('alice', Buffer.from(password))).toBe(password === 'right')
+    return performance.now() - start
+  }
+  const first = await milliseconds('right')
+  const again = await milliseconds('right')
+  const wrong = await milliseconds('wrong')
+  expect(again).toBeLessThan(first / 5)
+  expect(wrong).toBeGreaterThan(again * 5)
+})

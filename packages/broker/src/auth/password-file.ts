@@ -2,7 +2,7 @@
  * Users and their passwords, one per line: `name:$scrypt$N$r$p$salt$hash`, numbers in decimal, bytes in
  * base64. Made and edited by `breakwater passwd`. Lines that are empty or begin with `#` are skipped.
  */
-import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
+import { createHmac, randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import { ConfigError } from '@breakwater/config'
 
@@ -35,6 +35,12 @@ interface Credential extends ScryptParameters {
 
 export class PasswordFile {
   readonly #credentials: ReadonlyMap<string, Credential>
+  /**
+   * Passwords that were right once, by user, under a key that never leaves this process: when a thousand
+   * devices come back at once, nobody derives a thousand hashes. Bound: one per user of the file.
+   */
+  readonly #verified = new Map<string, Buffer>()
+  readonly #key = randomBytes(32)
 
   private constructor(credentials: ReadonlyMap<string, Credential>) {
     this.#credentials = credentials
@@ -66,11 +72,16 @@ export class PasswordFile {
    * thread pool.
    */
   async verify(username: string, password: Buffer): Promise<boolean> {
+    const mark = createHmac('sha256', this.#key).update(password).digest()
+    const known = this.#verified.get(username)
+    if (known !== undefined && timingSafeEqual(known, mark)) return true
     const credential = this.#credentials.get(username)
     const { salt, hash, N, r, p } = credential ?? DUMMY
     const options = { N, r, p, maxmem: MEMORY_MAX_BYTES }
     const derived = await derive(password, salt, hash.length, options)
-    return timingSafeEqual(derived, hash) && credential !== undefined
+    const right = timingSafeEqual(derived, hash) && credential !== undefined
+    if (right) this.#verified.set(username, mark)
+    return right
   }
 }
 

@@ -21,10 +21,15 @@ class Line extends Writable {
     else this.#taken = done
   }
 
+  /** Takes what was written last. */
+  takeOne(): void {
+    this.#taken?.()
+  }
+
   /** Takes what was written last, and what comes. */
   goOn(): void {
     this.isWilling = true
-    this.#taken?.()
+    this.takeOne()
   }
 }
 
@@ -128,8 +133,7 @@ describe('a line that is full', () => {
     const [first] = line.written
     expect(first).toHaveLength(100)
     // It takes the first write, and is full again with the second.
-    line.goOn()
-    line.isWilling = false
+    line.takeOne()
     await turn()
     expect(line.written).toHaveLength(2)
     expect(writer.full).toBe(true)

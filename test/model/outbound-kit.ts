@@ -1,0 +1,65 @@
+/** The deliver stage of one client without a network: what it is sent is decoded into a list. */
+import { Duplex } from 'node:stream'
+import type { Socket } from 'node:net'
+import { closeReasonIds, DROP_REASONS } from '@breakwater/broker'
+import { createInstruments } from '@breakwater/metrics'
+import { pino } from 'pino'
+import { Connection } from '../../packages/broker/src/connection/connection.ts'
+import { TurnFlusher } from '../../packages/broker/src/connection/turn-flusher.ts'
+import { FrameSink } from '../../packages/broker/src/deliver/frame-sink.ts'
+import { Events, type BrokerInstruments } from '../../packages/broker/src/events.ts'
+import { WireDecoder, type Packet } from '../kit/wire-decoder.ts'
+
+class Line extends Duplex {
+  readonly packets: Packet[] = []
+  readonly #decoder = new WireDecoder()
+
+  override _read(): void {
+    // The client says nothing by itself.
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.packets.push(...this.#decoder.push(chunk))
+    done()
+  }
+
+  destroySoon(): void {
+    this.destroy()
+  }
+}
+
+export interface OutboundKit {
+  readonly sink: FrameSink
+  /** What the client got so far. */
+  readonly packets: readonly Packet[]
+  /** Why the connection was closed, if it was. */
+  readonly ends: readonly string[]
+}
+
+export function createOutboundKit(): OutboundKit {
+  const line = new Line()
+  const ends: string[] = []
+  const instruments = createInstruments({
+    build: { version: '0.0.0', commit: 'unknown' },
+    listeners: ['mqtt'],
+    closeReasons: closeReasonIds,
+    dropReasons: DROP_REASONS,
+  }) as BrokerInstruments
+  const connection = new Connection({
+    id: 1,
+    listener: 'mqtt',
+    socket: line as unknown as Socket,
+    packetBytesMax: 1_000,
+    writeBounds: { outboundMessagesMax: 10_000, outboundBytesMax: 1_000_000 },
+    counters: { bytes: { value: 0 }, writes: { value: 0 }, bytesIn: { value: 0 } },
+    flusher: new TurnFlusher(),
+    handler: {
+      frame: () => true,
+      refused: () => undefined,
+      closed: (_connection, reason) => ends.push(reason),
+    },
+    nowMs: 0,
+  })
+  const events = new Events(pino({ level: 'silent' }), instruments, ['mqtt'])
+  return { sink: new FrameSink(connection, events), packets: line.packets, ends }
+}
