@@ -34,6 +34,8 @@ export interface OutboundKit {
   readonly packets: readonly Packet[]
   /** Why the connection was closed, if it was. */
   readonly ends: readonly string[]
+  /** Empties the list of packets. */
+  forget(): void
 }
 
 export function createOutboundKit(): OutboundKit {
@@ -61,5 +63,9 @@ export function createOutboundKit(): OutboundKit {
     nowMs: 0,
   })
   const events = new Events(pino({ level: 'silent' }), instruments, ['mqtt'])
-  return { sink: new FrameSink(connection, events), packets: line.packets, ends }
+  const { packets } = line
+  const forget = (): void => {
+    packets.length = 0
+  }
+  return { sink: new FrameSink(connection, events), packets, ends, forget }
 }

@@ -1,3 +1,6 @@
+/** Frames that have left and are still in the arrays, at most. */
+const COMPACT_AT = 1_024
+
 /** Frames that wait for one socket, with the packet ids that are to be put into them. */
 export class FrameQueue {
   readonly #frames: Buffer[] = []
@@ -34,7 +37,16 @@ export class FrameQueue {
         : this.#join(first, end, bytes)
     this.#head = end
     if (end === frames.length) this.clear()
+    else if (end >= COMPACT_AT) this.#compact()
     return chunk
+  }
+
+  /** A client that is always a little behind never empties its queue: what has left must go all the same. */
+  #compact(): void {
+    this.#frames.splice(0, this.#head)
+    this.#packetIdOffsets.splice(0, this.#head)
+    this.#packetIds.splice(0, this.#head)
+    this.#head = 0
   }
 
   clear(): void {
