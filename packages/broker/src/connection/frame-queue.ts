@@ -1,5 +1,6 @@
-/** Frames that have left and are still in the arrays, at most. */
+/** Places of frames that have left, at most. */
 const COMPACT_AT = 1_024
+const GONE = Buffer.alloc(0)
 
 /** Frames that wait for one socket, with the packet ids that are to be put into them. */
 export class FrameQueue {
@@ -37,12 +38,14 @@ export class FrameQueue {
         : this.#join(first, end, bytes)
     this.#head = end
     if (end === frames.length) this.clear()
-    else if (end >= COMPACT_AT) this.#compact()
+    else this.#forget(first, end)
     return chunk
   }
 
   /** A client that is always a little behind never empties its queue: what has left must go all the same. */
-  #compact(): void {
+  #forget(first: number, end: number): void {
+    this.#frames.fill(GONE, first, end)
+    if (end < COMPACT_AT) return
     this.#frames.splice(0, this.#head)
     this.#packetIdOffsets.splice(0, this.#head)
     this.#packetIds.splice(0, this.#head)

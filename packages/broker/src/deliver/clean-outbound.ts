@@ -19,14 +19,16 @@ interface Waiting {
 }
 
 /** The queue of every session in which nothing waits; never pushed to. */
-const NOTHING: Waiting[] = []
+const NOTHING: (Waiting | undefined)[] = []
+/** Places of messages that have left, at most. */
+const COMPACT_AT = 1_024
 
 /** Of a clean session: everything is in memory and ends with the connection. */
 export class CleanOutbound implements Outbound {
   readonly #sink: FrameSink
   readonly #bounds: CleanBounds
   readonly #exchanges: Inflight
-  #queue: Waiting[] = NOTHING
+  #queue: (Waiting | undefined)[] = NOTHING
   #head = 0
   #queuedBytes = 0
   #position = 0
@@ -87,6 +89,7 @@ export class CleanOutbound implements Outbound {
   writable(): void {
     while (this.waiting > 0 && this.#mayStart()) {
       const { message, qos, source } = this.#queue[this.#head] as Waiting
+      this.#queue[this.#head] = undefined
       this.#head += 1
       this.#queuedBytes -= message.bytes
       this.#sink.publishMessage(message, qos, this.#start(qos), source, {
@@ -97,7 +100,7 @@ export class CleanOutbound implements Outbound {
     if (this.#head === this.#queue.length) {
       this.#queue = NOTHING
       this.#head = 0
-    } else if (this.#head > 1_024) {
+    } else if (this.#head >= COMPACT_AT) {
       this.#queue.splice(0, this.#head)
       this.#head = 0
     }
