@@ -35,13 +35,15 @@ async function subscribeToAll(
   return flow
 }
 
-/** All of it arrived, about as fast as before: the factor leaves room for a busy machine. */
+/**
+ * It went on arriving, about as fast as before. Latencies count from the time at which a message was due, so
+ * a broker that is held up shows seconds; what is allowed here is a busy machine.
+ */
 function expectUnharmed(during: Measured, before: Measured): void {
   expect(before.received).toBeGreaterThan(0)
-  // What is on its way at either end of the time: 50 ms of load.
-  expect(Math.abs(during.sent - during.received)).toBeLessThan(50)
-  expect(during.p50Ms).toBeLessThan(before.p50Ms * 3 + 10)
-  expect(during.p99Ms).toBeLessThan(before.p99Ms * 5 + 50)
+  expect(during.received / during.sent).toBeGreaterThan(0.8)
+  expect(during.p50Ms).toBeLessThan(before.p50Ms * 3 + 50)
+  expect(during.p99Ms).toBeLessThan(before.p99Ms * 5 + 250)
 }
 
 /** The last number of each topic is that of its pair's last message. */
