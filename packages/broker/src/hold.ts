@@ -12,4 +12,6 @@ export const Hold = {
   OUTBOUND: 16,
   /** A QoS 2 message of an earlier connection is being read from the store. */
   STORED: 32,
+  /** It has had its share of this turn of the event loop. */
+  TURN: 64,
 } as const

@@ -1,6 +1,6 @@
 /**
  * Every bound of a node. A limit is never silent: what happens at it is part of its declaration, and
- * docs/LIMITS.md says the same (held together by test/tidy/limits-docs.test.ts).
+ * docs/LIMITS.md says the same (held together by test/tidy/reference-docs.test.ts).
  */
 export interface LimitDeclaration {
   readonly unit: 'bytes' | 'messages' | 'levels' | 'filters' | 'shapes' | 'per second' | 'ms'

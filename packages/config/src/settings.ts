@@ -1,6 +1,6 @@
 /**
  * Every setting of a node, once: its name in a YAML file and its environment variable. docs/CONFIG.md
- * lists the same names (held together by test/tidy/config-docs.test.ts).
+ * lists the same names (held together by test/tidy/reference-docs.test.ts).
  */
 export const SETTINGS = {
   listen: 'BREAKWATER_LISTEN',

@@ -36,6 +36,9 @@ export interface ConnectionOptions {
   readonly nowMs: number
 }
 
+/** Copies that the frames of one connection may make before everybody else has a turn. */
+const QUEUED_PER_TURN = 16_384
+
 export class Connection {
   readonly id: number
   readonly listener: string
@@ -56,6 +59,7 @@ export class Connection {
   readonly #socket: Socket
   readonly #reader: FrameReader
   readonly #handler: FrameHandler
+  readonly #flusher: TurnFlusher
   readonly #bytesIn: { value: number }
   #holds = 0
   #frameWaits = false
@@ -78,6 +82,7 @@ export class Connection {
     this.#socket = socket
     this.#reader = new FrameReader(options.packetBytesMax)
     this.#handler = options.handler
+    this.#flusher = options.flusher
     this.#bytesIn = options.counters.bytesIn
     this.writer = new FrameWriter(
       socket,
@@ -195,6 +200,7 @@ export class Connection {
     if (this.#pumping) return
     this.#pumping = true
     const reader = this.#reader
+    const queuedMax = this.#flusher.queued + QUEUED_PER_TURN
     while (this.#holds === 0 && this.#closing === undefined) {
       if (!this.#frameWaits && !reader.next()) {
         if (reader.fault !== undefined) this.close(reader.fault)
@@ -203,6 +209,10 @@ export class Connection {
       this.#frameWaits = !this.#handler.frame(this, reader)
       if (this.writer.saturated && this.#closing === undefined) {
         this.hold(Hold.OUTBOUND)
+      }
+      if (this.#flusher.queued >= queuedMax && this.#closing === undefined) {
+        this.hold(Hold.TURN)
+        setImmediate(() => this.release(Hold.TURN))
       }
     }
     this.#pumping = false

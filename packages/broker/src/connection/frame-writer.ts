@@ -90,6 +90,7 @@ export class FrameWriter {
     this.#queue ??= this.#flusher.borrow()
     this.#queue.push(frame, packetIdOffset, packetId)
     this.#bytes += frame.length
+    this.#flusher.queued += 1
     if (this.#scheduled || this.#full) return
     this.#scheduled = true
     this.#flusher.add(this)

@@ -11,6 +11,8 @@ const FLUSHES_PER_TURN = 512
 const SPARE_QUEUES_MAX = 1_024
 
 export class TurnFlusher {
+  /** Frames that were queued so far, at all connections: the work that a reader has made. */
+  queued = 0
   #dirty: FrameWriter[] = []
   #next = 0
   #scheduled = false
