@@ -1,11 +1,12 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { Message, type Bus, type Notice } from '@breakwater/bus'
+import type { Notice } from '@breakwater/bus'
 import { busCompliance } from '@breakwater/bus/compliance'
 import { keysWith } from '@breakwater/redis'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { startRedisProxy } from '../cluster/redis-proxy.ts'
 import { startRedis, type TestRedis } from '../kit/redis.ts'
+import { heardBy, message, published } from './publishing.ts'
 import { redisBuses } from './redis-buses.ts'
 
 const TIMEOUT_MS = 500
@@ -23,21 +24,6 @@ describe('the Redis bus', () => {
   })
 })
 
-function message(payload: string): Message {
-  return new Message('t', Buffer.from(payload), 1, false)
-}
-
-/** Undefined, or why not. */
-function published(bus: Bus, item: Message): Promise<string | undefined> {
-  return new Promise((resolve) => bus.publish(item, (error) => resolve(error?.message)))
-}
-
-function heardBy(bus: Bus): string[] {
-  const heard: string[] = []
-  bus.onMessage(({ payload }) => heard.push(payload.toString()))
-  return heard
-}
-
 describe('a publisher whose connection is cut', () => {
   test('loses nothing, doubles nothing and keeps the order', async () => {
     await using proxy = await startRedisProxy(redis.url)
@@ -49,7 +35,7 @@ describe('a publisher whose connection is cut', () => {
     const names = Array.from({ length: 3_000 }, (_, index) => `${index}`)
     const done: Promise<unknown>[] = []
     for (const [index, name] of names.entries()) {
-      done.push(published(a, message(name)))
+      done.push(published(a, name, b))
       if (index % 100 === 0)
         done.push(a.notify({ kind: 'taken-over', clientId: 'c', epoch: index }))
       if (index % 10 === 0) await turn()
@@ -78,7 +64,7 @@ describe('a subscriber whose connection is cut', () => {
       })
       proxy.cut()
       await resync
-      await published(a, message(`${round}`))
+      await published(a, `${round}`, b)
       await expect.poll(() => heard.at(-1)).toBe(`${round}`)
     }
     expect(resyncs).toBe(5)
@@ -95,7 +81,7 @@ describe('a subscriber whose connection is cut', () => {
     onTestFinished(() => operator.disconnect())
     expect(await operator.client('KILL', 'TYPE', 'pubsub')).toBe(2)
     await resync
-    await published(a, message('after'))
+    await published(a, 'after', b)
     await expect.poll(() => heard).toEqual(['after'])
   })
 })
@@ -114,7 +100,7 @@ describe.each(['hangs', 'is down'] as const)('a Redis that %s', (how) => {
     const start = performance.now()
     const done: (string | undefined)[] = []
     for (let index = 0; index < 10; index += 1)
-      a.publish(message(`${index}`), (error) => done.push(error?.message))
+      a.publish(message(`${index}`), [b.nodeId], (error) => done.push(error?.message))
     const notice: Notice = { kind: 'taken-over', clientId: 'c', epoch: 1 }
     await expect(a.notify(notice)).rejects.toThrow(`not taken by Redis within ${TIMEOUT_MS} ms`)
     await expect.poll(() => done.length).toBe(10)
@@ -123,7 +109,7 @@ describe.each(['hangs', 'is down'] as const)('a Redis that %s', (how) => {
     expect(tookMs).toBeLessThan(TIMEOUT_MS * 3)
     for (const why of done) expect(why).toContain(`not taken by Redis within ${TIMEOUT_MS} ms`)
     await proxy.restore()
-    await expect.poll(() => published(a, message('after')), { timeout: 5_000 }).toBeUndefined()
+    await expect.poll(() => published(a, 'after', b), { timeout: 5_000 }).toBeUndefined()
     await expect.poll(() => heard.at(-1)).toBe('after')
     expect(done).toHaveLength(10)
   })
@@ -131,26 +117,28 @@ describe.each(['hangs', 'is down'] as const)('a Redis that %s', (how) => {
   test('refuses at once what is too much, by number and by bytes', async () => {
     await using proxy = await startRedisProxy(redis.url)
     await using buses = redisBuses(redis)
+    const b = await buses.join()
     const a = await buses.join(
       { timeoutMs: TIMEOUT_MS, pendingMessagesMax: 3, pendingBytesMax: 10_000 },
       proxy.url,
     )
     if (how === 'hangs') proxy.stall()
     else await proxy.refuse()
-    const waiting = [published(a, message('x'.repeat(6_000)))]
-    expect(await published(a, message('x'.repeat(6_000)))).toMatch(/^full: \d+ bytes wait/)
-    waiting.push(published(a, message('y')), published(a, message('z')))
-    expect(await published(a, message('one too many'))).toBe('full: 3 items wait for Redis')
+    const waiting = [published(a, 'x'.repeat(6_000), b)]
+    expect(await published(a, 'x'.repeat(6_000), b)).toMatch(/^full: \d+ bytes wait/)
+    waiting.push(published(a, 'y', b), published(a, 'z', b))
+    expect(await published(a, 'one too many', b)).toBe('full: 3 items wait for Redis')
     for (const why of await Promise.all(waiting)) expect(why).toContain('not taken by Redis')
   })
 
   test('does not hold up closing; what waits gets its error', async () => {
     await using proxy = await startRedisProxy(redis.url)
     await using buses = redisBuses(redis)
+    const b = await buses.join()
     const a = await buses.join({ timeoutMs: 60_000 }, proxy.url)
     if (how === 'hangs') proxy.stall()
     else await proxy.refuse()
-    const waiting = published(a, message('m'))
+    const waiting = published(a, 'm', b)
     const start = performance.now()
     await a[Symbol.asyncDispose]()
     expect(performance.now() - start).toBeLessThan(3_000)
@@ -170,17 +158,16 @@ describe('what is not from a node', () => {
     const heard = heardBy(b)
     const operator = new Redis(redis.url)
     onTestFinished(() => operator.disconnect())
-    const { busMessages, busNotices } = keysWith(buses.settings.prefix)
-    for (const channel of [busMessages, busNotices])
-      expect(await operator.publish(channel, noise)).toBe(2)
-    await published(a, message('after'))
+    const { busNotices } = keysWith(buses.settings.prefix)
+    expect(await operator.publish(busNotices, noise)).toBe(2)
+    await published(a, 'after', b)
     await expect.poll(() => heard).toEqual(['after'])
     expect(buses.faults.length).toBeGreaterThan(0)
   })
 })
 
 describe('a handler that throws', () => {
-  test('costs the other messages of the envelope nothing', async () => {
+  test('costs the other messages of the frame nothing', async () => {
     await using buses = redisBuses(redis)
     const [a, b] = await Promise.all([buses.join(), buses.join()])
     const heard: string[] = []
@@ -188,7 +175,7 @@ describe('a handler that throws', () => {
       heard.push(payload.toString())
       if (payload.toString() === 'two') throw new Error('bug')
     })
-    await Promise.all(['one', 'two', 'three'].map((name) => published(a, message(name))))
+    await Promise.all(['one', 'two', 'three'].map((name) => published(a, name, b)))
     await expect.poll(() => heard).toEqual(['one', 'two', 'three'])
     expect(buses.faults.map(({ message: text }) => text)).toEqual(['bug'])
   })

@@ -4,7 +4,7 @@ import { unique } from '../conformance/suite.ts'
 import { startNode, type NodeOptions, type TestNode } from '../kit/node.ts'
 import { startRedis, type TestRedis } from '../kit/redis.ts'
 import { WireClient, type WireOptions } from '../kit/wire-client.ts'
-import { encodePingreq, encodePuback, type ConnectFields } from '../kit/wire-encoder.ts'
+import { encodePuback, type ConnectFields } from '../kit/wire-encoder.ts'
 import { startRedisProxy, type RedisProxy } from './redis-proxy.ts'
 
 export interface Cluster extends AsyncDisposable {
@@ -60,31 +60,6 @@ export async function connectAt(
   return client
 }
 
-/** How long a message to a connected session may take before it is taken for not queued. */
-const ARRIVAL_MS = 250
-
-/**
- * Waits until every node queues for the filters of this stored session.
- *
- * Its SUBACK says so of its own node only; the others hear of it a moment later, and what is published there
- * in that moment misses the queue. A filter that is subscribed last is known last, so it is tried until it
- * works.
- */
-export async function knownEverywhere(cluster: Cluster, client: WireClient): Promise<void> {
-  const topic = unique('probe')
-  await client.subscribe([topic, 1])
-  for (const node of [cluster.a, cluster.b, cluster.c]) {
-    await using publisher = await connectAt(node)
-    for (let known = false; !known;) {
-      const payload = unique('p')
-      await publisher.publish({ topic, payload, qos: 1 })
-      known = await arrives(client, payload)
-    }
-  }
-  await client.unsubscribe(topic)
-  await acknowledgementsStored(client)
-}
-
 /**
  * Waits until what this client has acknowledged has left its queue: its node writes in order, and this
  * retained message behind the acknowledgements. A client that moves without waiting may see a message
@@ -92,23 +67,6 @@ export async function knownEverywhere(cluster: Cluster, client: WireClient): Pro
  */
 export async function acknowledgementsStored(client: WireClient): Promise<void> {
   await client.publish({ topic: unique('settled'), payload: '', qos: 1, retain: true })
-}
-
-async function arrives(client: WireClient, payload: string): Promise<boolean> {
-  const deadline = performance.now() + ARRIVAL_MS
-  let found = false
-  while (!found && performance.now() < deadline) {
-    client.send(encodePingreq())
-    for (;;) {
-      const packet = await client.next()
-      if (packet.type === 'pingresp') break
-      if (packet.type !== 'publish') throw new Error(`${packet.type} came between`)
-      client.send(encodePuback(packet.packetId))
-      // One of an earlier try that came late is not the one.
-      found ||= packet.payload.toString() === payload
-    }
-  }
-  return found
 }
 
 /** Reads and acknowledges messages until one has this payload; gives the payloads before it. */

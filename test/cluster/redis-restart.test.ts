@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import { unique } from '../conformance/suite.ts'
 import { findProgram } from '../kit/program.ts'
 import { encodePublish } from '../kit/wire-encoder.ts'
-import { connectAt, knownEverywhere, receiveUntil, startCluster } from './cluster.ts'
+import { connectAt, receiveUntil, startCluster } from './cluster.ts'
 
 const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always', '--enable-debug-command', 'yes']
 const MARKER = 'the end'
@@ -16,7 +16,6 @@ it('a restart of Redis loses no acknowledged message, retained message or sessio
   const clientId = unique('c')
   await using away = await connectAt(cluster.c, { clientId, clean: false })
   await away.subscribe([topic, 1])
-  await knownEverywhere(cluster, away)
   await away.disconnect()
   await using publisher = await connectAt(cluster.a)
   const retained = unique('r')

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { expectNothingDelivered, unique } from '../conformance/suite.ts'
 import { WireClient } from '../kit/wire-client.ts'
 import { encodePubcomp, encodePublish, encodePubrec, type QoS } from '../kit/wire-encoder.ts'
-import { connectAt, knownEverywhere, receiveUntil, startCluster, type Cluster } from './cluster.ts'
+import { connectAt, receiveUntil, startCluster, type Cluster } from './cluster.ts'
 
 let cluster: Cluster
 beforeAll(async () => {
@@ -16,7 +16,6 @@ async function leaveAtA(...filters: readonly (readonly [string, QoS])[]): Promis
   const clientId = unique('c')
   await using client = await connectAt(cluster.a, { clientId, clean: false })
   await client.subscribe(...filters)
-  await knownEverywhere(cluster, client)
   await client.disconnect()
   return clientId
 }
@@ -64,7 +63,6 @@ describe('a client that leaves node A and resumes at node C', () => {
     await using publisher = await connectAt(cluster.b)
     await using first = await connectAt(cluster.a, { clientId, clean: false })
     await first.subscribe([topic, 2])
-    await knownEverywhere(cluster, first)
     for (const qos of [1, 2] as const)
       await publisher.publish({ topic, payload: `in flight ${qos}`, qos })
     const originals = [await first.expect('publish'), await first.expect('publish')]
@@ -85,7 +83,6 @@ describe('a client that leaves node A and resumes at node C', () => {
     await using publisher = await connectAt(cluster.b)
     await using first = await connectAt(cluster.a, { clientId, clean: false })
     await first.subscribe([topic, 2])
-    await knownEverywhere(cluster, first)
     await publisher.publish({ topic, payload: 'twice', qos: 2 })
     const { packetId } = await first.expect('publish')
     first.send(encodePubrec(packetId))
@@ -126,7 +123,6 @@ describe('a client that leaves node A and resumes at node C', () => {
     await publisher.publish({ topic: `${dropped}/x`, payload: 'still', qos: 1 })
     expect(await moved.receive(1)).toMatchObject([{ topic: `${dropped}/x` }])
     await moved.unsubscribe(`${dropped}/+`)
-    await knownEverywhere(cluster, moved)
     await publisher.publish({ topic: `${dropped}/x`, payload: 'no', qos: 1 })
     await expectNothingDelivered(moved, publisher)
     await moved.disconnect()
@@ -163,7 +159,6 @@ describe('a clean CONNECT at another node', () => {
       const clientId = unique('c')
       await using before = await connectAt(cluster.a, { clientId, clean: false })
       await before.subscribe([topic, 1])
-      await knownEverywhere(cluster, before)
       if (state === 'offline') await before.disconnect()
       await using publisher = await connectAt(cluster.c)
       if (state === 'offline') await publisher.publish({ topic, payload: 'queued', qos: 1 })
@@ -194,7 +189,6 @@ describe('names that are dangerous elsewhere', () => {
     await using publisher = await connectAt(cluster.b)
     await using first = await connectAt(cluster.a, { clientId, clean: false })
     await first.subscribe([topic, 1])
-    await knownEverywhere(cluster, first)
     await first.disconnect()
     await publisher.publish({ topic, payload: 'missed', qos: 1 })
     await using resumed = await connectAt(cluster.c, { clientId, clean: false })

@@ -60,14 +60,14 @@ describe('500 devices over TLS on three nodes', () => {
       expect(await prometheus.query('up')).toEqual([1, 1, 1])
       expect(await prometheus.query('sum(breakwater_messages_dropped_total)')).toEqual([0])
       expect(await prometheus.query('min(breakwater_redis_up)')).toEqual([1])
-      const [sent = 0] = await prometheus.query(
-        'sum(breakwater_bus_messages_total{direction="out"})',
-      )
-      const [read = 0] = await prometheus.query(
-        'sum(breakwater_bus_messages_total{direction="in"})',
-      )
-      // Every other node reads what a node sends.
-      expect([sent, read]).toEqual([result.published.total, 2 * result.published.total])
+      const bus = (direction: string): Promise<readonly number[]> =>
+        prometheus.query(`sum(breakwater_bus_messages_total{direction="${direction}"})`)
+      const [sent = 0] = await bus('out')
+      expect(sent).toBeGreaterThan(0)
+      // A message goes to a node that has a subscriber, and to no other.
+      expect(sent).toBeLessThanOrEqual(result.published.total)
+      // Nodes are not scraped all at once.
+      await expect.poll(async () => (await bus('in'))[0], { timeout: 10_000 }).toBe(sent)
       const [frames = 0] = await prometheus.query(
         'sum(breakwater_bus_frames_total{direction="out"})',
       )

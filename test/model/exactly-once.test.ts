@@ -3,6 +3,7 @@
  * but choose their own order, repeat themselves and lose their connections at any moment. The model is what
  * the publisher has released: that, in that order, each once, is what the subscriber sees.
  */
+import { keysWith } from '@breakwater/redis'
 import * as fc from 'fast-check'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -124,14 +125,14 @@ describe('QoS 2 into and out of a node (redis)', () => {
   })
 
   it('is exactly once and in order, and leaves nothing behind', async () => {
+    const keys = keysWith(redis.prefix)
     await fc.assert(
       fc.asyncProperty(steps, async (played) => {
         const names = await play(node, played)
         for (const clientId of Object.values(names)) {
-          const key = (kind: string): string => `${redis.prefix}v1:${kind}:{${clientId}}`
-          expect(await database.xlen(key('queue'))).toBe(0)
-          expect(await database.exists(key('release'), key('inbound'))).toBe(0)
-          expect(await database.hget(key('session'), 'bytes')).toBe('0')
+          expect(await database.xlen(keys.queue(clientId))).toBe(0)
+          expect(await database.exists(keys.release(clientId), keys.inbound(clientId))).toBe(0)
+          expect(await database.hget(keys.session(clientId), 'bytes')).toBe('0')
         }
       }),
       { numRuns: 100, interruptAfterTimeLimit: 10_000, endOnFailure: true },

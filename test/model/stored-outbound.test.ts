@@ -60,7 +60,8 @@ const steps = fc.array(
 async function play(played: readonly Step[], window: number, qos: 1 | 2): Promise<void> {
   const bounds = { queueMessagesMax: 1_000, queueBytesMax: 1_000_000 }
   await using store = new LateStore(bounds)
-  const opened = await store.openSession(CLIENT, true)
+  const opened = await store.openSession(CLIENT, true, '')
+  if (opened === 'another-user') throw new Error('opened twice')
   const { sink, packets } = createOutboundKit()
   const faults: Error[] = []
   const outbound = new StoredOutbound({

@@ -120,7 +120,7 @@ describe('a node that gets SIGTERM', () => {
       await using publisher = await connectAt(node)
       if (how === 'hangs') proxy.stall()
       else await proxy.refuse()
-      publisher.send(encodePublish({ topic: unique('t'), qos: 1, packetId: 7 }))
+      publisher.send(encodePublish({ topic: unique('t'), qos: 1, retain: true, packetId: 7 }))
       await sent(publisher)
       expect(await stop(node)).toBeLessThan(shutdownTimeoutMs)
       for (const client of [idle, publisher]) expect(await client.untilClosed()).toEqual([])

@@ -1,7 +1,8 @@
 import assert from 'node:assert'
 import { AedesPersistence } from '@breakwater/broker'
 import { topicMatchesFilter, type QoS } from '@breakwater/bus'
-import { MemoryStore, type Store } from '@breakwater/store'
+import { MemoryStore } from '@breakwater/store'
+import { OwnedStore } from '@breakwater/store/compliance'
 import type { CaseContext } from 'aedes-persistence/abstract.js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startRedis, type TestRedis } from '../kit/redis.ts'
@@ -17,31 +18,48 @@ interface SuiteSubscription {
 }
 
 /**
- * The persistence that aedes is given, for a suite that knows no CONNECT and asks more than aedes does: the
- * session is opened as a CONNECT would open it, and what aedes never asks (who matches a topic, how many
- * there are) is answered from the filters in the store, as the routing tables are filled from them.
+ * The persistence that aedes is given, for a suite that asks more than aedes does: it knows no CONNECT, so a
+ * session is opened with its first SUBSCRIBE; what the session's owner stores and aedes never asks (who
+ * matches a topic, how many there are) is answered from the store.
  */
-class PersistenceUnderSuite extends AedesPersistence {
-  readonly #store: Store
+class PersistenceUnderSuite {
+  readonly #persistence = new AedesPersistence()
+  readonly #store: OwnedStore
   readonly #destroyed: () => Promise<void>
 
-  constructor(store: Store, destroyed: () => Promise<void>) {
-    super(store)
+  constructor(store: OwnedStore, destroyed: () => Promise<void>) {
     this.#store = store
     this.#destroyed = destroyed
   }
 
-  override async addSubscriptions(
-    client: { id: string },
-    added: readonly SuiteSubscription[],
-  ): Promise<void> {
-    await this.#store.openSession(client.id, true)
-    // aedes brings a new array with each SUBSCRIBE, the suite one array twice.
-    await super.addSubscriptions(client, [...added])
+  async setup(): Promise<void> {
+    await this.#persistence.setup()
   }
 
-  override async subscriptionsByClient(client: { id: string }): Promise<SuiteSubscription[]> {
-    const found = await super.subscriptionsByClient(client)
+  async addSubscriptions(
+    { id }: { id: string },
+    added: readonly SuiteSubscription[],
+  ): Promise<void> {
+    await this.#store.openSession(id, true)
+    await this.#store.addSubscriptions(
+      id,
+      added.map(({ topic, qos }) => ({ filter: topic, qos })),
+    )
+  }
+
+  async removeSubscriptions({ id }: { id: string }, filters: readonly string[]): Promise<void> {
+    await this.#store.removeSubscriptions(id, filters)
+  }
+
+  async cleanSubscriptions({ id }: { id: string }): Promise<void> {
+    await this.#store.openSession(id, false)
+    await this.#persistence.cleanSubscriptions({ id })
+  }
+
+  async subscriptionsByClient(client: { id: string }): Promise<SuiteSubscription[]> {
+    const { id } = client
+    this.#persistence.opened(id, await this.#store.subscriptions(id))
+    const found = await this.#persistence.subscriptionsByClient(client)
     return found.map((subscription) => ({ ...subscription, ...MQTT5_OPTIONS }))
   }
 
@@ -67,8 +85,8 @@ class PersistenceUnderSuite extends AedesPersistence {
     }
   }
 
-  override async destroy(): Promise<void> {
-    await super.destroy()
+  async destroy(): Promise<void> {
+    await this.#persistence.destroy()
     await this.#destroyed()
   }
 
@@ -90,7 +108,7 @@ afterAll(() => redis[Symbol.asyncDispose]())
 
 const stores = {
   memory: async () => {
-    const store = new MemoryStore(queueBounds)
+    const store = new OwnedStore(new MemoryStore(queueBounds))
     return new PersistenceUnderSuite(store, async () => await store[Symbol.asyncDispose]())
   },
   Redis: async () => {

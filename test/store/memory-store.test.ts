@@ -4,8 +4,8 @@ import { describe, test } from 'vitest'
 import { queueBounds } from './redis-stores.ts'
 
 describe('the memory store', () => {
-  storeCompliance({ describe, test }, async (bounds = {}) => {
-    const store = new MemoryStore({ ...queueBounds, ...bounds })
+  storeCompliance({ describe, test }, async (options = {}) => {
+    const store = new MemoryStore({ ...queueBounds, ...options })
     return { store, other: store, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() }
   })
 })

@@ -1,6 +1,6 @@
 /** What the store does when the way to Redis is cut, hangs or is closed. */
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
-import type { Store } from '@breakwater/store'
+import type { OwnedStore } from '@breakwater/store/compliance'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { startRedisProxy, type RedisProxy } from '../cluster/redis-proxy.ts'
@@ -19,7 +19,7 @@ afterAll(() => redis[Symbol.asyncDispose]())
 interface Behind {
   readonly proxy: RedisProxy
   readonly stores: RedisStores
-  readonly store: Store
+  readonly store: OwnedStore
 }
 
 /** A store that reaches Redis through a proxy, with a session `a`. */
@@ -52,8 +52,7 @@ describe('a connection that is cut', () => {
       if (index % 500 === 250) proxy.cut()
     }
     await Promise.all(appended)
-    // Where only the answer was lost a message may be there twice; the first of each is in its place.
-    expect([...new Set(await payloadsOf(store, 'a'))]).toEqual(names)
+    expect(await payloadsOf(store, 'a')).toEqual(names)
   })
 
   test('costs no session operation', async () => {
@@ -124,20 +123,23 @@ describe('a Redis that hangs', () => {
   })
 
   test.each([
-    ['openSession', (store: Store) => store.openSession('a', true)],
-    ['openSession, clean', (store: Store) => store.openSession('b', false)],
-    ['addSubscriptions', (store: Store) => store.addSubscriptions('a', [{ filter: 'f', qos: 1 }])],
-    ['subscriptions', (store: Store) => store.subscriptions('a')],
-    ['readQueue', (store: Store) => store.readQueue('a', 1, 10, 1_000)],
-    ['readInbound', (store: Store) => store.readInbound('a', 1)],
-    ['retained', (store: Store) => Array.fromAsync(store.retained('#'))],
-    ['expireSessions', (store: Store) => store.expireSessions(0)],
+    ['openSession', (store: OwnedStore) => store.openSession('a', true)],
+    ['openSession, clean', (store: OwnedStore) => store.openSession('b', false)],
+    [
+      'addSubscriptions',
+      (store: OwnedStore) => store.addSubscriptions('a', [{ filter: 'f', qos: 1 }]),
+    ],
+    ['subscriptions', (store: OwnedStore) => store.subscriptions('a')],
+    ['readQueue', (store: OwnedStore) => store.readQueue('a', 1, 10, 1_000)],
+    ['readInbound', (store: OwnedStore) => store.readInbound('a', 1)],
+    ['retained', (store: OwnedStore) => Array.fromAsync(store.retained('#'))],
+    ['expireSessions', (store: OwnedStore) => store.expireSessions(0)],
   ] as const)('makes %s fail after the time-out, and works again', async (_, work) => {
     await using behind = await behindProxy()
     const { store, proxy } = behind
     proxy.stall()
     const { tookMs } = await failure(work(store))
-    expect(tookMs).toBeGreaterThanOrEqual(TIMEOUT_MS - 1)
+    expect(tookMs).toBeGreaterThanOrEqual(TIMEOUT_MS * 0.95)
     expect(tookMs).toBeLessThan(TIMEOUT_MS * 3)
     await proxy.restore()
     await eventually(() => work(store))

@@ -6,7 +6,7 @@ import {
   type RedisStoreOptions,
   type Store,
 } from '@breakwater/store'
-import type { StoreUnderTest } from '@breakwater/store/compliance'
+import { OwnedStore, type RawStores } from '@breakwater/store/compliance'
 
 export const queueBounds: QueueBounds = { queueMessagesMax: 100_000, queueBytesMax: 67_108_864 }
 
@@ -15,7 +15,8 @@ export interface RedisStores extends AsyncDisposable {
   /** Faults that nobody awaited, of all stores. */
   readonly faults: Error[]
   /** One more store over the same data, as another node has it. */
-  open(options?: Partial<RedisStoreOptions>): Promise<Store>
+  open(options?: Partial<RedisStoreOptions>): Promise<OwnedStore>
+  openRaw(options?: Partial<RedisStoreOptions>): Promise<Store>
 }
 
 let groups = 0
@@ -25,27 +26,30 @@ export function redisStores({ url, prefix }: { url: string; prefix: string }): R
   const settings = { url, password: undefined, ca: undefined, prefix: `${prefix}${groups}:` }
   const faults: Error[] = []
   const stack = new AsyncDisposableStack()
+  const epochs = new Map<string, number>()
+  const openRaw: RedisStores['openRaw'] = async (options = {}) =>
+    stack.use(
+      await createRedisStore(settings, {
+        ...queueBounds,
+        timeoutMs: 10_000,
+        onFault: (error) => faults.push(error),
+        ...options,
+      }),
+    )
   return {
     settings,
     faults,
-    open: async (options = {}) =>
-      stack.use(
-        await createRedisStore(settings, {
-          ...queueBounds,
-          timeoutMs: 10_000,
-          onFault: (error) => faults.push(error),
-          ...options,
-        }),
-      ),
+    open: async (options) => new OwnedStore(await openRaw(options), epochs),
+    openRaw,
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   }
 }
 
 export async function openUnderTest(
   redis: { url: string; prefix: string },
-  bounds: Partial<QueueBounds> = {},
-): Promise<StoreUnderTest> {
+  options: Partial<RedisStoreOptions> = {},
+): Promise<RawStores> {
   const stores = redisStores(redis)
-  const [store, other] = await Promise.all([stores.open(bounds), stores.open(bounds)])
+  const [store, other] = await Promise.all([stores.openRaw(options), stores.openRaw(options)])
   return { store, other, [Symbol.asyncDispose]: () => stores[Symbol.asyncDispose]() }
 }

@@ -67,7 +67,7 @@ describe('broker', () => {
 
 describe('packages', () => {
   test('point one way', () => {
-    const order = ['config', 'metrics', 'redis', 'bus', 'store', 'broker']
+    const order = ['config', 'metrics', 'redis', 'bus', 'cluster', 'store', 'broker']
     const wrong = sources.flatMap((file) => {
       const own = file.path.split('/')[1] ?? ''
       return valueImports(file).flatMap((name) => {

@@ -112,6 +112,17 @@ export const CLOSE_REASONS = {
     fault: 'client',
     meaning: 'the client took nothing for stallTimeoutMs',
   },
+  'lease-lost': {
+    logLevel: 'warn',
+    fault: 'operator',
+    meaning:
+      'the node was cut off and declared dead: a clean QoS 1/2 subscriber may have missed messages',
+  },
+  'bus-overflow': {
+    logLevel: 'warn',
+    fault: 'operator',
+    meaning: 'messages of other nodes to this one were lost: its inbox was full or gone',
+  },
   'queue-overflow': {
     logLevel: 'warn',
     fault: 'client',
@@ -148,6 +159,8 @@ export const DROP_REASONS = [
   'session-gone',
   'denied',
   'bus-unavailable',
+  'inbox-full',
+  'inbox-gone',
   'retained-replay-limit',
 ] as const
 

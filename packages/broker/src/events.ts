@@ -168,6 +168,11 @@ export class Events {
     ;(this.#dropped[reason][qos] as Cell).value += copies
   }
 
+  /** Messages that another node did not get; of which QoS is not told. */
+  busDropped(reason: 'inbox-full' | 'inbox-gone', messages: number): void {
+    this.dropped(reason, 0, messages)
+  }
+
   /** A fault of Redis that nobody awaits; it repeats, so it is logged once per change of its text. */
   redisFault(error: Error): void {
     const text = (error as { code?: string }).code ?? error.message

@@ -5,7 +5,8 @@
  *                                   └─ route/publish → store, bus → deliver
  */
 import type { Socket } from 'node:net'
-import { createRedisBus, MemoryBusHub, type Bus } from '@breakwater/bus'
+import { createRedisBus, ENVELOPE_VERSION, MemoryBusHub, type Bus } from '@breakwater/bus'
+import { createRedisCluster, SoloCluster, type Cluster } from '@breakwater/cluster'
 import {
   ConfigError,
   readNamedFile,
@@ -15,7 +16,7 @@ import {
 } from '@breakwater/config'
 import { createInstruments, startAdminServer, startRuntimeMetrics } from '@breakwater/metrics'
 import type { RedisSettings } from '@breakwater/redis'
-import { createRedisStore, MemoryStore, type Store } from '@breakwater/store'
+import { createRedisStore, MemoryStore, type OnFenced, type Store } from '@breakwater/store'
 import { destination, pino, type Logger } from 'pino'
 import { createAuthenticate } from './auth/authenticate.ts'
 import { PasswordFile } from './auth/password-file.ts'
@@ -78,10 +79,13 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
   const passwords = readPasswords(config)
   if (config.allowAnonymous) events.anonymousAllowed()
 
-  const { store, bus } = await openBackplane(config, events, instruments, stack)
+  const { store, bus, cluster } = await openBackplane(config, events, instruments, stack, {
+    onFenced: (clientId, epoch) => sessions.fenced(clientId, epoch),
+  })
   const router = new Router({
     store,
     bus,
+    cluster,
     events,
     shapesPerNodeMax: config.limits.shapesPerNodeMax,
   })
@@ -89,6 +93,7 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
     config,
     store,
     bus,
+    cluster,
     router,
     events,
     authenticate: createAuthenticate(passwords, config.allowAnonymous),
@@ -97,12 +102,24 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
   bus.onNotice((notice) => sessions.notice(notice))
   bus.onMessage((message) => router.deliverFromBus(message))
   bus.onResync(() => {
-    Promise.all([router.stored.load(store), sessions.resync()]).catch((error: Error) =>
-      events.storeFailed('resync', error),
-    )
+    sessions.resync().catch((error: Error) => events.storeFailed('resync', error))
   })
-  await router.stored.load(store)
-  const control = stack.use(await ControlPlane.create(store, sessions))
+  bus.onGap((why) => sessions.missed('bus-overflow', why))
+  bus.onWord((from, { version }) => cluster.confirmedBy(from, version))
+  await cluster.start({
+    routes: (nodeId, added, removed) => {
+      for (const filter of removed) router.routes.delete(nodeId, filter)
+      for (const filter of added) router.routes.add(nodeId, filter)
+    },
+    left: (nodeId) => router.routes.clear(nodeId),
+    sessionsChanged: async (clientIds) => {
+      for (const session of await store.filtersOf(clientIds)) router.stored.replace(session)
+    },
+    load: () => router.stored.load(store),
+    confirm: (nodeId, version) => bus.tell(nodeId, { kind: 'confirmed', version }),
+    leaseLost: () => sessions.missed('lease-lost'),
+  })
+  const control = stack.use(await ControlPlane.create(sessions))
   stack.use(
     new SessionExpiry({ store, router, sessions, events, expiryMs: config.sessionExpiryMs }),
   )
@@ -259,11 +276,13 @@ async function openBackplane(
   events: Events,
   instruments: BrokerInstruments,
   stack: AsyncDisposableStack,
-): Promise<{ store: Store; bus: Bus }> {
+  { onFenced }: { readonly onFenced: OnFenced },
+): Promise<{ store: Store; bus: Bus; cluster: Cluster }> {
   if (config.redis === undefined) {
     return {
       store: stack.use(new MemoryStore(config.limits)),
       bus: stack.use(new MemoryBusHub().join()),
+      cluster: new SoloCluster(),
     }
   }
   const settings = redisSettings(config.redis)
@@ -273,12 +292,34 @@ async function openBackplane(
     stack.use(await RedisMonitor.start(settings, instruments, events))
     const { queueMessagesMax, queueBytesMax } = config.limits
     const store = stack.use(
-      await createRedisStore(settings, { timeoutMs, onFault, queueMessagesMax, queueBytesMax }),
+      await createRedisStore(settings, {
+        timeoutMs,
+        onFault,
+        onFenced,
+        queueMessagesMax,
+        queueBytesMax,
+      }),
     )
     const bus = stack.use(
-      await createRedisBus(settings, { timeoutMs, onFault, onFrame: frameCounter(instruments) }),
+      await createRedisBus(settings, {
+        timeoutMs,
+        onFault,
+        onFrame: frameCounter(instruments),
+        onDropped: (reason, messages) => events.busDropped(reason, messages),
+      }),
     )
-    return { store, bus }
+    const { nodeLeaseMs, viewLeaseMs } = config.limits
+    const cluster = stack.use(
+      await createRedisCluster(settings, {
+        nodeId: bus.nodeId,
+        reads: [ENVELOPE_VERSION],
+        leaseMs: nodeLeaseMs,
+        viewLeaseMs,
+        timeoutMs,
+        onFault,
+      }),
+    )
+    return { store, bus, cluster }
   } catch (error) {
     throw new ConfigError(`BREAKWATER_REDIS_URL: ${(error as Error).message}`, { cause: error })
   }

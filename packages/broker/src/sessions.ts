@@ -3,6 +3,7 @@
  * other nodes. Composition, like node.ts: it knows the stages, they do not know each other.
  */
 import { isServerTopic, Message, type Bus, type Notice } from '@breakwater/bus'
+import type { Cluster } from '@breakwater/cluster'
 import type { Config } from '@breakwater/config'
 import type { OpenedSession, Store, StoredSubscription } from '@breakwater/store'
 import type { Authenticate } from './auth/authenticate.ts'
@@ -22,15 +23,17 @@ import type { Router } from './route/router.ts'
 import { Ownership, type Owner } from './session/ownership.ts'
 import { Session } from './session/session.ts'
 
-/** In a notice: this filter is gone. */
-const REMOVED = -1
 /** Stands for messages that another node may have put into a queue and told of in vain. */
 const UNSEEN = new FanOut(new Message('', Buffer.alloc(0), 1, false))
+
+/** A client that comes back soon finds its routes in force. */
+const ROUTE_LINGER_MS = 1_000
 
 export interface SessionsOptions {
   readonly config: Config
   readonly store: Store
   readonly bus: Bus
+  readonly cluster: Cluster
   readonly router: Router
   readonly events: Events
   readonly authenticate: Authenticate
@@ -41,6 +44,9 @@ export interface SessionsOptions {
 export class Sessions implements ControlHost {
   readonly #options: SessionsOptions
   readonly #ownership: Ownership
+  /** Filters that may have lost their last subscriber here. */
+  readonly #idleRoutes = new Set<string>()
+  #idleTimer: NodeJS.Timeout | undefined
 
   constructor(options: SessionsOptions) {
     this.#options = options
@@ -60,13 +66,17 @@ export class Sessions implements ControlHost {
   }
 
   async openSession(client: ClientControl): Promise<PendingSession | undefined> {
-    const { clientId, connection, clean, ended } = client
+    const { clientId, connection, clean, ended, user } = client
     const persistent = !clean
-    const claim = await this.#ownership.claim(clientId, connection, persistent, ended)
+    const claim = await this.#ownership.claim(clientId, connection, persistent, ended, user)
+    if (claim === 'another-user') {
+      connection.close('client-id-rejected', 'it belongs to another user')
+      return undefined
+    }
     if (claim === undefined) return undefined
     const { opened, owner } = claim
     this.#options.opened(clientId, opened)
-    if (!persistent) await this.#forgetStored(clientId)
+    if (!persistent) this.#forgetStored(clientId)
     return {
       present: opened.present,
       start: () => this.#start(connection, persistent, opened, owner),
@@ -94,25 +104,29 @@ export class Sessions implements ControlHost {
   }
 
   async subscribed(session: Session, granted: readonly StoredSubscription[]): Promise<() => void> {
-    const { router, bus } = this.#options
+    const { router, store, cluster } = this.#options
+    // In the store before anybody is told to look there.
+    if (session.persistent) await store.addSubscriptions(session, granted)
     const live = session.beginReplay()
     for (const { filter, qos } of granted) {
       this.#program(session, filter, qos)
       if (session.persistent) router.stored.set(session.clientId, filter, qos)
     }
-    if (session.persistent && bus.clustered && granted.length > 0) {
-      const changes = granted.map(({ filter, qos }) => [filter, qos] as const)
-      await bus.notify({ kind: 'filters', clientId: session.clientId, changes })
-    }
+    await cluster.announce({
+      added: granted.map(({ filter }) => filter),
+      sessions: session.persistent && granted.length > 0 ? [session.clientId] : [],
+    })
     return () => this.#replay(session, granted, live)
   }
 
   async unsubscribed(session: Session, filters: readonly string[]): Promise<void> {
+    const { store, cluster } = this.#options
+    if (session.persistent) await store.removeSubscriptions(session, filters)
     for (const filter of filters) {
       this.#unprogram(session, filter)
       this.#options.router.stored.delete(session.clientId, filter)
     }
-    if (session.persistent) await this.#tellRemoved(session.clientId, filters)
+    if (session.persistent) await cluster.announce({ sessions: [session.clientId] })
   }
 
   #replay(session: Session, subscriptions: readonly StoredSubscription[], live: Set<string>): void {
@@ -151,30 +165,48 @@ export class Sessions implements ControlHost {
     this.#ownership.release(clientId, connection)
     if (session === undefined) return
     const { router, store, events } = this.#options
-    for (const filter of session.filters.keys()) router.live.delete(filter, session)
+    for (const filter of session.filters.keys()) this.#unroute(session, filter)
     if (router.sessions.get(clientId) === session) router.sessions.delete(clientId)
     session.outbound.close()
     session.lane.close()
     if (session.persistent)
-      store.leaveSession(clientId).catch((error: Error) => events.storeFailed('session', error))
+      store.leaveSession(session).catch((error: Error) => events.storeFailed('session', error))
   }
 
   /** What other nodes say. */
   notice(notice: Notice): void {
-    if (notice.kind === 'filters') this.#options.router.stored.apply(notice)
-    else void this.#ownership.lost(notice.clientId, notice.epoch)
+    void this.#ownership.lost(notice.clientId, notice.epoch)
   }
 
   /** Something may have been missed: who owns a client id now, and what has come into a queue. */
   async resync(): Promise<void> {
+    this.#readQueues()
+    await this.#ownership.resync()
+  }
+
+  /** The store has refused a write of an owner that has been replaced. */
+  fenced(clientId: string, epoch: number): void {
+    const session = this.#options.router.sessions.get(clientId)
+    if (session?.epoch === epoch) session.connection.close('taken-over')
+  }
+
+  /** Messages of other nodes to this one were lost: who was promised them is told by the close. */
+  missed(reason: 'lease-lost' | 'bus-overflow', detail?: string): void {
+    for (const { persistent, filters, connection } of this.#options.router.sessions.values())
+      if (!persistent && [...filters.values()].some((qos) => qos > 0))
+        connection.close(reason, detail)
+    this.#readQueues()
+  }
+
+  #readQueues(): void {
     for (const { persistent, outbound } of this.#options.router.sessions.values())
       if (persistent) outbound.queued(0, UNSEEN, 1)
-    await this.#ownership.resync()
   }
 
   /** A stored session has expired. */
   async expired(clientIds: readonly string[]): Promise<void> {
-    for (const clientId of clientIds) await this.#forgetStored(clientId)
+    for (const clientId of clientIds) this.#options.router.stored.clear(clientId)
+    await this.#options.cluster.announce({ sessions: clientIds })
   }
 
   #start(
@@ -202,6 +234,7 @@ export class Sessions implements ControlHost {
       : new CleanOutbound(sink, limits)
     const lane = new PublishLane({
       clientId,
+      epoch: opened.epoch,
       persistent,
       received: opened.received,
       connection,
@@ -223,6 +256,7 @@ export class Sessions implements ControlHost {
     })
     router.sessions.set(clientId, session)
     for (const { filter, qos } of opened.subscriptions) this.#program(session, filter, qos)
+    this.#routeResumed(session)
     connection.onWritable = () => outbound.writable()
     outbound.writable()
     events.connackSent(0)
@@ -245,7 +279,7 @@ export class Sessions implements ControlHost {
 
   #unprogram(session: Session, filter: string): void {
     if (!session.filters.delete(filter)) return
-    this.#options.router.live.delete(filter, session)
+    this.#unroute(session, filter)
     const shape = shapeOf(filter)
     if (shape === undefined || session.shapes === undefined) return
     const others = (session.shapes.get(shape) ?? 1) - 1
@@ -253,16 +287,46 @@ export class Sessions implements ControlHost {
     else session.shapes.set(shape, others)
   }
 
-  /** A stored session has ended: nothing is queued for it any more, here and at other nodes. */
-  async #forgetStored(clientId: string): Promise<void> {
-    await this.#tellRemoved(clientId, this.#options.router.stored.clear(clientId))
+  /**
+   * Until the others know that a resumed session is here, they put messages into its queue without a word:
+   * then it is read once more.
+   */
+  #routeResumed(session: Session): void {
+    const { cluster, events } = this.#options
+    if (session.filters.size === 0) return
+    cluster.announce({ added: [...session.filters.keys()] }).then(
+      () => {
+        if (session.persistent && session.connection.open) session.outbound.queued(0, UNSEEN, 1)
+      },
+      (error: Error) => {
+        events.storeFailed(`routes of ${session.clientId}`, error)
+        session.connection.close('store-unavailable', error.message)
+      },
+    )
   }
 
-  async #tellRemoved(clientId: string, filters: readonly string[]): Promise<void> {
-    const { bus } = this.#options
-    if (!bus.clustered || filters.length === 0) return
-    const changes = filters.map((filter) => [filter, REMOVED] as const)
-    await bus.notify({ kind: 'filters', clientId, changes })
+  #unroute(session: Session, filter: string): void {
+    this.#options.router.live.delete(filter, session)
+    this.#idleRoutes.add(filter)
+    if (this.#idleTimer !== undefined) return
+    this.#idleTimer = setTimeout(() => this.#withdrawIdle(), ROUTE_LINGER_MS).unref()
+  }
+
+  #withdrawIdle(): void {
+    const { router, cluster } = this.#options
+    this.#idleTimer = undefined
+    cluster.withdraw([...this.#idleRoutes].filter((filter) => !router.live.has(filter)))
+    this.#idleRoutes.clear()
+  }
+
+  /** A stored session has ended: nothing is queued for it any more, here and at other nodes. */
+  #forgetStored(clientId: string): void {
+    const { router, cluster, events } = this.#options
+    if (!router.stored.has(clientId)) return
+    router.stored.clear(clientId)
+    cluster
+      .announce({ sessions: [clientId] })
+      .catch((error: Error) => events.storeFailed(`end of the session of ${clientId}`, error))
   }
 }
 

@@ -4,7 +4,20 @@
  */
 import assert from 'node:assert/strict'
 import type { Bus, Notice } from './bus.ts'
-import { Message, type QoS } from './message.ts'
+import {
+  arrival,
+  fence,
+  FENCE,
+  joinAll,
+  listen,
+  message,
+  othersOf,
+  payloads,
+  plain,
+  published,
+  type Node,
+} from './compliance-nodes.ts'
+import { Message } from './message.ts'
 
 /** Of the test runner. */
 export interface Suite {
@@ -20,17 +33,18 @@ export interface BusUnderTest extends AsyncDisposable {
 export type OpenBus = () => Promise<BusUnderTest>
 
 const MANY = 3_000
-const FENCE = 'fence'
 
 export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
   describe('messages', () => {
-    test('come to every other node, once, in the order of their publisher, and never to itself', async () => {
+    test('come to every target, once, in the order of their publisher', async () => {
       await using under = await open()
       const nodes = await joinAll(under, 3)
       const names = Array.from({ length: MANY }, (_, index) => index)
       await Promise.all(
-        nodes.flatMap(({ bus }, sender) =>
-          names.map((index) => published(bus, message(`${sender}`, `${index}`))),
+        nodes.flatMap((node, sender) =>
+          names.map((index) =>
+            published(node.bus, message(`${sender}`, `${index}`), othersOf(node, nodes)),
+          ),
         ),
       )
       await fence(nodes)
@@ -44,9 +58,36 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
         }
     })
 
+    test('come to nobody but their targets', async () => {
+      await using under = await open()
+      const nodes = (await joinAll(under, 3)) as [Node, Node, Node]
+      const [a, b, c] = nodes
+      const [toB, toC] = [b.bus.nodeId, c.bus.nodeId]
+      await Promise.all([
+        published(a.bus, message('t', 'nobody'), []),
+        published(a.bus, message('t', 'b'), [toB]),
+        published(a.bus, message('t', 'c'), [toC]),
+        published(a.bus, message('t', 'both'), [toC, toB]),
+        published(a.bus, message('t', 'b again'), [toB]),
+      ])
+      await fence(nodes)
+      assert.deepEqual(nodes.map(payloads), [[], ['b', 'both', 'b again'], ['c', 'both']])
+    })
+
+    test('to a node that never was hold nobody up', async () => {
+      await using under = await open()
+      const nodes = (await joinAll(under, 2)) as [Node, Node]
+      const [a, b] = nodes
+      await published(a.bus, message('t', '1'), ['no such node'])
+      await published(a.bus, message('t', '2'), ['no such node', b.bus.nodeId])
+      await fence(nodes)
+      assert.deepEqual(payloads(b), ['2'])
+    })
+
     test('keep topic, payload, QoS and retain, whatever they hold', async () => {
       await using under = await open()
-      const [a, b] = (await joinAll(under, 2)) as [Node, Node]
+      const nodes = (await joinAll(under, 2)) as [Node, Node]
+      const [a, b] = nodes
       const bytes = Buffer.from(Array.from({ length: 512 }, (_, index) => index % 256))
       const sent: Message[] = [
         new Message('__proto__', Buffer.alloc(0), 0, false),
@@ -54,19 +95,19 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
         new Message('x'.repeat(65_535), bytes, 2, true),
         new Message('/', bytes, 2, false),
       ]
-      await Promise.all(sent.map((item) => published(a.bus, item)))
-      await fence([a, b])
+      await Promise.all(sent.map((item) => published(a.bus, item, [b.bus.nodeId])))
+      await fence(nodes)
       assert.deepEqual(b.messages.map(plain), sent.map(plain))
     })
 
     test('may be large, and many of them together', async () => {
       await using under = await open()
-      const [a, b] = (await joinAll(under, 2)) as [Node, Node]
-      // More than Redis, as it is delivered, holds for a subscriber at a time.
+      const nodes = (await joinAll(under, 2)) as [Node, Node]
+      const [a, b] = nodes
       const sizes = [0, 1, 65_536, 4_194_304, ...Array.from({ length: 150 }, () => 262_144)]
       const sent = sizes.map((size, index) => message(`${index}`, Buffer.alloc(size, `${index}`)))
-      await Promise.all(sent.map((item) => published(a.bus, item)))
-      await fence([a, b])
+      await Promise.all(sent.map((item) => published(a.bus, item, [b.bus.nodeId])))
+      await fence(nodes)
       assert.equal(b.messages.length, sent.length)
       for (const [index, { topic, payload }] of b.messages.entries()) {
         assert.equal(topic, `${index}`)
@@ -74,13 +115,14 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
       }
     })
 
-    test('of one turn are taken in order, and `done` comes once for each', async () => {
+    test('of one turn are taken in order, whoever they are for, and `done` comes once for each', async () => {
       await using under = await open()
-      const [a] = await joinAll(under, 2)
+      const [a, b] = (await joinAll(under, 2)) as [Node, Node]
+      const targets = [[b.bus.nodeId], [], ['no such node']]
       const done: number[] = []
       await new Promise<void>((resolve) => {
         for (let index = 0; index < MANY; index += 1)
-          a?.bus.publish(message('t'), () => {
+          a.bus.publish(message('t'), targets[index % targets.length] ?? [], () => {
             if (done.push(index) === MANY) resolve()
           })
       })
@@ -91,10 +133,56 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
       await using under = await open()
       const [a, b, c] = (await joinAll(under, 3)) as [Node, Node, Node]
       await b.bus[Symbol.asyncDispose]()
-      await published(a.bus, message('t', 'after'))
+      await published(a.bus, message('t', 'after'), othersOf(a, [b, c]))
       await fence([a, c])
-      assert.deepEqual(b.messages, [])
-      assert.equal(c.messages.length, 1)
+      assert.deepEqual([payloads(b), payloads(c)], [[], ['after']])
+    })
+  })
+
+  describe('words', () => {
+    test('come with their sender, in order with its messages', async () => {
+      await using under = await open()
+      const nodes = (await joinAll(under, 3)) as [Node, Node, Node]
+      const [a, b, c] = nodes
+      const heard: (string | number)[] = []
+      b.bus.onMessage(({ topic, payload }) => {
+        if (topic !== FENCE) heard.push(payload.toString())
+        else b.fences.add(`message ${payload.toString()}`)
+        b.heard()
+      })
+      b.bus.onWord((from, { version }) => {
+        assert.equal(from, a.bus.nodeId)
+        heard.push(version)
+      })
+      for (const version of [1, 2 ** 40, Number.MAX_SAFE_INTEGER]) {
+        const before = published(a.bus, message('t', `before ${version}`), [b.bus.nodeId])
+        a.bus.tell(b.bus.nodeId, { kind: 'confirmed', version })
+        a.bus.tell('no such node', { kind: 'confirmed', version })
+        await Promise.all([
+          before,
+          published(a.bus, message('t', `after ${version}`), [b.bus.nodeId]),
+        ])
+      }
+      await fence(nodes)
+      assert.deepEqual(
+        heard,
+        [1, 2 ** 40, Number.MAX_SAFE_INTEGER].flatMap((version) => [
+          `before ${version}`,
+          version,
+          `after ${version}`,
+        ]),
+      )
+      assert.deepEqual(c.words, [])
+    })
+
+    test('of one turn come with the newest at the end', async () => {
+      await using under = await open()
+      const nodes = (await joinAll(under, 2)) as [Node, Node]
+      const [a, b] = nodes
+      for (let version = 1; version <= 100; version += 1)
+        a.bus.tell(b.bus.nodeId, { kind: 'confirmed', version })
+      await fence(nodes)
+      assert.deepEqual(b.words.at(-1), [a.bus.nodeId, { kind: 'confirmed', version: 100 }])
     })
   })
 
@@ -104,15 +192,8 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
       const nodes = await joinAll(under, 3)
       const sent: Notice[] = [
         { kind: 'taken-over', clientId: '__proto__', epoch: Number.MAX_SAFE_INTEGER },
-        {
-          kind: 'filters',
-          clientId: '😀"\\\n',
-          changes: [
-            ['a/+/#', 2],
-            ['"', -1],
-          ],
-        },
-        { kind: 'filters', clientId: 'x'.repeat(65_535), changes: [] },
+        { kind: 'taken-over', clientId: '😀"\\\n', epoch: 0 },
+        { kind: 'taken-over', clientId: 'x'.repeat(65_535), epoch: 1 },
         ...Array.from({ length: 1_500 }, (_, epoch): Notice => ({
           kind: 'taken-over',
           clientId: 'c',
@@ -144,17 +225,21 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
       const [a, b] = (await joinAll(under, 2)) as [Node, Node]
       await a.bus[Symbol.asyncDispose]()
       await a.bus[Symbol.asyncDispose]()
-      await assert.rejects(published(a.bus, message('t')), /closed/)
+      for (const targets of [[b.bus.nodeId], []])
+        await assert.rejects(published(a.bus, message('t'), targets), /closed/)
+      a.bus.tell(b.bus.nodeId, { kind: 'confirmed', version: 1 })
       const notice: Notice = { kind: 'taken-over', clientId: 'c', epoch: 1 }
       await assert.rejects(a.bus.notify(notice), /closed/)
-      assert.deepEqual([b.messages, b.notices], [[], []])
+      assert.deepEqual([b.messages, b.words, b.notices], [[], [], []])
     })
 
     test('that leaves gives each message its `done`, and takes along what was on its way', async () => {
       await using under = await open()
       const [a, b] = (await joinAll(under, 2)) as [Node, Node]
       const outcomes = Promise.all(
-        Array.from({ length: 100 }, (_, index) => published(a.bus, message('t', `${index}`))),
+        Array.from({ length: 100 }, (_, index) =>
+          published(a.bus, message('t', `${index}`), [b.bus.nodeId]),
+        ),
       )
       await a.bus[Symbol.asyncDispose]()
       await outcomes
@@ -165,96 +250,13 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
     test('that has no handlers yet takes no harm', async () => {
       await using under = await open()
       const [a, deaf] = [await under.join(), await under.join()]
-      await published(a, message('t', 'not heard'))
+      await published(a, message('t', 'not heard'), [deaf.nodeId])
+      a.tell(deaf.nodeId, { kind: 'confirmed', version: 1 })
       await a.notify({ kind: 'taken-over', clientId: 'c', epoch: 1 })
       const nodes = [listen(a), listen(deaf)]
-      await published(a, message('t', 'heard'))
+      await published(a, message('t', 'heard'), [deaf.nodeId])
       await fence(nodes)
       assert.equal(nodes[1]?.messages.at(-1)?.payload.toString(), 'heard')
     })
   })
-}
-
-interface Node {
-  readonly bus: Bus
-  readonly messages: Message[]
-  readonly notices: Notice[]
-  /** Which nodes this one has heard a fence of. */
-  readonly fences: Set<string>
-  heard: () => void
-}
-
-async function joinAll(under: BusUnderTest, count: number): Promise<Node[]> {
-  return (await Promise.all(Array.from({ length: count }, () => under.join()))).map(listen)
-}
-
-function listen(bus: Bus): Node {
-  const node: Node = {
-    bus,
-    messages: [],
-    notices: [],
-    fences: new Set(),
-    heard: () => undefined,
-  }
-  bus.onMessage((item) => {
-    if (item.topic === FENCE) node.fences.add(`message ${item.payload.toString()}`)
-    else node.messages.push(item)
-    node.heard()
-  })
-  bus.onNotice((notice) => {
-    if (notice.kind === 'taken-over' && notice.epoch === -1)
-      node.fences.add(`notice ${notice.clientId}`)
-    else node.notices.push(notice)
-    node.heard()
-  })
-  return node
-}
-
-/** Everything that each of the nodes said before has come to the others. */
-async function fence(nodes: readonly Node[]): Promise<void> {
-  const expected = (node: Node): number => (nodes.includes(node) ? (nodes.length - 1) * 2 : 0)
-  const all = nodes.map(
-    (node) =>
-      new Promise<void>((resolve) => {
-        node.heard = () => {
-          if (node.fences.size === expected(node)) resolve()
-        }
-      }),
-  )
-  for (const { bus } of nodes) {
-    await published(bus, message(FENCE, bus.nodeId))
-    await bus.notify({ kind: 'taken-over', clientId: bus.nodeId, epoch: -1 })
-  }
-  await Promise.all(all)
-  for (const node of nodes) node.fences.clear()
-}
-
-async function arrival(node: Node, count: number): Promise<void> {
-  await new Promise<void>((resolve) => {
-    node.heard = () => {
-      if (node.messages.length >= count) resolve()
-    }
-    node.heard()
-  })
-}
-
-/** @throws {Error} what `done` was given; a second `done` is a fault of its own */
-function published(bus: Bus, item: Message): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let calls = 0
-    bus.publish(item, (error) => {
-      calls += 1
-      if (calls > 1) throw new Error('`done` came twice')
-      if (error === undefined) resolve()
-      else reject(error)
-    })
-  })
-}
-
-function message(topic: string, payload: string | Buffer = '', qos: QoS = 1): Message {
-  return new Message(topic, Buffer.from(payload), qos, false)
-}
-
-function plain({ topic, payload, qos, retain }: Message): unknown {
-  return { topic, payload: payload.toString('hex'), qos, retain }
 }

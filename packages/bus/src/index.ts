@@ -1,6 +1,7 @@
-export type { Bus, Done, Notice } from './bus.ts'
+export type { Bus, Done, Notice, Word } from './bus.ts'
 export { decodeMessage, decodeMessages, encodeMessage, encodeMessages } from './envelope.ts'
 export { ENVELOPE_VERSION, EnvelopeError } from './envelope.ts'
+export type { DropReason } from './inbox-writer.ts'
 export { MemoryBusHub } from './memory-bus.ts'
 export { Message } from './message.ts'
 export type { QoS } from './message.ts'

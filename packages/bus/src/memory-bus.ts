@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Bus, Done, Notice } from './bus.ts'
+import type { Bus, Done, Notice, Word } from './bus.ts'
 import type { Message } from './message.ts'
 
 /** The embedded default: nodes of one process, or the only node. */
@@ -17,6 +17,7 @@ class MemoryBus implements Bus {
   readonly nodeId: string = randomUUID()
   readonly #members: Set<MemoryBus>
   #messageHandler: ((message: Message) => void) | undefined
+  #wordHandler: ((from: string, word: Word) => void) | undefined
   #noticeHandler: ((notice: Notice) => void) | undefined
 
   constructor(members: Set<MemoryBus>) {
@@ -27,26 +28,42 @@ class MemoryBus implements Bus {
     return this.#members.size > 1
   }
 
-  publish(message: Message, done: Done): void {
-    if (this.#closed) {
+  publish(message: Message, targets: readonly string[], done: Done): void {
+    if (this.closed) {
       done(new Error('the bus is closed'))
       return
     }
-    this.#tellOthers((member) => member.#messageHandler?.(message))
+    for (const member of this.#members)
+      if (targets.includes(member.nodeId)) later(member, () => member.#messageHandler?.(message))
     done()
   }
 
+  tell(target: string, word: Word): void {
+    if (this.closed) return
+    for (const member of this.#members)
+      if (member.nodeId === target) later(member, () => member.#wordHandler?.(this.nodeId, word))
+  }
+
   async notify(notice: Notice): Promise<void> {
-    if (this.#closed) throw new Error('the bus is closed')
-    this.#tellOthers((member) => member.#noticeHandler?.(notice))
+    if (this.closed) throw new Error('the bus is closed')
+    for (const member of this.#members)
+      if (member !== this) later(member, () => member.#noticeHandler?.(notice))
   }
 
   onMessage(handler: (message: Message) => void): void {
     this.#messageHandler = handler
   }
 
+  onWord(handler: (from: string, word: Word) => void): void {
+    this.#wordHandler = handler
+  }
+
   onNotice(handler: (notice: Notice) => void): void {
     this.#noticeHandler = handler
+  }
+
+  onGap(): void {
+    // Nothing is ever lost inside one process.
   }
 
   onResync(): void {
@@ -57,16 +74,13 @@ class MemoryBus implements Bus {
     this.#members.delete(this)
   }
 
-  get #closed(): boolean {
+  get closed(): boolean {
     return !this.#members.has(this)
   }
+}
 
-  #tellOthers(tell: (member: MemoryBus) => void): void {
-    for (const member of this.#members) {
-      if (member === this) continue
-      setImmediate(() => {
-        if (!member.#closed) tell(member)
-      })
-    }
-  }
+function later(member: MemoryBus, tell: () => void): void {
+  setImmediate(() => {
+    if (!member.closed) tell()
+  })
 }

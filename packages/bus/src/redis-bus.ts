@@ -1,12 +1,11 @@
 /**
- * The bus on Redis: two fixed channels of mqemitter-redis, so Redis does the same work however many
- * filters the clients have. Messages of one event-loop turn travel in one envelope.
+ * The bus on Redis. Messages and words go to the inbox of each node that they name, so a node does no work
+ * for what it has no use for; notices go over one fixed channel of mqemitter-redis to all.
  *
- * In: `publish`, `notify`. Out: handlers. Bounds: `pendingMessagesMax` and `pendingBytesMax` of messages that
- * Redis has not taken, and `timeoutMs` for one to be taken; at any of them `done` gets an error and the
- * publisher is not acknowledged. What Redis pub/sub loses while a subscription is down, or because this node
- * takes its messages too slowly (`client-output-buffer-limit pubsub`), is lost for live subscribers;
- * `onResync` says when.
+ * In: `publish`, `tell`, `notify`. Out: handlers. Bounds: `pendingMessagesMax` and `pendingBytesMax` of
+ * messages that Redis has not taken, and `timeoutMs` for one to be taken; at any of them `done` gets an error
+ * and the publisher is not acknowledged. `inboxBytesMax` of what a node has not read: beyond it messages to
+ * that node are dropped, and its `onGap` says so.
  */
 import { randomUUID } from 'node:crypto'
 import {
@@ -14,53 +13,62 @@ import {
   createRedis,
   keysWith,
   startHeartbeat,
-  TurnQueue,
   type Keys,
-  type Outcome,
   type Redis,
   type RedisSettings,
 } from '@breakwater/redis'
-import type { Bus, Done, Notice } from './bus.ts'
-import { RedisChannels } from './redis-channels.ts'
-import { decodeMessages, encodeMessages } from './envelope.ts'
+import type { Bus, Done, Notice, Word } from './bus.ts'
+import { InboxReader } from './inbox-reader.ts'
+import { loadInboxScripts } from './inbox-scripts.ts'
+import { InboxWriter, type DropReason } from './inbox-writer.ts'
 import type { Message } from './message.ts'
-import { SenderLog } from './sender-log.ts'
+import { NoticeBoard } from './notice-board.ts'
 
 export interface RedisBusOptions {
   readonly timeoutMs: number
   readonly pendingMessagesMax?: number
   readonly pendingBytesMax?: number
-  /** Faults that nobody awaits: a connection that dropped, an envelope of a newer version. */
+  /** The same for every node of a cluster: the sender applies it. */
+  readonly inboxBytesMax?: number
+  /** Faults that nobody awaits: a connection that dropped, a frame of a newer version. */
   readonly onFault: (error: Error) => void
-  /** An envelope of messages was sent to, or came from, other nodes. */
+  /** A frame of messages was appended to, or came from, an inbox. */
   readonly onFrame?: (direction: 'in' | 'out') => void
+  /** Messages that one target did not get, and nobody else will tell of them. */
+  readonly onDropped?: (reason: DropReason, messages: number) => void
+}
+
+interface Connections {
+  readonly sender: Redis
+  readonly subscriber: Redis
+  readonly reader: Redis
 }
 
 const PENDING_MESSAGES_MAX = 250_000
 const PENDING_BYTES_MAX = 64 * 1_048_576
-const PENDING_NOTICES_MAX = 100_000
-/** Far below the 32 MiB at which Redis, as it is delivered, throws a subscriber out. */
-const FRAME_BYTES_MAX = 1_048_576
-const FRAME_ITEMS_MAX = 1_000
+const INBOX_BYTES_MAX = 64 * 1_048_576
 const CLOSE_TIMEOUT_MS = 1_000
-const TAKEN: Outcome = {}
 
 /** @throws {Error} one line when Redis cannot be reached */
 export async function createRedisBus(
   settings: RedisSettings,
   options: RedisBusOptions,
 ): Promise<Bus> {
-  const publisher = createRedis(settings, 'data')
-  const subscriber = createRedis(settings, 'subscriber')
+  const connections = {
+    sender: createRedis(settings, 'data'),
+    subscriber: createRedis(settings, 'subscriber'),
+    reader: createRedis(settings, 'data'),
+  }
+  let bus: RedisBus | undefined
   try {
-    await connectOrFail(publisher, settings)
-    await connectOrFail(subscriber, settings)
-    const bus = new RedisBus(publisher, subscriber, keysWith(settings.prefix), options)
-    await bus.listen()
+    for (const redis of Object.values(connections)) await connectOrFail(redis, settings)
+    await loadInboxScripts(connections.sender)
+    bus = new RedisBus(connections, keysWith(settings.prefix), options)
+    await bus.open()
     return bus
   } catch (error) {
-    publisher.disconnect()
-    subscriber.disconnect()
+    await bus?.[Symbol.asyncDispose]()
+    for (const redis of Object.values(connections)) redis.disconnect()
     throw error
   }
 }
@@ -68,92 +76,96 @@ export async function createRedisBus(
 class RedisBus implements Bus {
   readonly nodeId: string = randomUUID()
   readonly clustered = true
-  readonly #publisher: Redis
-  readonly #subscriber: Redis
-  readonly #keys: Keys
+  readonly #connections: Connections
   readonly #options: RedisBusOptions
-  readonly #channels: RedisChannels
-  readonly #messages: TurnQueue<Message>
-  readonly #notices: TurnQueue<string>
-  readonly #senders = new SenderLog()
+  readonly #inboxKeys: readonly [inbox: string, bytes: string]
+  readonly #writer: InboxWriter
+  readonly #reader: InboxReader
+  readonly #board: NoticeBoard
   readonly #heartbeats: readonly Disposable[]
   #closed = false
   #messageHandler: ((message: Message) => void) | undefined
+  #wordHandler: ((from: string, word: Word) => void) | undefined
   #noticeHandler: ((notice: Notice) => void) | undefined
+  #gapHandler: ((why: string) => void) | undefined
   #resyncHandler: (() => void) | undefined
 
-  constructor(publisher: Redis, subscriber: Redis, keys: Keys, options: RedisBusOptions) {
-    const { timeoutMs, onFault } = options
-    this.#publisher = publisher
-    this.#subscriber = subscriber
-    this.#keys = keys
+  constructor(connections: Connections, keys: Keys, options: RedisBusOptions) {
+    const { sender, subscriber, reader } = connections
+    const { timeoutMs, onFault, onFrame, onDropped } = options
+    const inboxKeys = (nodeId: string) => [keys.inbox(nodeId), keys.inboxBytes(nodeId)] as const
+    this.#connections = connections
     this.#options = options
-    this.#channels = new RedisChannels(publisher, subscriber, onFault)
-    const bounds = {
-      cut: () => publisher.disconnect(true),
-      onFault,
+    this.#inboxKeys = inboxKeys(this.nodeId)
+    this.#board = new NoticeBoard({
+      sender,
+      subscriber,
+      channel: keys.busNotices,
+      nodeId: this.nodeId,
       timeoutMs,
-      batchItemsMax: FRAME_ITEMS_MAX,
-      batchBytesMax: FRAME_BYTES_MAX,
-      bytesMax: options.pendingBytesMax ?? PENDING_BYTES_MAX,
-    }
-    this.#messages = new TurnQueue<Message>({
-      ...bounds,
+      onNotice: (notice) => this.#hand(() => this.#noticeHandler?.(notice)),
+      onResync: () => this.#hand(() => this.#resyncHandler?.()),
+      onFault,
+    })
+    this.#writer = new InboxWriter({
+      redis: sender,
+      nodeId: this.nodeId,
+      inboxKeys,
+      inboxBytesMax: options.inboxBytesMax ?? INBOX_BYTES_MAX,
+      timeoutMs,
       itemsMax: options.pendingMessagesMax ?? PENDING_MESSAGES_MAX,
-      send: async (messages, first) => {
-        await this.#send(keys.busMessages, encodeMessages(messages), first)
-        options.onFrame?.('out')
-        return messages.map(() => TAKEN)
-      },
+      bytesMax: options.pendingBytesMax ?? PENDING_BYTES_MAX,
+      onFault,
+      onFrame: () => onFrame?.('out'),
+      onDropped: (reason, messages) => onDropped?.(reason, messages),
     })
-    this.#notices = new TurnQueue<string>({
-      ...bounds,
-      itemsMax: PENDING_NOTICES_MAX,
-      send: async (notices, first) => {
-        await this.#send(keys.busNotices, Buffer.from(`[${notices.join(',')}]`), first)
-        return notices.map(() => TAKEN)
-      },
+    this.#reader = new InboxReader({
+      redis: reader,
+      sender,
+      inboxKeys: this.#inboxKeys,
+      timeoutMs,
+      onMessage: (message) => this.#hand(() => this.#messageHandler?.(message)),
+      onWord: (from, word) => this.#hand(() => this.#wordHandler?.(from, word)),
+      onGap: (why) => this.#hand(() => this.#gapHandler?.(why)),
+      onFault,
+      onFrame: () => onFrame?.('in'),
     })
-    this.#heartbeats = [publisher, subscriber].map((redis) => startHeartbeat(redis, timeoutMs))
+    // The errors of the other two reach `onFault` through the notices.
+    reader.on('error', onFault)
+    this.#heartbeats = [sender, subscriber].map((redis) => startHeartbeat(redis, timeoutMs))
   }
 
-  async listen(): Promise<void> {
-    await this.#channels.subscribe(this.#keys.busMessages, (frame) => {
-      if (frame.from === this.nodeId) return
-      this.#options.onFrame?.('in')
-      for (const [index, message] of decodeMessages(frame.payload).entries())
-        if (this.#senders.isNew('messages', frame.from, frame.first + index))
-          this.#hand(this.#messageHandler, message)
-    })
-    await this.#channels.subscribe(this.#keys.busNotices, (frame) => {
-      if (frame.from === this.nodeId) return
-      for (const [index, notice] of (JSON.parse(frame.payload.toString()) as Notice[]).entries())
-        if (this.#senders.isNew('notices', frame.from, frame.first + index))
-          this.#hand(this.#noticeHandler, notice)
-    })
-    // The first subscription is up; each later `ready` follows a time in which something may be missed.
-    this.#subscriber.on('ready', () => void this.#resync())
+  async open(): Promise<void> {
+    await this.#board.open()
+    await this.#reader.open()
   }
 
-  publish(message: Message, done: Done): void {
-    this.#messages.push(message, message.bytes, (error) => done(error))
+  publish(message: Message, targets: readonly string[], done: Done): void {
+    this.#writer.publish(message, targets, done)
+  }
+
+  tell(target: string, word: Word): void {
+    this.#writer.tell(target, word)
   }
 
   async notify(notice: Notice): Promise<void> {
-    const text = JSON.stringify(notice)
-    await new Promise<void>((resolve, reject) => {
-      this.#notices.push(text, text.length, (error) =>
-        error === undefined ? resolve() : reject(error),
-      )
-    })
+    await this.#board.post(notice)
   }
 
   onMessage(handler: (message: Message) => void): void {
     this.#messageHandler = handler
   }
 
+  onWord(handler: (from: string, word: Word) => void): void {
+    this.#wordHandler = handler
+  }
+
   onNotice(handler: (notice: Notice) => void): void {
     this.#noticeHandler = handler
+  }
+
+  onGap(handler: (why: string) => void): void {
+    this.#gapHandler = handler
   }
 
   onResync(handler: () => void): void {
@@ -161,43 +173,35 @@ class RedisBus implements Bus {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return
+    const { sender, subscriber, reader } = this.#connections
     const { promise: late, resolve } = Promise.withResolvers<void>()
     const impatience = setTimeout(resolve, CLOSE_TIMEOUT_MS)
-    if (this.#publisher.status === 'ready')
-      await Promise.race([Promise.all([this.#messages.settled(), this.#notices.settled()]), late])
+    if (sender.status === 'ready') await Promise.race([this.#leave(), late])
     clearTimeout(impatience)
     this.#closed = true
-    this.#messages.close()
-    this.#notices.close()
+    this.#writer.close()
+    this.#board.close()
     for (const heartbeat of this.#heartbeats) heartbeat[Symbol.dispose]()
-    this.#publisher.disconnect()
-    this.#subscriber.disconnect()
+    for (const redis of [sender, subscriber, reader]) redis.disconnect()
+    await this.#reader.close()
   }
 
-  async #send(channel: string, payload: Buffer, first: number): Promise<void> {
-    await this.#channels.publish(channel, { from: this.nodeId, first, payload })
+  async #leave(): Promise<void> {
+    await Promise.all([this.#writer.settled(), this.#board.settled()])
+    this.#closed = true
+    this.#reader.stop()
+    // What fails here ends by itself, see the lifetime of an inbox.
+    await this.#connections.sender.unlink(...this.#inboxKeys).catch(() => undefined)
   }
 
-  /** One message that its handler cannot deal with costs the others of the envelope nothing. */
-  #hand<Item>(handler: ((item: Item) => void) | undefined, item: Item): void {
+  /** One message that its handler cannot deal with costs the others of the frame nothing. */
+  #hand(give: () => void): void {
     if (this.#closed) return
     try {
-      handler?.(item)
+      give()
     } catch (error) {
       this.#options.onFault(error as Error)
     }
-  }
-
-  async #resync(): Promise<void> {
-    try {
-      await this.#channels.resubscribe()
-    } catch (error) {
-      if (this.#closed) return
-      this.#options.onFault(error as Error)
-      // Not deaf for ever: the next connection tries again.
-      this.#subscriber.disconnect(true)
-      return
-    }
-    if (!this.#closed) this.#resyncHandler?.()
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Frames over channels of Redis, by mqemitter-redis. The package decodes whatever is published to its
+ * Frames over a channel of Redis, by mqemitter-redis. The package decodes whatever is published to its
  * channels inside the socket's event: what it cannot read is a fault here, not the end of the process.
  */
 import type { EventEmitter } from 'node:events'

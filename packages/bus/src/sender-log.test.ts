@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { SenderLog } from './sender-log.ts'
 
 describe('a sender log', () => {
-  it('knows what comes a second time, of each sender and channel by itself', () => {
+  it('knows what comes a second time, of each sender by itself', () => {
     const log = new SenderLog()
-    expect([1, 2, 1, 2, 3, 3].map((number) => log.isNew('messages', 'a', number))).toEqual([
+    expect([1, 2, 1, 2, 3, 3].map((number) => log.isNew('a', number))).toEqual([
       true,
       true,
       false,
@@ -12,23 +12,23 @@ describe('a sender log', () => {
       true,
       false,
     ])
-    expect(log.isNew('messages', 'b', 1)).toBe(true)
-    expect(log.isNew('notices', 'a', 1)).toBe(true)
+    expect(log.isNew('b', 1)).toBe(true)
+    expect([log.lastOf('a'), log.lastOf('never heard')]).toEqual([3, 0])
   })
 
   it('takes a sender that begins late or leaves numbers out', () => {
     const log = new SenderLog()
-    expect([500, 700].map((number) => log.isNew('messages', 'a', number))).toEqual([true, true])
+    expect([500, 700].map((number) => log.isNew('a', number))).toEqual([true, true])
   })
 
   it('forgets those that were silent for longest', () => {
     const log = new SenderLog()
-    log.isNew('messages', 'silent', 1)
+    log.isNew('silent', 1)
     for (let sender = 0; sender < 10_000; sender += 1) {
-      log.isNew('messages', `${sender}`, 1)
-      log.isNew('messages', 'talking', sender)
+      log.isNew(`${sender}`, 1)
+      log.isNew('talking', sender + 1)
     }
-    expect(log.isNew('messages', 'talking', 9_999)).toBe(false)
-    expect(log.isNew('messages', 'silent', 1)).toBe(true)
+    expect(log.isNew('talking', 10_000)).toBe(false)
+    expect(log.isNew('silent', 1)).toBe(true)
   })
 })

@@ -7,16 +7,22 @@ const SENDERS_MAX = 10_000
 export class SenderLog {
   readonly #last = new Map<string, number>()
 
-  isNew(channel: string, sender: string, number: number): boolean {
-    const key = `${channel} ${sender}`
-    const last = this.#last.get(key)
-    if (last !== undefined && number <= last) return false
-    this.#last.delete(key)
-    this.#last.set(key, number)
-    if (this.#last.size > SENDERS_MAX) {
-      const [oldest] = this.#last.keys()
-      if (oldest !== undefined) this.#last.delete(oldest)
-    }
+  /** 0 for one that was never heard: numbers start at 1. */
+  lastOf(sender: string): number {
+    return this.#last.get(sender) ?? 0
+  }
+
+  heard(sender: string, number: number): void {
+    this.#last.delete(sender)
+    this.#last.set(sender, number)
+    if (this.#last.size <= SENDERS_MAX) return
+    const [oldest] = this.#last.keys()
+    if (oldest !== undefined) this.#last.delete(oldest)
+  }
+
+  isNew(sender: string, number: number): boolean {
+    if (number <= this.lastOf(sender)) return false
+    this.heard(sender, number)
     return true
   }
 }

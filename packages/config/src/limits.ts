@@ -173,6 +173,25 @@ const LIMITS = {
     protects: 'a reconnecting client against an old connection that will not end',
     atLimit: 'the new connection goes on; the old one is destroyed',
   },
+  nodeLeaseMs: {
+    unit: 'ms',
+    default: 10_000,
+    min: 500,
+    max: 600_000,
+    protects: 'the cluster against nodes that are gone',
+    atLimit:
+      'a node without a sign of life is declared dead: nothing is sent to it; back, it closes its clean QoS 1/2 subscribers with `lease-lost`',
+  },
+  viewLeaseMs: {
+    unit: 'ms',
+    default: 1_000,
+    min: 100,
+    max: 60_000,
+    protects:
+      'SUBACK against a node that does not answer; publishers against filters not known yet',
+    atLimit:
+      'SUBACK waits for no node longer; a node that has not reached Redis for so long acknowledges QoS 1/2 only when it has',
+  },
   storeTimeoutMs: {
     unit: 'ms',
     default: 15_000,

@@ -1,11 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { keysWith, type Keys } from './keys.ts'
+import { bucketOf, BUCKETS, keysWith } from './keys.ts'
 
 const PREFIX = 'p:'
 const keys = keysWith(PREFIX)
 
 const SESSION_FAMILIES = ['session', 'queue', 'release', 'inbound'] as const
+const BUCKET_FAMILIES = ['filters', 'sessions', 'retained'] as const
+
+const NODE_FAMILIES = ['inbox', 'inboxBytes', 'clusterRoutes'] as const
 
 const oddIds = [
   'a',
@@ -29,12 +32,28 @@ function documentedNames(): (string | undefined)[] {
 
 /** What `keysWith` makes, written as the table writes it. */
 function madeNames(): string[] {
-  const { prefix: _, ...families } = keys
-  return Object.values(families).map((family: Keys[keyof Keys]) => {
-    const name = typeof family === 'function' ? family('ID') : family
+  const bucket = bucketOf('ID')
+  const { prefix: _, ...rest } = keys
+  return Object.entries(rest).map(([kind, family]) => {
+    const name = typeof family === 'function' ? nameOf(kind, bucket) : family
     expect(name.startsWith(PREFIX)).toBe(true)
-    return name.slice(PREFIX.length).replace('{ID}', '{id}').replace('ID', '<id>')
+    return name
+      .slice(PREFIX.length)
+      .replace(`{${bucket}}`, '{bucket}')
+      .replaceAll('NODE', '<node id>')
+      .replace('ID', '<id>')
   })
+}
+
+function nameOf(kind: string, bucket: number): string {
+  if (isOneOf(SESSION_FAMILIES, kind)) return keys[kind]('ID')
+  if (isOneOf(BUCKET_FAMILIES, kind)) return keys[kind](bucket)
+  if (isOneOf(NODE_FAMILIES, kind)) return keys[kind]('NODE')
+  return keys.writer('group', 'ID')
+}
+
+function isOneOf<Kind extends string>(kinds: readonly Kind[], kind: string): kind is Kind {
+  return (kinds as readonly string[]).includes(kind)
 }
 
 describe('keys', () => {
@@ -51,13 +70,28 @@ describe('keys', () => {
   })
 
   it('of different sessions are different', () => {
-    for (const family of [...SESSION_FAMILIES, 'filters'] as const) {
+    for (const family of SESSION_FAMILIES) {
       const names = oddIds.map((clientId) => keys[family](clientId))
       expect(new Set(names).size).toBe(oddIds.length)
     }
-    expect(new Set(oddIds.map((clientId) => hashTag(keys.session(clientId)))).size).toBe(
-      oddIds.length,
-    )
+  })
+
+  it('of a session lie in the slot of its bucket, which is spread evenly and never changes', () => {
+    for (const clientId of oddIds)
+      expect(hashTag(keys.session(clientId))).toBe(hashTag(keys.filters(bucketOf(clientId))))
+    const sizes = Array.from({ length: BUCKETS }, () => 0)
+    for (let index = 0; index < 50_000; index += 1) {
+      const bucket = bucketOf(`device-${index}`)
+      sizes[bucket] = (sizes[bucket] ?? 0) + 1
+    }
+    expect(Math.max(...sizes)).toBeLessThan(120)
+    expect([bucketOf(''), bucketOf('a'), bucketOf('device-1')]).toMatchInlineSnapshot(`
+      [
+        453,
+        300,
+        785,
+      ]
+    `)
   })
 })
 

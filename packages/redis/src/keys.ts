@@ -1,52 +1,85 @@
 /**
  * Every key and channel that Breakwater has in Redis. All start with the configured prefix
- * (`breakwater:`). Keys of one session share a hash tag; the filters are where
- * aedes-persistence-redis looks for them, which is outside of it. Version 1.
+ * (`breakwater:`). The hash tag is a bucket of client ids, or of topics, so that whatever one script touches
+ * lies in one slot of a Redis Cluster. Version 1.
  *
  * | key or channel | type | owner | lifetime | holds |
  * |---|---|---|---|---|
- * | `v1:session:{id}` | hash | node that has the client | ends with the session | `epoch` `last` (queue position) `bytes` (of the queue) `sent` (position) `releases` (how many) |
- * | `v1:queue:{id}` | stream, ids `0-<position>` | every publisher's node appends, the owner trims | ends with the session | queued QoS 1/2 messages |
- * | `v1:release:{id}` | hash packet id → number of the release | owner | ends with the session | PUBREC received, PUBCOMP not yet |
- * | `v1:inbound:{id}` | hash packet id → message | owner | ends with the session | QoS 2 publishes stored, not yet released |
- * | `client:<id>` | hash filter → QoS | owner | ends with the session | filters of one stored session |
- * | `clients` | set of ids | owners | an entry ends with the session | stored sessions that have filters |
- * | `v1:sessions` | sorted set id → last seen, ms | every node | an entry ends with the session | all stored sessions, for expiry |
+ * | `v1:{bucket}:session:<id>` | hash | node that has the client | ends with the session | `epoch` `user` `last` (queue position) `bytes` and `count` (of the queue) `sent` (position) `releases` (how many) |
+ * | `v1:{bucket}:queue:<id>` | stream, ids `0-<position>` | every publisher's node appends, the owner trims | ends with the session | queued QoS 1/2 messages |
+ * | `v1:{bucket}:release:<id>` | hash packet id → number of the release | owner | ends with the session | PUBREC received, PUBCOMP not yet |
+ * | `v1:{bucket}:inbound:<id>` | hash packet id → message | owner | ends with the session | QoS 2 publishes stored, not yet released |
+ * | `v1:{bucket}:filters` | hash id → JSON `[[filter, QoS], …]` | owners | an entry ends with the session | filters of stored sessions that have some |
+ * | `v1:{bucket}:sessions` | sorted set id → last seen, ms | every node | an entry ends with the session | stored sessions, for expiry |
+ * | `v1:{bucket}:retained` | hash topic → message | every node | for ever | retained messages, in fewer buckets: a wildcard asks all of them |
+ * | `v1:{group}:writer:<id>` | number | one node | an hour after its last write | the last write of the node's publishers that was executed |
  * | `v1:epoch` | counter, at least the server's time in µs | every node | for ever | fencing epochs of client ids |
- * | `v1:retained` | hash topic → message | every node | for ever | retained messages |
- * | `v1:bus:messages` | channel (mqemitter-redis) | every node | – | messages, a batch per event-loop turn |
- * | `v1:bus:notices` | channel (mqemitter-redis) | every node | – | takeovers, changes of filters |
+ * | `v1:{<node id>}:inbox` | stream | that node makes and trims it, every node appends | ends with its node, at most 10 minutes after it | frames of messages and words to one node |
+ * | `v1:{<node id>}:inbox-bytes` | hash | the same | the same | `generation` (of the inbox) `in` `out` (bytes appended, read) `refused` (frames, by a full inbox) |
+ * | `v1:{cluster}:head` | counter | every node | for ever | version of the log's last entry |
+ * | `v1:{cluster}:log` | stream, ids `0-<version>` | every node appends | the last 100,000 or so | changes of nodes, routes and stored sessions |
+ * | `v1:{cluster}:nodes` | hash node id → facts (JSON) | each node its entry | an entry ends with its node | nodes, with the versions that they read |
+ * | `v1:{cluster}:leases` | sorted set node id → end, ms | each node its entry | an entry ends with its node | until when nobody may be declared dead |
+ * | `v1:{cluster}:generation` | string | first node | for ever | changes when Redis comes back empty |
+ * | `v1:{cluster}:routes:<node id>` | set of filters | that node | ends with its node | what the node's clients have subscribed to |
+ * | `v1:bus:notices` | channel (mqemitter-redis) | every node | – | takeovers |
  */
+export const BUCKETS = 1_024
+export const RETAINED_BUCKETS = 16
+
+/** FNV-1a over the UTF-16 units: part of the layout, the same for every version of a node. */
+export function bucketOf(text: string, buckets: number = BUCKETS): number {
+  let hash = 0x811c9dc5
+  for (let index = 0; index < text.length; index += 1)
+    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)
+  return (hash >>> 0) % buckets
+}
+
 export interface Keys {
   readonly prefix: string
   session(clientId: string): string
   queue(clientId: string): string
   release(clientId: string): string
   inbound(clientId: string): string
-  filters(clientId: string): string
-  readonly clients: string
-  readonly sessions: string
+  filters(bucket: number): string
+  sessions(bucket: number): string
+  retained(bucket: number): string
+  writer(group: string | number, id: string): string
   readonly epoch: string
-  readonly retained: string
-  readonly busMessages: string
+  inbox(nodeId: string): string
+  inboxBytes(nodeId: string): string
   readonly busNotices: string
+  readonly clusterHead: string
+  readonly clusterLog: string
+  readonly clusterNodes: string
+  readonly clusterLeases: string
+  readonly clusterGeneration: string
+  clusterRoutes(nodeId: string): string
 }
 
 export function keysWith(prefix: string): Keys {
-  const of = (kind: string) => (clientId: string) =>
-    `${prefix}v1:${kind}:{${encodeURIComponent(clientId)}}`
+  const ofClient = (kind: string) => (clientId: string) =>
+    `${prefix}v1:{${bucketOf(clientId)}}:${kind}:${clientId}`
+  const ofBucket = (kind: string) => (bucket: number) => `${prefix}v1:{${bucket}}:${kind}`
   return {
     prefix,
-    session: of('session'),
-    queue: of('queue'),
-    release: of('release'),
-    inbound: of('inbound'),
-    filters: (clientId) => `${prefix}client:${encodeURIComponent(clientId)}`,
-    clients: `${prefix}clients`,
-    sessions: `${prefix}v1:sessions`,
+    session: ofClient('session'),
+    queue: ofClient('queue'),
+    release: ofClient('release'),
+    inbound: ofClient('inbound'),
+    filters: ofBucket('filters'),
+    sessions: ofBucket('sessions'),
+    retained: ofBucket('retained'),
+    writer: (group, id) => `${prefix}v1:{${group}}:writer:${id}`,
     epoch: `${prefix}v1:epoch`,
-    retained: `${prefix}v1:retained`,
-    busMessages: `${prefix}v1:bus:messages`,
+    inbox: (nodeId) => `${prefix}v1:{${nodeId}}:inbox`,
+    inboxBytes: (nodeId) => `${prefix}v1:{${nodeId}}:inbox-bytes`,
     busNotices: `${prefix}v1:bus:notices`,
+    clusterHead: `${prefix}v1:{cluster}:head`,
+    clusterLog: `${prefix}v1:{cluster}:log`,
+    clusterNodes: `${prefix}v1:{cluster}:nodes`,
+    clusterLeases: `${prefix}v1:{cluster}:leases`,
+    clusterGeneration: `${prefix}v1:{cluster}:generation`,
+    clusterRoutes: (nodeId) => `${prefix}v1:{cluster}:routes:${nodeId}`,
   }
 }

@@ -9,12 +9,20 @@ import { queueBoundsCompliance } from './compliance/queue-bounds.ts'
 import { queueCompliance } from './compliance/queue.ts'
 import { retainedCompliance } from './compliance/retained.ts'
 import { sessionCompliance } from './compliance/session.ts'
-import type { OpenStore, Suite } from './compliance/store-under-test.ts'
+import { fencingCompliance } from './compliance/fencing.ts'
+import type { OpenRaw, OpenStore, Suite } from './compliance/store-under-test.ts'
+import { OwnedStore } from './compliance/owned-store.ts'
 import { subscriptionCompliance } from './compliance/subscription.ts'
 
-export type { OpenStore, StoreUnderTest, Suite } from './compliance/store-under-test.ts'
+export { OwnedStore } from './compliance/owned-store.ts'
+export type { OpenRaw, RawStores, Suite } from './compliance/store-under-test.ts'
 
-export function storeCompliance(suite: Suite, open: OpenStore): void {
+export function storeCompliance(suite: Suite, openRaw: OpenRaw): void {
+  const open: OpenStore = async (options) => {
+    const { store, other, ...raw } = await openRaw(options)
+    const epochs = new Map<string, number>()
+    return { ...raw, store: new OwnedStore(store, epochs), other: new OwnedStore(other, epochs) }
+  }
   sessionCompliance(suite, open)
   subscriptionCompliance(suite, open)
   identityCompliance(suite, open)
@@ -23,4 +31,5 @@ export function storeCompliance(suite: Suite, open: OpenStore): void {
   acknowledgementCompliance(suite, open)
   inboundCompliance(suite, open)
   retainedCompliance(suite, open)
+  fencingCompliance(suite, openRaw)
 }

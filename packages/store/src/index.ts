@@ -1,15 +1,22 @@
+export { AedesDeployment } from './aedes-deployment.ts'
+export type { AedesQueuedMessage } from './aedes-deployment.ts'
 export { MemoryStore } from './memory-store.ts'
 export { createRedisStore } from './redis-store.ts'
 export type { RedisStoreOptions } from './redis-store.ts'
-export { packetIdOf } from './store.ts'
+export { FencedError, packetIdOf, queuedBytes } from './store.ts'
 export type {
   Appended,
   AppendDone,
+  InboundPublish,
+  OnFenced,
   OpenedSession,
+  Owner,
   PublishEffects,
   QueueAppend,
   QueueBounds,
+  QueuePolicy,
   QueuedMessage,
+  Released,
   SessionFilters,
   Store,
   StoreCounts,

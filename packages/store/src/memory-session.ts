@@ -1,5 +1,5 @@
 import type { Message, QoS } from '@breakwater/bus'
-import type { QueueBounds, QueuedMessage } from './store.ts'
+import { queuedBytes, type QueueBounds, type QueuedMessage } from './store.ts'
 
 /** One stored session in memory. The queue is a ring by position: reading and settling are O(1). */
 export class MemorySession {
@@ -10,17 +10,29 @@ export class MemorySession {
   #first = 1
   #last = 0
   #bytes = 0
+  readonly user: string
+  epoch: number
   sentPosition = 0
   lastSeen: number = Date.now()
+
+  constructor(user: string, epoch: number) {
+    this.user = user
+    this.epoch = epoch
+  }
 
   get queued(): number {
     return this.#queue.size
   }
 
   append(message: Message, bounds: QueueBounds): { position: number; dropped: number } {
+    const bytes = this.#bytes + queuedBytes(message)
+    const full =
+      this.#queue.size >= bounds.queueMessagesMax ||
+      (bytes > bounds.queueBytesMax && this.#queue.size > 0)
+    if (full && bounds.queuePolicy === 'drop-newest') return { position: 0, dropped: 1 }
     this.#last += 1
     this.#queue.set(this.#last, message)
-    this.#bytes += message.bytes
+    this.#bytes = bytes
     let dropped = 0
     while (
       this.#queue.size > bounds.queueMessagesMax ||
@@ -35,7 +47,7 @@ export class MemorySession {
   delete(position: number): void {
     const message = this.#queue.get(position)
     if (message === undefined) return
-    this.#bytes -= message.bytes
+    this.#bytes -= queuedBytes(message)
     this.#queue.delete(position)
   }
 
@@ -46,7 +58,7 @@ export class MemorySession {
     for (; position <= this.#last && found.length < messagesMax; position += 1) {
       const message = this.#queue.get(position)
       if (message === undefined) continue
-      bytes += message.bytes
+      bytes += queuedBytes(message)
       if (bytes > bytesMax && found.length > 0) break
       found.push({ position, message })
     }

@@ -1,15 +1,19 @@
 import { hasWildcard, topicMatchesFilter, type Message, type QoS } from '@breakwater/bus'
 import { MemorySession } from './memory-session.ts'
-import type {
-  AppendDone,
-  OpenedSession,
-  PublishEffects,
-  QueueBounds,
-  QueuedMessage,
-  SessionFilters,
-  Store,
-  StoreCounts,
-  StoredSubscription,
+import {
+  FencedError,
+  type AppendDone,
+  type OnFenced,
+  type OpenedSession,
+  type Owner,
+  type PublishEffects,
+  type QueueBounds,
+  type QueuedMessage,
+  type Released,
+  type SessionFilters,
+  type Store,
+  type StoreCounts,
+  type StoredSubscription,
 } from './store.ts'
 
 const CHUNK = 1_000
@@ -18,20 +22,32 @@ const CHUNK = 1_000
 export class MemoryStore implements Store {
   readonly available = true
   readonly #bounds: QueueBounds
+  readonly #onFenced: OnFenced
   readonly #sessions = new Map<string, MemorySession>()
   readonly #retained = new Map<string, Message>()
   #epoch = 0
 
-  constructor(bounds: QueueBounds) {
+  constructor(bounds: QueueBounds & { readonly onFenced?: OnFenced }) {
     this.#bounds = bounds
+    this.#onFenced = bounds.onFenced ?? (() => undefined)
   }
 
-  async openSession(clientId: string, persistent: boolean): Promise<OpenedSession> {
+  async openSession(
+    clientId: string,
+    persistent: boolean,
+    user: string,
+  ): Promise<OpenedSession | 'another-user'> {
+    const before = this.#sessions.get(clientId)
+    if (before !== undefined && before.user !== user) return 'another-user'
     this.#epoch += 1
-    const stored = persistent ? this.#sessions.get(clientId) : undefined
+    const stored = persistent ? before : undefined
     if (!persistent) this.#sessions.delete(clientId)
-    else if (stored === undefined) this.#sessions.set(clientId, new MemorySession())
-    else stored.lastSeen = Date.now()
+    else if (stored === undefined)
+      this.#sessions.set(clientId, new MemorySession(user, this.#epoch))
+    else {
+      stored.epoch = this.#epoch
+      stored.lastSeen = Date.now()
+    }
     return {
       present: stored !== undefined,
       epoch: this.#epoch,
@@ -42,8 +58,8 @@ export class MemoryStore implements Store {
     }
   }
 
-  async leaveSession(clientId: string): Promise<void> {
-    await this.touchSessions([clientId])
+  async leaveSession({ clientId, epoch }: Owner): Promise<void> {
+    if (this.#sessions.get(clientId)?.epoch === epoch) await this.touchSessions([clientId])
   }
 
   async endSession(clientId: string): Promise<void> {
@@ -51,15 +67,15 @@ export class MemoryStore implements Store {
   }
 
   async addSubscriptions(
-    clientId: string,
+    owner: Owner,
     subscriptions: readonly StoredSubscription[],
   ): Promise<void> {
-    const session = this.#sessions.get(clientId)
+    const session = this.#ownedOrThrow(owner)
     for (const { filter, qos } of subscriptions) session?.subscriptions.set(filter, qos)
   }
 
-  async removeSubscriptions(clientId: string, filters: readonly string[]): Promise<void> {
-    const session = this.#sessions.get(clientId)
+  async removeSubscriptions(owner: Owner, filters: readonly string[]): Promise<void> {
+    const session = this.#ownedOrThrow(owner)
     for (const filter of filters) session?.subscriptions.delete(filter)
   }
 
@@ -80,6 +96,13 @@ export class MemoryStore implements Store {
     if (chunk.length > 0) yield chunk
   }
 
+  async filtersOf(clientIds: readonly string[]): Promise<readonly SessionFilters[]> {
+    return clientIds.map((clientId) => {
+      const session = this.#sessions.get(clientId)
+      return { clientId, subscriptions: session === undefined ? [] : subscriptionsOf(session) }
+    })
+  }
+
   async touchSessions(clientIds: readonly string[]): Promise<void> {
     const now = Date.now()
     for (const clientId of clientIds) {
@@ -96,7 +119,7 @@ export class MemoryStore implements Store {
     return expired
   }
 
-  append({ message, queues, replay = false }: PublishEffects, done: AppendDone): void {
+  append({ message, queues, replay = false, inbound }: PublishEffects, done: AppendDone): void {
     if (message.retain && !replay) {
       if (message.payload.length === 0) this.#retained.delete(message.topic)
       else this.#retained.set(message.topic, message.detached())
@@ -118,51 +141,58 @@ export class MemoryStore implements Store {
       positions.push(position)
       dropped += made
     }
+    if (inbound !== undefined)
+      this.#sessions.get(inbound.clientId)?.inbound.delete(inbound.packetId)
     done(undefined, { positions, dropped })
   }
 
   async readQueue(
-    clientId: string,
+    owner: Owner,
     fromPosition: number,
     messagesMax: number,
     bytesMax: number,
   ): Promise<readonly QueuedMessage[]> {
-    const session = this.#sessions.get(clientId)
+    const session = this.#sessions.get(owner.clientId)
     if (session === undefined) return []
     const found = session.read(fromPosition, messagesMax, bytesMax)
-    const last = found.at(-1)
-    if (last !== undefined) this.recordSent(clientId, last.position)
+    this.recordSent(owner, found.at(-1)?.position ?? 0)
     return found
   }
 
-  recordSent(clientId: string, position: number): void {
-    const session = this.#sessions.get(clientId)
-    if (session !== undefined && session.sentPosition < position) session.sentPosition = position
+  recordSent(owner: Owner, position: number): void {
+    const session = this.#owned(owner)
+    if (session instanceof MemorySession && session.sentPosition < position)
+      session.sentPosition = position
   }
 
-  settle(clientId: string, position: number): void {
-    this.#sessions.get(clientId)?.delete(position)
+  settle(owner: Owner, position: number): void {
+    const session = this.#owned(owner)
+    if (session instanceof MemorySession) session.delete(position)
   }
 
-  release(
-    clientId: string,
-    position: number,
+  release(owner: Owner, { position, packetId }: Released, done: (error?: Error) => void): void {
+    const session = this.#owned(owner)
+    if (session instanceof MemorySession) {
+      session.delete(position)
+      session.released.add(packetId)
+    }
+    done(session instanceof Error ? session : undefined)
+  }
+
+  complete(owner: Owner, packetId: number): void {
+    const session = this.#owned(owner)
+    if (session instanceof MemorySession) session.released.delete(packetId)
+  }
+
+  storeInbound(
+    owner: Owner,
     packetId: number,
+    message: Message,
     done: (error?: Error) => void,
   ): void {
-    const session = this.#sessions.get(clientId)
-    session?.delete(position)
-    session?.released.add(packetId)
-    done()
-  }
-
-  complete(clientId: string, packetId: number): void {
-    this.#sessions.get(clientId)?.released.delete(packetId)
-  }
-
-  storeInbound(clientId: string, packetId: number, message: Message, done: () => void): void {
-    this.#sessions.get(clientId)?.inbound.set(packetId, message.detached())
-    done()
+    const session = this.#owned(owner)
+    if (session instanceof MemorySession) session.inbound.set(packetId, message.detached())
+    done(session instanceof Error ? session : undefined)
   }
 
   async readInbound(clientId: string, packetId: number): Promise<Message | undefined> {
@@ -198,6 +228,20 @@ export class MemoryStore implements Store {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#sessions.clear()
     this.#retained.clear()
+  }
+
+  /** Undefined where the session has ended. */
+  #owned({ clientId, epoch }: Owner): MemorySession | FencedError | undefined {
+    const session = this.#sessions.get(clientId)
+    if (session === undefined || session.epoch === epoch) return session
+    this.#onFenced(clientId, epoch)
+    return new FencedError(clientId)
+  }
+
+  #ownedOrThrow(owner: Owner): MemorySession | undefined {
+    const session = this.#owned(owner)
+    if (session instanceof FencedError) throw session
+    return session
   }
 }
 

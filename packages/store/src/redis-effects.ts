@@ -1,72 +1,116 @@
 import { encodeMessage, Message, type QoS } from '@breakwater/bus'
-import type { Keys } from '@breakwater/redis'
-import { APPEND, REPLAY, type Argument } from './scripts.ts'
-import type { Appended, AppendDone, PublishEffects, QueueAppend, QueueBounds } from './store.ts'
-import type { TurnWriter } from './turn-writer.ts'
+import { bucketOf, RETAINED_BUCKETS, type Keys } from '@breakwater/redis'
+import type { Operation, PublishWriter } from './publish-writer.ts'
+import type { AppendDone, PublishEffects, QueueAppend } from './store.ts'
 
-export interface RedisEffectsParts {
-  readonly keys: Keys
-  readonly writer: TurnWriter
-  readonly bounds: QueueBounds
-}
+/** Queues of one write: no call that carries several messages is held up by one with many. */
+const CHUNK = 500
 
-/** Everything that one PUBLISH changes in Redis, one write each; the last answer calls back. */
+/**
+ * Everything that one PUBLISH changes in Redis: one write, or several where it goes to many queues. The
+ * retained message comes with the first, the end of a QoS 2 publish with the last.
+ */
 export class RedisEffects {
   readonly #keys: Keys
-  readonly #writer: TurnWriter
-  readonly #queueBounds: readonly [messagesMax: number, bytesMax: number]
+  readonly #writer: PublishWriter
 
-  constructor({ keys, writer, bounds }: RedisEffectsParts) {
+  constructor({ keys, writer }: { keys: Keys; writer: PublishWriter }) {
     this.#keys = keys
     this.#writer = writer
-    this.#queueBounds = [bounds.queueMessagesMax, bounds.queueBytesMax]
   }
 
-  apply({ message, queues, replay = false }: PublishEffects, done: AppendDone): void {
+  apply({ message, queues, replay = false, inbound }: PublishEffects, done: AppendDone): void {
     const retain = message.retain && !replay
-    const answers = new Answers(queues.length, retain ? 1 : 0, done)
-    if (answers.complete) {
-      void this.#writer.settled().then(() => answers.settle(undefined))
+    if (queues.length === 0 && !retain && inbound === undefined) {
+      void this.#writer.settled().then(() => done(undefined, { positions: [], dropped: 0 }))
       return
     }
-    if (retain) this.#retain(message, answers)
-    if (replay) this.#replay(message.topic, queues, answers)
-    else this.#append(message, queues, answers)
+    const variants = new Variants(message)
+    const writes = Math.max(1, Math.ceil(queues.length / CHUNK))
+    const answers = new Answers(queues.length, writes, done)
+    for (let write = 0; write < writes; write += 1) {
+      const start = write * CHUNK
+      const chunk = writes === 1 ? queues : queues.slice(start, start + CHUNK)
+      const operations: Operation[] = []
+      if (retain && write === 0) operations.push(this.#retained(message))
+      const order = replay
+        ? this.#replay(message.topic, chunk, operations)
+        : this.#append(variants, chunk, operations)
+      if (inbound !== undefined && write === writes - 1)
+        operations.push({
+          keys: [this.#keys.inbound(inbound.clientId)],
+          words: ['D', inbound.packetId],
+        })
+      const size = {
+        queues: chunk.length,
+        bytes: write === 0 ? variants.bytes + (retain ? message.bytes : 0) : 0,
+      }
+      this.#writer.write(operations, size, (error, answer) =>
+        answers.take(error, answer, start, order),
+      )
+    }
   }
 
   /** An empty payload clears [MQTT-3.3.1-10]. */
-  #retain(message: Message, answers: Answers): void {
+  #retained(message: Message): Operation {
     const { topic, payload } = message
-    const done = (error: Error | undefined): void => answers.settle(error)
-    if (payload.length === 0) {
-      this.#writer.command(['hdel', this.#keys.retained, topic], done)
-      return
-    }
-    const bytes = encodeMessage(message)
-    this.#writer.command(['hset', this.#keys.retained, topic, bytes], done, bytes.length)
+    const keys = [this.#keys.retained(bucketOf(topic, RETAINED_BUCKETS))]
+    if (payload.length === 0) return { keys, words: ['C', topic] }
+    return { keys, words: ['S', topic, { message: encodeMessage(message) }] }
   }
 
-  #append({ topic, payload }: Message, queues: readonly QueueAppend[], answers: Answers): void {
-    const copies = new Map<QoS, Buffer>()
-    for (const [index, { clientId, qos }] of queues.entries()) {
-      const known = copies.get(qos)
-      const copy = known ?? encodeMessage(new Message(topic, payload, qos, false))
-      copies.set(qos, copy)
-      const args: Argument[] = [...this.#queueBounds, copy]
-      const bytes = known === undefined ? copy.length : 0
-      this.#writer.script(APPEND, this.#queueKeys(clientId), args, answers.at(index), bytes)
+  /** Returns the places of the queues in the order in which they are answered. */
+  #append(
+    variants: Variants,
+    queues: readonly QueueAppend[],
+    operations: Operation[],
+  ): readonly number[] {
+    const order: number[] = []
+    for (const qos of [0, 1, 2] as const) {
+      const keys: string[] = []
+      for (let place = 0; place < queues.length; place += 1) {
+        const queue = queues[place] as QueueAppend
+        if (queue.qos !== qos) continue
+        keys.push(this.#keys.session(queue.clientId), this.#keys.queue(queue.clientId))
+        order.push(place)
+      }
+      if (keys.length > 0)
+        operations.push({ keys, words: ['A', { message: variants.at(qos) }, keys.length / 2] })
     }
+    return order
   }
 
-  #replay(topic: string, queues: readonly QueueAppend[], answers: Answers): void {
-    for (const [index, { clientId, qos }] of queues.entries()) {
-      const keys = [...this.#queueKeys(clientId), this.#keys.retained]
-      this.#writer.script(REPLAY, keys, [...this.#queueBounds, topic, qos], answers.at(index))
-    }
+  #replay(
+    topic: string,
+    queues: readonly QueueAppend[],
+    operations: Operation[],
+  ): readonly number[] {
+    const retained = this.#keys.retained(bucketOf(topic, RETAINED_BUCKETS))
+    for (const { clientId, qos } of queues)
+      operations.push({
+        keys: [this.#keys.session(clientId), this.#keys.queue(clientId), retained],
+        words: ['R', topic, qos],
+      })
+    return [...queues.keys()]
+  }
+}
+
+/** A message as it is queued, encoded once per QoS. */
+class Variants {
+  readonly #message: Message
+  readonly #encoded: (Buffer | undefined)[] = []
+
+  constructor(message: Message) {
+    this.#message = message
   }
 
-  #queueKeys(clientId: string): readonly string[] {
-    return [this.#keys.session(clientId), this.#keys.queue(clientId)]
+  get bytes(): number {
+    return this.#encoded.reduce((sum, encoded) => sum + (encoded?.length ?? 0), 0)
+  }
+
+  at(qos: QoS): Buffer {
+    const { topic, payload } = this.#message
+    return (this.#encoded[qos] ??= encodeMessage(new Message(topic, payload, qos, false)))
   }
 }
 
@@ -78,33 +122,25 @@ class Answers {
   #open: number
   #failure: Error | undefined
 
-  constructor(queues: number, others: number, done: AppendDone) {
+  constructor(queues: number, writes: number, done: AppendDone) {
     this.#positions = Array.from({ length: queues }, () => 0)
-    this.#open = queues + others
+    this.#open = writes
     this.#done = done
   }
 
-  get complete(): boolean {
-    return this.#open === 0
-  }
-
-  /** What takes the answer of the queue at this index. */
-  at(index: number): (error: Error | undefined, result?: unknown) => void {
-    return (error, result) => {
-      if (error === undefined) {
-        const [position, dropped] = result as [number, number]
-        this.#positions[index] = position
-        this.#dropped += dropped
-      }
-      this.settle(error)
-    }
-  }
-
-  settle(error: Error | undefined): void {
+  /** `order`: places of the queues, in the order in which they are answered. */
+  take(
+    error: Error | undefined,
+    answer: readonly number[] = [],
+    start: number,
+    order: readonly number[],
+  ): void {
     this.#failure ??= error
+    this.#dropped += answer[0] ?? 0
+    for (let index = 1; index < answer.length; index += 1)
+      this.#positions[start + (order[index - 1] as number)] = answer[index] as number
     this.#open -= 1
-    if (this.#open > 0) return
-    const appended: Appended = { positions: this.#positions, dropped: this.#dropped }
-    this.#done(this.#failure, appended)
+    if (this.#open === 0)
+      this.#done(this.#failure, { positions: this.#positions, dropped: this.#dropped })
   }
 }

@@ -1,7 +1,6 @@
 /**
- * The store on Redis. Three connections: `data` carries what a PUBLISH changes and what its receivers
- * acknowledge, each in its own order (`TurnWriter`); `control` carries sessions and reads; the third is for
- * aedes-persistence-redis.
+ * The store on Redis. Two connections: `data` carries what a PUBLISH changes (`PublishWriter`) and what its
+ * receivers acknowledge (`ReceiptWriter`), each in its own order; `control` carries sessions and reads.
  */
 import { decodeMessage, encodeMessage, type Message } from '@breakwater/bus'
 import {
@@ -13,23 +12,29 @@ import {
   type Redis,
   type RedisSettings,
 } from '@breakwater/redis'
-import { AedesFilters } from './aedes-filters.ts'
+import { PublishWriter } from './publish-writer.ts'
+import { ReceiptWriter } from './receipt-writer.ts'
 import { RedisEffects } from './redis-effects.ts'
-import { scanRetained } from './redis-retained.ts'
+import { RedisFilters } from './redis-filters.ts'
+import { countRetained, scanRetained } from './redis-retained.ts'
 import { RedisSessions } from './redis-sessions.ts'
-import { evaluate, loadWrites, READ, RELEASE, SENT, SETTLE, STORE_INBOUND } from './scripts.ts'
-import type {
-  AppendDone,
-  OpenedSession,
-  PublishEffects,
-  QueueBounds,
-  QueuedMessage,
-  SessionFilters,
-  Store,
-  StoreCounts,
-  StoredSubscription,
+import { evaluate, FENCED, READ } from './scripts.ts'
+import {
+  FencedError,
+  type AppendDone,
+  type OnFenced,
+  type OpenedSession,
+  type Owner,
+  type PublishEffects,
+  type QueueBounds,
+  type QueuedMessage,
+  type Released,
+  type SessionFilters,
+  type Store,
+  type StoreCounts,
+  type StoredSubscription,
 } from './store.ts'
-import { TurnWriter } from './turn-writer.ts'
+import { loadWrites } from './write-scripts.ts'
 
 export interface RedisStoreOptions extends QueueBounds {
   /** After so long without an answer a write fails and is not acknowledged; a session operation too. */
@@ -39,8 +44,12 @@ export interface RedisStoreOptions extends QueueBounds {
   readonly pendingBytesMax?: number
   /** Faults that nobody awaits: a connection that dropped. */
   readonly onFault: (error: Error) => void
+  /** A write was refused: its session has another owner by now. */
+  readonly onFenced?: OnFenced
 }
 
+/** On one Redis one call may touch every key. */
+const GROUP = 'all'
 const PENDING_WRITES_MAX = 250_000
 const PENDING_BYTES_MAX = 64 * 1_048_576
 const CLOSE_TIMEOUT_MS = 1_000
@@ -53,8 +62,7 @@ export async function createRedisStore(
   const { timeoutMs, onFault } = options
   const data = createRedis(settings, 'data')
   const control = createRedis(settings, 'control', { timeoutMs })
-  const prefixed = createRedis(settings, 'control', { timeoutMs, keyPrefix: settings.prefix })
-  const connections = [data, control, prefixed]
+  const connections = [data, control]
   try {
     for (const connection of connections) {
       await connectOrFail(connection, settings)
@@ -65,13 +73,12 @@ export async function createRedisStore(
     for (const connection of connections) connection.disconnect()
     throw error
   }
-  return new RedisStore({ data, control, prefixed, keys: keysWith(settings.prefix), options })
+  return new RedisStore({ data, control, keys: keysWith(settings.prefix), options })
 }
 
 interface Parts {
   readonly data: Redis
   readonly control: Redis
-  readonly prefixed: Redis
   readonly keys: Keys
   readonly options: RedisStoreOptions
 }
@@ -80,35 +87,39 @@ class RedisStore implements Store {
   readonly #data: Redis
   readonly #control: Redis
   readonly #keys: Keys
+  readonly #onFenced: (owner: Owner) => void
   /** What publishers wait for. */
-  readonly #publishes: TurnWriter
+  readonly #publishes: PublishWriter
   /** What receivers have taken: it makes room, and needs no order with the publishes. */
-  readonly #receipts: TurnWriter
+  readonly #receipts: ReceiptWriter
   readonly #effects: RedisEffects
-  readonly #filters: AedesFilters
+  readonly #filters: RedisFilters
   readonly #sessions: RedisSessions
   readonly #connections: readonly Redis[]
   readonly #heartbeats: readonly Disposable[]
 
-  constructor({ data, control, prefixed, keys, options }: Parts) {
+  constructor({ data, control, keys, options }: Parts) {
     const { timeoutMs, onFault } = options
     this.#data = data
     this.#control = control
     this.#keys = keys
+    this.#onFenced = ({ clientId, epoch }) => options.onFenced?.(clientId, epoch)
     const writerOptions = {
+      redis: data,
+      keys,
       timeoutMs,
       onFault,
       pendingWritesMax: options.pendingWritesMax ?? PENDING_WRITES_MAX,
       pendingBytesMax: options.pendingBytesMax ?? PENDING_BYTES_MAX,
     }
-    this.#publishes = new TurnWriter(data, { ...writerOptions, batch: 'transaction' })
-    this.#receipts = new TurnWriter(data, { ...writerOptions, batch: 'pipeline' })
+    this.#publishes = new PublishWriter({ ...writerOptions, group: GROUP, bounds: options })
+    this.#receipts = new ReceiptWriter({ ...writerOptions, onFenced: this.#onFenced })
     // A server that was started again knows no scripts.
     data.on('ready', () => void loadWrites(data).catch(() => undefined))
-    this.#effects = new RedisEffects({ keys, writer: this.#publishes, bounds: options })
-    this.#filters = new AedesFilters({ control, prefixed, keys })
-    this.#sessions = new RedisSessions({ control, keys, filters: this.#filters })
-    this.#connections = [data, control, prefixed]
+    this.#effects = new RedisEffects({ keys, writer: this.#publishes })
+    this.#filters = new RedisFilters({ control, keys })
+    this.#sessions = new RedisSessions({ control, keys })
+    this.#connections = [data, control]
     this.#heartbeats = this.#connections.map((redis) => startHeartbeat(redis, timeoutMs))
   }
 
@@ -116,34 +127,43 @@ class RedisStore implements Store {
     return this.#data.status === 'ready'
   }
 
-  async openSession(clientId: string, persistent: boolean): Promise<OpenedSession> {
+  async openSession(
+    clientId: string,
+    persistent: boolean,
+    user: string,
+  ): Promise<OpenedSession | 'another-user'> {
     // The session may have been in this node's hands until now: what it settled must be seen here.
     if (persistent) await this.#settled()
-    return await this.#sessions.open(clientId, persistent)
+    return await this.#sessions.open(clientId, persistent, user)
   }
 
-  async leaveSession(clientId: string): Promise<void> {
-    await this.#sessions.touch([clientId])
+  leaveSession(owner: Owner): Promise<void> {
+    return this.#sessions.leave(owner)
   }
 
   async endSession(clientId: string): Promise<void> {
     await this.#sessions.end(clientId)
   }
 
-  addSubscriptions(clientId: string, added: readonly StoredSubscription[]): Promise<void> {
-    return this.#filters.add(clientId, added)
+  async addSubscriptions(owner: Owner, added: readonly StoredSubscription[]): Promise<void> {
+    this.#refuseFenced(owner, await this.#filters.add(owner, added))
   }
 
-  removeSubscriptions(clientId: string, filters: readonly string[]): Promise<void> {
-    return this.#filters.remove(clientId, filters)
+  async removeSubscriptions(owner: Owner, filters: readonly string[]): Promise<void> {
+    this.#refuseFenced(owner, await this.#filters.remove(owner, filters))
   }
 
-  subscriptions(clientId: string): Promise<readonly StoredSubscription[]> {
-    return this.#filters.of(clientId)
+  async subscriptions(clientId: string): Promise<readonly StoredSubscription[]> {
+    const [found] = await this.#filters.of([clientId])
+    return found?.subscriptions ?? []
   }
 
   allFilters(): AsyncIterable<readonly SessionFilters[]> {
     return this.#filters.all()
+  }
+
+  filtersOf(clientIds: readonly string[]): Promise<readonly SessionFilters[]> {
+    return this.#filters.of(clientIds)
   }
 
   touchSessions(clientIds: readonly string[]): Promise<void> {
@@ -159,17 +179,19 @@ class RedisStore implements Store {
   }
 
   async readQueue(
-    clientId: string,
+    owner: Owner,
     fromPosition: number,
     messagesMax: number,
     bytesMax: number,
   ): Promise<readonly QueuedMessage[]> {
-    const answer = (await evaluate(
+    const { clientId, epoch } = owner
+    const [owned, ...answer] = (await evaluate(
       this.#control,
       READ,
       [this.#keys.session(clientId), this.#keys.queue(clientId)],
-      [fromPosition, messagesMax, bytesMax],
-    )) as Buffer[]
+      [epoch, fromPosition, messagesMax, bytesMax],
+    )) as [number, ...Buffer[]]
+    if (owned !== 1) this.#onFenced(owner)
     const found: QueuedMessage[] = []
     for (let index = 0; index + 1 < answer.length; index += 2)
       found.push({
@@ -179,47 +201,38 @@ class RedisStore implements Store {
     return found
   }
 
-  recordSent(clientId: string, position: number): void {
-    this.#receipts.script(SENT, [this.#keys.session(clientId)], [position])
+  recordSent(owner: Owner, position: number): void {
+    this.#receipts.sent(owner, position)
   }
 
-  settle(clientId: string, position: number): void {
-    const keys = [this.#keys.session(clientId), this.#keys.queue(clientId)]
-    this.#receipts.script(SETTLE, keys, [position])
+  settle(owner: Owner, position: number, bytes: number): void {
+    this.#receipts.settle(owner, position, bytes)
   }
 
-  release(
-    clientId: string,
-    position: number,
-    packetId: number,
-    done: (error?: Error) => void,
-  ): void {
-    this.#receipts.script(
-      RELEASE,
-      [this.#keys.session(clientId), this.#keys.queue(clientId), this.#keys.release(clientId)],
-      [position, packetId],
-      (error) => done(error),
-    )
+  release(owner: Owner, released: Released, done: (error?: Error) => void): void {
+    this.#receipts.release(owner, released, done)
   }
 
-  complete(clientId: string, packetId: number): void {
-    this.#receipts.command(['hdel', this.#keys.release(clientId), packetId])
+  complete(owner: Owner, packetId: number): void {
+    this.#receipts.complete(owner, packetId)
   }
 
   storeInbound(
-    clientId: string,
+    owner: Owner,
     packetId: number,
     message: Message,
     done: (error?: Error) => void,
   ): void {
+    const { clientId, epoch } = owner
     const bytes = encodeMessage(message)
-    this.#publishes.script(
-      STORE_INBOUND,
-      [this.#keys.session(clientId), this.#keys.inbound(clientId)],
-      [packetId, bytes],
-      (error) => done(error),
-      bytes.length,
-    )
+    const keys = [this.#keys.session(clientId), this.#keys.inbound(clientId)]
+    const words = ['P', epoch, packetId, { message: bytes }]
+    const size = { queues: 0, bytes: bytes.length }
+    this.#publishes.write([{ keys, words }], size, (error, answer) => {
+      const fenced = answer?.[1] === FENCED
+      if (fenced) this.#onFenced(owner)
+      done(fenced ? new FencedError(clientId) : error)
+    })
   }
 
   async readInbound(clientId: string, packetId: number): Promise<Message | undefined> {
@@ -229,21 +242,20 @@ class RedisStore implements Store {
   }
 
   deleteInbound(clientId: string, packetId: number, done: (error?: Error) => void): void {
-    this.#publishes.command(['hdel', this.#keys.inbound(clientId), packetId], (error) =>
-      done(error),
-    )
+    const operation = { keys: [this.#keys.inbound(clientId)], words: ['D', packetId] }
+    this.#publishes.write([operation], { queues: 0, bytes: 0 }, (error) => done(error))
   }
 
   async *retained(filter: string): AsyncIterable<readonly Message[]> {
     // A PUBLISH that this node has acknowledged must be seen by a SUBSCRIBE that follows it.
     await this.#publishes.settled()
-    yield* scanRetained(this.#control, this.#keys.retained, filter)
+    yield* scanRetained(this.#control, this.#keys, filter)
   }
 
   async counts(): Promise<StoreCounts> {
     const [sessions, retained] = await Promise.all([
-      this.#control.zcard(this.#keys.sessions),
-      this.#control.hlen(this.#keys.retained),
+      this.#sessions.count(),
+      countRetained(this.#control, this.#keys),
     ])
     return { sessions, retained }
   }
@@ -257,6 +269,12 @@ class RedisStore implements Store {
     this.#receipts.close()
     for (const heartbeat of this.#heartbeats) heartbeat[Symbol.dispose]()
     for (const connection of this.#connections) connection.disconnect()
+  }
+
+  #refuseFenced(owner: Owner, answer: number): void {
+    if (answer !== FENCED) return
+    this.#onFenced(owner)
+    throw new FencedError(owner.clientId)
   }
 
   async #settled(): Promise<void> {

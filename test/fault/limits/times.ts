@@ -2,9 +2,10 @@ import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
 import { Redis } from 'ioredis'
 import { setTimeout as delay } from 'node:timers/promises'
-import { expect } from 'vitest'
+import { expect, vi } from 'vitest'
 import type { Limits } from '@breakwater/config'
 import { startNode, type TestNode } from '../../kit/node.ts'
+import { startRedisProxy } from '../../cluster/redis-proxy.ts'
 import { startRedis } from '../../kit/redis.ts'
 import { WireClient } from '../../kit/wire-client.ts'
 import * as wire from '../../kit/wire-encoder.ts'
@@ -75,7 +76,7 @@ async function onRedis(
 }
 
 const publishFrame = (packetId: number): Buffer =>
-  wire.encodePublish({ topic: 't', qos: 1, packetId })
+  wire.encodePublish({ topic: 't', qos: 1, retain: true, packetId })
 
 async function driveInbound(): Promise<void> {
   await onRedis({ inboundMessagesMax: 3 }, async (node, hold, goOn) => {
@@ -130,7 +131,54 @@ async function driveStore(): Promise<void> {
   })
 }
 
+async function driveViewLease(): Promise<void> {
+  await onRedis({ viewLeaseMs: 200 }, async (node, hold, goOn) => {
+    await using client = await connect(node)
+    const publish = wire.encodePublish({ topic: 'nobody', qos: 1, packetId: 1 })
+    await hold()
+    // While its view holds a node acknowledges by itself what nobody else needs.
+    for (;;) {
+      client.send(publish, wire.encodePingreq())
+      const answer = await client.next()
+      if (answer.type === 'pingresp') break
+      expect(answer.type).toBe('puback')
+      await client.expect('pingresp')
+    }
+    await goOn()
+    await client.expect('puback')
+  })
+}
+
+async function driveNodeLease(): Promise<void> {
+  await using redis = await startRedis({ args: ['--save', ''] })
+  await using proxy = await startRedisProxy(redis.url)
+  using database = closing(new Redis(redis.url))
+  const common = {
+    listen,
+    limits: { nodeLeaseMs: 600, viewLeaseMs: 200 },
+    redisPrefix: redis.prefix,
+  }
+  await using judge = await startNode({ ...common, redisUrl: redis.url })
+  await using node = await startNode({ ...common, redisUrl: proxy.url })
+  await using publisher = await connect(judge)
+  await using subscriber = await connect(node)
+  await subscriber.subscribe(['t', 1])
+  proxy.stall()
+  const nodes = `${redis.prefix}v1:{cluster}:nodes`
+  await vi.waitFor(async () => expect(await database.redis.hlen(nodes)).toBe(1), { timeout: 5_000 })
+  // Nobody waits for it any more.
+  await publisher.publish({ topic: 't', qos: 1 })
+  await proxy.restore()
+  await expectClosedWith(node, subscriber, 'lease-lost')
+}
+
+function closing(redis: Redis): { readonly redis: Redis } & Disposable {
+  return { redis, [Symbol.dispose]: () => redis.disconnect() }
+}
+
 export const timeLimits = {
+  viewLeaseMs: driveViewLease,
+  nodeLeaseMs: driveNodeLease,
   handshakeTimeoutMs: driveHandshake,
   connectTimeoutMs: driveConnect,
   stallTimeoutMs: driveStall,

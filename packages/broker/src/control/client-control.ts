@@ -63,6 +63,8 @@ export class ClientControl implements StreamOwner {
   readonly connection: Connection
   readonly clean: boolean
   readonly clientId: string
+  /** Who it is, once it is known; nobody in particular where clients are anonymous. */
+  user = ''
   session: Session | undefined
   /** A control packet has effects under way. */
   busy = true
@@ -109,6 +111,7 @@ export class ClientControl implements StreamOwner {
       connection.close('internal-error')
       return false
     }
+    this.user = username ?? ''
     try {
       this.#pending = await this.#host.openSession(this)
       return this.#pending !== undefined

@@ -5,7 +5,7 @@
  * CONNACK, SUBACK, UNSUBACK. Bounds: one control packet under way per connection.
  */
 import { randomUUID } from 'node:crypto'
-import type { OpenedSession, Store } from '@breakwater/store'
+import type { OpenedSession } from '@breakwater/store'
 import type { Connection } from '../connection/connection.ts'
 import type { ConnectFrame } from '../mqtt/connect-frame.ts'
 import { AedesBroker, type ControlClient } from './aedes-broker.ts'
@@ -23,8 +23,8 @@ export class ControlPlane implements AsyncDisposable {
     this.#host = host
   }
 
-  static async create(store: Store, host: ControlHost): Promise<ControlPlane> {
-    const persistence = new AedesPersistence(store)
+  static async create(host: ControlHost): Promise<ControlPlane> {
+    const persistence = new AedesPersistence()
     const control = (client: ControlClient): ClientControl => client.conn.owner as ClientControl
     const broker = new AedesBroker(persistence, {
       authenticate: (client, username, password) =>

@@ -7,6 +7,8 @@ import {
 
 interface Exchange {
   position: number
+  /** What the queue gets back. */
+  bytes: number
   state: OutgoingState
 }
 
@@ -35,26 +37,29 @@ export class Inflight {
     return this.#exchanges?.has(packetId) === true
   }
 
-  start(packetId: number, position: number, qos: 1 | 2): void {
+  start(packetId: number, position: number, qos: 1 | 2, bytes: number = 0): void {
     const state = qos === 1 ? 'awaiting-puback' : 'awaiting-pubrec'
     this.#exchanges ??= new Map()
-    this.#exchanges.set(packetId, { position, state })
+    this.#exchanges.set(packetId, { position, bytes, state })
   }
 
   /** A message that was released before the session was resumed: only PUBCOMP is missing. */
   restoreReleased(packetId: number): void {
     this.#exchanges ??= new Map()
-    this.#exchanges.set(packetId, { position: 0, state: 'awaiting-pubcomp' })
+    this.#exchanges.set(packetId, { position: 0, bytes: 0, state: 'awaiting-pubcomp' })
   }
 
-  /** Takes a packet of the client; returns what to do and the position of the message. */
-  step(packetId: number, packet: OutgoingPacket): { action: OutgoingAction; position: number } {
+  /** Takes a packet of the client; returns what to do, and position and bytes of the message. */
+  step(
+    packetId: number,
+    packet: OutgoingPacket,
+  ): { action: OutgoingAction; position: number; bytes: number } {
     const exchange = this.#exchanges?.get(packetId)
     const { action, next } = OUTGOING[exchange?.state ?? 'free'][packet]
     if (exchange !== undefined) {
       if (next === 'free') this.#exchanges?.delete(packetId)
       else exchange.state = next
     }
-    return { action, position: exchange?.position ?? 0 }
+    return { action, position: exchange?.position ?? 0, bytes: exchange?.bytes ?? 0 }
   }
 }

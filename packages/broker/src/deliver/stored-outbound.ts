@@ -4,7 +4,14 @@
  * everything else is read from the queue when the window and the write queue have room.
  */
 import type { Message, QoS } from '@breakwater/bus'
-import { packetIdOf, type OpenedSession, type QueuedMessage, type Store } from '@breakwater/store'
+import {
+  packetIdOf,
+  queuedBytes,
+  type OpenedSession,
+  type Owner,
+  type QueuedMessage,
+  type Store,
+} from '@breakwater/store'
 import type { OutgoingPacket } from './exchange.ts'
 import { Inflight } from './inflight.ts'
 import type { FanOut } from './fan-out.ts'
@@ -25,7 +32,7 @@ export interface StoredOutboundOptions {
 }
 
 export class StoredOutbound implements Outbound {
-  readonly #clientId: string
+  readonly #owner: Owner
   readonly #store: Store
   readonly #sink: FrameSink
   readonly #onFault: (error: Error) => void
@@ -41,7 +48,7 @@ export class StoredOutbound implements Outbound {
   #readyWaiters: (() => void)[] | undefined
 
   constructor(options: StoredOutboundOptions) {
-    this.#clientId = options.clientId
+    this.#owner = { clientId: options.clientId, epoch: options.opened.epoch }
     this.#store = options.store
     this.#sink = options.sink
     this.#onFault = options.onFault
@@ -69,12 +76,13 @@ export class StoredOutbound implements Outbound {
   }
 
   queued(position: number, fanOut: FanOut, qos: QoS): void {
+    // At an unknown position (-1, 0) it is in the queue all the same, and is read from there.
     // A read under way may bring this message too: then it comes from there alone.
     const isNext = position === this.#next && !this.#behind && !this.#reading
     if (qos !== 0 && isNext && this.#mayStart(position)) {
-      this.#start(position, qos)
+      this.#start(position, qos, fanOut.message)
       this.#sink.publish(fanOut.frame(qos), qos, packetIdOf(position), 'live')
-      this.#store.recordSent(this.#clientId, position)
+      this.#store.recordSent(this.#owner, position)
       return
     }
     this.#behind = true
@@ -86,7 +94,7 @@ export class StoredOutbound implements Outbound {
       this.#sink.replay(message)
       return
     }
-    const queues = [{ clientId: this.#clientId, qos }]
+    const queues = [{ clientId: this.#owner.clientId, qos }]
     this.#store.append({ message, queues, replay: true }, (error) => {
       if (error !== undefined) this.#onFault(error)
       this.#behind = true
@@ -100,20 +108,20 @@ export class StoredOutbound implements Outbound {
   }
 
   acknowledge(packet: OutgoingPacket, packetId: number): void {
-    const { action, position } = this.#exchanges.step(packetId, packet)
+    const { action, position, bytes } = this.#exchanges.step(packetId, packet)
     switch (action) {
       case 'settle':
-        this.#store.settle(this.#clientId, position)
+        this.#store.settle(this.#owner, position, bytes)
         break
       case 'release':
-        this.#store.release(this.#clientId, position, packetId, (error) => {
+        this.#store.release(this.#owner, { position, packetId, bytes }, (error) => {
           // [MQTT-4.3.3-2]: without PUBREL the exchange would stay open for as long as the connection.
           if (error === undefined) this.#sink.pubrel(packetId)
           else this.#onFault(error)
         })
         return
       case 'complete':
-        this.#store.complete(this.#clientId, packetId)
+        this.#store.complete(this.#owner, packetId)
         break
       case 'answer-pubrel':
         this.#sink.pubrel(packetId)
@@ -150,7 +158,7 @@ export class StoredOutbound implements Outbound {
       const wanted = Math.min(READ_MESSAGES_MAX, this.#exchanges.room)
       // What is appended from here on is seen by this read, or sets the mark again.
       this.#behind = false
-      const found = await this.#store.readQueue(this.#clientId, this.#next, wanted, READ_BYTES_MAX)
+      const found = await this.#store.readQueue(this.#owner, this.#next, wanted, READ_BYTES_MAX)
       if (this.#closed) return
       if (found.length === 0) {
         if (this.#behind) continue
@@ -167,7 +175,7 @@ export class StoredOutbound implements Outbound {
     for (const { position, message } of found) {
       if (!this.#mayStart(position)) return false
       const qos = message.qos === 2 ? 2 : 1
-      this.#start(position, qos)
+      this.#start(position, qos, message)
       this.#sink.publishMessage(
         message,
         qos,
@@ -190,8 +198,8 @@ export class StoredOutbound implements Outbound {
     )
   }
 
-  #start(position: number, qos: 1 | 2): void {
-    this.#exchanges.start(packetIdOf(position), position, qos)
+  #start(position: number, qos: 1 | 2, message: Message): void {
+    this.#exchanges.start(packetIdOf(position), position, qos, queuedBytes(message))
     this.#next = position + 1
   }
 }

@@ -92,6 +92,11 @@ export class ForwardingTable<T extends Target> {
     return this.#epoch
   }
 
+  /** Whether any target has this filter. */
+  has(filter: string): boolean {
+    return this.#index.locate(filter).id !== -1
+  }
+
   /** True if the target did not have this filter yet, false if at most its QoS was replaced. */
   set(filter: string, target: T, qos: Qos): boolean {
     let place = this.#index.locate(filter)

@@ -43,6 +43,8 @@ interface Entry {
 
 export interface PublishLaneOptions {
   readonly clientId: string
+  /** Of the ownership of the session. */
+  readonly epoch: number
   readonly persistent: boolean
   /** Packet ids of QoS 2 publishes that an earlier connection of the session left unreleased. */
   readonly received: readonly number[]
@@ -152,7 +154,7 @@ export class PublishLane {
 
   #receive(packetId: number, message: Message): CloseReasonId | undefined {
     const state = this.#received?.has(packetId) ? 'received' : 'free'
-    const { store, clientId, persistent, limits } = this.#options
+    const { store, clientId, epoch, persistent, limits } = this.#options
     if (INCOMING[state].publish.action === 'answer-pubrec') {
       this.#enqueue({ packet: 'publish', qos: 2, packetId, message: undefined }, true)
       return undefined
@@ -166,7 +168,7 @@ export class PublishLane {
       !persistent,
     )
     if (persistent)
-      store.storeInbound(clientId, packetId, kept, (error) => this.#settle(entry, error))
+      store.storeInbound({ clientId, epoch }, packetId, kept, (error) => this.#settle(entry, error))
     return undefined
   }
 
@@ -201,14 +203,17 @@ export class PublishLane {
 
   #store(packet: 'publish' | 'pubrel', packetId: number, message: Message): void {
     const entry = this.#enqueue({ packet, qos: message.qos, packetId, message }, false)
-    this.#router.store(message, (error, effects) => {
-      entry.effects = effects
-      const { store, clientId, persistent } = this.#options
-      // Fanned out: a PUBREL that comes again is answered without a second fan-out.
-      if (error === undefined && packet === 'pubrel' && persistent)
-        store.deleteInbound(clientId, packetId, (failure) => this.#settle(entry, failure))
-      else this.#settle(entry, error)
-    })
+    const { clientId, persistent } = this.#options
+    // Forgotten in the step that fans it out: a PUBREL that comes again is answered without a second one.
+    const inbound = packet === 'pubrel' && persistent ? { clientId, packetId } : undefined
+    this.#router.store(
+      message,
+      (error, effects) => {
+        entry.effects = effects
+        this.#settle(entry, error)
+      },
+      inbound,
+    )
   }
 
   #enqueue(facts: Pick<Entry, 'packet' | 'qos' | 'packetId' | 'message'>, ready: boolean): Entry {

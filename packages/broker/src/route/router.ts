@@ -6,16 +6,19 @@
  * are written to their sockets in portions.
  */
 import type { Bus, Message, QoS } from '@breakwater/bus'
-import type { Appended, QueueAppend, Store } from '@breakwater/store'
+import type { Cluster } from '@breakwater/cluster'
+import type { Appended, InboundPublish, QueueAppend, Store } from '@breakwater/store'
 import { FanOut } from '../deliver/fan-out.ts'
 import type { Events } from '../events.ts'
 import type { Session } from '../session/session.ts'
 import { ForwardingTable } from './forwarding-table.ts'
+import { RouteTable } from './route-table.ts'
 import { StoredSessions } from './stored-sessions.ts'
 
 export interface RouterOptions {
   readonly store: Store
   readonly bus: Bus
+  readonly cluster: Cluster
   readonly events: Events
   readonly shapesPerNodeMax: number
 }
@@ -25,43 +28,60 @@ const NO_QUEUES: readonly QueueAppend[] = []
 export class Router {
   readonly live: ForwardingTable<Session>
   readonly stored: StoredSessions
+  /** Filters of the other nodes' clients. */
+  readonly routes: RouteTable
   /** Connected sessions of this node by client id. */
   readonly sessions: Map<string, Session> = new Map()
   readonly #store: Store
   readonly #bus: Bus
+  readonly #cluster: Cluster
   readonly #events: Events
 
-  constructor({ store, bus, events, shapesPerNodeMax }: RouterOptions) {
+  constructor({ store, bus, cluster, events, shapesPerNodeMax }: RouterOptions) {
     this.#store = store
     this.#bus = bus
+    this.#cluster = cluster
     this.#events = events
     this.live = new ForwardingTable({ shapesMax: shapesPerNodeMax })
     this.stored = new StoredSessions(shapesPerNodeMax)
+    this.routes = new RouteTable({ shapesMax: shapesPerNodeMax })
   }
 
   /** Whether a message has effects beyond this node's memory before it may be acknowledged. */
   leavesNode(message: Message): boolean {
     return (
       message.retain ||
-      this.#bus.clustered ||
-      (message.qos > 0 && this.stored.match(message.topic).targets.length > 0)
+      this.routes.match(message.topic).length > 0 ||
+      (message.qos > 0 &&
+        (!this.#cluster.confirmed || this.stored.match(message.topic).targets.length > 0))
     )
   }
 
   /**
    * Everything outside of this node: retained, queues, other nodes. Then `done`, which delivers locally with
-   * `deliver`. After an error nothing may be acknowledged.
+   * `deliver`. After an error nothing may be acknowledged. `inbound`: the stored QoS 2 publish that it is.
    */
-  store(message: Message, done: (error: Error | undefined, effects: Effects) => void): void {
+  store(message: Message, done: StoreDone, inbound?: InboundPublish): void {
+    // Nothing is acknowledged by somebody who may not know all subscribers.
+    if (message.qos === 0 || this.#cluster.confirmed) this.#append(message, done, inbound)
+    else
+      this.#cluster.whenConfirmed((error) => {
+        if (error === undefined) this.#append(message, done, inbound)
+        else done(error, NO_EFFECTS)
+      })
+  }
+
+  #append(message: Message, done: StoreDone, inbound: InboundPublish | undefined): void {
     const queues = this.#queuesOf(message)
-    if (queues.length === 0 && !message.retain) {
+    if (queues.length === 0 && !message.retain && inbound === undefined) {
       this.#forward(message, (error) => done(error, NO_EFFECTS))
       return
     }
     // From here on an older retained message that is replayed would come behind this one in the queue.
     if (message.retain)
       for (const { clientId } of queues) this.sessions.get(clientId)?.markLive(message.topic)
-    this.#store.append({ message, queues }, (error, appended) => {
+    const effects = inbound === undefined ? { message, queues } : { message, queues, inbound }
+    this.#store.append(effects, (error, appended) => {
       if (appended.dropped > 0) this.#events.dropped('queue-full', message.qos, appended.dropped)
       if (error !== undefined) done(error, NO_EFFECTS)
       else this.#forward(message, (failure) => done(failure, { queues, appended }))
@@ -130,21 +150,24 @@ export class Router {
 
   /** QoS 0 waits for nobody; lost on the way, it is counted. What is acknowledged waits for the bus. */
   #forward(message: Message, done: (error?: Error) => void): void {
-    if (!this.#bus.clustered) {
+    const targets = this.routes.match(message.topic)
+    if (targets.length === 0) {
       done()
       return
     }
-    this.#events.busOut.value += 1
+    this.#events.busOut.value += targets.length
     if (message.qos > 0) {
-      this.#bus.publish(message, done)
+      this.#bus.publish(message, targets, done)
       return
     }
-    this.#bus.publish(message, (error) => {
+    this.#bus.publish(message, targets, (error) => {
       if (error !== undefined) this.#events.dropped('bus-unavailable', 0)
     })
     done()
   }
 }
+
+type StoreDone = (error: Error | undefined, effects: Effects) => void
 
 export interface Effects {
   readonly queues: readonly QueueAppend[]

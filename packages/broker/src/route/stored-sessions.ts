@@ -1,9 +1,9 @@
 /**
  * The filters of all stored sessions of the cluster, connected anywhere or nowhere: who must find a QoS 1/2
- * message in its queue. Read from the store at the start, kept by notices from other nodes, read again when
- * notices may have been missed.
+ * message in its queue. Read from the store at the start, and session by session when the cluster's log says
+ * that one has changed.
  */
-import type { Notice, QoS } from '@breakwater/bus'
+import type { QoS } from '@breakwater/bus'
 import type { SessionFilters, Store } from '@breakwater/store'
 import { ForwardingTable, type Matches } from './forwarding-table.ts'
 
@@ -14,9 +14,6 @@ export interface StoredSession {
   /** Filters with QoS 1 or 2; QoS 0 is never queued. */
   readonly filters: Map<string, QoS>
 }
-
-/** In a notice: this filter is gone. */
-const REMOVED = -1
 
 export class StoredSessions {
   readonly #table: ForwardingTable<StoredSession>
@@ -30,6 +27,10 @@ export class StoredSessions {
     return this.#sessions.size
   }
 
+  has(clientId: string): boolean {
+    return this.#sessions.has(clientId)
+  }
+
   match(topic: string): Matches<StoredSession> {
     return this.#table.match(topic)
   }
@@ -40,17 +41,10 @@ export class StoredSessions {
     for await (const chunk of store.allFilters()) {
       for (const session of chunk) {
         gone.delete(session.clientId)
-        this.#replace(session)
+        this.replace(session)
       }
     }
     for (const clientId of gone) this.clear(clientId)
-  }
-
-  apply(notice: Notice & { kind: 'filters' }): void {
-    for (const [filter, qos] of notice.changes) {
-      if (qos === REMOVED) this.delete(notice.clientId, filter)
-      else this.set(notice.clientId, filter, qos as QoS)
-    }
   }
 
   set(clientId: string, filter: string, qos: QoS): void {
@@ -74,17 +68,16 @@ export class StoredSessions {
     if (session.filters.size === 0) this.#sessions.delete(clientId)
   }
 
-  /** The session has ended. Returns the filters that it had. */
-  clear(clientId: string): readonly string[] {
+  /** The session has ended. */
+  clear(clientId: string): void {
     const session = this.#sessions.get(clientId)
-    if (session === undefined) return []
-    const filters = [...session.filters.keys()]
-    for (const filter of filters) this.#table.delete(filter, session)
+    if (session === undefined) return
+    for (const filter of session.filters.keys()) this.#table.delete(filter, session)
     this.#sessions.delete(clientId)
-    return filters
   }
 
-  #replace({ clientId, subscriptions }: SessionFilters): void {
+  /** What the store says of a session. */
+  replace({ clientId, subscriptions }: SessionFilters): void {
     const known = this.#sessions.get(clientId)
     if (known !== undefined) {
       const wanted = new Set(subscriptions.map(({ filter }) => filter))

@@ -20,11 +20,17 @@ const ANNOUNCE_BATCH = 100
 
 export interface Owner {
   readonly connection: Connection
+  readonly user: string
   readonly epoch: number
   /** Resolves when everything received so far has taken effect. */
   drained: () => Promise<void>
   /** Resolves when the connection has ended and its will is on its way. */
   readonly ended: Promise<void>
+}
+
+export interface Claim {
+  readonly opened: OpenedSession
+  readonly owner: Owner
 }
 
 export class Ownership {
@@ -46,7 +52,8 @@ export class Ownership {
   }
 
   /**
-   * Undefined if the connection ended while it waited.
+   * Undefined if the connection ended while it waited. The session, and the connection, of another user stay
+   * as they are.
    *
    * @throws {Error} the store does not answer
    */
@@ -55,9 +62,10 @@ export class Ownership {
     connection: Connection,
     persistent: boolean,
     ended: Promise<void>,
-  ): Promise<{ opened: OpenedSession; owner: Owner } | undefined> {
+    user: string,
+  ): Promise<Claim | 'another-user' | undefined> {
     const before = this.#claims.get(clientId)
-    const claim = this.#claimNext(before, clientId, connection, persistent, ended)
+    const claim = this.#claimNext(before, clientId, connection, persistent, ended, user)
     const settled = claim.catch(() => undefined)
     this.#claims.set(clientId, settled)
     try {
@@ -100,23 +108,30 @@ export class Ownership {
     connection: Connection,
     persistent: boolean,
     ended: Promise<void>,
-  ): Promise<{ opened: OpenedSession; owner: Owner } | undefined> {
+    user: string,
+  ): Promise<Claim | 'another-user' | undefined> {
     await before
     const former = this.#owners.get(clientId)
+    if (former !== undefined && former.user !== user) return 'another-user'
     if (former !== undefined) await this.#end(former)
     if (!connection.open) return undefined
-    const opened = await this.#open(clientId, persistent)
+    const opened = await this.#open(clientId, persistent, user)
+    if (opened === 'another-user') return opened
     if ((this.#heard.get(clientId) ?? 0) > opened.epoch) connection.close('taken-over')
     if (!connection.open) return undefined
-    const owner: Owner = { connection, epoch: opened.epoch, drained: async () => {}, ended }
+    const owner: Owner = { connection, user, epoch: opened.epoch, drained: async () => {}, ended }
     this.#owners.set(clientId, owner)
     void this.#announce(clientId, opened.epoch)
     return { opened, owner }
   }
 
-  async #open(clientId: string, persistent: boolean): Promise<OpenedSession> {
+  async #open(
+    clientId: string,
+    persistent: boolean,
+    user: string,
+  ): Promise<OpenedSession | 'another-user'> {
     const opened = await withTimeout(
-      this.#store.openSession(clientId, persistent),
+      this.#store.openSession(clientId, persistent, user),
       this.#openTimeoutMs,
     )
     if (opened === undefined) throw new Error(`no answer within ${this.#openTimeoutMs} ms`)

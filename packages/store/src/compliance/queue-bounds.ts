@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Store } from '../store.ts'
+import type { OwnedStore } from './owned-store.ts'
 import {
   append,
   enqueue,
@@ -109,7 +109,7 @@ export function queueBoundsCompliance({ describe, test }: Suite, open: OpenStore
   })
 
   async function fill(
-    store: Store,
+    store: OwnedStore,
     clientId: string,
     count: number,
     bytes: number,
@@ -125,7 +125,7 @@ export function queueBoundsCompliance({ describe, test }: Suite, open: OpenStore
     return appended.map(({ dropped }) => dropped)
   }
 
-  async function positionsOf(store: Store, clientId: string): Promise<number[]> {
+  async function positionsOf(store: OwnedStore, clientId: string): Promise<number[]> {
     return (await readAll(store, clientId)).map(({ position }) => position)
   }
 

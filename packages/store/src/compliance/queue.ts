@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Store } from '../store.ts'
+import type { OwnedStore } from './owned-store.ts'
 import {
   append,
   enqueue,
@@ -239,7 +239,7 @@ export function queueCompliance({ describe, test }: Suite, open: OpenStore): voi
     })
   })
 
-  async function openAll(store: Store, clientIds: readonly string[]): Promise<void> {
+  async function openAll(store: OwnedStore, clientIds: readonly string[]): Promise<void> {
     for (const clientId of clientIds) await store.openSession(clientId, true)
   }
 }

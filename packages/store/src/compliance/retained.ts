@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { QoS } from '@breakwater/bus'
-import type { Store } from '../store.ts'
+import type { OwnedStore } from './owned-store.ts'
 import { append, message, retainedOf, type OpenStore, type Suite } from './store-under-test.ts'
 
 const TOPICS: readonly string[] = [
@@ -168,7 +168,7 @@ export function retainedCompliance({ describe, test }: Suite, open: OpenStore): 
   })
 
   async function retain(
-    store: Store,
+    store: OwnedStore,
     topic: string,
     payload: string | Buffer,
     qos: QoS = 1,
@@ -177,7 +177,7 @@ export function retainedCompliance({ describe, test }: Suite, open: OpenStore): 
   }
 
   /** `topic payload`, sorted. */
-  async function found(store: Store, filter: string): Promise<string[]> {
+  async function found(store: OwnedStore, filter: string): Promise<string[]> {
     const messages = await retainedOf(store, filter)
     return messages.map(({ topic, payload }) => `${topic} ${payload.toString()}`).toSorted()
   }

@@ -1,6 +1,8 @@
 import { Message, type QoS } from '@breakwater/bus'
+import type { OwnedStore } from './owned-store.ts'
 import type {
   Appended,
+  OnFenced,
   PublishEffects,
   QueueBounds,
   QueuedMessage,
@@ -14,14 +16,26 @@ export interface Suite {
   readonly test: (name: string, body: () => Promise<void>) => void
 }
 
-export interface StoreUnderTest extends AsyncDisposable {
+export interface RawStores extends AsyncDisposable {
   /** Empty. */
   readonly store: Store
   /** Another node's store over the same data; the same one where there can be no other. */
   readonly other: Store
 }
 
-export type OpenStore = (bounds?: Partial<QueueBounds>) => Promise<StoreUnderTest>
+interface OpenOptions extends Partial<QueueBounds> {
+  readonly onFenced?: OnFenced
+}
+
+export type OpenRaw = (options?: OpenOptions) => Promise<RawStores>
+
+/** Each session is in the hands of whoever opened it last, at either store. */
+interface StoreUnderTest extends AsyncDisposable {
+  readonly store: OwnedStore
+  readonly other: OwnedStore
+}
+
+export type OpenStore = (options?: OpenOptions) => Promise<StoreUnderTest>
 
 export function message(
   topic: string,
@@ -32,7 +46,7 @@ export function message(
 }
 
 /** @throws {Error} what `done` was given */
-export function append(store: Store, effects: PublishEffects): Promise<Appended> {
+export function append(store: Pick<Store, 'append'>, effects: PublishEffects): Promise<Appended> {
   return new Promise((resolve, reject) => {
     store.append(effects, (error, appended) =>
       error === undefined ? resolve(appended) : reject(error),
@@ -42,7 +56,7 @@ export function append(store: Store, effects: PublishEffects): Promise<Appended>
 
 /** Queues one message for one session; returns its position. */
 export async function enqueue(
-  store: Store,
+  store: OwnedStore,
   clientId: string,
   payload: string | Buffer,
   qos: QoS = 1,
@@ -55,29 +69,29 @@ export async function enqueue(
 }
 
 /** Resolves when everything that was written before has taken effect. */
-export async function written(store: Store): Promise<void> {
+export async function written(store: OwnedStore): Promise<void> {
   await append(store, { message: message('t'), queues: [] })
   await called((done) => store.release('nobody', 1, 1, done))
 }
 
-export function readAll(store: Store, clientId: string): Promise<readonly QueuedMessage[]> {
+export function readAll(store: OwnedStore, clientId: string): Promise<readonly QueuedMessage[]> {
   return store.readQueue(clientId, 1, 1_000_000, 1_000_000_000)
 }
 
 /** `position payload`, in the order of the queue. */
-export async function queueOf(store: Store, clientId: string): Promise<string[]> {
+export async function queueOf(store: OwnedStore, clientId: string): Promise<string[]> {
   const found = await readAll(store, clientId)
   return found.map(({ position, message: { payload } }) => `${position} ${payload.toString()}`)
 }
 
-export async function retainedOf(store: Store, filter: string): Promise<Message[]> {
+export async function retainedOf(store: OwnedStore, filter: string): Promise<Message[]> {
   const found: Message[] = []
   for await (const chunk of store.retained(filter)) found.push(...chunk)
   return found
 }
 
 /** All sessions that have filters; a session that comes by twice counts once. */
-export async function filtersOf(store: Store): Promise<Map<string, SessionFilters>> {
+export async function filtersOf(store: OwnedStore): Promise<Map<string, SessionFilters>> {
   const found = new Map<string, SessionFilters>()
   for await (const chunk of store.allFilters())
     for (const session of chunk) found.set(session.clientId, session)

@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest'
+import { EnvelopeError } from './envelope.ts'
+import { decodeFrame, encodeFrame, FRAME_VERSION, type FrameItem } from './frame.ts'
+import { Message, type QoS } from './message.ts'
+
+const header = { from: 'node-é😀', line: 4_294_967_295, generation: 7, after: 2 ** 48 - 1 }
+const items: readonly FrameItem[] = [
+  { number: 2 ** 40, content: new Message('a', Buffer.from('one'), 0, false) },
+  { number: 2 ** 40 + 1, content: { kind: 'confirmed', version: Number.MAX_SAFE_INTEGER } },
+  { number: 2 ** 40 + 9, content: new Message('é/😀', Buffer.from([0, 255, 10]), 1, true) },
+  { number: 2 ** 40 + 10, content: new Message('x'.repeat(65_535), Buffer.alloc(0), 2, true) },
+  {
+    number: 2 ** 40 + 2 ** 31,
+    content: new Message('€'.repeat(20_000), Buffer.alloc(9), 2, false),
+  },
+]
+
+describe('a frame', () => {
+  it('gives back what was put into it, in order, with the numbers', () => {
+    expect(decodeFrame(encodeFrame(header, items))).toEqual({ ...header, items })
+  })
+
+  it.each([0, 1, 2] as const)('keeps QoS %i with and without retain', (qos: QoS) => {
+    for (const retain of [true, false]) {
+      const content = new Message('t', Buffer.from('m'), qos, retain)
+      const [item] = decodeFrame(encodeFrame(header, [{ number: 1, content }])).items
+      expect(item).toEqual({ number: 1, content })
+    }
+  })
+
+  it('that is cut within an item is refused, and nothing is read beyond its end', () => {
+    const [first, word, second] = items as [FrameItem, FrameItem, FrameItem]
+    const whole = encodeFrame(header, [first, word, second])
+    const complete = [[], [first], [first, word]].map((some) => encodeFrame(header, some).length)
+    for (let length = 0; length < whole.length; length += 1)
+      if (!complete.includes(length))
+        expect(() => decodeFrame(whole.subarray(0, length))).toThrow(EnvelopeError)
+  })
+
+  it('of another version is refused with the version in the reason', () => {
+    const bytes = encodeFrame(header, items)
+    bytes[0] = FRAME_VERSION + 1
+    expect(() => decodeFrame(bytes)).toThrow('frame version 2 is not readable by this node')
+  })
+
+  it.each([3, 7, 8, 129])('with an item of kind %i is refused', (kind) => {
+    const bytes = encodeFrame(header, items.slice(0, 1))
+    bytes[encodeFrame(header, []).length] = kind
+    expect(() => decodeFrame(bytes)).toThrow(EnvelopeError)
+  })
+})

@@ -1,0 +1,140 @@
+/**
+ * The binary form of what one node appends to the inbox of another. Version 1:
+ *
+ *   u8 version · u8 id bytes · id of the sender · u32 line · u32 generation · u48 after · u48 first · items
+ *
+ * and one item:
+ *
+ *   u8 kind (bits 0–1 QoS, bit 2 retain, bit 7 a word) · u32 number − first ·
+ *     message: u16 topic bytes · u32 payload bytes · topic · payload
+ *     word:    f64 version
+ *
+ * Numbers are big-endian, as in MQTT. The envelope of the store is another form: its bytes are kept for
+ * weeks, these for milliseconds.
+ */
+import type { Word } from './bus.ts'
+import { EnvelopeError } from './envelope.ts'
+import { Message, type QoS } from './message.ts'
+
+export interface FrameHeader {
+  readonly from: string
+  /** Numbers of items run on within a line; a sender that has forgotten a target starts another one. */
+  readonly line: number
+  /** Of the inbox that took number `after`; 0 when none did. */
+  readonly generation: number
+  /** The highest number of this line of which the sender knows that the inbox has taken it. */
+  readonly after: number
+}
+
+export interface FrameItem {
+  readonly number: number
+  readonly content: Message | Word
+}
+
+export interface InboxFrame extends FrameHeader {
+  readonly items: readonly FrameItem[]
+}
+
+export const FRAME_VERSION = 1
+const NUMBER_BYTES = 6
+const FIXED_BYTES = 2 + 4 + 4 + NUMBER_BYTES + NUMBER_BYTES
+const KIND_BYTES = 1 + 4
+const LENGTHS_BYTES = 2 + 4
+const WORD_BYTES = 8
+const WORD = 128
+/** What UTF-8 needs at most for one unit of a string. */
+const UNIT_BYTES_MAX = 3
+
+/** What an item takes in a frame, beside its topic and payload. */
+export const ITEM_BYTES: number = KIND_BYTES + Math.max(LENGTHS_BYTES, WORD_BYTES)
+
+export function encodeFrame(header: FrameHeader, items: readonly FrameItem[]): Buffer {
+  const { from, line, generation, after } = header
+  const first = items[0]?.number ?? 0
+  const buffer = Buffer.allocUnsafe(from.length * UNIT_BYTES_MAX + FIXED_BYTES + bytesMax(items))
+  buffer[0] = FRAME_VERSION
+  const idBytes = buffer.write(from, 2)
+  buffer[1] = idBytes
+  let offset = buffer.writeUInt32BE(line, 2 + idBytes)
+  offset = buffer.writeUInt32BE(generation, offset)
+  offset = buffer.writeUIntBE(after, offset, NUMBER_BYTES)
+  offset = buffer.writeUIntBE(first, offset, NUMBER_BYTES)
+  for (const { number, content } of items) {
+    offset = buffer.writeUInt32BE(number - first, offset + 1)
+    if (content instanceof Message) {
+      const { topic, payload, qos, retain } = content
+      buffer[offset - KIND_BYTES] = qos | (retain ? 4 : 0)
+      const topicBytes = buffer.write(topic, offset + LENGTHS_BYTES)
+      offset = buffer.writeUInt32BE(payload.length, buffer.writeUInt16BE(topicBytes, offset))
+      offset += topicBytes
+      offset += payload.copy(buffer, offset)
+    } else {
+      buffer[offset - KIND_BYTES] = WORD
+      offset = buffer.writeDoubleBE(content.version, offset)
+    }
+  }
+  return buffer.subarray(0, offset)
+}
+
+/** Measuring each topic beforehand would cost more than the memory that is left over. */
+function bytesMax(items: readonly FrameItem[]): number {
+  let bytes = 0
+  for (const { content } of items) {
+    bytes += ITEM_BYTES
+    if (content instanceof Message)
+      bytes += content.topic.length * UNIT_BYTES_MAX + content.payload.length
+  }
+  return bytes
+}
+
+/**
+ * The payloads are slices of `buffer`: who keeps a message keeps the frame.
+ *
+ * @throws {EnvelopeError} an unknown version or a length that overruns the buffer
+ */
+export function decodeFrame(buffer: Buffer): InboxFrame {
+  const version = buffer[0]
+  if (version !== FRAME_VERSION)
+    throw new EnvelopeError(`frame version ${version} is not readable by this node`)
+  const idEnd = 2 + (buffer[1] ?? 0)
+  const start = FIXED_BYTES + idEnd - 2
+  if (start > buffer.length) throw new EnvelopeError('truncated frame header')
+  const first = buffer.readUIntBE(idEnd + 8 + NUMBER_BYTES, NUMBER_BYTES)
+  return {
+    from: buffer.toString('utf8', 2, idEnd),
+    line: buffer.readUInt32BE(idEnd),
+    generation: buffer.readUInt32BE(idEnd + 4),
+    after: buffer.readUIntBE(idEnd + 8, NUMBER_BYTES),
+    items: decodeItems(buffer, start, first),
+  }
+}
+
+function decodeItems(buffer: Buffer, start: number, first: number): readonly FrameItem[] {
+  const items: FrameItem[] = []
+  let offset = start
+  while (offset < buffer.length) {
+    const kind = buffer[offset] ?? 0
+    const body = offset + KIND_BYTES
+    if (body + (kind === WORD ? WORD_BYTES : LENGTHS_BYTES) > buffer.length)
+      throw new EnvelopeError('truncated item')
+    const number = first + buffer.readUInt32BE(offset + 1)
+    if (kind === WORD) {
+      items.push({ number, content: { kind: 'confirmed', version: buffer.readDoubleBE(body) } })
+      offset = body + WORD_BYTES
+      continue
+    }
+    if (kind > 7 || (kind & 3) === 3) throw new EnvelopeError(`item of unknown kind ${kind}`)
+    const topicStart = body + LENGTHS_BYTES
+    const topicEnd = topicStart + buffer.readUInt16BE(body)
+    const end = topicEnd + buffer.readUInt32BE(body + 2)
+    if (end > buffer.length) throw new EnvelopeError('truncated message')
+    const topic = buffer.toString('utf8', topicStart, topicEnd)
+    const payload = buffer.subarray(topicEnd, end)
+    items.push({
+      number,
+      content: new Message(topic, payload, (kind & 3) as QoS, (kind & 4) !== 0),
+    })
+    offset = end
+  }
+  return items
+}

@@ -1,0 +1,222 @@
+/**
+ * Appends messages and words to the inboxes of other nodes.
+ *
+ * In: `publish`, `tell`. Out: `done` of each message, in order. What one event-loop turn brings goes out as
+ * one frame per target, all of them in one pipeline; what had no answer is sent again in order (`TurnQueue`).
+ * A target that has it already is left out, and knows by its number what comes twice all the same. One frame
+ * per target at a time: were one refused and the next one taken, the first could only come too late.
+ *
+ * Bounds: those of the queue, and `LINES_MAX` targets that are remembered.
+ */
+import { TurnQueue, type Outcome, type Redis } from '@breakwater/redis'
+import type { Done, Word } from './bus.ts'
+import { encodeFrame, ITEM_BYTES, type FrameItem } from './frame.ts'
+import { APPENDED, INBOX_APPEND, loadInboxScripts } from './inbox-scripts.ts'
+import { Message } from './message.ts'
+
+export type DropReason = 'inbox-full' | 'inbox-gone'
+
+export interface InboxWriterOptions {
+  readonly redis: Redis
+  readonly nodeId: string
+  /** The keys of the inbox of a node. */
+  readonly inboxKeys: (nodeId: string) => readonly [inbox: string, bytes: string]
+  readonly inboxBytesMax: number
+  readonly timeoutMs: number
+  readonly itemsMax: number
+  readonly bytesMax: number
+  readonly onFault: (error: Error) => void
+  readonly onFrame: () => void
+  readonly onDropped: (reason: DropReason, messages: number) => void
+}
+
+/** What is numbered together for one target. */
+interface Line {
+  readonly target: string
+  readonly id: number
+  last: number
+  after: number
+  generation: number
+}
+
+interface Stop extends FrameItem {
+  readonly line: Line
+  reached: boolean
+}
+
+interface Parcel {
+  readonly stops: readonly Stop[]
+  sent: boolean
+  /** A newer word took its place before it was sent. */
+  outdated: boolean
+}
+
+const FRAME_ITEMS_MAX = 1_000
+const FRAME_BYTES_MAX = 262_144
+const LINES_MAX = 10_000
+const TAKEN: Outcome = {}
+/** The server's word that an append did not happen, and may at another time. */
+const REFUSED = /^(NOSCRIPT|OOM|READONLY|LOADING|MASTERDOWN|NOREPLICAS|MISCONF|BUSY) /
+
+export class InboxWriter {
+  readonly #options: InboxWriterOptions
+  readonly #queue: TurnQueue<Parcel>
+  readonly #lines = new Map<string, Line>()
+  /** Of this turn, by target and kind. */
+  readonly #words = new Map<string, Parcel>()
+  #linesMade = 0
+  #closed = false
+
+  constructor(options: InboxWriterOptions) {
+    const { redis, onFault, timeoutMs, itemsMax, bytesMax } = options
+    this.#options = options
+    this.#queue = new TurnQueue<Parcel>({
+      send: (parcels) => this.#send(parcels),
+      cut: () => redis.disconnect(true),
+      onFault,
+      timeoutMs,
+      batchItemsMax: FRAME_ITEMS_MAX,
+      batchBytesMax: FRAME_BYTES_MAX,
+      itemsMax,
+      bytesMax,
+    })
+    redis.on('ready', () => void this.#load())
+  }
+
+  publish(message: Message, targets: readonly string[], done: Done): void {
+    const parcel = this.#parcel(message, targets)
+    this.#queue.push(parcel, message.bytes + ITEM_BYTES, (error) => done(error))
+  }
+
+  tell(target: string, word: Word): void {
+    const slot = `${word.kind} ${target}`
+    const earlier = this.#words.get(slot)
+    if (earlier !== undefined && !earlier.sent) earlier.outdated = true
+    if (this.#words.size === 0) setImmediate(() => this.#words.clear())
+    const parcel = this.#parcel(word, [target])
+    this.#words.set(slot, parcel)
+    this.#queue.push(parcel, ITEM_BYTES)
+  }
+
+  /** Resolves when everything that was pushed before has its answer. */
+  settled(): Promise<void> {
+    return this.#queue.settled()
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#queue.close()
+  }
+
+  #parcel(content: Message | Word, targets: readonly string[]): Parcel {
+    const stops = targets.map((target): Stop => {
+      const line = this.#line(target)
+      line.last += 1
+      return { line, number: line.last, content, reached: false }
+    })
+    return { stops, sent: false, outdated: false }
+  }
+
+  #line(target: string): Line {
+    const known = this.#lines.get(target)
+    if (known !== undefined) return known
+    this.#linesMade += 1
+    const line = { target, id: this.#linesMade, last: 0, after: 0, generation: 0 }
+    this.#lines.set(target, line)
+    if (this.#lines.size > LINES_MAX) {
+      const [oldest] = this.#lines.keys()
+      if (oldest !== undefined) this.#lines.delete(oldest)
+    }
+    return line
+  }
+
+  async #send(parcels: readonly Parcel[]): Promise<readonly Outcome[]> {
+    const loads = new Map<Line, Stop[]>()
+    for (const parcel of parcels) {
+      if (parcel.outdated) continue
+      parcel.sent = true
+      for (const stop of parcel.stops) {
+        if (stop.reached) continue
+        const load = loads.get(stop.line)
+        if (load === undefined) loads.set(stop.line, [stop])
+        else load.push(stop)
+      }
+    }
+    if (loads.size === 0) return parcels.map(() => TAKEN)
+    const failures = await this.#append(loads)
+    if (failures.size === 0) return parcels.map(() => TAKEN)
+    return parcels.map((parcel) => (parcel.outdated ? TAKEN : outcomeOf(parcel, failures)))
+  }
+
+  /** What became of those lines whose frame was not dealt with. */
+  async #append(loads: ReadonlyMap<Line, readonly Stop[]>): Promise<ReadonlyMap<Line, Outcome>> {
+    const { redis, nodeId, inboxKeys, inboxBytesMax } = this.#options
+    if (redis.status !== 'ready') throw new Error('no connection')
+    const pipeline = redis.pipeline()
+    for (const [line, stops] of loads) {
+      const { id, generation, after } = line
+      const frame = encodeFrame({ from: nodeId, line: id, generation, after }, stops)
+      const keys = inboxKeys(line.target)
+      pipeline.call('evalsha', INBOX_APPEND.sha, keys.length, ...keys, inboxBytesMax, frame)
+    }
+    const results = (await pipeline.exec()) ?? []
+    const failures = new Map<Line, Outcome>()
+    let index = 0
+    for (const [line, stops] of loads) {
+      const [error, answer] = results[index] ?? [new Error('no answer')]
+      index += 1
+      if (error === null) this.#answered(line, stops, answer as [number, number])
+      else failures.set(line, { error: reasonOf(error), again: mayHappenYet(error) })
+    }
+    // What fails here fails again where the script is missed.
+    if ([...failures.values()].some(({ error }) => error?.message.startsWith('NOSCRIPT') === true))
+      await this.#load()
+    return failures
+  }
+
+  #answered(line: Line, stops: readonly Stop[], [what, generation]: [number, number]): void {
+    const { onFrame, onDropped } = this.#options
+    for (const stop of stops) stop.reached = true
+    if (what === APPENDED.taken) {
+      line.after = stops.at(-1)?.number ?? line.after
+      line.generation = generation
+      onFrame()
+      return
+    }
+    // A node that comes to have an inbox again does not know of what went before.
+    const gone = what === APPENDED.gone
+    if (gone && this.#lines.get(line.target) === line) this.#lines.delete(line.target)
+    const messages = stops.filter(({ content }) => content instanceof Message).length
+    if (messages > 0) onDropped(gone ? 'inbox-gone' : 'inbox-full', messages)
+  }
+
+  async #load(): Promise<void> {
+    try {
+      await loadInboxScripts(this.#options.redis)
+    } catch (error) {
+      // A connection that was lost again loads them at its next `ready`.
+      if (!this.#closed && (error as Error).name === 'ReplyError')
+        this.#options.onFault(error as Error)
+    }
+  }
+}
+
+function outcomeOf({ stops }: Parcel, failures: ReadonlyMap<Line, Outcome>): Outcome {
+  let final = TAKEN
+  for (const { line, reached } of stops) {
+    const failure = reached ? undefined : failures.get(line)
+    if (failure?.again === true) return failure
+    if (failure !== undefined) final = failure
+  }
+  return final
+}
+
+function mayHappenYet(error: Error): boolean {
+  return error.name !== 'ReplyError' || REFUSED.test(error.message)
+}
+
+/** ioredis puts the loss of a connection in terms of its own retries. */
+function reasonOf(error: Error): Error {
+  if (error.name !== 'MaxRetriesPerRequestError') return error
+  return new Error('connection lost', { cause: error })
+}

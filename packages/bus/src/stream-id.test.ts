@@ -1,0 +1,13 @@
+import { expect, it } from 'vitest'
+import { compareIds, idAfter } from './stream-id.ts'
+
+it('compares by time, then by number, as numbers', () => {
+  const ids = ['9-10', '10-2', '10-10', '1763700000000-0']
+  for (const [index, id] of ids.entries())
+    for (const [other, otherId] of ids.entries())
+      expect(Math.sign(compareIds(id, otherId))).toBe(Math.sign(index - other))
+})
+
+it('knows the next id', () => {
+  expect(idAfter('1763700000000-9')).toBe('1763700000000-10')
+})

@@ -1,0 +1,74 @@
+/**
+ * What the nodes of a cluster know of each other: who lives, which filters each one has subscribers for, and
+ * which stored sessions have changed their filters. All of it is one log with a version, so that a node can
+ * say how far it knows, and a subscriber can be told that everybody knows.
+ */
+export type Done = (error?: Error) => void
+
+/** One change, or several of one event-loop turn, by one node. */
+export interface Change {
+  /** Filters that this node has subscribers for. */
+  readonly added?: readonly string[]
+  /** Client ids of stored sessions whose filters are to be read from the store again. */
+  readonly sessions?: readonly string[]
+}
+
+/** What a node does with what it learns. */
+export interface ClusterHandler {
+  /** The filters of a node changed. */
+  routes(nodeId: string, added: readonly string[], removed: readonly string[]): void
+  /** A node left or died: its routes are gone. */
+  left(nodeId: string): void
+  /** Resolves when the filters of these stored sessions have been read from the store. */
+  sessionsChanged(clientIds: readonly string[]): Promise<void>
+  /** Changes were missed, or it is the start: resolves when all stored sessions have been read. */
+  load(): Promise<void>
+  /** Tells a node how far this one knows. */
+  confirm(nodeId: string, version: number): void
+  /** Others took this node for dead: what they published since then has not been sent here. */
+  leaseLost(): void
+}
+
+export interface Cluster extends AsyncDisposable {
+  /** Resolves when this node is a member and knows everything. */
+  start(handler: ClusterHandler): Promise<void>
+  /** Ids of the other nodes that live. */
+  readonly others: readonly string[]
+  /** Whether this node knows every filter whose subscriber has been told that it is in force. */
+  readonly confirmed: boolean
+  /** Calls back once `confirmed`; with an error if that takes longer than the time-out. */
+  whenConfirmed(done: Done): void
+  /**
+   * Resolves when no node acknowledges a message any more without knowing this change. Filters that were
+   * announced before cost nothing.
+   *
+   * @throws {Error} Redis did not take it within the time-out
+   */
+  announce(change: Change): Promise<void>
+  /** These filters have no subscriber here any more; nobody waits for that. */
+  withdraw(removed: readonly string[]): void
+  /** Another node knows everything up to this version. */
+  confirmedBy(nodeId: string, version: number): void
+}
+
+/** One node, which knows everything there is to know. */
+export class SoloCluster implements Cluster {
+  readonly others: readonly string[] = []
+  readonly confirmed = true
+
+  async start(handler: ClusterHandler): Promise<void> {
+    await handler.load()
+  }
+
+  whenConfirmed(done: Done): void {
+    done()
+  }
+
+  async announce(): Promise<void> {}
+
+  withdraw(): void {}
+
+  confirmedBy(): void {}
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}

@@ -1,0 +1,25 @@
+/** An entry of the log, as JSON. One that a node does not know is skipped: later versions may add kinds. */
+export type LogEntry =
+  | { readonly kind: 'joined' | 'left'; readonly node: string }
+  | {
+      readonly kind: 'changed'
+      readonly node: string
+      readonly added: readonly string[]
+      readonly removed: readonly string[]
+      readonly sessions: readonly string[]
+    }
+
+export interface VersionedEntry {
+  readonly version: number
+  readonly entry: LogEntry
+}
+
+/** What `XREAD` and `XRANGE` answer: `[id, [field, value]]`. */
+export function readEntries(
+  answer: readonly (readonly [string, readonly string[]])[],
+): VersionedEntry[] {
+  return answer.map(([id, fields]) => ({
+    version: Number(id.slice(id.indexOf('-') + 1)),
+    entry: JSON.parse(fields[1] ?? '{}') as LogEntry,
+  }))
+}

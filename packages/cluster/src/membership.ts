@@ -1,0 +1,110 @@
+/** What one node writes into the log about itself. */
+import { randomUUID } from 'node:crypto'
+import type { Keys, Redis } from '@breakwater/redis'
+import type { LogEntry } from './log-entry.ts'
+import { CHANGE, JOIN, LEAVE } from './scripts.ts'
+
+/** One change as it travels. */
+export interface Step {
+  readonly added: readonly string[]
+  readonly removed: readonly string[]
+  readonly sessions: readonly string[]
+}
+
+export function bytesOf({ added, removed, sessions }: Step): number {
+  let bytes = 0
+  for (const text of added) bytes += text.length
+  for (const text of removed) bytes += text.length
+  for (const text of sessions) bytes += text.length
+  return bytes
+}
+
+export interface MembershipOptions {
+  /** Of few commands, at once. */
+  readonly control: Redis
+  /** Of changes, in order. */
+  readonly writer: Redis
+  readonly keys: Keys
+  readonly nodeId: string
+  readonly reads: readonly number[]
+  readonly leaseMs: number
+}
+
+export class Membership {
+  readonly #options: MembershipOptions
+
+  constructor(options: MembershipOptions) {
+    this.#options = options
+  }
+
+  /** Returns the generation of the store: another one means that all was lost. */
+  async join(): Promise<string> {
+    const { nodeId, reads, leaseMs, keys, control } = this.#options
+    const entry: LogEntry = { kind: 'joined', node: nodeId }
+    const [generation] = (await control.eval(
+      JOIN,
+      5,
+      keys.clusterHead,
+      keys.clusterLog,
+      keys.clusterNodes,
+      keys.clusterLeases,
+      keys.clusterGeneration,
+      nodeId,
+      JSON.stringify({ reads }),
+      leaseMs,
+      randomUUID(),
+      JSON.stringify(entry),
+    )) as [string, string]
+    return generation
+  }
+
+  async leave(): Promise<void> {
+    const { nodeId, keys, control } = this.#options
+    const entry: LogEntry = { kind: 'left', node: nodeId }
+    await control
+      .eval(
+        LEAVE,
+        5,
+        keys.clusterHead,
+        keys.clusterLog,
+        keys.clusterNodes,
+        keys.clusterLeases,
+        keys.clusterRoutes(nodeId),
+        nodeId,
+        JSON.stringify(entry),
+      )
+      .catch(() => undefined)
+  }
+
+  /** Returns the version; 0 if this node is no member. @throws {Error} Redis did not take it */
+  async change(steps: readonly Step[]): Promise<number> {
+    if (this.#options.writer.status !== 'ready') throw new Error('no connection')
+    const { nodeId, keys } = this.#options
+    // The last word on a filter counts.
+    const filters = new Map<string, boolean>()
+    for (const step of steps) {
+      for (const filter of step.removed) filters.set(filter, false)
+      for (const filter of step.added) filters.set(filter, true)
+    }
+    const added = [...filters].filter(([, wanted]) => wanted).map(([filter]) => filter)
+    const removed = [...filters].filter(([, wanted]) => !wanted).map(([filter]) => filter)
+    const sessions = [...new Set(steps.flatMap((step) => step.sessions))]
+    const entry: LogEntry = { kind: 'changed', node: nodeId, added, removed, sessions }
+    const version = Number(
+      await this.#options.writer.eval(
+        CHANGE,
+        4,
+        keys.clusterHead,
+        keys.clusterLog,
+        keys.clusterNodes,
+        keys.clusterRoutes(nodeId),
+        nodeId,
+        JSON.stringify(entry),
+        added.length,
+        ...added,
+        ...removed,
+      ),
+    )
+    return version
+  }
+}

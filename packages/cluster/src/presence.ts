@@ -1,0 +1,85 @@
+/**
+ * The lease of this node. It is renewed several times per view lease; the same round trip reads how long the
+ * log is, and judges others. Nobody judges who has not reached Redis himself for a whole lease: after an
+ * outage everybody's lease is over, and nobody is dead.
+ */
+import type { Keys, Redis } from '@breakwater/redis'
+import { BEAT } from './scripts.ts'
+
+export interface PresenceOptions {
+  readonly redis: Redis
+  readonly keys: Keys
+  readonly nodeId: string
+  readonly leaseMs: number
+  readonly viewLeaseMs: number
+  readonly headRead: (head: number, askedAt: number) => void
+  /** Redis knows nothing of this node any more: it was declared dead, or Redis came back empty. */
+  readonly forgotten: (generation: string) => Promise<void>
+}
+
+const BEATS_PER_VIEW_LEASE = 4
+
+export class Presence implements Disposable {
+  readonly #options: PresenceOptions
+  readonly #timer: NodeJS.Timeout
+  #busy = false
+  #again = false
+  #reachedSince: number | undefined
+  #reachedLast = 0
+
+  constructor(options: PresenceOptions) {
+    this.#options = options
+    const periodMs = Math.min(options.viewLeaseMs / BEATS_PER_VIEW_LEASE, options.leaseMs / 3)
+    this.#timer = setInterval(() => this.beat(), periodMs)
+    this.#timer.unref()
+  }
+
+  /** Now, or as soon as the one under way has ended. */
+  beat(): void {
+    if (this.#busy) this.#again = true
+    else void this.#beat()
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer)
+    this.#busy = true
+  }
+
+  async #beat(): Promise<void> {
+    const { redis, keys, nodeId, leaseMs, headRead, forgotten } = this.#options
+    this.#busy = true
+    this.#again = false
+    const askedAt = performance.now()
+    try {
+      const [member, generation, head] = (await redis.eval(
+        BEAT,
+        5,
+        keys.clusterHead,
+        keys.clusterLog,
+        keys.clusterNodes,
+        keys.clusterLeases,
+        keys.clusterGeneration,
+        nodeId,
+        leaseMs,
+        this.#mayJudge(askedAt) ? 1 : 0,
+        keys.clusterRoutes(''),
+      )) as [number, string, string]
+      this.#reachedLast = performance.now()
+      this.#reachedSince ??= this.#reachedLast
+      if (member === 1) headRead(Number(head), askedAt)
+      else await forgotten(generation)
+    } catch {
+      // The connection's own error event has told; a beat that is missed only costs time.
+      this.#reachedSince = undefined
+    }
+    this.#busy = false
+    if (this.#again) this.beat()
+  }
+
+  #mayJudge(now: number): boolean {
+    const { leaseMs } = this.#options
+    // Stopped, or too busy to beat: the others may have been, too.
+    if (now - this.#reachedLast > leaseMs / 2) this.#reachedSince = undefined
+    return this.#reachedSince !== undefined && now - this.#reachedSince >= leaseMs
+  }
+}

@@ -1,0 +1,336 @@
+/**
+ * The cluster on Redis. Three connections: one appends to the log, in order; one reads it, blocking; one beats
+ * and reads what is there.
+ *
+ * In: changes of this node. Out: those of the others, to the handler, in the order of the log. Bounds: changes
+ * that Redis has not taken (PENDING_CHANGES_MAX, `timeoutMs`); a wait for the others (`viewLeaseMs`).
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import {
+  connectOrFail,
+  createRedis,
+  keysWith,
+  startHeartbeat,
+  TurnQueue,
+  type Keys,
+  type Redis,
+  type RedisSettings,
+} from '@breakwater/redis'
+import { Barrier } from './barrier.ts'
+import type { Change, Cluster, ClusterHandler, Done } from './cluster.ts'
+import { readEntries, type LogEntry, type VersionedEntry } from './log-entry.ts'
+import { bytesOf, Membership, type Step } from './membership.ts'
+import { Presence } from './presence.ts'
+import { View } from './view.ts'
+
+export interface RedisClusterOptions {
+  /** Of this process start; never used again by another. */
+  readonly nodeId: string
+  /** What this node can read, for writers that know more. */
+  readonly reads: readonly number[]
+  /** After so long without a sign of life a node may be declared dead. */
+  readonly leaseMs: number
+  /** For so long a node acts on what it knows without asking. */
+  readonly viewLeaseMs: number
+  readonly timeoutMs: number
+  readonly onFault: (error: Error) => void
+}
+
+type StreamAnswer = readonly (readonly [
+  string,
+  readonly (readonly [string, readonly string[]])[],
+])[]
+
+const PENDING_CHANGES_MAX = 250_000
+const PENDING_BYTES_MAX = 64 * 1_048_576
+const BATCH_CHANGES_MAX = 1_000
+const BATCH_BYTES_MAX = 1_048_576
+const READ_ENTRIES_MAX = 500
+const BLOCK_MS = 1_000
+const RETRY_MS = 100
+const LEAVE_TIMEOUT_MS = 500
+const SCAN_COUNT = 5_000
+
+/** @throws {Error} one line when Redis cannot be reached */
+export async function createRedisCluster(
+  settings: RedisSettings,
+  options: RedisClusterOptions,
+): Promise<Cluster> {
+  const connections = [
+    createRedis(settings, 'data'),
+    createRedis(settings, 'data'),
+    createRedis(settings, 'data'),
+  ] as const
+  try {
+    for (const connection of connections) {
+      await connectOrFail(connection, settings)
+      connection.on('error', options.onFault)
+    }
+    return new RedisCluster(connections, keysWith(settings.prefix), options)
+  } catch (error) {
+    for (const connection of connections) connection.disconnect()
+    throw error
+  }
+}
+
+class RedisCluster implements Cluster {
+  readonly #membership: Membership
+  readonly #writer: Redis
+  readonly #reader: Redis
+  readonly #control: Redis
+  readonly #keys: Keys
+  readonly #options: RedisClusterOptions
+  readonly #view: View
+  readonly #barrier: Barrier
+  readonly #steps: TurnQueue<Step>
+  readonly #nodes = new Set<string>()
+  /** Filters that this node has announced, each with what waits for the others to know it. */
+  readonly #routes = new Map<string, Promise<void> | undefined>()
+  readonly #heartbeats: readonly Disposable[]
+  #handler: ClusterHandler | undefined
+  #presence: Presence | undefined
+  #generation = ''
+  #stale = true
+  #closed = false
+  #reading: Promise<void> | undefined
+
+  constructor(
+    [writer, reader, control]: readonly [Redis, Redis, Redis],
+    keys: Keys,
+    options: RedisClusterOptions,
+  ) {
+    const { nodeId, reads, leaseMs, timeoutMs, viewLeaseMs, onFault } = options
+    this.#membership = new Membership({ control, writer, keys, nodeId, reads, leaseMs })
+    this.#writer = writer
+    this.#reader = reader
+    this.#control = control
+    this.#keys = keys
+    this.#options = options
+    this.#view = new View(viewLeaseMs, timeoutMs)
+    this.#barrier = new Barrier(viewLeaseMs)
+    this.#steps = new TurnQueue<Step>({
+      send: async (steps) => {
+        const version = await this.#membership.change(steps)
+        if (version === 0) {
+          this.#presence?.beat()
+          throw new Error('this node is no member of the cluster')
+        }
+        return steps.map(() => ({ result: version }))
+      },
+      cut: () => writer.disconnect(true),
+      onFault,
+      timeoutMs,
+      batchItemsMax: BATCH_CHANGES_MAX,
+      batchBytesMax: BATCH_BYTES_MAX,
+      itemsMax: PENDING_CHANGES_MAX,
+      bytesMax: PENDING_BYTES_MAX,
+    })
+    this.#heartbeats = [writer, reader, control].map((redis) => startHeartbeat(redis, timeoutMs))
+  }
+
+  get others(): readonly string[] {
+    return [...this.#nodes]
+  }
+
+  get confirmed(): boolean {
+    return this.#view.confirmed
+  }
+
+  async start(handler: ClusterHandler): Promise<void> {
+    this.#handler = handler
+    const { nodeId, leaseMs, viewLeaseMs } = this.#options
+    this.#generation = await this.#membership.join()
+    await this.#load()
+    this.#presence = new Presence({
+      redis: this.#control,
+      keys: this.#keys,
+      nodeId,
+      leaseMs,
+      viewLeaseMs,
+      headRead: (head, askedAt) => this.#view.headRead(head, askedAt),
+      forgotten: (generation) => this.#rejoin(generation),
+    })
+    this.#reading = this.#read()
+    this.#presence.beat()
+  }
+
+  whenConfirmed(done: Done): void {
+    if (!this.#view.confirmed) this.#presence?.beat()
+    this.#view.whenConfirmed(done)
+  }
+
+  async announce({ added = [], sessions = [] }: Change): Promise<void> {
+    const unknown = added.filter((filter) => !this.#routes.has(filter))
+    const pending = added.flatMap((filter) => this.#routes.get(filter) ?? [])
+    if (unknown.length > 0 || sessions.length > 0) {
+      const known = this.#push({ added: unknown, removed: [], sessions })
+      pending.push(known)
+      for (const filter of unknown) this.#routes.set(filter, known)
+      known.then(
+        () => {
+          for (const filter of unknown)
+            if (this.#routes.has(filter)) this.#routes.set(filter, undefined)
+        },
+        () => {
+          // Perhaps taken, perhaps not: the next subscriber announces it again.
+          for (const filter of unknown) this.#routes.delete(filter)
+        },
+      )
+    }
+    await Promise.all(pending)
+  }
+
+  withdraw(filters: readonly string[]): void {
+    const removed = filters.filter((filter) => this.#routes.delete(filter))
+    if (removed.length === 0) return
+    const step = { added: [], removed, sessions: [] }
+    // A route that stays costs messages that nobody takes, until this node leaves.
+    this.#steps.push(step, bytesOf(step))
+  }
+
+  confirmedBy(nodeId: string, version: number): void {
+    this.#barrier.confirmed(nodeId, version)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    const known = this.#view.confirmed
+    this.#presence?.[Symbol.dispose]()
+    this.#steps.close()
+    this.#barrier.close()
+    this.#view.close()
+    // Who has not reached Redis lately would wait in vain: the lease ends by itself.
+    if (known)
+      await Promise.race([
+        this.#membership.leave(),
+        delay(LEAVE_TIMEOUT_MS, undefined, { ref: false }),
+      ])
+    for (const heartbeat of this.#heartbeats) heartbeat[Symbol.dispose]()
+    for (const redis of [this.#writer, this.#reader, this.#control]) redis.disconnect()
+    await this.#reading
+  }
+
+  async #push(step: Step): Promise<void> {
+    const { timeoutMs } = this.#options
+    const version = await new Promise<number>((resolve, reject) => {
+      this.#steps.push(step, bytesOf(step), (error, result) => {
+        if (error === undefined) resolve(result as number)
+        else reject(error)
+      })
+    })
+    // Whoever joined before this change is known only now.
+    const late = new AbortController()
+    await Promise.race([
+      this.#view.reached(version),
+      delay(timeoutMs, undefined, { signal: late.signal, ref: false }).then(() => {
+        throw new Error(`the cluster's log cannot be read within ${timeoutMs} ms`)
+      }),
+    ]).finally(() => late.abort())
+    await this.#barrier.passed(version, this.others)
+  }
+
+  /** Redis knows nothing of this node: everything is said again. */
+  async #rejoin(generation: string): Promise<void> {
+    if (this.#closed) return
+    const empty = generation !== this.#generation
+    this.#view.reset()
+    this.#stale = true
+    this.#generation = await this.#membership.join()
+    const routes = [...this.#routes.keys()]
+    for (let start = 0; start < routes.length; start += BATCH_CHANGES_MAX) {
+      const added = routes.slice(start, start + BATCH_CHANGES_MAX)
+      await this.#membership.change([{ added, removed: [], sessions: [] }])
+    }
+    if (!empty) this.#handler?.leaseLost()
+  }
+
+  /** Follows the log until the node is closed. Never rejects. */
+  async #read(): Promise<void> {
+    while (!this.#closed) {
+      try {
+        if (this.#reader.status !== 'ready') throw new Error('no connection')
+        if (this.#stale) await this.#load()
+        const answer = (await this.#reader.xread(
+          'COUNT',
+          READ_ENTRIES_MAX,
+          'BLOCK',
+          BLOCK_MS,
+          'STREAMS',
+          this.#keys.clusterLog,
+          `0-${this.#view.applied}`,
+        )) as StreamAnswer | null
+        const entries = answer?.[0]?.[1]
+        if (entries !== undefined) await this.#apply(readEntries(entries))
+      } catch (error) {
+        if (this.#closed) return
+        if (this.#reader.status === 'ready') this.#options.onFault(error as Error)
+        await delay(RETRY_MS)
+      }
+    }
+  }
+
+  async #apply(entries: readonly VersionedEntry[]): Promise<void> {
+    const origins = new Map<string, number>()
+    const sessions = new Set<string>()
+    let version = this.#view.applied
+    for (const { version: next, entry } of entries) {
+      if (next !== version + 1) {
+        // Cut off at its beginning, or another log: what is missing is read where it is kept.
+        this.#stale = true
+        return
+      }
+      version = next
+      this.#learn(entry, sessions)
+      if (entry.kind === 'changed' && entry.node !== this.#options.nodeId)
+        origins.set(entry.node, version)
+    }
+    if (sessions.size > 0) await this.#handler?.sessionsChanged([...sessions])
+    this.#view.appliedTo(version)
+    for (const [node, confirmed] of origins) this.#handler?.confirm(node, confirmed)
+  }
+
+  #learn(entry: LogEntry, sessions: Set<string>): void {
+    const { nodeId } = this.#options
+    if (entry.kind === 'changed') for (const clientId of entry.sessions) sessions.add(clientId)
+    if (entry.node === nodeId) return
+    if (entry.kind === 'changed') this.#handler?.routes(entry.node, entry.added, entry.removed)
+    else if (entry.kind === 'joined') this.#nodes.add(entry.node)
+    else if (entry.kind === 'left') this.#forget(entry.node)
+  }
+
+  #forget(node: string): void {
+    this.#nodes.delete(node)
+    this.#barrier.left(node)
+    this.#handler?.left(node)
+  }
+
+  /** Everything that the log says, from where its result is kept; what happens meanwhile is in the log. */
+  async #load(): Promise<void> {
+    const { nodeId } = this.#options
+    const handler = this.#handler as ClusterHandler
+    const keys = this.#keys
+    this.#view.reset()
+    const head = Number((await this.#reader.get(keys.clusterHead)) ?? 0)
+    for (const node of this.others) this.#forget(node)
+    for (const node of await this.#reader.hkeys(keys.clusterNodes)) {
+      if (node === nodeId) continue
+      this.#nodes.add(node)
+      let cursor = '0'
+      do {
+        const [next, filters] = await this.#reader.sscan(
+          keys.clusterRoutes(node),
+          cursor,
+          'COUNT',
+          SCAN_COUNT,
+        )
+        cursor = next
+        handler.routes(node, filters, [])
+      } while (cursor !== '0')
+    }
+    await handler.load()
+    this.#stale = false
+    this.#view.appliedTo(head)
+    for (const node of this.#nodes) handler.confirm(node, head)
+  }
+}

@@ -1,0 +1,62 @@
+/** Lua that changes the log. Its keys have one hash tag; a change and its version are one step. */
+const APPEND_ENTRY = `local function append(head, log, entry)
+  redis.call('INCR', head)
+  local version = redis.call('GET', head)
+  redis.call('XADD', log, 'MAXLEN', '~', 100000, '0-' .. version, 'e', entry)
+  return version
+end
+`
+
+const NOW = `local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+`
+
+/**
+ * Keys: head, log, nodes, leases, generation. Arguments: node id, facts, lease (ms), a new generation, entry.
+ * Versions start at the time in ms, so that they do not start below the old ones where all was lost. Returns
+ * generation and version.
+ */
+export const JOIN: string = `${APPEND_ENTRY}${NOW}
+if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('SET', KEYS[1], string.format('%.0f', now)) end
+redis.call('SET', KEYS[5], ARGV[4], 'NX')
+redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
+redis.call('ZADD', KEYS[4], now + ARGV[3], ARGV[1])
+return {redis.call('GET', KEYS[5]), append(KEYS[1], KEYS[2], ARGV[5])}`
+
+/**
+ * Keys: head, log, nodes, leases, generation. Arguments: node id, lease (ms), whether it may judge, prefix of
+ * routes. Returns whether the node is a member, generation, version of the head; declares nodes dead whose
+ * lease is over.
+ */
+export const BEAT: string = `${APPEND_ENTRY}${NOW}
+local generation, head = redis.call('GET', KEYS[5]), redis.call('GET', KEYS[1])
+if redis.call('HEXISTS', KEYS[3], ARGV[1]) == 0 then return {0, generation or '', head or '0'} end
+redis.call('ZADD', KEYS[4], now + ARGV[2], ARGV[1])
+if ARGV[3] == '1' then
+  for _, dead in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', now)) do
+    redis.call('ZREM', KEYS[4], dead)
+    redis.call('HDEL', KEYS[3], dead)
+    redis.call('DEL', ARGV[4] .. dead)
+    head = append(KEYS[1], KEYS[2], cjson.encode({kind = 'left', node = dead}))
+  end
+end
+return {1, generation, head}`
+
+/** Keys: head, log, nodes, leases, routes of the node. Arguments: node id, entry. */
+export const LEAVE: string = `${APPEND_ENTRY}
+if redis.call('HDEL', KEYS[3], ARGV[1]) == 0 then return '0' end
+redis.call('ZREM', KEYS[4], ARGV[1])
+redis.call('DEL', KEYS[5])
+return append(KEYS[1], KEYS[2], ARGV[2])`
+
+/**
+ * Keys: head, log, nodes, routes of the node. Arguments: node id, entry, how many filters are added, these,
+ * then those that are removed. Returns the version; 0 if the node is no member.
+ */
+export const CHANGE: string = `${APPEND_ENTRY}
+if redis.call('HEXISTS', KEYS[3], ARGV[1]) == 0 then return '0' end
+local added = tonumber(ARGV[3])
+for index = 4, #ARGV do
+  redis.call(index < 4 + added and 'SADD' or 'SREM', KEYS[4], ARGV[index])
+end
+return append(KEYS[1], KEYS[2], ARGV[2])`

@@ -1,0 +1,160 @@
+/**
+ * Writes of publishers, exactly once and in order. Each has a number that rises; those of one event-loop turn
+ * go to Redis in one script call, which skips what it has executed before: what is sent again because an
+ * answer was lost changes nothing. A turn with many queues takes several calls, sent in one go; each names the
+ * last number of the call before it, so that nothing overtakes a call that was refused.
+ */
+import { randomUUID } from 'node:crypto'
+import { TurnQueue, type Keys, type Outcome, type Redis } from '@breakwater/redis'
+import { failureOf, sendAll, type Result } from './redis-failure.ts'
+import type { Argument } from './scripts.ts'
+import type { QueueBounds } from './store.ts'
+import { BATCH } from './write-scripts.ts'
+
+/** One operation of BATCH; a message that several name is sent once per call. */
+export interface Operation {
+  readonly keys: readonly string[]
+  readonly words: readonly (Argument | { readonly message: Buffer })[]
+}
+
+export interface WriterOptions {
+  readonly timeoutMs: number
+  readonly pendingWritesMax: number
+  readonly pendingBytesMax: number
+  readonly onFault: (error: Error) => void
+}
+
+export interface PublishWriterOptions extends WriterOptions {
+  readonly redis: Redis
+  readonly keys: Keys
+  /** What one call may touch: everything, or one slot of a cluster. */
+  readonly group: string
+  readonly bounds: QueueBounds
+}
+
+/** `answer`: how many messages made room, then a position per queue. */
+export type WriteDone = (error: Error | undefined, answer?: readonly number[]) => void
+
+interface Write {
+  readonly number: number
+  readonly queues: number
+  readonly operations: readonly Operation[]
+}
+
+/** So long a call holds the server up: about 2 ms. */
+const CALL_QUEUES_MAX = 512
+const BATCH_WRITES_MAX = 1_000
+const BATCH_BYTES_MAX = 4 * 1_048_576
+/** Far longer than anything is sent again. */
+const MARK_LIFETIME_MS = 3_600_000
+
+export class PublishWriter {
+  readonly #redis: Redis
+  readonly #mark: string
+  readonly #bounds: readonly Argument[]
+  readonly #queue: TurnQueue<Write>
+  #number = 0
+
+  constructor(options: PublishWriterOptions) {
+    const { redis, keys, group, bounds } = options
+    this.#redis = redis
+    this.#mark = keys.writer(group, randomUUID())
+    this.#bounds = [
+      bounds.queueMessagesMax,
+      bounds.queueBytesMax,
+      bounds.queuePolicy === 'drop-newest' ? 0 : 1,
+    ]
+    this.#queue = new TurnQueue({
+      send: (writes) => this.#send(writes),
+      cut: () => redis.disconnect(true),
+      onFault: options.onFault,
+      timeoutMs: options.timeoutMs,
+      batchItemsMax: BATCH_WRITES_MAX,
+      batchBytesMax: BATCH_BYTES_MAX,
+      itemsMax: options.pendingWritesMax,
+      bytesMax: options.pendingBytesMax,
+    })
+  }
+
+  /** `bytes`: what it holds in memory, as far as no other write holds the same. */
+  write(
+    operations: readonly Operation[],
+    { queues, bytes }: { queues: number; bytes: number },
+    done: WriteDone,
+  ): void {
+    this.#number += 1
+    this.#queue.push({ number: this.#number, queues, operations }, bytes, (error, answer) =>
+      done(error, answer as readonly number[] | undefined),
+    )
+  }
+
+  /** Resolves when everything that was written before has its answer. */
+  settled(): Promise<void> {
+    return this.#queue.settled()
+  }
+
+  close(): void {
+    this.#queue.close()
+  }
+
+  async #send(writes: readonly Write[]): Promise<readonly Outcome[]> {
+    const calls = callsOf(writes)
+    let before = 0
+    const commands = calls.map((call) => {
+      const command = this.#command(call, before)
+      before = (call.at(-1) as Write).number
+      return command
+    })
+    const results = await sendAll(this.#redis, commands)
+    return calls.flatMap((call, index) => outcomesOf(call, results[index]))
+  }
+
+  #command(call: readonly Write[], before: number): [string, ...Argument[]] {
+    const keys = [this.#mark]
+    const words: Argument[] = []
+    const messages = new Map<Buffer, number>()
+    for (const { number, operations } of call) {
+      words.push('I', number)
+      for (const operation of operations) {
+        for (const key of operation.keys) keys.push(key)
+        for (const word of operation.words) {
+          if (typeof word !== 'object' || Buffer.isBuffer(word)) {
+            words.push(word)
+            continue
+          }
+          const place = messages.get(word.message) ?? messages.size + 1
+          messages.set(word.message, place)
+          words.push(place)
+        }
+      }
+    }
+    const last = (call.at(-1) as Write).number
+    const head = [before, last, MARK_LIFETIME_MS, ...this.#bounds, messages.size]
+    return ['evalsha', BATCH.sha, keys.length, ...keys, ...head, ...messages.keys(), ...words]
+  }
+}
+
+/** In order, so that no call touches too many queues; one write at least. */
+function callsOf(writes: readonly Write[]): Write[][] {
+  const calls: Write[][] = []
+  let weight = Infinity
+  for (const write of writes) {
+    const own = Math.max(1, write.queues)
+    if (weight + own > CALL_QUEUES_MAX) {
+      calls.push([])
+      weight = 0
+    }
+    calls.at(-1)?.push(write)
+    weight += own
+  }
+  return calls
+}
+
+function outcomesOf(call: readonly Write[], [error, result]: Result = [NO_ANSWER]): Outcome[] {
+  if (error !== null) return call.map(() => failureOf(error))
+  return (result as readonly (readonly number[] | Buffer)[]).map((answer) =>
+    Buffer.isBuffer(answer) ? { error: new Error(answer.toString()) } : { result: answer },
+  )
+}
+
+const NO_ANSWER = new Error('no answer')

@@ -1,0 +1,77 @@
+/** Two nodes on a Redis of their own, and the CPU that each of the three has used. */
+import { readFileSync } from 'node:fs'
+import { Redis } from 'ioredis'
+import { spawnNode, type NodeProcess } from '../kit/node.ts'
+import { startRedis, type TestRedis } from '../kit/redis.ts'
+
+/** USER_HZ: what Linux counts in, everywhere that Node runs. */
+const TICK_US = 10_000
+
+export interface CpuUs {
+  readonly a: number
+  readonly b: number
+  readonly redis: number
+}
+
+export interface Rig extends AsyncDisposable {
+  readonly redis: TestRedis
+  readonly a: NodeProcess
+  readonly b: NodeProcess
+  cpu(): Promise<CpuUs>
+}
+
+export async function startRig(): Promise<Rig> {
+  await using stack = new AsyncDisposableStack()
+  const redis = stack.use(await startRedis({ args: ['--save', ''] }))
+  const info = new Redis(redis.url)
+  stack.defer(() => info.disconnect())
+  const a = stack.use(await startQuietNode(redis))
+  const b = stack.use(await startQuietNode(redis))
+  const all = stack.move()
+  return {
+    redis,
+    a,
+    b,
+    cpu: async () => ({
+      a: processCpuUs(a.process.pid),
+      b: processCpuUs(b.process.pid),
+      redis: redisCpuUs(await info.info('cpu')),
+    }),
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  }
+}
+
+/** As in production: a line per connection is not part of what is measured. */
+export function startQuietNode({ url, prefix }: TestRedis): Promise<NodeProcess> {
+  return spawnNode({
+    redisUrl: url,
+    redisPrefix: prefix,
+    listen: ['mqtt://127.0.0.1:0'],
+    environment: { BREAKWATER_LOG_LEVEL: 'info' },
+  })
+}
+
+/** What was used since `before`, for each of `count`. */
+export function cpuEach(before: CpuUs, after: CpuUs, count: number): CpuUs & { sum: number } {
+  const a = (after.a - before.a) / count
+  const b = (after.b - before.b) / count
+  const redis = (after.redis - before.redis) / count
+  return { a, b, redis, sum: a + b + redis }
+}
+
+export function print(name: string, text: string): void {
+  process.stdout.write(`${name}: ${text}\n`)
+}
+
+function processCpuUs(pid: number | undefined): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  // The program's name may hold spaces; the fields are counted from behind it.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) * TICK_US
+}
+
+function redisCpuUs(info: string): number {
+  const seconds = (name: string): number =>
+    Number(new RegExp(`^${name}:([\\d.]+)`, 'm').exec(info)?.[1])
+  return (seconds('used_cpu_user') + seconds('used_cpu_sys')) * 1e6
+}

@@ -1,0 +1,301 @@
+/** What the bus has in Redis: inboxes that are cut off, full, gone, spoilt, and what they cost. */
+import { setImmediate as turn } from 'node:timers/promises'
+import { keysWith } from '@breakwater/redis'
+import { Redis } from 'ioredis'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { startRedisProxy } from '../cluster/redis-proxy.ts'
+import { startRedis, type TestRedis } from '../kit/redis.ts'
+import { gapsOf, heardBy, message, published } from './publishing.ts'
+import { redisBuses } from './redis-buses.ts'
+
+const CASE_MS = 60_000
+
+let redis: TestRedis
+beforeAll(async () => {
+  redis = await startRedis()
+})
+afterAll(() => redis[Symbol.asyncDispose]())
+
+function operatorOf(url: string): Redis {
+  const operator = new Redis(url)
+  onTestFinished(() => operator.disconnect())
+  return operator
+}
+
+async function keysUnder(operator: Redis, prefix: string): Promise<string[]> {
+  return (await operator.keys('*')).filter((key) => key.startsWith(prefix))
+}
+
+/** How often each command was called, scripts' own calls included. */
+async function callsOf(operator: Redis, ...commands: readonly string[]): Promise<number[]> {
+  const stats = await operator.info('commandstats')
+  return commands.map((name) =>
+    Number(new RegExp(`^cmdstat_${name}:calls=(\\d+)`, 'm').exec(stats)?.[1] ?? 0),
+  )
+}
+
+describe('connections that are cut', () => {
+  test(
+    'all of them, under load, cost no message, double none and change no order',
+    async () => {
+      // CLIENT KILL reaches every client of the server.
+      await using own = await startRedis({ args: ['--maxclients', '100'] })
+      await using buses = redisBuses(own)
+      const [a, b] = await Promise.all([buses.join(), buses.join()])
+      const heard = heardBy(b)
+      const gaps = gapsOf(b)
+      const operator = operatorOf(own.url)
+      const names = Array.from({ length: 20_000 }, (_, index) => `${index}`)
+      const done: Promise<unknown>[] = []
+      let killed = 0
+      for (const [index, name] of names.entries()) {
+        done.push(published(a, name, b))
+        if (index % 10 === 0) await turn()
+        if (index % 2_000 !== 1_000) continue
+        // Connected again, and more is under way.
+        await expect.poll(() => heard.length, { interval: 1 }).toBeGreaterThan(index - 500)
+        for (const type of ['normal', 'pubsub'])
+          killed += Number(await operator.call('client', 'kill', 'type', type, 'skipme', 'yes'))
+      }
+      expect(new Set(await Promise.all(done))).toEqual(new Set([undefined]))
+      await expect.poll(() => heard.length, { timeout: 20_000 }).toBe(names.length)
+      expect(heard).toEqual(names)
+      expect(gaps).toEqual([])
+      // Ten times, two of each node's and its subscriber; some may not be back yet.
+      expect(killed).toBeGreaterThan(20)
+    },
+    CASE_MS,
+  )
+})
+
+describe('a full inbox', () => {
+  test('does not hold up the publisher, is told to its node, and takes again', async () => {
+    await using buses = redisBuses(redis)
+    const dropped = new Map<string, number>()
+    const a = await buses.join({
+      inboxBytesMax: 10_000,
+      onDropped: (reason, messages) => dropped.set(reason, (dropped.get(reason) ?? 0) + messages),
+    })
+    const [b, c] = await Promise.all([buses.join(), buses.join()])
+    const [heard, gaps] = [heardBy(b), gapsOf(b)]
+    const [heardByC, gapsOfC] = [heardBy(c), gapsOf(c)]
+    const operator = operatorOf(redis.url)
+    // As if its node had long not read: what it has read of does not count.
+    const keys = keysWith(buses.settings.prefix)
+    await operator.hincrby(keys.inboxBytes(b.nodeId), 'in', 20_000)
+    for (const name of ['1', '2', '3']) expect(await published(a, name, b, c)).toBeUndefined()
+    await expect.poll(() => heardByC).toEqual(['1', '2', '3'])
+    expect([heard, gaps, Object.fromEntries(dropped)]).toEqual([[], [], { 'inbox-full': 3 }])
+    await operator.hincrby(keys.inboxBytes(b.nodeId), 'in', -20_000)
+    expect(await published(a, '4', b)).toBeUndefined()
+    await expect.poll(() => gaps).toEqual(['the inbox was full'])
+    expect(await published(a, '5', b)).toBeUndefined()
+    await expect.poll(() => heard).toEqual(['4', '5'])
+    expect([gaps.length, gapsOfC]).toEqual([1, []])
+  })
+
+  test('becomes so by what is not read, and empty by what is', async () => {
+    await using proxy = await startRedisProxy(redis.url)
+    await using buses = redisBuses(redis)
+    let dropped = 0
+    const a = await buses.join({
+      inboxBytesMax: 300_000,
+      onDropped: (_, messages) => {
+        dropped += messages
+      },
+    })
+    const b = await buses.join({}, proxy.url)
+    const [heard, gaps] = [heardBy(b), gapsOf(b)]
+    proxy.stall()
+    for (let index = 0; index < 10; index += 1)
+      expect(await published(a, `${index}`.padEnd(50_000), b)).toBeUndefined()
+    expect(dropped).toBe(5)
+    await proxy.restore()
+    await expect.poll(() => gaps).toEqual(['the inbox was full'])
+    expect(heard.map(Number)).toEqual([0, 1, 2, 3, 4])
+    const keys = keysWith(buses.settings.prefix)
+    const operator = operatorOf(redis.url)
+    const [put, taken] = await operator.hmget(keys.inboxBytes(b.nodeId), 'in', 'out')
+    expect(taken).toBe(put)
+    await published(a, '10', b)
+    await expect.poll(() => heard.map(Number)).toEqual([0, 1, 2, 3, 4, 10])
+    expect([gaps.length, dropped]).toEqual([1, 5])
+  })
+})
+
+describe('an inbox that is gone', () => {
+  test('is made again by its node, which tells of the gap once, and goes on', async () => {
+    await using buses = redisBuses(redis)
+    const dropped: unknown[] = []
+    const a = await buses.join({ onDropped: (...what) => dropped.push(what) })
+    const b = await buses.join()
+    const [heard, gaps] = [heardBy(b), gapsOf(b)]
+    const keys = keysWith(buses.settings.prefix)
+    const operator = operatorOf(redis.url)
+    await published(a, 'before', b)
+    await expect.poll(() => heard).toEqual(['before'])
+    await operator.unlink(keys.inbox(b.nodeId), keys.inboxBytes(b.nodeId))
+    expect(await published(a, 'lost', b)).toBeUndefined()
+    expect(dropped).toEqual([['inbox-gone', 1]])
+    await expect.poll(() => gaps, { timeout: 5_000 }).toEqual(['the inbox was gone'])
+    for (const name of ['after', 'and after']) expect(await published(a, name, b)).toBeUndefined()
+    await expect.poll(() => heard).toEqual(['before', 'after', 'and after'])
+    expect(gaps).toHaveLength(1)
+    expect(await operator.pttl(keys.inbox(b.nodeId))).toBeGreaterThan(500_000)
+    expect(await operator.pttl(keys.inboxBytes(b.nodeId))).toBeGreaterThan(500_000)
+  })
+
+  test('with what it held, and made again unseen by the sender, is one gap and no second', async () => {
+    await using proxy = await startRedisProxy(redis.url)
+    await using buses = redisBuses(redis)
+    const [a, b] = await Promise.all([buses.join(), buses.join({}, proxy.url)])
+    const [heard, gaps] = [heardBy(b), gapsOf(b)]
+    const keys = keysWith(buses.settings.prefix)
+    await published(a, '1', b)
+    await expect.poll(() => heard).toEqual(['1'])
+    proxy.stall()
+    // The next one is on its way already, where the reader was asking for it.
+    for (const name of ['maybe', 'lost', 'lost']) await published(a, name, b)
+    await operatorOf(redis.url).unlink(keys.inbox(b.nodeId), keys.inboxBytes(b.nodeId))
+    await proxy.restore()
+    await expect.poll(() => gaps, { timeout: 5_000 }).toEqual(['the inbox was gone'])
+    for (const name of ['2', '3']) await published(a, name, b)
+    await expect.poll(() => heard.filter((name) => name !== 'maybe')).toEqual(['1', '2', '3'])
+    expect(gaps).toHaveLength(1)
+  })
+
+  test('of a node that left stays gone, and a killed one leaves it only for a time', async () => {
+    const operator = operatorOf(redis.url)
+    const buses = redisBuses(redis)
+    const { prefix } = buses.settings
+    {
+      await using all = buses
+      const [a, b] = await Promise.all([all.join(), all.join()])
+      const keys = await keysUnder(operator, prefix)
+      expect(keys).toHaveLength(4)
+      for (const key of keys) expect(await operator.pttl(key)).toBeGreaterThan(0)
+      await b[Symbol.asyncDispose]()
+      expect(await published(a, 'late', b)).toBeUndefined()
+      a.tell(b.nodeId, { kind: 'confirmed', version: 1 })
+      expect(await published(a, 'later', b)).toBeUndefined()
+      expect(await keysUnder(operator, prefix)).toHaveLength(2)
+    }
+    expect(await keysUnder(operator, prefix)).toEqual([])
+  })
+})
+
+test('a frame that was appended twice, since its answer was lost, is heard once', async () => {
+  await using proxy = await startRedisProxy(redis.url)
+  await using buses = redisBuses(redis)
+  const [a, b] = await Promise.all([buses.join(), buses.join({}, proxy.url)])
+  const [heard, gaps] = [heardBy(b), gapsOf(b)]
+  const words: number[] = []
+  b.onWord((_, { version }) => words.push(version))
+  const operator = operatorOf(redis.url)
+  const inbox = keysWith(buses.settings.prefix).inbox(b.nodeId)
+  proxy.stall()
+  a.tell(b.nodeId, { kind: 'confirmed', version: 1 })
+  for (const name of ['1', '2']) await published(a, name, b)
+  const entries = await operator.xrangeBuffer(inbox, '-', '+')
+  for (const [, [name, frame]] of entries)
+    if (name?.toString() === 'f') await operator.xadd(inbox, '*', name, frame ?? '')
+  await proxy.restore()
+  await published(a, '3', b)
+  await expect.poll(() => heard).toEqual(['1', '2', '3'])
+  expect([words, gaps]).toEqual([[1], []])
+})
+
+describe('what Redis has lost', () => {
+  test('of the middle of an inbox is a gap, seen by the number of what comes next', async () => {
+    await using proxy = await startRedisProxy(redis.url)
+    await using buses = redisBuses(redis)
+    const [a, b] = await Promise.all([buses.join(), buses.join({}, proxy.url)])
+    const [heard, gaps] = [heardBy(b), gapsOf(b)]
+    const operator = operatorOf(redis.url)
+    const inbox = keysWith(buses.settings.prefix).inbox(b.nodeId)
+    proxy.stall()
+    // The first is on its way to the reader as soon as it is there.
+    for (const name of ['1', '2', '3', '4']) await published(a, name, b)
+    const lost = (await operator.xrange(inbox, '-', '+')).find(([, [, frame]]) =>
+      frame?.endsWith('2'),
+    )
+    expect(await operator.xdel(inbox, lost?.[0] ?? '')).toBe(1)
+    await proxy.restore()
+    await expect.poll(() => heard).toEqual(['1', '3', '4'])
+    expect(gaps).toEqual([`Redis lost what ${a.nodeId} had appended`])
+  })
+
+  test('of the end of an inbox is a gap', async () => {
+    await using buses = redisBuses(redis)
+    const [a, b] = await Promise.all([buses.join(), buses.join()])
+    const [heard, gaps] = [heardBy(b), gapsOf(b)]
+    const operator = operatorOf(redis.url)
+    const inbox = keysWith(buses.settings.prefix).inbox(b.nodeId)
+    await published(a, '1', b)
+    await expect.poll(() => operator.xlen(inbox)).toBe(0)
+    // As a replica has it that had not yet heard of the last one.
+    await operator.call('xsetid', inbox, '1-1')
+    await expect.poll(() => gaps, { timeout: 5_000 }).toEqual(['Redis lost the end of the inbox'])
+    await published(a, '2', b)
+    await expect.poll(() => heard).toEqual(['1', '2'])
+    expect(gaps).toHaveLength(1)
+  })
+})
+
+describe('what is no frame', () => {
+  test.each([
+    ['a later version', Buffer.from([2, 1, 97])],
+    ['nothing', Buffer.alloc(0)],
+    ['noise', Buffer.from([1, 255, 0, 0])],
+  ])('is a fault and a gap, and the reader goes on: %s', async (_, noise) => {
+    await using buses = redisBuses(redis)
+    const [a, b] = await Promise.all([buses.join(), buses.join()])
+    const [heard, gaps] = [heardBy(b), gapsOf(b)]
+    const keys = keysWith(buses.settings.prefix)
+    await operatorOf(redis.url).xadd(keys.inbox(b.nodeId), '*', 'f', noise)
+    await published(a, 'after', b)
+    await expect.poll(() => heard).toEqual(['after'])
+    expect(gaps).toEqual(['a frame could not be read'])
+    expect(buses.faults.map(({ name }) => name)).toEqual(['EnvelopeError'])
+  })
+})
+
+describe('a turn', () => {
+  test('costs one append per target, however many messages and words it has', async () => {
+    await using own = await startRedis({ args: ['--maxclients', '100'] })
+    await using buses = redisBuses(own)
+    const [a, b, c] = await Promise.all([buses.join(), buses.join(), buses.join()])
+    const [heard, heardByC] = [heardBy(b), heardBy(c)]
+    const words: number[] = []
+    b.onWord((_, { version }) => words.push(version))
+    const operator = operatorOf(own.url)
+    const before = await callsOf(operator, 'xadd', 'evalsha', 'xtrim')
+    const TURNS = 20
+    for (let round = 1; round <= TURNS; round += 1) {
+      const done = Array.from({ length: 50 }, (_, index) =>
+        index % 2 === 0 ? published(a, 'both', b, c) : published(a, 'b', b),
+      )
+      for (let version = 0; version < 10; version += 1)
+        a.tell(b.nodeId, { kind: 'confirmed', version: round * 10 + version })
+      expect(new Set(await Promise.all(done))).toEqual(new Set([undefined]))
+    }
+    await expect.poll(() => [heard.length, heardByC.length]).toEqual([50 * TURNS, 25 * TURNS])
+    await expect.poll(() => words).toEqual(Array.from({ length: TURNS }, (_, i) => i * 10 + 19))
+    const after = await callsOf(operator, 'xadd', 'evalsha', 'xtrim')
+    const [appends, scripts, trims] = after.map((count, index) => count - (before[index] ?? 0))
+    expect(appends).toBe(2 * TURNS)
+    expect((scripts ?? 0) - (trims ?? 0)).toBe(2 * TURNS)
+  })
+})
+
+test('scripts that the server has forgotten are loaded again', async () => {
+  await using own = await startRedis({ args: ['--maxclients', '100'] })
+  await using buses = redisBuses(own)
+  const [a, b] = await Promise.all([buses.join(), buses.join()])
+  const heard = heardBy(b)
+  await operatorOf(own.url).script('FLUSH')
+  await new Promise<void>((resolve, reject) =>
+    a.publish(message('after'), [b.nodeId], (error) => (error ? reject(error) : resolve())),
+  )
+  await expect.poll(() => heard).toEqual(['after'])
+})

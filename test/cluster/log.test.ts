@@ -1,0 +1,178 @@
+/** What nodes know of each other: the log, its resync, and the promise that `announce` makes. */
+import { createRedisCluster, type Cluster, type ClusterHandler } from '@breakwater/cluster'
+import { Redis } from 'ioredis'
+import { expect, test } from 'vitest'
+import { startRedis } from '../kit/redis.ts'
+import { startRedisProxy } from './redis-proxy.ts'
+
+interface Member extends AsyncDisposable {
+  readonly cluster: Cluster
+  /** What it knows of others: `node filter`. */
+  readonly routes: Set<string>
+  readonly sessions: string[]
+  readonly events: string[]
+  silent: boolean
+}
+
+interface Options {
+  readonly leaseMs?: number
+  readonly viewLeaseMs?: number
+}
+
+/** A member whose confirmations reach the others directly, as the bus brings them. */
+async function join(
+  members: Map<string, Member>,
+  settings: { url: string; prefix: string },
+  nodeId: string,
+  { leaseMs = 10_000, viewLeaseMs = 1_000 }: Options = {},
+): Promise<Member> {
+  const cluster = await createRedisCluster(
+    { ...settings, password: undefined, ca: undefined },
+    { nodeId, reads: [1], leaseMs, viewLeaseMs, timeoutMs: 10_000, onFault: () => {} },
+  )
+  const member: Member = {
+    cluster,
+    routes: new Set(),
+    sessions: [],
+    events: [],
+    silent: false,
+    [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose](),
+  }
+  members.set(nodeId, member)
+  const handler: ClusterHandler = {
+    routes: (node, added, removed) => {
+      for (const filter of removed) member.routes.delete(`${node} ${filter}`)
+      for (const filter of added) member.routes.add(`${node} ${filter}`)
+    },
+    left: (node) => {
+      member.events.push(`left ${node}`)
+      for (const route of member.routes)
+        if (route.startsWith(`${node} `)) member.routes.delete(route)
+    },
+    sessionsChanged: async (clientIds) => {
+      member.sessions.push(...clientIds)
+    },
+    load: async () => {
+      member.events.push('load')
+    },
+    confirm: (node, version) => {
+      if (!member.silent) members.get(node)?.cluster.confirmedBy(nodeId, version)
+    },
+    leaseLost: () => member.events.push('lease lost'),
+  }
+  await cluster.start(handler)
+  return member
+}
+
+test('what is announced is known everywhere, also to those who join later', async () => {
+  await using redis = await startRedis()
+  const members = new Map<string, Member>()
+  await using a = await join(members, redis, 'a')
+  await using b = await join(members, redis, 'b')
+  await a.cluster.announce({ added: ['x/#', 'y/+'], sessions: ['s1'] })
+  expect([...b.routes]).toEqual(['a x/#', 'a y/+'])
+  expect(b.sessions).toEqual(['s1'])
+  await using c = await join(members, redis, 'c')
+  expect([...c.routes].toSorted()).toEqual(['a x/#', 'a y/+'])
+  a.cluster.withdraw(['x/#'])
+  await a.cluster.announce({ added: ['z'] })
+  for (const member of [b, c]) expect([...member.routes].toSorted()).toEqual(['a y/+', 'a z'])
+})
+
+test('an announcement waits for a silent node as long as its view may hold, not longer', async () => {
+  await using redis = await startRedis()
+  const members = new Map<string, Member>()
+  await using a = await join(members, redis, 'a', { viewLeaseMs: 400 })
+  await using b = await join(members, redis, 'b', { viewLeaseMs: 400 })
+  b.silent = true
+  const start = performance.now()
+  await a.cluster.announce({ added: ['x'] })
+  expect(performance.now() - start).toBeGreaterThan(395)
+})
+
+test('a node that leaves takes its routes with it and is waited for by nobody', async () => {
+  await using redis = await startRedis()
+  const members = new Map<string, Member>()
+  await using a = await join(members, redis, 'a', { viewLeaseMs: 60_000, leaseMs: 180_000 })
+  const b = await join(members, redis, 'b', { viewLeaseMs: 60_000, leaseMs: 180_000 })
+  await b.cluster.announce({ added: ['x'] })
+  expect([...a.routes]).toEqual(['b x'])
+  b.silent = true
+  const announced = a.cluster.announce({ added: ['y'] })
+  await b[Symbol.asyncDispose]()
+  await announced
+  expect([...a.routes]).toEqual([])
+})
+
+test('a node that is cut off loses its view, is declared dead, and says everything again', async () => {
+  await using redis = await startRedis()
+  await using proxy = await startRedisProxy(redis.url)
+  const members = new Map<string, Member>()
+  const times = { leaseMs: 600, viewLeaseMs: 200 }
+  await using a = await join(members, redis, 'a', times)
+  await using b = await join(members, { ...redis, url: proxy.url }, 'b', times)
+  await b.cluster.announce({ added: ['x'] })
+  proxy.stall()
+  await expect.poll(() => b.cluster.confirmed).toBe(false)
+  await expect.poll(() => a.events, { timeout: 5_000 }).toContain('left b')
+  expect(a.routes.size).toBe(0)
+  await a.cluster.announce({ added: ['while-away'] })
+  await proxy.restore()
+  await expect.poll(() => b.events, { timeout: 10_000 }).toContain('lease lost')
+  await expect.poll(() => [...a.routes], { timeout: 5_000 }).toEqual(['b x'])
+  await expect.poll(() => [...b.routes], { timeout: 5_000 }).toEqual(['a while-away'])
+  await expect.poll(() => b.cluster.confirmed).toBe(true)
+})
+
+test('Redis that comes back empty is filled again, and nobody has lost a lease', async () => {
+  await using redis = await startRedis()
+  const members = new Map<string, Member>()
+  const times = { leaseMs: 10_000, viewLeaseMs: 200 }
+  await using a = await join(members, redis, 'a', times)
+  await using b = await join(members, redis, 'b', times)
+  await a.cluster.announce({ added: ['x'] })
+  await using admin = stoppable(new Redis(redis.url))
+  const keys = await admin.redis.keys(`${redis.prefix}*`)
+  await admin.redis.del(...keys)
+  await expect.poll(() => b.events.filter((event) => event === 'load').length).toBeGreaterThan(1)
+  await expect.poll(() => [...b.routes], { timeout: 5_000 }).toEqual(['a x'])
+  expect(a.events).not.toContain('lease lost')
+})
+
+test('the log is cut off at its beginning: who was behind reads everything again', async () => {
+  await using redis = await startRedis()
+  const members = new Map<string, Member>()
+  await using a = await join(members, redis, 'a')
+  await using b = await join(members, redis, 'b')
+  await using admin = stoppable(new Redis(redis.url))
+  const loads = b.events.length
+  // Two versions at once that b has not seen, and only the second is still there.
+  await admin.redis.incr(`${redis.prefix}v1:{cluster}:head`)
+  await a.cluster.announce({ added: ['x'] })
+  await expect.poll(() => b.events.length).toBeGreaterThan(loads)
+  await expect.poll(() => [...b.routes]).toEqual(['a x'])
+})
+
+test('a member that leaves last leaves the log and nothing of itself', async () => {
+  await using redis = await startRedis()
+  const members = new Map<string, Member>()
+  const a = await join(members, redis, 'a')
+  await a.cluster.announce({ added: ['x'] })
+  await a[Symbol.asyncDispose]()
+  await using admin = stoppable(new Redis(redis.url))
+  const keys = await admin.redis.keys(`${redis.prefix}*`)
+  expect(keys.map((key) => key.slice(redis.prefix.length)).toSorted()).toEqual([
+    'v1:{cluster}:generation',
+    'v1:{cluster}:head',
+    'v1:{cluster}:log',
+  ])
+})
+
+function stoppable(redis: Redis): { redis: Redis } & AsyncDisposable {
+  return {
+    redis,
+    [Symbol.asyncDispose]: async () => {
+      await redis.quit()
+    },
+  }
+}

@@ -1,0 +1,104 @@
+/** Answers that are lost on the way: what is sent again is stored once, and in order. */
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { setImmediate as turn } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { startRedis } from '../kit/redis.ts'
+import { redisStores } from './redis-stores.ts'
+import { enqueue, message, payloadsOf } from './store-steps.ts'
+
+const APPENDS = 5_000
+const LOSSES = 12
+
+/** A way to Redis that takes every request and can lose the answers: the connection ends instead. */
+async function startLossyProxy(target: URL) {
+  const fars = new Set<Socket>()
+  let losing = false
+  let lost = 0
+  const server = createServer((near) => {
+    const far = connect(Number(target.port), target.hostname)
+    fars.add(far)
+    near.pipe(far)
+    far.on('data', (answer) => {
+      if (!losing) {
+        near.write(answer)
+        return
+      }
+      losing = false
+      lost += 1
+      near.destroy()
+    })
+    near.on('error', () => undefined)
+    far.on('error', () => undefined)
+    near.on('close', () => far.destroy())
+    far.on('close', () => {
+      near.destroy()
+      fars.delete(far)
+    })
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    /** Loses the next answer. */
+    lose: () => {
+      losing = true
+    },
+    get lost() {
+      return lost
+    },
+    [Symbol.asyncDispose]: async () => {
+      const closed = once(server, 'close')
+      server.close()
+      for (const far of fars) far.destroy()
+      await closed
+    },
+  }
+}
+
+test('appends whose answers are lost are queued once each and in order', async () => {
+  await using server = await startRedis()
+  await using proxy = await startLossyProxy(new URL(server.url))
+  await using stores = redisStores({ url: proxy.url, prefix: server.prefix })
+  const store = await stores.open({ timeoutMs: 30_000 })
+  await store.openSession('a', true)
+  const names = Array.from({ length: APPENDS }, (_, index) => `${index}`)
+  const positions: number[] = []
+  const appended: Promise<unknown>[] = []
+  for (const [index, name] of names.entries()) {
+    appended.push(enqueue(store, 'a', name).then((made) => positions.push(made.positions[0] ?? 0)))
+    if (index % 10 === 0) await turn()
+    if (index % Math.floor(APPENDS / LOSSES) === 200) {
+      proxy.lose()
+      await Promise.all(appended)
+    }
+  }
+  await Promise.all(appended)
+  expect(proxy.lost).toBeGreaterThanOrEqual(LOSSES / 2)
+  // Stored before its answer was lost: at a position that nobody knows.
+  expect(positions).toContain(-1)
+  expect(positions).toHaveLength(APPENDS)
+  expect(await payloadsOf(store, 'a')).toEqual(names)
+})
+
+test('what else a publish does happens once too: fan-out in several calls, retained, end of QoS 2', async () => {
+  await using server = await startRedis()
+  await using proxy = await startLossyProxy(new URL(server.url))
+  await using stores = redisStores({ url: proxy.url, prefix: server.prefix })
+  const store = await stores.open({ timeoutMs: 30_000 })
+  const clientIds = Array.from({ length: 1_200 }, (_, index) => `c${index}`)
+  await Promise.all(clientIds.map((clientId) => store.openSession(clientId, true)))
+  await new Promise<void>((resolve) => store.storeInbound('c0', 7, message('t'), () => resolve()))
+  proxy.lose()
+  const queues = clientIds.map((clientId) => ({ clientId, qos: 1 as const }))
+  const done = new Promise<Error | undefined>((resolve) =>
+    store.append(
+      { message: message('t', 'm'), queues, inbound: { clientId: 'c0', packetId: 7 } },
+      resolve,
+    ),
+  )
+  expect(await done).toBeUndefined()
+  expect(proxy.lost).toBe(1)
+  for (const clientId of ['c0', 'c499', 'c500', 'c1199'])
+    expect(await payloadsOf(store, clientId)).toEqual(['m'])
+  expect(await store.readInbound('c0', 7)).toBeUndefined()
+})
