@@ -72,7 +72,9 @@ export async function measureSaturated(): Promise<void> {
     const onPacket = ({ type }: { type: string }): void => {
       if (type === 'publish') received += 1
     }
-    const subscriber = stack.use(await PacketFlow.connect(rig.b, { clientId: `s${pair}` }, onPacket))
+    const subscriber = stack.use(
+      await PacketFlow.connect(rig.b, { clientId: `s${pair}` }, onPacket),
+    )
     await subscribe(subscriber, [topic], 0)
     const publisher = stack.use(await PacketFlow.connect(rig.a, { clientId: `p${pair}` }))
     const frame = encodePublish({ topic, payload: PAYLOAD })
@@ -136,11 +138,7 @@ export async function measureStored(): Promise<void> {
   print('  of it', `${sent} sent, ${received} received, ${(received / tookS).toFixed(0)} msg/s`)
 }
 
-async function subscribe(
-  flow: PacketFlow,
-  filters: readonly string[],
-  qos: QoS,
-): Promise<void> {
+async function subscribe(flow: PacketFlow, filters: readonly string[], qos: QoS): Promise<void> {
   let codes: readonly number[] | undefined
   const before = flow.onPacket
   flow.onPacket = (packet) => {
@@ -160,7 +158,7 @@ async function subscribe(
 
 /** QoS 0 may be dropped: over when nothing has come for a second. */
 async function untilQuiet(count: () => number): Promise<void> {
-  for (let last = -1; last !== count(); ) {
+  for (let last = -1; last !== count();) {
     last = count()
     await new Promise((resolve) => setTimeout(resolve, 1_000))
   }
