@@ -28,6 +28,8 @@ export interface Bus extends AsyncDisposable {
   readonly nodeId: string
   /** Whether there can be other nodes at all; a bus of one node takes no messages. */
   readonly clustered: boolean
+  /** More waits than one batch takes: who publishes is to wait for `done`, or will be refused in the end. */
+  readonly congested: boolean
   /**
    * Appends to the inbox of each target. Messages of one event-loop turn travel together. `done` is called
    * exactly once, in the order of the calls: when every inbox has it, or with an error when that could not be

@@ -53,6 +53,7 @@ interface Parcel {
 
 const FRAME_ITEMS_MAX = 1_000
 const FRAME_BYTES_MAX = 262_144
+const CONGESTED_AT = 2 * FRAME_ITEMS_MAX
 const LINES_MAX = 10_000
 const TAKEN: Outcome = {}
 /** The server's word that an append did not happen, and may at another time. */
@@ -81,6 +82,10 @@ export class InboxWriter {
       bytesMax,
     })
     redis.on('ready', () => void this.#load())
+  }
+
+  get congested(): boolean {
+    return this.#queue.size > CONGESTED_AT
   }
 
   publish(message: Message, targets: readonly string[], done: Done): void {

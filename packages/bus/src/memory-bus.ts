@@ -28,6 +28,8 @@ class MemoryBus implements Bus {
     return this.#members.size > 1
   }
 
+  readonly congested = false
+
   publish(message: Message, targets: readonly string[], done: Done): void {
     if (this.closed) {
       done(new Error('the bus is closed'))

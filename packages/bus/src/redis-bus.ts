@@ -47,7 +47,7 @@ interface Connections {
 const PENDING_MESSAGES_MAX = 250_000
 const PENDING_BYTES_MAX = 64 * 1_048_576
 const INBOX_BYTES_MAX = 64 * 1_048_576
-const CLOSE_TIMEOUT_MS = 1_000
+const CLOSE_TIMEOUT_MS = 800
 
 /** @throws {Error} one line when Redis cannot be reached */
 export async function createRedisBus(
@@ -138,6 +138,10 @@ class RedisBus implements Bus {
   async open(): Promise<void> {
     await this.#board.open()
     await this.#reader.open()
+  }
+
+  get congested(): boolean {
+    return this.#writer.congested
   }
 
   publish(message: Message, targets: readonly string[], done: Done): void {

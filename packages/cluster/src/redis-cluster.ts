@@ -49,6 +49,7 @@ const READ_ENTRIES_MAX = 500
 const BLOCK_MS = 1_000
 const RETRY_MS = 100
 const LEAVE_TIMEOUT_MS = 500
+const LAPSED_LEAVE_TIMEOUT_MS = 100
 const SCAN_COUNT = 5_000
 
 /** @throws {Error} one line when Redis cannot be reached */
@@ -195,17 +196,14 @@ class RedisCluster implements Cluster {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    const known = this.#view.confirmed
     this.#presence?.[Symbol.dispose]()
     this.#steps.close()
     this.#barrier.close()
     this.#view.close()
-    // Who has not reached Redis lately would wait in vain: the lease ends by itself.
-    if (known)
-      await Promise.race([
-        this.#membership.leave(),
-        delay(LEAVE_TIMEOUT_MS, undefined, { ref: false }),
-      ])
+    // Where Redis does not answer the lease ends by itself.
+    const timeoutMs = this.#view.lapsed ? LAPSED_LEAVE_TIMEOUT_MS : LEAVE_TIMEOUT_MS
+    if (this.#control.status === 'ready')
+      await Promise.race([this.#membership.leave(), delay(timeoutMs, undefined, { ref: false })])
     for (const heartbeat of this.#heartbeats) heartbeat[Symbol.dispose]()
     for (const redis of [this.#writer, this.#reader, this.#control]) redis.disconnect()
     await this.#reading

@@ -31,6 +31,11 @@ export class View {
     return performance.now() < this.#confirmedUntil
   }
 
+  /** It was confirmed, and is not any more: Redis has not answered lately. */
+  get lapsed(): boolean {
+    return this.#confirmedUntil > 0 && !this.confirmed
+  }
+
   whenConfirmed(done: Done): void {
     if (this.confirmed && this.#waiters.length === 0) {
       done()

@@ -52,7 +52,7 @@ export interface RedisStoreOptions extends QueueBounds {
 const GROUP = 'all'
 const PENDING_WRITES_MAX = 250_000
 const PENDING_BYTES_MAX = 64 * 1_048_576
-const CLOSE_TIMEOUT_MS = 1_000
+const CLOSE_TIMEOUT_MS = 800
 
 /** @throws {Error} one line when Redis cannot be reached */
 export async function createRedisStore(
