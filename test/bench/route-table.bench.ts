@@ -1,5 +1,6 @@
 /*
- * The route table: what a million filters take, and what one call costs beside them.
+ * The route table and the index of retained topics: what a million entries take, and what one call
+ * costs beside them.
  *
  *   node --conditions=source test/bench/route-table.bench.ts
  *
@@ -10,6 +11,7 @@
  */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { RetainedIndex } from '../../packages/broker/src/route/retained-index.ts'
 import { RouteTable } from '../../packages/broker/src/route/route-table.ts'
 
 const MILLION = 1_000_000
@@ -135,7 +137,70 @@ function benchRouteTimes(): void {
   print('one add and one delete, 1,000,000 filters', us(change))
 }
 
+function benchRetainedMemory(title: string, topicOf: (index: number) => string): void {
+  const before = memory()
+  const index = new RetainedIndex()
+  let longestMs = 0
+  for (let at = 0; at < MILLION; at++) {
+    const topic = received(topicOf(at))
+    const startMs = performance.now()
+    index.add(topic)
+    longestMs = Math.max(longestMs, performance.now() - startMs)
+  }
+  print(`retained index: 1,000,000 topics ${title}`, since(before))
+  let found = 0
+  const walked = elapsedMs(() => {
+    for (const topic of index.match('#')) found += Math.sign(topic.length)
+  })
+  print('  the longest add; walking all', `${longestMs.toFixed(1)} ms; ${walked}`)
+  sink += found + index.size
+}
+
+function benchRetainedTimes(): void {
+  const index = new RetainedIndex()
+  for (let at = 0; at < 100_000; at++) {
+    index.add(received(`site/${Math.floor(at / 1_000)}/dev/${at % 1_000}/state/${at % 10}`))
+  }
+  for (let at = 0; at < 10; at++) index.add(received(`wide/${at * 7}/rare/value`))
+  for (let at = 0; at < 10; at++) index.add(received(`deep/a/b/c/${at}`))
+  const time = (filter: string, calls: number): void => {
+    let found = 0
+    const result = usPerCall(calls, () => {
+      found = 0
+      for (const topic of index.match(filter)) found += Math.sign(topic.length)
+    })
+    print(`  ${filter}: ${found} found`, us(result))
+  }
+  print('retained index: match among 100,000 topics', '')
+  time('deep/a/b/c/+', 10_000)
+  time('deep/#', 10_000)
+  time('wide/+/rare/value', 10_000)
+  time('+/+/rare/value', 1_000)
+  time('+/7/dev/500/#', 1_000)
+  time('site/5/dev/+/state/3', 100)
+  time('+/+/+/+/none', 10)
+  time('#', 5)
+  const flat = new RetainedIndex()
+  for (let at = 0; at < 100_000; at++) flat.add(received(`dev/${at}`))
+  const change = usPerCall(100_000, () => {
+    flat.delete('dev/5')
+    flat.add('dev/5')
+  })
+  print('  one delete and one add of the same of 100,000 siblings', us(change))
+}
+
 console.log(`Node ${process.version}`)
 benchRouteMemory()
 benchRouteTimes()
+benchRetainedMemory('dev/N/data', (index) => `dev/${index}/data`)
+benchRetainedMemory(
+  'site/N/room/N/sensor/N/temperature',
+  (index) =>
+    `site/${index % 100}/room/${Math.floor(index / 100) % 1_000}/sensor/${Math.floor(index / 100_000)}/temperature`,
+)
+benchRetainedMemory(
+  'tenant/UUID/status',
+  (index) => `tenant/6f9619ff-8b86-d011-b42d-${index.toString(16).padStart(12, '0')}/status`,
+)
+benchRetainedTimes()
 if (sink === 0) process.exitCode = 1
