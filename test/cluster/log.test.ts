@@ -10,6 +10,7 @@ interface Member extends AsyncDisposable {
   /** What it knows of others: `node filter`. */
   readonly routes: Set<string>
   readonly sessions: string[]
+  readonly topics: string[]
   readonly events: string[]
   silent: boolean
 }
@@ -34,6 +35,7 @@ async function join(
     cluster,
     routes: new Set(),
     sessions: [],
+    topics: [],
     events: [],
     silent: false,
     [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose](),
@@ -51,6 +53,9 @@ async function join(
     },
     sessionsChanged: async (clientIds) => {
       member.sessions.push(...clientIds)
+    },
+    topicsChanged: async (topics) => {
+      member.topics.push(...topics)
     },
     load: async () => {
       member.events.push('load')

@@ -13,7 +13,7 @@ export class Gauges {
     readonly events: Events
   }
   /** The store answers later: a scrape shows what it said to the one before. */
-  #stored = { sessions: 0, retained: 0 }
+  #stored = { sessions: 0 }
 
   constructor(
     instruments: BrokerInstruments,
@@ -73,6 +73,6 @@ export class Gauges {
     )
     gauge('subscriptions').cell({ kind: 'exact' }).value = router.live.exactFilters
     gauge('subscriptions').cell({ kind: 'wildcard' }).value = router.live.wildcardFilters
-    gauge('retained_messages').cell().value = this.#stored.retained
+    gauge('retained_messages').cell().value = router.retained.size
   }
 }

@@ -115,7 +115,11 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
     sessionsChanged: async (clientIds) => {
       for (const session of await store.filtersOf(clientIds)) router.stored.replace(session)
     },
-    load: () => router.stored.load(store),
+    topicsChanged: (topics) => router.retained.refresh(topics),
+    load: async () => {
+      await router.stored.load(store)
+      await router.retained.load()
+    },
     confirm: (nodeId, version) => bus.tell(nodeId, { kind: 'confirmed', version }),
     leaseLost: () => sessions.missed('lease-lost'),
   })

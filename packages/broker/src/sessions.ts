@@ -130,11 +130,12 @@ export class Sessions implements ControlHost {
   }
 
   #replay(session: Session, subscriptions: readonly StoredSubscription[], live: Set<string>): void {
-    const { store, events, config } = this.#options
+    const { cluster, router, events, config } = this.#options
     const messagesMax = config.limits.retainedReplayMessagesMax
+    const options = { cluster, retained: router.retained, events, messagesMax }
     // One after the other, in the order of the SUBACKs.
     session.replays = (session.replays ?? Promise.resolve())
-      .then(() => replayRetained(session, subscriptions, live, { store, events, messagesMax }))
+      .then(() => replayRetained(session, subscriptions, live, options))
       .catch((error: Error) => {
         // A subscriber that was promised retained messages and cannot have them is told by the close.
         events.storeFailed('retained messages', error)

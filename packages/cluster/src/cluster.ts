@@ -21,7 +21,12 @@ export interface ClusterHandler {
   left(nodeId: string): void
   /** Resolves when the filters of these stored sessions have been read from the store. */
   sessionsChanged(clientIds: readonly string[]): Promise<void>
-  /** Changes were missed, or it is the start: resolves when all stored sessions have been read. */
+  /** Resolves when the store has been asked which of these topics have a retained message now. */
+  topicsChanged(topics: readonly string[]): Promise<void>
+  /**
+   * Changes were missed, or it is the start: resolves when all stored sessions and all topics of retained
+   * messages have been read.
+   */
   load(): Promise<void>
   /** Tells a node how far this one knows. */
   confirm(nodeId: string, version: number): void
@@ -47,6 +52,17 @@ export interface Cluster extends AsyncDisposable {
   announce(change: Change): Promise<void>
   /** These filters have no subscriber here any more; nobody waits for that. */
   withdraw(removed: readonly string[]): void
+  /**
+   * The retained messages of these topics have come or gone. Calls back when that is in the log and known
+   * here; other nodes may still have to read it (`whenCaughtUp`). With an error if Redis did not take it
+   * within the time-out.
+   */
+  announceTopics(topics: readonly string[], done: Done): void
+  /**
+   * Calls back when this node knows everything that was in the log at the time of the call; with an error if
+   * that takes longer than the time-out.
+   */
+  whenCaughtUp(done: Done): void
   /** Another node knows everything up to this version. */
   confirmedBy(nodeId: string, version: number): void
 }
@@ -56,7 +72,10 @@ export class SoloCluster implements Cluster {
   readonly others: readonly string[] = []
   readonly confirmed = true
 
+  #handler: ClusterHandler | undefined
+
   async start(handler: ClusterHandler): Promise<void> {
+    this.#handler = handler
     await handler.load()
   }
 
@@ -67,6 +86,15 @@ export class SoloCluster implements Cluster {
   async announce(): Promise<void> {}
 
   withdraw(): void {}
+
+  announceTopics(topics: readonly string[], done: Done): void {
+    const handler = this.#handler as ClusterHandler
+    handler.topicsChanged(topics).then(() => done(), done)
+  }
+
+  whenCaughtUp(done: Done): void {
+    done()
+  }
 
   confirmedBy(): void {}
 

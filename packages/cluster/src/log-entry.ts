@@ -7,6 +7,8 @@ export type LogEntry =
       readonly added: readonly string[]
       readonly removed: readonly string[]
       readonly sessions: readonly string[]
+      /** Topics whose retained message has come or gone; older nodes leave it out. */
+      readonly topics?: readonly string[]
     }
 
 export interface VersionedEntry {

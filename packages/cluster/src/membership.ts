@@ -9,13 +9,19 @@ export interface Step {
   readonly added: readonly string[]
   readonly removed: readonly string[]
   readonly sessions: readonly string[]
+  readonly topics: readonly string[]
 }
 
-export function bytesOf({ added, removed, sessions }: Step): number {
+const NO_CHANGE: Step = { added: [], removed: [], sessions: [], topics: [] }
+
+export function stepOf(change: Partial<Step>): Step {
+  return { ...NO_CHANGE, ...change }
+}
+
+export function bytesOf({ added, removed, sessions, topics }: Step): number {
   let bytes = 0
-  for (const text of added) bytes += text.length
-  for (const text of removed) bytes += text.length
-  for (const text of sessions) bytes += text.length
+  for (const texts of [added, removed, sessions, topics])
+    for (const text of texts) bytes += text.length
   return bytes
 }
 
@@ -89,7 +95,8 @@ export class Membership {
     const added = [...filters].filter(([, wanted]) => wanted).map(([filter]) => filter)
     const removed = [...filters].filter(([, wanted]) => !wanted).map(([filter]) => filter)
     const sessions = [...new Set(steps.flatMap((step) => step.sessions))]
-    const entry: LogEntry = { kind: 'changed', node: nodeId, added, removed, sessions }
+    const topics = [...new Set(steps.flatMap((step) => step.topics))]
+    const entry: LogEntry = { kind: 'changed', node: nodeId, added, removed, sessions, topics }
     const version = Number(
       await this.#options.writer.eval(
         CHANGE,

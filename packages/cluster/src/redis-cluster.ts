@@ -19,7 +19,7 @@ import {
 import { Barrier } from './barrier.ts'
 import type { Change, Cluster, ClusterHandler, Done } from './cluster.ts'
 import { readEntries, type LogEntry, type VersionedEntry } from './log-entry.ts'
-import { bytesOf, Membership, type Step } from './membership.ts'
+import { bytesOf, Membership, stepOf, type Step } from './membership.ts'
 import { Presence } from './presence.ts'
 import { View } from './view.ts'
 
@@ -164,7 +164,7 @@ class RedisCluster implements Cluster {
     const unknown = added.filter((filter) => !this.#routes.has(filter))
     const pending = added.flatMap((filter) => this.#routes.get(filter) ?? [])
     if (unknown.length > 0 || sessions.length > 0) {
-      const known = this.#push({ added: unknown, removed: [], sessions })
+      const known = this.#push(stepOf({ added: unknown, sessions }))
       pending.push(known)
       for (const filter of unknown) this.#routes.set(filter, known)
       known.then(
@@ -184,9 +184,22 @@ class RedisCluster implements Cluster {
   withdraw(filters: readonly string[]): void {
     const removed = filters.filter((filter) => this.#routes.delete(filter))
     if (removed.length === 0) return
-    const step = { added: [], removed, sessions: [] }
+    const step = stepOf({ removed })
     // A route that stays costs messages that nobody takes, until this node leaves.
     this.#steps.push(step, bytesOf(step))
+  }
+
+  announceTopics(topics: readonly string[], done: Done): void {
+    const step = stepOf({ topics })
+    this.#steps.push(step, bytesOf(step), (error, version) => {
+      if (error === undefined) this.#view.whenReached(version as number, done)
+      else done(error)
+    })
+  }
+
+  whenCaughtUp(done: Done): void {
+    this.#view.whenCaughtUp(done)
+    this.#presence?.beat()
   }
 
   confirmedBy(nodeId: string, version: number): void {
@@ -210,7 +223,6 @@ class RedisCluster implements Cluster {
   }
 
   async #push(step: Step): Promise<void> {
-    const { timeoutMs } = this.#options
     const version = await new Promise<number>((resolve, reject) => {
       this.#steps.push(step, bytesOf(step), (error, result) => {
         if (error === undefined) resolve(result as number)
@@ -218,13 +230,9 @@ class RedisCluster implements Cluster {
       })
     })
     // Whoever joined before this change is known only now.
-    const late = new AbortController()
-    await Promise.race([
-      this.#view.reached(version),
-      delay(timeoutMs, undefined, { signal: late.signal, ref: false }).then(() => {
-        throw new Error(`the cluster's log cannot be read within ${timeoutMs} ms`)
-      }),
-    ]).finally(() => late.abort())
+    await new Promise<void>((resolve, reject) => {
+      this.#view.whenReached(version, (error) => (error === undefined ? resolve() : reject(error)))
+    })
     await this.#barrier.passed(version, this.others)
   }
 
@@ -238,7 +246,7 @@ class RedisCluster implements Cluster {
     const routes = [...this.#routes.keys()]
     for (let start = 0; start < routes.length; start += BATCH_CHANGES_MAX) {
       const added = routes.slice(start, start + BATCH_CHANGES_MAX)
-      await this.#membership.change([{ added, removed: [], sessions: [] }])
+      await this.#membership.change([stepOf({ added })])
     }
     if (!empty) this.#handler?.leaseLost()
   }
@@ -271,6 +279,7 @@ class RedisCluster implements Cluster {
   async #apply(entries: readonly VersionedEntry[]): Promise<void> {
     const origins = new Map<string, number>()
     const sessions = new Set<string>()
+    const topics = new Set<string>()
     let version = this.#view.applied
     for (const { version: next, entry } of entries) {
       if (next !== version + 1) {
@@ -279,19 +288,22 @@ class RedisCluster implements Cluster {
         return
       }
       version = next
-      this.#learn(entry, sessions)
-      if (entry.kind === 'changed' && entry.node !== this.#options.nodeId)
-        origins.set(entry.node, version)
+      this.#learn(entry)
+      if (entry.kind !== 'changed') continue
+      for (const clientId of entry.sessions) sessions.add(clientId)
+      for (const topic of entry.topics ?? []) topics.add(topic)
+      // Nobody waits until the others know a topic.
+      const isAwaited = entry.added.length > 0 || entry.sessions.length > 0
+      if (isAwaited && entry.node !== this.#options.nodeId) origins.set(entry.node, version)
     }
     if (sessions.size > 0) await this.#handler?.sessionsChanged([...sessions])
+    if (topics.size > 0) await this.#handler?.topicsChanged([...topics])
     this.#view.appliedTo(version)
     for (const [node, confirmed] of origins) this.#handler?.confirm(node, confirmed)
   }
 
-  #learn(entry: LogEntry, sessions: Set<string>): void {
-    const { nodeId } = this.#options
-    if (entry.kind === 'changed') for (const clientId of entry.sessions) sessions.add(clientId)
-    if (entry.node === nodeId) return
+  #learn(entry: LogEntry): void {
+    if (entry.node === this.#options.nodeId) return
     if (entry.kind === 'changed') this.#handler?.routes(entry.node, entry.added, entry.removed)
     else if (entry.kind === 'joined') this.#nodes.add(entry.node)
     else if (entry.kind === 'left') this.#forget(entry.node)

@@ -6,21 +6,26 @@
  * was missing. Both clocks only measure durations.
  */
 import type { Done } from './cluster.ts'
+import { Waiters } from './waiters.ts'
 
 export class View {
   readonly #leaseMs: number
-  readonly #timeoutMs: number
   #applied = 0
   #confirmedUntil = 0
   /** Heads that were read and are not applied yet, oldest first. */
   #pending: { readonly head: number; readonly askedAt: number }[] = []
-  #reaching: { readonly version: number; readonly resolve: () => void }[] = []
-  #timer: NodeJS.Timeout | undefined
-  #waiters: { readonly done: Done; readonly deadline: number }[] = []
+  /** By nothing. */
+  readonly #confirming: Waiters
+  /** By version. */
+  readonly #reaching: Waiters
+  /** By the time of their question. */
+  readonly #catchingUp: Waiters
 
   constructor(leaseMs: number, timeoutMs: number) {
     this.#leaseMs = leaseMs
-    this.#timeoutMs = timeoutMs
+    this.#confirming = new Waiters(timeoutMs, "other nodes' filters not known")
+    this.#reaching = new Waiters(timeoutMs, "the cluster's log cannot be read")
+    this.#catchingUp = new Waiters(timeoutMs, "the end of the cluster's log not reached")
   }
 
   get applied(): number {
@@ -37,18 +42,19 @@ export class View {
   }
 
   whenConfirmed(done: Done): void {
-    if (this.confirmed && this.#waiters.length === 0) {
-      done()
-      return
-    }
-    this.#waiters.push({ done, deadline: performance.now() + this.#timeoutMs })
-    this.#timer ??= setTimeout(() => this.#expire(), this.#timeoutMs)
+    if (this.confirmed && this.#confirming.size === 0) done()
+    else this.#confirming.add(0, done)
   }
 
-  /** Resolves when everything up to this version is known here. */
-  async reached(version: number): Promise<void> {
-    if (this.#applied >= version) return
-    await new Promise<void>((resolve) => this.#reaching.push({ version, resolve }))
+  /** Calls back when everything up to this version is known here. */
+  whenReached(version: number, done: Done): void {
+    if (this.#applied >= version) done()
+    else this.#reaching.add(version, done)
+  }
+
+  /** Calls back when everything that is in the log now is known here: a head must be read after this call. */
+  whenCaughtUp(done: Done): void {
+    this.#catchingUp.add(performance.now(), done)
   }
 
   /** The log ended at `head` some time after `askedAt`. */
@@ -59,9 +65,7 @@ export class View {
 
   appliedTo(version: number): void {
     this.#applied = version
-    const reaching = this.#reaching
-    this.#reaching = reaching.filter((wait) => wait.version > version)
-    for (const wait of reaching) if (wait.version <= version) wait.resolve()
+    this.#reaching.release(version)
     this.#confirm()
   }
 
@@ -72,33 +76,15 @@ export class View {
   }
 
   close(): void {
-    clearTimeout(this.#timer)
-    const waiters = this.#waiters
-    this.#waiters = []
-    for (const { done } of waiters) done(new Error('closed: the cluster is left'))
+    for (const waiters of [this.#confirming, this.#reaching, this.#catchingUp]) waiters.close()
   }
 
   #confirm(): void {
     while ((this.#pending[0]?.head ?? Infinity) <= this.#applied) {
       const { askedAt } = this.#pending.shift() as { askedAt: number }
       this.#confirmedUntil = Math.max(this.#confirmedUntil, askedAt + this.#leaseMs)
+      this.#catchingUp.release(askedAt)
     }
-    if (!this.confirmed) return
-    const waiters = this.#waiters
-    this.#waiters = []
-    for (const { done } of waiters) done()
-  }
-
-  /** Gives up those that have waited for too long; their deadlines rise. */
-  #expire(): void {
-    // A timer may come a part of a millisecond early.
-    const now = performance.now() + 1
-    while ((this.#waiters[0]?.deadline ?? Infinity) <= now)
-      this.#waiters
-        .shift()
-        ?.done(new Error(`other nodes' filters not known within ${this.#timeoutMs} ms`))
-    const next = this.#waiters[0]
-    this.#timer =
-      next === undefined ? undefined : setTimeout(() => this.#expire(), next.deadline - now)
+    if (this.confirmed) this.#confirming.release(0)
   }
 }

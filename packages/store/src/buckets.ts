@@ -2,16 +2,19 @@
 import { bucketOf, type Redis } from '@breakwater/redis'
 import type { Argument } from './scripts.ts'
 
-/** The ids of each bucket. */
-export function byBucket(clientIds: readonly string[]): ReadonlyMap<number, readonly string[]> {
-  const buckets = new Map<number, string[]>()
-  for (const clientId of clientIds) {
-    const bucket = bucketOf(clientId)
-    const ids = buckets.get(bucket)
-    if (ids === undefined) buckets.set(bucket, [clientId])
-    else ids.push(clientId)
+/** The client ids, or the topics, of each bucket. */
+export function byBucket(
+  texts: readonly string[],
+  buckets?: number,
+): ReadonlyMap<number, readonly string[]> {
+  const found = new Map<number, string[]>()
+  for (const text of texts) {
+    const bucket = bucketOf(text, buckets)
+    const others = found.get(bucket)
+    if (others === undefined) found.set(bucket, [text])
+    else others.push(text)
   }
-  return buckets
+  return found
 }
 
 /**

@@ -17,6 +17,7 @@ export type {
   QueuePolicy,
   QueuedMessage,
   Released,
+  RetainedRead,
   SessionFilters,
   Store,
   StoreCounts,

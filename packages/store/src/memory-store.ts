@@ -1,4 +1,4 @@
-import { hasWildcard, topicMatchesFilter, type Message, type QoS } from '@breakwater/bus'
+import type { Message, QoS } from '@breakwater/bus'
 import { MemorySession } from './memory-session.ts'
 import {
   FencedError,
@@ -10,6 +10,7 @@ import {
   type QueueBounds,
   type QueuedMessage,
   type Released,
+  type RetainedRead,
   type SessionFilters,
   type Store,
   type StoreCounts,
@@ -120,10 +121,7 @@ export class MemoryStore implements Store {
   }
 
   append({ message, queues, replay = false, inbound }: PublishEffects, done: AppendDone): void {
-    if (message.retain && !replay) {
-      if (message.payload.length === 0) this.#retained.delete(message.topic)
-      else this.#retained.set(message.topic, message.detached())
-    }
+    const retainedChanged = message.retain && !replay && this.#retain(message)
     const appended = replay ? this.#retained.get(message.topic) : message
     const positions: number[] = []
     let dropped = 0
@@ -143,7 +141,7 @@ export class MemoryStore implements Store {
     }
     if (inbound !== undefined)
       this.#sessions.get(inbound.clientId)?.inbound.delete(inbound.packetId)
-    done(undefined, { positions, dropped })
+    done(undefined, { positions, dropped, retainedChanged })
   }
 
   async readQueue(
@@ -204,30 +202,43 @@ export class MemoryStore implements Store {
     done()
   }
 
-  async *retained(filter: string): AsyncIterable<readonly Message[]> {
-    if (!hasWildcard(filter)) {
-      const message = this.#retained.get(filter)
-      if (message !== undefined) yield [message]
-      return
+  async *retainedTopics(): AsyncIterable<readonly string[]> {
+    if (this.#retained.size > 0) yield [...this.#retained.keys()]
+  }
+
+  async retainedExist(topics: readonly string[]): Promise<readonly boolean[]> {
+    return topics.map((topic) => this.#retained.has(topic))
+  }
+
+  async readRetained(topics: readonly string[], bytesMax: number): Promise<RetainedRead> {
+    const messages: Message[] = []
+    let bytes = 0
+    for (const [index, topic] of topics.entries()) {
+      const message = this.#retained.get(topic)
+      if (message === undefined) continue
+      bytes += message.bytes
+      if (bytes > bytesMax && messages.length > 0) return { messages, rest: topics.slice(index) }
+      messages.push(message)
     }
-    let chunk: Message[] = []
-    for (const [topic, message] of this.#retained) {
-      if (!topicMatchesFilter(topic, filter)) continue
-      chunk.push(message)
-      if (chunk.length < CHUNK) continue
-      yield chunk
-      chunk = []
-    }
-    if (chunk.length > 0) yield chunk
+    return { messages, rest: [] }
   }
 
   async counts(): Promise<StoreCounts> {
-    return { sessions: this.#sessions.size, retained: this.#retained.size }
+    return { sessions: this.#sessions.size }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#sessions.clear()
     this.#retained.clear()
+  }
+
+  /** Whether the topic is new or gone; an empty payload clears [MQTT-3.3.1-10]. */
+  #retain(message: Message): boolean {
+    const { topic, payload } = message
+    if (payload.length === 0) return this.#retained.delete(topic)
+    const isNew = !this.#retained.has(topic)
+    this.#retained.set(topic, message.detached())
+    return isNew
   }
 
   /** Undefined where the session has ended. */

@@ -1,7 +1,9 @@
 import { encodeMessage, Message, type QoS } from '@breakwater/bus'
 import { bucketOf, RETAINED_BUCKETS, type Keys } from '@breakwater/redis'
 import type { Operation, PublishWriter } from './publish-writer.ts'
-import type { AppendDone, PublishEffects, QueueAppend } from './store.ts'
+import type { AppendDone, Appended, PublishEffects, QueueAppend } from './store.ts'
+
+const NOTHING: Appended = { positions: [], dropped: 0, retainedChanged: false }
 
 /** Queues of one write: no call that carries several messages is held up by one with many. */
 const CHUNK = 500
@@ -22,12 +24,12 @@ export class RedisEffects {
   apply({ message, queues, replay = false, inbound }: PublishEffects, done: AppendDone): void {
     const retain = message.retain && !replay
     if (queues.length === 0 && !retain && inbound === undefined) {
-      void this.#writer.settled().then(() => done(undefined, { positions: [], dropped: 0 }))
+      void this.#writer.settled().then(() => done(undefined, NOTHING))
       return
     }
     const variants = new Variants(message)
     const writes = Math.max(1, Math.ceil(queues.length / CHUNK))
-    const answers = new Answers(queues.length, writes, done)
+    const answers = new Answers(queues.length, writes, retain, done)
     for (let write = 0; write < writes; write += 1) {
       const start = write * CHUNK
       const chunk = writes === 1 ? queues : queues.slice(start, start + CHUNK)
@@ -118,13 +120,17 @@ class Variants {
 class Answers {
   readonly #positions: number[]
   readonly #done: AppendDone
+  /** The first write sets or clears the retained message. */
+  readonly #retain: boolean
+  #retainedChanged = false
   #dropped = 0
   #open: number
   #failure: Error | undefined
 
-  constructor(queues: number, writes: number, done: AppendDone) {
+  constructor(queues: number, writes: number, retain: boolean, done: AppendDone) {
     this.#positions = Array.from({ length: queues }, () => 0)
     this.#open = writes
+    this.#retain = retain
     this.#done = done
   }
 
@@ -137,10 +143,17 @@ class Answers {
   ): void {
     this.#failure ??= error
     this.#dropped += answer[0] ?? 0
-    for (let index = 1; index < answer.length; index += 1)
-      this.#positions[start + (order[index - 1] as number)] = answer[index] as number
+    const hasRetained = this.#retain && start === 0 && answer.length > 1
+    if (hasRetained) this.#retainedChanged = answer[1] !== 0
+    const first = hasRetained ? 2 : 1
+    for (let index = first; index < answer.length; index += 1)
+      this.#positions[start + (order[index - first] as number)] = answer[index] as number
     this.#open -= 1
-    if (this.#open === 0)
-      this.#done(this.#failure, { positions: this.#positions, dropped: this.#dropped })
+    if (this.#open > 0) return
+    this.#done(this.#failure, {
+      positions: this.#positions,
+      dropped: this.#dropped,
+      retainedChanged: this.#retainedChanged,
+    })
   }
 }

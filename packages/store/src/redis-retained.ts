@@ -1,55 +1,85 @@
-import { decodeMessage, hasWildcard, topicMatchesFilter, type Message } from '@breakwater/bus'
-import { bucketOf, RETAINED_BUCKETS, type Keys, type Redis } from '@breakwater/redis'
-import { pipelined } from './buckets.ts'
+/**
+ * Retained messages in Redis: a few hashes of topics. Which topics there are is known to every node, so that
+ * nothing here looks for a filter. Bounds: so many topics per script, and so many bytes of messages.
+ */
+import { decodeMessage, type Message } from '@breakwater/bus'
+import { RETAINED_BUCKETS, type Keys, type Redis } from '@breakwater/redis'
+import { byBucket } from './buckets.ts'
+import { evaluate, READ_RETAINED, SCAN_TOPICS, TOPICS_EXIST } from './scripts.ts'
+import type { RetainedRead } from './store.ts'
 
-const SCAN_COUNT = 1_000
+/** Of one hash in one step: so many messages pass through the script's memory. */
+const SCAN_COUNT = 100
+/** Of one script call: about 1 ms of the server. */
+const EXIST_TOPICS_MAX = 1_000
 
-/** Retained messages that match a filter, in chunks, out of the hashes that hold all of them. */
-export async function* scanRetained(
-  redis: Redis,
-  keys: Keys,
-  filter: string,
-): AsyncIterable<readonly Message[]> {
-  if (!hasWildcard(filter)) {
-    const key = keys.retained(bucketOf(filter, RETAINED_BUCKETS))
-    const found = await redis.hgetBuffer(key, filter)
-    if (found !== null) yield [decodeMessage(found)]
-    return
+export class RedisRetained {
+  readonly #control: Redis
+  readonly #keys: Keys
+
+  constructor({ control, keys }: { control: Redis; keys: Keys }) {
+    this.#control = control
+    this.#keys = keys
   }
-  // A scan may come by the same topic twice while a hash grows.
-  const seen = new Set<string>()
-  let scans = allKeys(keys).map((key) => ({ key, cursor: '0' }))
-  while (scans.length > 0) {
-    const found = await pipelined(
-      redis,
-      scans.map(({ key, cursor }) => ['hscan', key, cursor, 'COUNT', SCAN_COUNT]),
-    )
-    const next: typeof scans = []
-    const chunk: Message[] = []
-    for (const [index, answer] of found.entries()) {
-      const [cursor, pairs] = answer as [Buffer, Buffer[]]
-      const { key } = scans[index] as { key: string }
-      if (cursor.toString() !== '0') next.push({ key, cursor: cursor.toString() })
-      for (let place = 0; place + 1 < pairs.length; place += 2) {
-        const topic = (pairs[place] as Buffer).toString()
-        if (!topicMatchesFilter(topic, filter) || seen.has(topic)) continue
-        seen.add(topic)
-        chunk.push(decodeMessage(pairs[place + 1] as Buffer))
-      }
+
+  async *topics(): AsyncIterable<readonly string[]> {
+    let scans = Array.from({ length: RETAINED_BUCKETS }, (_, bucket) => {
+      return { key: this.#keys.retained(bucket), cursor: '0' }
+    })
+    while (scans.length > 0) {
+      const answers = await Promise.all(
+        scans.map(({ key, cursor }) =>
+          evaluate(this.#control, SCAN_TOPICS, [key], [cursor, SCAN_COUNT]),
+        ),
+      )
+      const topics: string[] = []
+      scans = scans.flatMap(({ key }, index) => {
+        const [next, found] = answers[index] as [Buffer, Buffer[]]
+        for (const topic of found) topics.push(topic.toString())
+        const cursor = next.toString()
+        return cursor === '0' ? [] : [{ key, cursor }]
+      })
+      if (topics.length > 0) yield topics
     }
-    scans = next
-    if (chunk.length > 0) yield chunk
   }
-}
 
-export async function countRetained(redis: Redis, keys: Keys): Promise<number> {
-  const counts = await pipelined(
-    redis,
-    allKeys(keys).map((key) => ['hlen', key]),
-  )
-  return (counts as number[]).reduce((sum, count) => sum + count, 0)
-}
+  async exist(topics: readonly string[]): Promise<readonly boolean[]> {
+    const answer: boolean[] = []
+    for (let start = 0; start < topics.length; start += EXIST_TOPICS_MAX) {
+      const chunk = topics.slice(start, start + EXIST_TOPICS_MAX)
+      const found = new Set<string>()
+      await Promise.all(
+        [...byBucket(chunk, RETAINED_BUCKETS)].map(async ([bucket, asked]) => {
+          const key = this.#keys.retained(bucket)
+          const exist = (await evaluate(this.#control, TOPICS_EXIST, [key], asked)) as number[]
+          for (const [index, topic] of asked.entries()) if (exist[index] === 1) found.add(topic)
+        }),
+      )
+      for (const topic of chunk) answer.push(found.has(topic))
+    }
+    return answer
+  }
 
-function allKeys(keys: Keys): string[] {
-  return Array.from({ length: RETAINED_BUCKETS }, (_, bucket) => keys.retained(bucket))
+  async read(topics: readonly string[], bytesMax: number): Promise<RetainedRead> {
+    const buckets = [...byBucket(topics, RETAINED_BUCKETS)]
+    const bucketBytesMax = Math.floor(bytesMax / Math.max(1, buckets.length))
+    const answers = await Promise.all(
+      buckets.map(([bucket, asked]) =>
+        evaluate(
+          this.#control,
+          READ_RETAINED,
+          [this.#keys.retained(bucket)],
+          [bucketBytesMax, ...asked],
+        ),
+      ),
+    )
+    const messages: Message[] = []
+    const rest: string[] = []
+    for (const [index, [, asked]] of buckets.entries()) {
+      const [seen, ...found] = answers[index] as [number, ...Buffer[]]
+      for (const message of found) messages.push(decodeMessage(message))
+      rest.push(...asked.slice(seen))
+    }
+    return { messages, rest }
+  }
 }

@@ -16,7 +16,7 @@ import { PublishWriter } from './publish-writer.ts'
 import { ReceiptWriter } from './receipt-writer.ts'
 import { RedisEffects } from './redis-effects.ts'
 import { RedisFilters } from './redis-filters.ts'
-import { countRetained, scanRetained } from './redis-retained.ts'
+import { RedisRetained } from './redis-retained.ts'
 import { RedisSessions } from './redis-sessions.ts'
 import { evaluate, FENCED, READ } from './scripts.ts'
 import {
@@ -29,6 +29,7 @@ import {
   type QueueBounds,
   type QueuedMessage,
   type Released,
+  type RetainedRead,
   type SessionFilters,
   type Store,
   type StoreCounts,
@@ -95,6 +96,7 @@ class RedisStore implements Store {
   readonly #effects: RedisEffects
   readonly #filters: RedisFilters
   readonly #sessions: RedisSessions
+  readonly #retained: RedisRetained
   readonly #connections: readonly Redis[]
   readonly #heartbeats: readonly Disposable[]
 
@@ -119,6 +121,7 @@ class RedisStore implements Store {
     this.#effects = new RedisEffects({ keys, writer: this.#publishes })
     this.#filters = new RedisFilters({ control, keys })
     this.#sessions = new RedisSessions({ control, keys })
+    this.#retained = new RedisRetained({ control, keys })
     this.#connections = [data, control]
     this.#heartbeats = this.#connections.map((redis) => startHeartbeat(redis, timeoutMs))
   }
@@ -246,18 +249,20 @@ class RedisStore implements Store {
     this.#publishes.write([operation], { queues: 0, bytes: 0 }, (error) => done(error))
   }
 
-  async *retained(filter: string): AsyncIterable<readonly Message[]> {
-    // A PUBLISH that this node has acknowledged must be seen by a SUBSCRIBE that follows it.
-    await this.#publishes.settled()
-    yield* scanRetained(this.#control, this.#keys, filter)
+  retainedTopics(): AsyncIterable<readonly string[]> {
+    return this.#retained.topics()
+  }
+
+  retainedExist(topics: readonly string[]): Promise<readonly boolean[]> {
+    return this.#retained.exist(topics)
+  }
+
+  readRetained(topics: readonly string[], bytesMax: number): Promise<RetainedRead> {
+    return this.#retained.read(topics, bytesMax)
   }
 
   async counts(): Promise<StoreCounts> {
-    const [sessions, retained] = await Promise.all([
-      this.#sessions.count(),
-      countRetained(this.#control, this.#keys),
-    ])
-    return { sessions, retained }
+    return { sessions: await this.#sessions.count() }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -136,6 +136,39 @@ end
 return found`,
 )
 
+/** Keys: retained. Arguments: cursor, count. Returns the next cursor and topics, without their messages. */
+export const SCAN_TOPICS: Script = script(
+  `local found = redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])
+local topics = {}
+for index = 1, #found[2], 2 do topics[#topics + 1] = found[2][index] end
+return {found[1], topics}`,
+)
+
+/** Keys: retained. Arguments: topics. Returns for each whether it has a message. */
+export const TOPICS_EXIST: Script = script(
+  `local found = {}
+for index = 1, #ARGV do found[index] = redis.call('HEXISTS', KEYS[1], ARGV[index]) end
+return found`,
+)
+
+/**
+ * Keys: retained. Arguments: bytes max, topics. Returns how many of them were looked at, one at least, then
+ * the messages of those that have one.
+ */
+export const READ_RETAINED: Script = script(
+  `local found, bytes = {0}, 0
+for index = 2, #ARGV do
+  local message = redis.call('HGET', KEYS[1], ARGV[index])
+  if message then
+    bytes = bytes + #message
+    if bytes > tonumber(ARGV[1]) and #found > 1 then break end
+    found[#found + 1] = message
+  end
+  found[1] = index - 1
+end
+return found`,
+)
+
 /** Runs a script now, whether the server knows it or not. Strings of the answer are buffers. */
 export async function evaluate(
   redis: Redis,

@@ -87,11 +87,20 @@ export interface InboundPublish {
 /**
  * One position per entry of `queues`; 0 where nothing was queued: the session, or what was to be replayed, no
  * longer exists, or the queue was full (`drop-newest`); -1 where it was, at a position that is not known.
- * `dropped` counts messages that made room or found none.
+ * `dropped` counts messages that made room or found none. `retainedChanged`: the topic has a retained message
+ * now and had none before, or has none any more; also where that is not known.
  */
 export interface Appended {
   readonly positions: readonly number[]
   readonly dropped: number
+  readonly retainedChanged: boolean
+}
+
+export interface RetainedRead {
+  /** Of the topics that still have one, in no particular order. */
+  readonly messages: readonly Message[]
+  /** Topics that were not looked at: there was no more room. */
+  readonly rest: readonly string[]
 }
 
 export type AppendDone = (error: Error | undefined, appended: Appended) => void
@@ -110,7 +119,6 @@ export type OnFenced = (clientId: string, epoch: number) => void
 
 export interface StoreCounts {
   readonly sessions: number
-  readonly retained: number
 }
 
 export interface Released {
@@ -185,8 +193,12 @@ export interface Store extends AsyncDisposable {
   readInbound(clientId: string, packetId: number): Promise<Message | undefined>
   deleteInbound(clientId: string, packetId: number, done: (e?: Error) => void): void
 
-  /** Retained messages that match a filter, in chunks. */
-  retained(filter: string): AsyncIterable<readonly Message[]>
+  /** All topics that have a retained message, in chunks; a topic may come by twice. */
+  retainedTopics(): AsyncIterable<readonly string[]>
+  /** Which of these topics have a retained message, in their order. */
+  retainedExist(topics: readonly string[]): Promise<readonly boolean[]>
+  /** Their retained messages: about so many bytes, and at least one topic is looked at. */
+  readRetained(topics: readonly string[], bytesMax: number): Promise<RetainedRead>
   counts(): Promise<StoreCounts>
 }
 

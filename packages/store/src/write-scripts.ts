@@ -15,8 +15,9 @@ import { FENCED, script, type Script } from './scripts.ts'
  *   S topic message, C topic   retained set, cleared (retained)
  *   P epoch id message, D id   QoS 2 publish kept (session, inbound), deleted (inbound)
  *
- * Returns per write dropped and the positions (0: no session), or the text of an error. The mark is set
- * first: a server that refuses writes refuses all of them there, and nothing has happened.
+ * Returns per write dropped, then what its operations say, or the text of an error: A and R the positions (0:
+ * no session), S and C whether the topic is new or gone (1), P whether it was kept; -1 where it is not known,
+ * because it was executed before. The mark is set first: a server that refuses writes refuses all of them there, and nothing has happened.
  */
 export const BATCH: Script = script(
   `local mark = tonumber(redis.call('GET', KEYS[1]) or '0')
@@ -69,8 +70,10 @@ local run = {
     push(KEYS[key], KEYS[key + 1],
       string.sub(retained, 1, 1) .. string.char(qos + 4) .. string.sub(retained, 3))
   end,
-  S = function(key, word) call('HSET', KEYS[key], ARGV[word], ARGV[7 + ARGV[word + 1]]) end,
-  C = function(key, word) call('HDEL', KEYS[key], ARGV[word]) end,
+  S = function(key, word)
+    answer[#answer + 1] = call('HSET', KEYS[key], ARGV[word], ARGV[7 + ARGV[word + 1]])
+  end,
+  C = function(key, word) answer[#answer + 1] = call('HDEL', KEYS[key], ARGV[word]) end,
   P = function(key, word)
     local owner = call('HGET', KEYS[key], 'epoch')
     if owner == ARGV[word] then
@@ -96,7 +99,7 @@ while word <= #ARGV do
   else
     local n = op == 'A' and tonumber(ARGV[word + 2]) or 1
     if skip then
-      if op == 'A' or op == 'R' then
+      if op ~= 'D' then
         for _ = 1, n do answer[#answer + 1] = -1 end
       end
     else

@@ -12,6 +12,7 @@ import { FanOut } from '../deliver/fan-out.ts'
 import type { Events } from '../events.ts'
 import type { Session } from '../session/session.ts'
 import { ForwardingTable } from './forwarding-table.ts'
+import { RetainedTopics } from './retained-topics.ts'
 import { RouteTable } from './route-table.ts'
 import { StoredSessions } from './stored-sessions.ts'
 
@@ -30,6 +31,7 @@ export class Router {
   readonly stored: StoredSessions
   /** Filters of the other nodes' clients. */
   readonly routes: RouteTable
+  readonly retained: RetainedTopics
   /** Connected sessions of this node by client id. */
   readonly sessions: Map<string, Session> = new Map()
   readonly #store: Store
@@ -45,6 +47,7 @@ export class Router {
     this.live = new ForwardingTable({ shapesMax: shapesPerNodeMax })
     this.stored = new StoredSessions(shapesPerNodeMax)
     this.routes = new RouteTable({ shapesMax: shapesPerNodeMax })
+    this.retained = new RetainedTopics(store)
   }
 
   /** Whether a message has effects beyond this node's memory before it may be acknowledged. */
@@ -83,8 +86,21 @@ export class Router {
     const effects = inbound === undefined ? { message, queues } : { message, queues, inbound }
     this.#store.append(effects, (error, appended) => {
       if (appended.dropped > 0) this.#events.dropped('queue-full', message.qos, appended.dropped)
-      if (error !== undefined) done(error, NO_EFFECTS)
-      else this.#forward(message, (failure) => done(failure, { queues, appended }))
+      if (error !== undefined) {
+        done(error, NO_EFFECTS)
+        return
+      }
+      const isNews = this.retained.isNews(message, appended)
+      let open = isNews ? 2 : 1
+      let fault: Error | undefined
+      const settle = (failure?: Error): void => {
+        fault ??= failure
+        open -= 1
+        if (open === 0) done(fault, { queues, appended })
+      }
+      // Copies go to other nodes in the order of the answers, whatever waits for the log.
+      this.#forward(message, settle)
+      if (isNews) this.#cluster.announceTopics([message.topic], settle)
     })
   }
 
@@ -179,7 +195,8 @@ export interface Effects {
   readonly appended: Appended
 }
 
-const NO_EFFECTS: Effects = { queues: [], appended: { positions: [], dropped: 0 } }
+const NOTHING: Appended = { positions: [], dropped: 0, retainedChanged: false }
+const NO_EFFECTS: Effects = { queues: [], appended: NOTHING }
 
 function lower(a: QoS, b: QoS): QoS {
   return a < b ? a : b

@@ -6,6 +6,7 @@ import type {
   Owner,
   PublishEffects,
   QueuedMessage,
+  RetainedRead,
   SessionFilters,
   Store,
   StoreCounts,
@@ -137,8 +138,16 @@ export class OwnedStore implements AsyncDisposable {
     this.store.deleteInbound(clientId, packetId, done)
   }
 
-  retained(filter: string): AsyncIterable<readonly Message[]> {
-    return this.store.retained(filter)
+  retainedTopics(): AsyncIterable<readonly string[]> {
+    return this.store.retainedTopics()
+  }
+
+  retainedExist(topics: readonly string[]): Promise<readonly boolean[]> {
+    return this.store.retainedExist(topics)
+  }
+
+  readRetained(topics: readonly string[], bytesMax: number): Promise<RetainedRead> {
+    return this.store.readRetained(topics, bytesMax)
   }
 
   counts(): Promise<StoreCounts> {

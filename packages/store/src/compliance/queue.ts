@@ -130,6 +130,7 @@ export function queueCompliance({ describe, test }: Suite, open: OpenStore): voi
       assert.deepEqual(await append(under.store, { message: message('t'), queues: [] }), {
         positions: [],
         dropped: 0,
+        retainedChanged: false,
       })
     })
   })
@@ -149,7 +150,7 @@ export function queueCompliance({ describe, test }: Suite, open: OpenStore): voi
         [queued?.message.retain, queued?.message.qos, queued?.message.payload.toString()],
         [true, 1, 'm'],
       )
-      assert.equal((await retainedOf(under.store, 't'))[0]?.qos, 2)
+      assert.equal((await retainedOf(under.store, ['t']))[0]?.qos, 2)
     })
 
     test('is never one that was replaced or cleared meanwhile', async () => {

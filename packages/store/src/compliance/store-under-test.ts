@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { Message, type QoS } from '@breakwater/bus'
 import type { OwnedStore } from './owned-store.ts'
 import type {
@@ -84,10 +85,35 @@ export async function queueOf(store: OwnedStore, clientId: string): Promise<stri
   return found.map(({ position, message: { payload } }) => `${position} ${payload.toString()}`)
 }
 
-export async function retainedOf(store: OwnedStore, filter: string): Promise<Message[]> {
-  const found: Message[] = []
-  for await (const chunk of store.retained(filter)) found.push(...chunk)
-  return found
+/** Everything that is retained, each topic once, in the order of the topics. */
+export async function allRetained(store: OwnedStore): Promise<Message[]> {
+  return await retainedOf(store, await retainedTopicsOf(store))
+}
+
+export async function retainedTopicsOf(store: OwnedStore): Promise<string[]> {
+  const topics = new Set<string>()
+  for await (const chunk of store.retainedTopics()) for (const topic of chunk) topics.add(topic)
+  return [...topics].toSorted()
+}
+
+/** In the order of the topics, as many reads as it takes. */
+export async function retainedOf(
+  store: OwnedStore,
+  topics: readonly string[],
+  bytesMax: number = 1_000_000_000,
+): Promise<Message[]> {
+  const found = new Map<string, Message>()
+  let rest = topics
+  while (rest.length > 0) {
+    const read = await store.readRetained(rest, bytesMax)
+    assert.ok(read.rest.length < rest.length, 'a read looks at one topic at least')
+    for (const retained of read.messages) {
+      assert.ok(!found.has(retained.topic), `${retained.topic} twice`)
+      found.set(retained.topic, retained)
+    }
+    rest = read.rest
+  }
+  return topics.flatMap((topic) => found.get(topic) ?? [])
 }
 
 /** All sessions that have filters; a session that comes by twice counts once. */
