@@ -1,5 +1,10 @@
 /** What nodes know of each other: the log, its resync, and the promise that `announce` makes. */
-import { createRedisCluster, type Cluster, type ClusterHandler } from '@breakwater/cluster'
+import {
+  createRedisCluster,
+  type Cluster,
+  type ClusterHandler,
+  type Done,
+} from '@breakwater/cluster'
 import { Redis } from 'ioredis'
 import { expect, test } from 'vitest'
 import { startRedis } from '../kit/redis.ts'
@@ -18,6 +23,7 @@ interface Member extends AsyncDisposable {
 interface Options {
   readonly leaseMs?: number
   readonly viewLeaseMs?: number
+  readonly timeoutMs?: number
 }
 
 /** A member whose confirmations reach the others directly, as the bus brings them. */
@@ -25,11 +31,11 @@ async function join(
   members: Map<string, Member>,
   settings: { url: string; prefix: string },
   nodeId: string,
-  { leaseMs = 10_000, viewLeaseMs = 1_000 }: Options = {},
+  { leaseMs = 10_000, viewLeaseMs = 1_000, timeoutMs = 10_000 }: Options = {},
 ): Promise<Member> {
   const cluster = await createRedisCluster(
     { ...settings, password: undefined, ca: undefined },
-    { nodeId, reads: [1], leaseMs, viewLeaseMs, timeoutMs: 10_000, onFault: () => {} },
+    { nodeId, reads: [1], leaseMs, viewLeaseMs, timeoutMs, onFault: () => {} },
   )
   const member: Member = {
     cluster,
@@ -93,6 +99,63 @@ test('an announcement waits for a silent node as long as its view may hold, not 
   const start = performance.now()
   await a.cluster.announce({ added: ['x'] })
   expect(performance.now() - start).toBeGreaterThan(395)
+})
+
+test('a changed topic is known at once here and by whoever catches up, a silent node or not', async () => {
+  await using redis = await startRedis()
+  const members = new Map<string, Member>()
+  const times = { viewLeaseMs: 60_000, leaseMs: 180_000 }
+  await using a = await join(members, redis, 'a', times)
+  await using b = await join(members, redis, 'b', times)
+  await using c = await join(members, redis, 'c', times)
+  c.silent = true
+  const expected: string[] = []
+  for (let index = 0; index < 100; index += 1) {
+    const topic = `t/${index}`
+    expected.push(topic)
+    await called((done) => a.cluster.announceTopics([topic], done))
+    expect(a.topics).toEqual(expected)
+    // Several at a time share what they wait for.
+    await Promise.all([1, 2, 3].map(() => called((done) => b.cluster.whenCaughtUp(done))))
+    expect(b.topics).toEqual(expected)
+  }
+  await Promise.all(
+    ['x', 'y', 'x'].map((topic) => called((done) => b.cluster.announceTopics([topic], done))),
+  )
+  await called((done) => a.cluster.whenCaughtUp(done))
+  expect(a.topics).toEqual([...expected, 'x', 'y'])
+})
+
+test('who cannot read the end of the log is told so after the time-out, not before', async () => {
+  await using redis = await startRedis()
+  await using proxy = await startRedisProxy(redis.url)
+  const members = new Map<string, Member>()
+  const timeoutMs = 400
+  await using a = await join(members, { ...redis, url: proxy.url }, 'a', { timeoutMs })
+  proxy.stall()
+  const start = performance.now()
+  await expect(called((done) => a.cluster.whenCaughtUp(done))).rejects.toThrow(
+    "the end of the cluster's log not reached within 400 ms",
+  )
+  expect(performance.now() - start).toBeGreaterThan(timeoutMs - 5)
+  await proxy.restore()
+  await expect.poll(() => a.cluster.confirmed, { timeout: 5_000 }).toBe(true)
+  await called((done) => a.cluster.whenCaughtUp(done))
+})
+
+test('an entry without topics, of an older node, is read', async () => {
+  await using redis = await startRedis()
+  const members = new Map<string, Member>()
+  await using a = await join(members, redis, 'a')
+  await using admin = stoppable(new Redis(redis.url))
+  const version = await admin.redis.incr(`${redis.prefix}v1:{cluster}:head`)
+  const entry = { kind: 'changed', node: 'old', added: ['x'], removed: [], sessions: ['s'] }
+  const key = `${redis.prefix}v1:{cluster}:log`
+  await admin.redis.xadd(key, `0-${version}`, 'e', JSON.stringify(entry))
+  await called((done) => a.cluster.whenCaughtUp(done))
+  expect([...a.routes]).toEqual(['old x'])
+  expect(a.sessions).toEqual(['s'])
+  expect(a.topics).toEqual([])
 })
 
 test('a node that leaves takes its routes with it and is waited for by nobody', async () => {
@@ -172,6 +235,12 @@ test('a member that leaves last leaves the log and nothing of itself', async () 
     'v1:{cluster}:log',
   ])
 })
+
+function called(start: (done: Done) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    start((error) => (error === undefined ? resolve() : reject(error)))
+  })
+}
 
 function stoppable(redis: Redis): { redis: Redis } & AsyncDisposable {
   return {

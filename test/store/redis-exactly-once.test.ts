@@ -2,10 +2,11 @@
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
+import { Message } from '@breakwater/bus'
 import { expect, test } from 'vitest'
 import { startRedis } from '../kit/redis.ts'
 import { redisStores } from './redis-stores.ts'
-import { enqueue, message, payloadsOf } from './store-steps.ts'
+import { append, enqueue, message, payloadsOf } from './store-steps.ts'
 
 const APPENDS = 5_000
 const LOSSES = 12
@@ -78,6 +79,28 @@ test('appends whose answers are lost are queued once each and in order', async (
   expect(positions).toContain(-1)
   expect(positions).toHaveLength(APPENDS)
   expect(await payloadsOf(store, 'a')).toEqual(names)
+})
+
+test('a retained message whose answer was lost may have changed its topic, and its queue too', async () => {
+  await using server = await startRedis()
+  await using proxy = await startLossyProxy(new URL(server.url))
+  await using stores = redisStores({ url: proxy.url, prefix: server.prefix })
+  const store = await stores.open({ timeoutMs: 30_000 })
+  await store.openSession('a', true)
+  const retained = new Message('t', Buffer.from('m'), 1, true)
+  const queues = [{ clientId: 'a', qos: 1 as const }]
+  for (const [payload, position] of [
+    ['m', 1],
+    ['', 3],
+  ] as const) {
+    const known = await append(store, { message: retained, queues })
+    expect(known).toEqual({ positions: [position], dropped: 0, retainedChanged: position === 1 })
+    proxy.lose()
+    const again = new Message('t', Buffer.from(payload), 1, true)
+    const unknown = await append(store, { message: again, queues })
+    expect(unknown).toEqual({ positions: [-1], dropped: 0, retainedChanged: true })
+  }
+  expect(proxy.lost).toBe(2)
 })
 
 test('what else a publish does happens once too: fan-out in several calls, retained, end of QoS 2', async () => {
