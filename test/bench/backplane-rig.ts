@@ -1,11 +1,16 @@
 /** Two nodes on a Redis of their own, and the CPU that each of the three has used. */
 import { readFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { spawnNode, type NodeProcess } from '../kit/node.ts'
 import { startRedis, type TestRedis } from '../kit/redis.ts'
 
 /** USER_HZ: what Linux counts in, everywhere that Node runs. */
 const TICK_US = 10_000
+const QUIET_WINDOW_MS = 500
+const QUIET_WINDOWS = 3
+/** Of Redis in one window: beats and blocking reads of two idle nodes take less. */
+const QUIET_US_MAX = 15_000
 
 export interface CpuUs {
   readonly a: number
@@ -18,6 +23,8 @@ export interface Rig extends AsyncDisposable {
   readonly a: NodeProcess
   readonly b: NodeProcess
   cpu(): Promise<CpuUs>
+  /** Resolves when Redis does nothing more than it does without clients. */
+  quiet(): Promise<void>
 }
 
 export async function startRig(): Promise<Rig> {
@@ -37,6 +44,15 @@ export async function startRig(): Promise<Rig> {
       b: processCpuUs(b.process.pid),
       redis: redisCpuUs(await info.info('cpu')),
     }),
+    quiet: async () => {
+      let before = redisCpuUs(await info.info('cpu'))
+      for (let windows = 0; windows < QUIET_WINDOWS;) {
+        await delay(QUIET_WINDOW_MS)
+        const now = redisCpuUs(await info.info('cpu'))
+        windows = now - before <= QUIET_US_MAX ? windows + 1 : 0
+        before = now
+      }
+    },
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }
 }

@@ -40,6 +40,7 @@ export async function measureFilters(): Promise<void> {
     }
   }
   const redisUs = async (): Promise<number> => {
+    await rig.quiet()
     await publish(2_000)
     const before = await rig.cpu()
     await publish(PUBLISHES)
