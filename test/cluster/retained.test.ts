@@ -50,8 +50,8 @@ async function storeUntold(topics: readonly string[]): Promise<void> {
 }
 
 async function topicsInRedis(): Promise<string[]> {
-  const { retained } = keysWith(redis.prefix)
-  const buckets = Array.from({ length: RETAINED_BUCKETS }, (_, bucket) => retained(bucket))
+  const keys = keysWith(redis.prefix)
+  const buckets = Array.from({ length: RETAINED_BUCKETS }, (_, bucket) => keys.retained(bucket))
   return (await Promise.all(buckets.map((key) => admin.hkeys(key)))).flat().toSorted()
 }
 

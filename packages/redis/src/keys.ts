@@ -11,13 +11,13 @@
  * | `v1:{bucket}:inbound:<id>` | hash packet id → message | owner | ends with the session | QoS 2 publishes stored, not yet released |
  * | `v1:{bucket}:filters` | hash id → JSON `[[filter, QoS], …]` | owners | an entry ends with the session | filters of stored sessions that have some |
  * | `v1:{bucket}:sessions` | sorted set id → last seen, ms | every node | an entry ends with the session | stored sessions, for expiry |
- * | `v1:{bucket}:retained` | hash topic → message | every node | for ever | retained messages, in fewer buckets: a wildcard asks all of them |
+ * | `v1:{bucket}:retained` | hash topic → message | every node | for ever | retained messages, in fewer buckets: a start reads the topics of all of them |
  * | `v1:{group}:writer:<id>` | number | one node | an hour after its last write | the last write of the node's publishers that was executed |
  * | `v1:epoch` | counter, at least the server's time in µs | every node | for ever | fencing epochs of client ids |
  * | `v1:{<node id>}:inbox` | stream | that node makes and trims it, every node appends | ends with its node, at most 10 minutes after it | frames of messages and words to one node |
  * | `v1:{<node id>}:inbox-bytes` | hash | the same | the same | `generation` (of the inbox) `in` `out` (bytes appended, read) `refused` (frames, by a full inbox) |
  * | `v1:{cluster}:head` | counter | every node | for ever | version of the log's last entry |
- * | `v1:{cluster}:log` | stream, ids `0-<version>` | every node appends | the last 100,000 or so | changes of nodes, routes and stored sessions |
+ * | `v1:{cluster}:log` | stream, ids `0-<version>` | every node appends | the last 100,000 or so | changes of nodes, routes, stored sessions and retained topics |
  * | `v1:{cluster}:nodes` | hash node id → facts (JSON) | each node its entry | an entry ends with its node | nodes, with the versions that they read |
  * | `v1:{cluster}:leases` | sorted set node id → end, ms | each node its entry | an entry ends with its node | until when nobody may be declared dead |
  * | `v1:{cluster}:generation` | string | first node | for ever | changes when Redis comes back empty |

@@ -127,7 +127,9 @@ it('forgets what is gone when all is read again; a walk that is under way comes 
   await append(store, retained('a', ''))
   await append(store, retained('c'))
   await topics.load()
-  expect([first, walk.next().value, walk.next().done].toSorted()).toEqual(['a', 'b', true])
+  const second = walk.next().value
+  expect(new Set([first, second])).toEqual(new Set(['a', 'b']))
+  expect(walk.next().done).toBe(true)
   expect(found(topics, '#')).toEqual(['b', 'c'])
 })
 
