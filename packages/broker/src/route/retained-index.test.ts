@@ -94,6 +94,18 @@ describe('a retained index', () => {
     expect(index.size).toBe(1)
   })
 
+  it('stops after so many steps also where it finds nothing, and goes on from there', () => {
+    const index = indexOf(...Array.from({ length: 100 }, (_, at) => `a/${at}`), 'a/x/y')
+    expect([...index.match('a/+/z', 10)]).toEqual(Array.from({ length: 10 }, () => undefined))
+    const topics = [...index.match('a/+', 10)]
+    expect(topics.filter((topic) => topic === undefined).length).toBeGreaterThanOrEqual(10)
+    expect(topics.filter((topic) => topic !== undefined).sort()).toEqual(found(index, 'a/+'))
+    const walk = index.match('a/+/y', 10)
+    expect(walk.next().value).toBeUndefined()
+    index.clear()
+    expect(walk.next().done).toBe(true)
+  })
+
   it('ends a walk when it is cleared', () => {
     const index = indexOf('a/1', 'a/2')
     const walk = index.match('#')

@@ -94,9 +94,13 @@ export class RetainedIndex {
 
   /**
    * The topics that a valid filter matches, in no particular order, found as they are asked for. Of
-   * what changes between two steps some may be missed or found although it is gone.
+   * what changes between two steps some may be missed or found although it is gone. With `stepsMax` the walk
+   * stops after so many nodes also where it has found nothing, with undefined: whoever walks may let others
+   * have their turn.
    */
-  *match(filter: string): Generator<string, void, undefined> {
+  match(filter: string): Generator<string, void, undefined>
+  match(filter: string, stepsMax: number): Generator<string | undefined, void, undefined>
+  *match(filter: string, stepsMax = Infinity): Generator<string | undefined, void, undefined> {
     const root = this.#root
     const walk = ++this.#walks
     const levels = filter.split('/')
@@ -112,7 +116,14 @@ export class RetainedIndex {
 
     const first = candidates(root, 0)
     const frames: Frame[] = first === undefined ? [] : [{ text: '', children: first }]
+    let steps = 0
     while (frames.length > 0 && this.#root === root) {
+      if (steps === stepsMax) {
+        steps = 0
+        yield undefined
+        continue
+      }
+      steps++
       const depth = frames.length
       const { text: parent, children } = frames[depth - 1]!
       const next = children.next()

@@ -5,7 +5,8 @@
  * whose publisher had been acknowledged, at any node. The filters are programmed before, so nothing falls
  * between live and retained; a topic whose newer retained message went out live in the meantime is left out,
  * so old never follows new. Bounds: CHUNK_TOPICS and CHUNK_BYTES are read at once, and only while the client's
- * write queue has room; `retainedReplayMessagesMax` per SUBSCRIBE.
+ * write queue has room; WALK_STEPS of the index in one turn of the event loop; `retainedReplayMessagesMax` per
+ * SUBSCRIBE.
  */
 import { setImmediate as turn } from 'node:timers/promises'
 import type { QoS } from '@breakwater/bus'
@@ -17,6 +18,8 @@ import type { RetainedTopics } from './retained-topics.ts'
 
 const CHUNK_TOPICS = 256
 const CHUNK_BYTES = 262_144
+/** About 1 ms. */
+const WALK_STEPS = 10_000
 
 export interface ReplayOptions {
   readonly cluster: Cluster
@@ -36,11 +39,11 @@ export async function replayRetained(
   await caughtUp(cluster)
   let sent = 0
   for (const { filter, qos } of subscriptions) {
-    const walk = retained.match(filter)
+    const walk = retained.match(filter, WALK_STEPS)
     for (;;) {
       await session.outbound.ready()
       if (!session.connection.open) return
-      let topics = nextOf(walk)
+      let topics = await nextOf(walk)
       if (topics.length === 0) break
       if (sent >= messagesMax) {
         // Not read only to be counted: `qos` is the most that they could have had.
@@ -75,12 +78,16 @@ function caughtUp(cluster: Cluster): Promise<void> {
   })
 }
 
-function nextOf(walk: Iterator<string, void, undefined>): readonly string[] {
+/** None: the walk has ended. */
+async function nextOf(
+  walk: Iterator<string | undefined, void, undefined>,
+): Promise<readonly string[]> {
   const topics: string[] = []
   while (topics.length < CHUNK_TOPICS) {
     const next = walk.next()
     if (next.done === true) break
-    topics.push(next.value)
+    if (next.value === undefined) await turn()
+    else topics.push(next.value)
   }
   return topics
 }

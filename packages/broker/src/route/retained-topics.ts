@@ -22,9 +22,12 @@ export class RetainedTopics {
     return this.#index.size
   }
 
-  /** In no particular order, found as they are asked for; what comes meanwhile may be missed. */
-  match(filter: string): Iterator<string, void, undefined> {
-    return this.#index.match(filter)
+  /**
+   * In no particular order, found as they are asked for; what comes meanwhile may be missed. Undefined after
+   * so many steps: there may be more.
+   */
+  match(filter: string, stepsMax: number): Iterator<string | undefined, void, undefined> {
+    return this.#index.match(filter, stepsMax)
   }
 
   read(topics: readonly string[], bytesMax: number): Promise<RetainedRead> {
