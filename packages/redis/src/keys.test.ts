@@ -6,9 +6,9 @@ const PREFIX = 'p:'
 const keys = keysWith(PREFIX)
 
 const SESSION_FAMILIES = ['session', 'queue', 'release', 'inbound'] as const
-const BUCKET_FAMILIES = ['filters', 'sessions', 'retained'] as const
+const BUCKET_FAMILIES = ['filters', 'sessions', 'owners', 'wills', 'retained'] as const
 
-const NODE_FAMILIES = ['inbox', 'inboxBytes', 'clusterRoutes'] as const
+const NODE_FAMILIES = ['inbox', 'inboxBytes', 'notices', 'clusterRoutes'] as const
 
 const oddIds = [
   'a',

@@ -5,8 +5,12 @@ export { createRedisStore } from './redis-store.ts'
 export type { RedisStoreOptions } from './redis-store.ts'
 export { FencedError, packetIdOf, queuedBytes } from './store.ts'
 export type {
+  AdoptedClient,
   Appended,
   AppendDone,
+  Claimed,
+  ClientClaim,
+  FormerOwner,
   InboundPublish,
   OnFenced,
   OpenedSession,
@@ -18,6 +22,7 @@ export type {
   QueuedMessage,
   Released,
   SessionFilters,
+  SessionTerms,
   Store,
   StoreCounts,
   StoredSubscription,

@@ -17,11 +17,15 @@ import { ReceiptWriter } from './receipt-writer.ts'
 import { RedisEffects } from './redis-effects.ts'
 import { RedisFilters } from './redis-filters.ts'
 import { countRetained, scanRetained } from './redis-retained.ts'
+import { RedisOwners } from './redis-owners.ts'
 import { RedisSessions } from './redis-sessions.ts'
 import { evaluate, FENCED, READ } from './scripts.ts'
 import {
   FencedError,
+  type AdoptedClient,
   type AppendDone,
+  type Claimed,
+  type ClientClaim,
   type OnFenced,
   type OpenedSession,
   type Owner,
@@ -30,6 +34,7 @@ import {
   type QueuedMessage,
   type Released,
   type SessionFilters,
+  type SessionTerms,
   type Store,
   type StoreCounts,
   type StoredSubscription,
@@ -94,6 +99,7 @@ class RedisStore implements Store {
   readonly #receipts: ReceiptWriter
   readonly #effects: RedisEffects
   readonly #filters: RedisFilters
+  readonly #owners: RedisOwners
   readonly #sessions: RedisSessions
   readonly #connections: readonly Redis[]
   readonly #heartbeats: readonly Disposable[]
@@ -118,6 +124,7 @@ class RedisStore implements Store {
     data.on('ready', () => void loadWrites(data).catch(() => undefined))
     this.#effects = new RedisEffects({ keys, writer: this.#publishes })
     this.#filters = new RedisFilters({ control, keys })
+    this.#owners = new RedisOwners({ control, keys })
     this.#sessions = new RedisSessions({ control, keys })
     this.#connections = [data, control]
     this.#heartbeats = this.#connections.map((redis) => startHeartbeat(redis, timeoutMs))
@@ -127,18 +134,30 @@ class RedisStore implements Store {
     return this.#data.status === 'ready'
   }
 
-  async openSession(
-    clientId: string,
-    persistent: boolean,
-    user: string,
-  ): Promise<OpenedSession | 'another-user'> {
-    // The session may have been in this node's hands until now: what it settled must be seen here.
-    if (persistent) await this.#settled()
-    return await this.#sessions.open(clientId, persistent, user)
+  async claimClient(claim: ClientClaim): Promise<Claimed | 'another-user'> {
+    if (claim.persistent) await this.#settled()
+    return await this.#owners.claim(claim)
   }
 
-  leaveSession(owner: Owner): Promise<void> {
-    return this.#sessions.leave(owner)
+  async openSession(
+    owner: Owner,
+    terms: SessionTerms,
+  ): Promise<OpenedSession | 'taken-over' | 'another-user'> {
+    // The session may have been in this node's hands until now: what it settled must be seen here.
+    if (terms.persistent) await this.#settled()
+    return await this.#owners.open(owner, terms)
+  }
+
+  leaveClient(owner: Owner): Promise<void> {
+    return this.#owners.leave(owner)
+  }
+
+  replacedOwners(owners: readonly Owner[]): Promise<readonly Owner[]> {
+    return this.#owners.replaced(owners)
+  }
+
+  adoptClients(departedNodeId: string, byNodeId: string): AsyncIterable<readonly AdoptedClient[]> {
+    return this.#owners.adopt(departedNodeId, byNodeId)
   }
 
   async endSession(clientId: string): Promise<void> {
