@@ -84,7 +84,7 @@ describe('a Redis that is out of memory', () => {
     const operator = new Redis(own.url)
     onTestFinished(() => operator.disconnect())
     await operator.config('SET', 'maxmemory', '1')
-    const { tookMs, message: why } = await failure(enqueue(store, 'a', 'm'))
+    const { tookMs, message: why } = await failure(() => enqueue(store, 'a', 'm'))
     expect(tookMs).toBeGreaterThanOrEqual(TIMEOUT_MS)
     expect(why).toContain('OOM')
     expect(store.available).toBe(true)
