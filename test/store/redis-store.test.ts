@@ -129,11 +129,11 @@ describe('a clock of Redis that was set back', () => {
     await store.openSession('a', true)
     const keys = keysWith(stores.settings.prefix)
     const ahead = Number.MAX_SAFE_INTEGER - 10
-    await client.hset(keys.owners(bucketOf('a')), 'a', `${ahead} node user`)
+    await client.hset(keys.owners(bucketOf('a')), 'a', `${ahead} node 1 user`)
     expect((await store.openSession('a', true)).epoch).toBe(ahead + 1)
     await store.leaveClient('a')
     expect((await store.openSession('a', true)).epoch).toBe(ahead + 2)
-    await client.hset(keys.owners(bucketOf('a')), 'a', `${ahead + 2} dead user`)
+    await client.hset(keys.owners(bucketOf('a')), 'a', `${ahead + 2} dead 1 user`)
     await client.hset(keys.wills(bucketOf('a')), 'a', encodeMessage(message('will')))
     const found = await Array.fromAsync(store.store.adoptClients('dead', 'heir'))
     expect(found.flat().map(({ owner }) => owner.epoch)).toEqual([ahead + 3])

@@ -97,9 +97,8 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
     router,
     events,
     authenticate: createAuthenticate(passwords, config.allowAnonymous),
-    opened: (clientId, opened) => control.opened(clientId, opened),
   })
-  bus.onNotice((notice) => sessions.notice(notice))
+  bus.onNotice((from, notice) => sessions.notice(from, notice))
   bus.onMessage((message) => router.deliverFromBus(message))
   bus.onResync(() => {
     sessions.resync().catch((error: Error) => events.storeFailed('resync', error))
@@ -128,12 +127,13 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
   const sweep = stack.use(new Sweep(connections, config.limits))
   const dispatch = new Dispatch({
     events,
+    limits: config.limits,
     connect: (connection, frame, bytes) => control.connect(connection, frame, bytes),
     closed: (connection, client, reason, detail) => {
       connections.delete(connection)
       sweep.closing(connection)
       events.connectionClosed(factsOf(connection), reason, detail)
-      if (client !== undefined) sessions.end(client)
+      if (client !== undefined) sessions.end(client, reason)
     },
   })
   new Gauges(instruments, { connections, router, store, events }).register()

@@ -176,7 +176,27 @@ function closing(redis: Redis): { readonly redis: Redis } & Disposable {
   return { redis, [Symbol.dispose]: () => redis.disconnect() }
 }
 
+async function driveWillWindow(): Promise<void> {
+  await using node = await startNode({ listen, limits: { willTakeOverWindowMs: 600 } })
+  await using watcher = await connect(node)
+  await watcher.subscribe(['will', 1])
+  const will = (payload: string) => ({ topic: 'will', payload, qos: 1 })
+  await using back = await connect(node, { clientId: 'back', will: will('back') })
+  await using gone = await connect(node, { clientId: 'gone', will: will('gone') })
+  await back.drop()
+  await using again = await connect(node, { clientId: 'back' })
+  const waitedMs = await elapsedMs(
+    gone.drop().then(async () => {
+      expect(await watcher.receive(1)).toMatchObject([{ payload: Buffer.from('gone') }])
+    }),
+  )
+  expect(waitedMs).toBeGreaterThan(550)
+  await again.expectSilence()
+  await watcher.expectSilence()
+}
+
 export const timeLimits = {
+  willTakeOverWindowMs: driveWillWindow,
   viewLeaseMs: driveViewLease,
   nodeLeaseMs: driveNodeLease,
   handshakeTimeoutMs: driveHandshake,
