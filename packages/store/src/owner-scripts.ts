@@ -1,6 +1,8 @@
 /**
- * Lua that says who has a client id, and opens and ends its session. An owner's record is
- * `<epoch> <node id> <user>`; node ids have no blanks. All keys of a script lie in the bucket of the client.
+ * Lua that says who has a client id, and opens and ends its session. All keys of a script lie in the bucket of
+ * the client. An owner's record is `<epoch> <node id> <claim> <user>`; node ids have no blanks. The claim is its
+ * number at the node, with `+` where it made the session, or with `:<epoch>:<node id>` of the former owner: a
+ * claim that is sent again, because the answer was lost, is answered as it was.
  *
  * What writes begins with what a server without memory refuses, or with what frees some: nothing is half done.
  */
@@ -38,6 +40,8 @@ local function opened(found, epoch)
 end
 `
 
+const RECORD = '^(%d+) (%S+) (%S+) (.*)$'
+
 /** At least the server's time in µs: a Redis that comes back empty does not start below. */
 const EPOCH = `local function laterThan(epoch)
   local now = redis.call('TIME')
@@ -46,22 +50,45 @@ end
 `
 
 /**
- * Keys: those of a session, wills. Arguments: those of a session, node id, will or ''. Returns the epoch and
- * what `opened` does; or the epoch, that of the former owner and its node; or FENCED where the client id, or
- * the session, is another user's.
+ * Keys: those of a session, wills. Arguments: those of a session, node id, number of the claim, will or ''.
+ * Returns the epoch and what `opened` does; or the epoch, that of the former owner and its node; or FENCED
+ * where the client id, or the session, is another user's.
  */
 export const CLAIM: Script = script(
   `${SESSION}${EPOCH}local record = redis.call('HGET', KEYS[1], id)
 local found = redis.call('HMGET', KEYS[2], 'epoch', 'user', 'sent')
-local before, node, user = 0, nil, found[2]
-if record then before, node, user = string.match(record, '^(%d+) (%S+) (.*)$') end
+local last, node, claim, user = 0, nil, nil, found[2]
+if record then last, node, claim, user = string.match(record, '${RECORD}') end
 if user and user ~= ARGV[3] then return ${FENCED} end
-local epoch = laterThan(math.max(tonumber(before), tonumber(found[1] or 0)))
-redis.call('HSET', KEYS[1], id, epoch .. ' ' .. ARGV[5] .. ' ' .. ARGV[3])
-if ARGV[6] == '' then redis.call('HDEL', KEYS[8], id)
-else redis.call('HSET', KEYS[8], id, ARGV[6]) end
-if record then return {epoch, before, node} end
-return {epoch, opened(found, epoch)}`,
+local again = node == ARGV[5] and string.match(claim, '^%w*') == ARGV[6]
+local before = last
+if again then before, node = string.match(claim, ':(%d+):(%S+)$') end
+local mark = ''
+if again and not node then mark = string.match(claim, '%+?$')
+elseif node then mark = ':' .. before .. ':' .. node
+elseif ARGV[4] == '1' and not found[1] then mark = '+' end
+local epoch = laterThan(math.max(tonumber(last), tonumber(found[1] or 0)))
+redis.call('HSET', KEYS[1], id, table.concat({epoch, ARGV[5], ARGV[6] .. mark, ARGV[3]}, ' '))
+if ARGV[7] == '' then redis.call('HDEL', KEYS[8], id)
+else redis.call('HSET', KEYS[8], id, ARGV[7]) end
+if node then return {epoch, before, node} end
+local session = opened(found, epoch)
+if mark == '+' then session[1] = 0 end
+return {epoch, session}`,
+)
+
+/**
+ * Keys: owners, wills. Arguments: client id, node id, number of a claim that nobody waits for any more. A
+ * former owner is told of it all the same: that record stays.
+ */
+export const WITHDRAW: Script = script(
+  `local record = redis.call('HGET', KEYS[1], ARGV[1])
+if not record then return 0 end
+local _, node, claim = string.match(record, '${RECORD}')
+if node ~= ARGV[2] or string.gsub(claim, '%+$', '') ~= ARGV[3] then return 0 end
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('HDEL', KEYS[2], ARGV[1])
+return 1`,
 )
 
 /** Keys: those of a session. Arguments: those of a session, epoch. Returns what `opened` does. */
@@ -109,7 +136,7 @@ export const ADOPT: Script = script(
 local found, bytes = {scanned[1]}, 0
 for index = 1, #scanned[2], 2 do
   local id = scanned[2][index]
-  local epoch, node, user = string.match(scanned[2][index + 1], '^(%d+) (%S+) (.*)$')
+  local epoch, node, _, user = string.match(scanned[2][index + 1], '${RECORD}')
   if node == ARGV[1] then
     local will = redis.call('HGET', KEYS[2], id)
     if not will then
@@ -121,7 +148,7 @@ for index = 1, #scanned[2], 2 do
         break
       end
       epoch = laterThan(tonumber(epoch))
-      redis.call('HSET', KEYS[1], id, epoch .. ' ' .. ARGV[2] .. ' ' .. user)
+      redis.call('HSET', KEYS[1], id, epoch .. ' ' .. ARGV[2] .. ' - ' .. user)
       found[#found + 1] = id
       found[#found + 1] = epoch
       found[#found + 1] = will

@@ -2,10 +2,11 @@
  * Who has which client id, in Redis: per bucket one hash of records and one of wills, per connected client one
  * field. Each step is one script, so that no other node sees half of it.
  */
+import { randomInt } from 'node:crypto'
 import { decodeMessage, encodeMessage } from '@breakwater/bus'
 import { bucketOf, BUCKETS, type Keys, type Redis } from '@breakwater/redis'
 import { byBucket, pipelined, sessionKeys } from './buckets.ts'
-import { ADOPT, CLAIM, LEAVE, OPEN, TAKEN_OVER } from './owner-scripts.ts'
+import { ADOPT, CLAIM, LEAVE, OPEN, TAKEN_OVER, WITHDRAW } from './owner-scripts.ts'
 import { subscriptionsIn } from './redis-filters.ts'
 import { evaluate, FENCED } from './scripts.ts'
 import type {
@@ -23,34 +24,46 @@ const ADOPT_BUCKETS = 16
 const ADOPT_RECORDS = 100
 const ADOPT_BYTES_MAX = 65_536
 
+export interface RedisOwnersOptions {
+  readonly control: Redis
+  readonly keys: Keys
+  /** Resolves when everything that this node has written before has its answer. */
+  readonly written: () => Promise<void>
+}
+
 export class RedisOwners {
   readonly #control: Redis
   readonly #keys: Keys
+  readonly #written: () => Promise<void>
+  /** Clients on their way out: a will that stayed behind would be published once more. */
+  readonly #leaving = new Set<Promise<void>>()
+  /** Numbers the claims of this node. */
+  #claims: number = randomInt(2 ** 32)
 
-  constructor({ control, keys }: { control: Redis; keys: Keys }) {
+  constructor({ control, keys, written }: RedisOwnersOptions) {
     this.#control = control
     this.#keys = keys
+    this.#written = written
   }
 
   async claim(claim: ClientClaim): Promise<Claimed | 'another-user'> {
-    const { clientId, nodeId, will } = claim
-    const answer = await evaluate(
-      this.#control,
-      CLAIM,
-      [...sessionKeys(this.#keys, clientId), this.#keys.wills(bucketOf(clientId))],
-      [...wordsOf(clientId, claim), nodeId, will === undefined ? '' : encodeMessage(will)],
-    )
-    if (answer === FENCED) return 'another-user'
-    const [text, second, node] = answer as readonly [Buffer, Buffer | Opened, Buffer?]
-    const epoch = Number(text)
-    if (node === undefined) return { epoch, opened: openedIn(second as Opened, epoch) }
-    return { epoch, former: { nodeId: node.toString(), epoch: Number(second) } }
+    this.#claims += 1
+    const number = this.#claims.toString(36)
+    // The session may have been in this node's hands until now: what it settled must be seen here.
+    if (claim.persistent) await this.#written()
+    try {
+      return await this.#claim(claim, number)
+    } catch (error) {
+      this.#withdraw(claim, number)
+      throw error
+    }
   }
 
   async open(
     { clientId, epoch }: Owner,
     terms: SessionTerms,
   ): Promise<OpenedSession | 'taken-over' | 'another-user'> {
+    if (terms.persistent) await this.#written()
     const answer = await evaluate(this.#control, OPEN, sessionKeys(this.#keys, clientId), [
       ...wordsOf(clientId, terms),
       epoch,
@@ -60,10 +73,16 @@ export class RedisOwners {
     return openedIn(answer as Opened, epoch)
   }
 
-  async leave({ clientId, epoch }: Owner): Promise<void> {
-    const bucket = bucketOf(clientId)
-    const keys = [this.#keys.owners(bucket), this.#keys.wills(bucket), this.#keys.sessions(bucket)]
-    await evaluate(this.#control, LEAVE, keys, [clientId, Date.now(), epoch])
+  leave(owner: Owner): Promise<void> {
+    const left = this.#leave(owner)
+    const done = left.catch(() => undefined).finally(() => this.#leaving.delete(done))
+    this.#leaving.add(done)
+    return left
+  }
+
+  /** Resolves when everybody who is on the way out has left. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#leaving)
   }
 
   async replaced(owners: readonly Owner[]): Promise<readonly Owner[]> {
@@ -118,6 +137,36 @@ export class RedisOwners {
         if (chunk.length > 0) yield chunk
       }
     }
+  }
+
+  async #claim(claim: ClientClaim, number: string): Promise<Claimed | 'another-user'> {
+    const { clientId, nodeId, will } = claim
+    const answer = await evaluate(
+      this.#control,
+      CLAIM,
+      [...sessionKeys(this.#keys, clientId), this.#keys.wills(bucketOf(clientId))],
+      [...wordsOf(clientId, claim), nodeId, number, will === undefined ? '' : encodeMessage(will)],
+    )
+    if (answer === FENCED) return 'another-user'
+    const [text, second, node] = answer as readonly [Buffer, Buffer | Opened, Buffer?]
+    const epoch = Number(text)
+    if (node === undefined) return { epoch, opened: openedIn(second as Opened, epoch) }
+    return { epoch, former: { nodeId: node.toString(), epoch: Number(second) } }
+  }
+
+  async #leave({ clientId, epoch }: Owner): Promise<void> {
+    // Whoever has the client id next finds everything that this owner has settled.
+    await this.#written()
+    const bucket = bucketOf(clientId)
+    const keys = [this.#keys.owners(bucket), this.#keys.wills(bucket), this.#keys.sessions(bucket)]
+    await evaluate(this.#control, LEAVE, keys, [clientId, Date.now(), epoch])
+  }
+
+  /** What had no answer in time may still happen, before this does: both take the same connection. */
+  #withdraw({ clientId, nodeId }: ClientClaim, number: string): void {
+    const bucket = bucketOf(clientId)
+    const keys = [this.#keys.owners(bucket), this.#keys.wills(bucket)]
+    evaluate(this.#control, WITHDRAW, keys, [clientId, nodeId, number]).catch(() => undefined)
   }
 }
 

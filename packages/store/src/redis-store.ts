@@ -124,7 +124,7 @@ class RedisStore implements Store {
     data.on('ready', () => void loadWrites(data).catch(() => undefined))
     this.#effects = new RedisEffects({ keys, writer: this.#publishes })
     this.#filters = new RedisFilters({ control, keys })
-    this.#owners = new RedisOwners({ control, keys })
+    this.#owners = new RedisOwners({ control, keys, written: () => this.#settled() })
     this.#sessions = new RedisSessions({ control, keys })
     this.#connections = [data, control]
     this.#heartbeats = this.#connections.map((redis) => startHeartbeat(redis, timeoutMs))
@@ -134,18 +134,15 @@ class RedisStore implements Store {
     return this.#data.status === 'ready'
   }
 
-  async claimClient(claim: ClientClaim): Promise<Claimed | 'another-user'> {
-    if (claim.persistent) await this.#settled()
-    return await this.#owners.claim(claim)
+  claimClient(claim: ClientClaim): Promise<Claimed | 'another-user'> {
+    return this.#owners.claim(claim)
   }
 
-  async openSession(
+  openSession(
     owner: Owner,
     terms: SessionTerms,
   ): Promise<OpenedSession | 'taken-over' | 'another-user'> {
-    // The session may have been in this node's hands until now: what it settled must be seen here.
-    if (terms.persistent) await this.#settled()
-    return await this.#owners.open(owner, terms)
+    return this.#owners.open(owner, terms)
   }
 
   leaveClient(owner: Owner): Promise<void> {
@@ -282,7 +279,8 @@ class RedisStore implements Store {
   async [Symbol.asyncDispose](): Promise<void> {
     const { promise: late, resolve } = Promise.withResolvers<void>()
     const impatience = setTimeout(resolve, CLOSE_TIMEOUT_MS)
-    if (this.available) await Promise.race([this.#settled(), late])
+    const finished = Promise.all([this.#settled(), this.#owners.settled()])
+    if (this.available) await Promise.race([finished, late])
     clearTimeout(impatience)
     this.#publishes.close()
     this.#receipts.close()

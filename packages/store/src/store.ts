@@ -44,7 +44,7 @@ export interface Claimed {
   readonly epoch: number
   /**
    * Who had the client id until now and may still have to drain: the session is as it was, and is the former
-   * owner's until `openSession`. It is this node's own where the answer to a claim was lost and it was sent again.
+   * owner's until `openSession`.
    */
   readonly former?: FormerOwner
   /** Nobody had the client id: the session is open. */
@@ -165,7 +165,8 @@ export interface Store extends AsyncDisposable {
 
   /**
    * Takes a client id for a node. Where nobody has it, the session is opened as `openSession` does. A client
-   * id, or a stored session, of another user stays as it is.
+   * id, or a stored session, of another user stays as it is. After an error it may be taken all the same, by an
+   * owner that this node does not know.
    */
   claimClient(claim: ClientClaim): Promise<Claimed | 'another-user'>
   /**
