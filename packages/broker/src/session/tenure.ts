@@ -18,7 +18,7 @@
  * A connection ends by itself in three ways: `left` (nothing is to be said), `lost` (its will is due) and `kept`
  * (the node stops, its will is another node's business). An event that is missing in a row changes nothing there.
  */
-export const TENURE_EVENTS = [
+const TENURE_EVENTS = [
   /** The store gave an epoch, and somebody had the client id before. */
   'claimed',
   /** The store gave the session. */
@@ -75,7 +75,7 @@ export type TenureAction =
   | 'publish'
   | 'leave'
 
-export interface TenureStep {
+interface TenureStep {
   readonly action: TenureAction
   readonly next: TenureState
 }
