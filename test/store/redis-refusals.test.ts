@@ -89,4 +89,27 @@ describe('a Redis that is out of memory', () => {
     expect(why).toContain('OOM')
     expect(store.available).toBe(true)
   })
+
+  test('gives no client id away, and nothing half; who leaves can leave', async () => {
+    await using own = await startRedis({ args: ['--maxclients', '100'] })
+    await using stores = redisStores(own)
+    const store = await stores.open()
+    await store.openSession('a', true, message('will'))
+    const before = store.owner('a')
+    const operator = new Redis(own.url)
+    onTestFinished(() => operator.disconnect())
+    await operator.config('SET', 'maxmemory', '1')
+    for (const clientId of ['a', 'new']) {
+      const { message: why } = await failure(() => store.openSession(clientId, true))
+      expect(why).toContain('OOM')
+    }
+    expect(await store.store.replacedOwners([before])).toEqual([])
+    const adopting = () => Array.fromAsync(store.store.adoptClients(store.nodeId, 'heir'))
+    expect((await failure(adopting)).message).toContain('OOM')
+    await store.leaveClient('a')
+    await operator.config('SET', 'maxmemory', '0')
+    expect(await adopting()).toEqual([])
+    expect((await store.openSession('a', true)).present).toBe(true)
+    expect((await store.openSession('new', true)).present).toBe(false)
+  })
 })

@@ -52,7 +52,7 @@ end
 /**
  * Keys: those of a session, wills. Arguments: those of a session, node id, number of the claim, will or ''.
  * Returns the epoch and what `opened` does; or the epoch, that of the former owner and its node; or FENCED
- * where the client id, or the session, is another user's.
+ * where the client id, or the session, is another user's. There is no will without a record.
  */
 export const CLAIM: Script = script(
   `${SESSION}${EPOCH}local record = redis.call('HGET', KEYS[1], id)
@@ -69,8 +69,8 @@ elseif node then mark = ':' .. before .. ':' .. node
 elseif ARGV[4] == '1' and not found[1] then mark = '+' end
 local epoch = laterThan(math.max(tonumber(last), tonumber(found[1] or 0)))
 redis.call('HSET', KEYS[1], id, table.concat({epoch, ARGV[5], ARGV[6] .. mark, ARGV[3]}, ' '))
-if ARGV[7] == '' then redis.call('HDEL', KEYS[8], id)
-else redis.call('HSET', KEYS[8], id, ARGV[7]) end
+if ARGV[7] ~= '' then redis.call('HSET', KEYS[8], id, ARGV[7])
+elseif record then redis.call('HDEL', KEYS[8], id) end
 if node then return {epoch, before, node} end
 local session = opened(found, epoch)
 if mark == '+' then session[1] = 0 end

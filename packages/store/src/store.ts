@@ -1,5 +1,6 @@
 /**
- * What outlives a node: sessions with their filters and queues, and retained messages.
+ * What outlives a node: who has which client id, and its will; sessions with their filters and queues; retained
+ * messages.
  *
  * A *position* numbers the messages of one session's queue from 1 without gaps; it is given by the store
  * and never used again while the session lives. Packet ids follow from it, so a message keeps its id
