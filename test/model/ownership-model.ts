@@ -109,6 +109,8 @@ export class Model {
   /** Nothing was lost, no time has passed, nobody has asked the store: then everybody is waited for. */
   exact = true
   readonly faults: string[] = []
+  /** Of the last opening of the session: what has a lower one is refused. */
+  fence = 0
   readonly #memory = new MemoryStore({ queueMessagesMax: 10, queueBytesMax: 10_000 })
   #tasks: Task[] = []
 
@@ -121,12 +123,13 @@ export class Model {
         .then((answer) => this.later('store', () => answer))
     this.store = Object.assign(Object.create(memory) as Store, {
       claimClient: (claim) =>
-        slow(() => memory.claimClient(claim)).then((claimed) => {
+        slow(() => this.#fencing(memory.claimClient(claim))).then((claimed) => {
           const client = this.clients.find(({ will }) => will === claim.will)
-          if (client !== undefined && claimed !== 'another-user') client.epoch = claimed.epoch
+          if (claimed === 'another-user') return claimed
+          if (client !== undefined) client.epoch = claimed.epoch
           return claimed
         }),
-      openSession: (owner, terms) => slow(() => memory.openSession(owner, terms)),
+      openSession: (owner, terms) => slow(() => this.#fencing(memory.openSession(owner, terms))),
       leaveClient: (owner) => slow(() => memory.leaveClient(owner)),
       replacedOwners: (owners) => memory.replacedOwners(owners),
     } satisfies Partial<Store>)
@@ -215,6 +218,14 @@ export class Model {
     const claim = { clientId: CLIENT, nodeId: 'nobody', user: 'user', persistent: true }
     const claimed = await this.#memory.claimClient(claim)
     return claimed !== 'another-user' && claimed.former === undefined
+  }
+
+  async #fencing<T extends object | string>(answer: Promise<T>): Promise<T> {
+    const given = await answer
+    const opened = typeof given === 'object' && 'opened' in given ? given.opened : given
+    if (typeof opened === 'object' && opened !== null && 'present' in opened)
+      this.fence = Math.max(this.fence, (opened as unknown as { epoch: number }).epoch)
+    return given
   }
 
   #granted(client: ModelClient): void {

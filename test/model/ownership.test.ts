@@ -78,9 +78,14 @@ async function play(steps: readonly Step[], nodes: number): Promise<void> {
   await model.flush()
   const last = Math.max(...model.clients.map(({ epoch }) => epoch))
   const owner = model.clients.find(({ epoch }) => epoch === last)
-  const stays = owner !== undefined && !owner.gone ? [owner] : []
-  expect(model.clients.filter(({ open }) => open)).toEqual(stays)
-  for (const client of stays) expect(client.granted).toBe(true)
+  const open = model.clients.filter((client) => client.open)
+  if (owner !== undefined && !owner.gone) {
+    expect(open).toEqual([owner])
+    expect(owner.granted).toBe(true)
+  }
+  // Where the last one has left again, and its notice was lost, the one before it never hears of it.
+  expect(open.filter(({ epoch }) => epoch >= model.fence).length).toBeLessThanOrEqual(1)
+  if (model.exact) expect(open.length).toBeLessThanOrEqual(1)
   for (const client of model.clients) client.end('left')
   await model.flush()
   await model.pass(TAKE_OVER_MS)
