@@ -100,9 +100,10 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
   })
   bus.onNotice((from, notice) => sessions.notice(from, notice))
   bus.onMessage((message) => router.deliverFromBus(message))
-  bus.onResync(() => {
+  const resync = (): void => {
     sessions.resync().catch((error: Error) => events.storeFailed('resync', error))
-  })
+  }
+  bus.onResync(resync)
   bus.onGap((why) => sessions.missed('bus-overflow', why))
   bus.onWord((from, { version }) => cluster.confirmedBy(from, version))
   await cluster.start({
@@ -116,7 +117,12 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
     },
     load: () => router.stored.load(store),
     confirm: (nodeId, version) => bus.tell(nodeId, { kind: 'confirmed', version }),
-    leaseLost: () => sessions.missed('lease-lost'),
+    adopt: (nodeId) => sessions.adopt(nodeId),
+    leaseLost: () => {
+      sessions.missed('lease-lost')
+      // Others may have adopted clients that are connected here.
+      resync()
+    },
   })
   const control = stack.use(await ControlPlane.create(sessions))
   stack.use(
@@ -223,6 +229,7 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
       events.nodeStopping(connections.size)
       for (const listener of listeners) listener.stop()
       await drain({ connections, router, timeoutMs: config.shutdownTimeoutMs })
+      await sessions.stop()
       await resources.disposeAsync()
       events.nodeStopped()
     },
@@ -308,13 +315,14 @@ async function openBackplane(
         onDropped: (reason, messages) => events.busDropped(reason, messages),
       }),
     )
-    const { nodeLeaseMs, viewLeaseMs } = config.limits
+    const { nodeLeaseMs, viewLeaseMs, willTakeOverWindowMs } = config.limits
     const cluster = stack.use(
       await createRedisCluster(settings, {
         nodeId: bus.nodeId,
         reads: [ENVELOPE_VERSION],
         leaseMs: nodeLeaseMs,
         viewLeaseMs,
+        adoptAfterMs: willTakeOverWindowMs,
         timeoutMs,
         onFault,
       }),

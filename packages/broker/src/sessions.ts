@@ -2,6 +2,7 @@
  * What the node does when the control plane says so: opens and ends sessions, programs the tables, tells the
  * other nodes. Composition, like node.ts: it knows the stages, they do not know each other.
  */
+import { setImmediate as immediate, setTimeout as delay } from 'node:timers/promises'
 import { Message, type Bus, type Notice } from '@breakwater/bus'
 import type { Cluster } from '@breakwater/cluster'
 import type { Config } from '@breakwater/config'
@@ -26,6 +27,9 @@ import { Wills } from './session/wills.ts'
 
 /** Stands for messages that another node may have put into a queue and told of in vain. */
 const UNSEEN = new FanOut(new Message('', Buffer.alloc(0), 1, false))
+
+/** What is under way when the node stops has so long. */
+const STOP_TIMEOUT_MS = 1_000
 
 /** A client that comes back soon finds its routes in force. */
 const ROUTE_LINGER_MS = 1_000
@@ -172,7 +176,38 @@ export class Sessions implements ControlHost {
   #endOf({ session, will }: ClientControl, reason: CloseReasonId): End {
     // Where CONNACK was not sent there was no connection that could be lost.
     if (session === undefined || will === undefined || reason === 'disconnected') return 'left'
-    return 'lost'
+    return reason === 'shutting-down' && this.#options.bus.clustered ? 'kept' : 'lost'
+  }
+
+  /** A node is gone: the wills of its clients that are not back are published. */
+  async adopt(departedNodeId: string): Promise<void> {
+    const { store, bus, events } = this.#options
+    let wills = 0
+    for await (const clients of store.adoptClients(departedNodeId, bus.nodeId)) {
+      await this.#ownership.adopt(clients)
+      wills += clients.length
+    }
+    events.clientsAdopted(departedNodeId, wills)
+  }
+
+  /**
+   * The node stops, its connections are closed: resolves when the store knows what it is to know. Wills of
+   * clients that the stop has closed are left to other nodes, so that a client that goes to one of them has none.
+   */
+  async stop(): Promise<void> {
+    const { store, bus, cluster, config } = this.#options
+    // The ends of the connections that were closed last have arrived by then.
+    await immediate()
+    this.#ownership.stop(bus.clustered ? 'kept' : 'due')
+    const timeout = new AbortController()
+    if (store.available)
+      await Promise.race([
+        this.#ownership.settled(),
+        delay(STOP_TIMEOUT_MS, undefined, { signal: timeout.signal }).catch(() => undefined),
+      ])
+    timeout.abort()
+    this.#wills[Symbol.dispose]()
+    if (this.#ownership.leavesBehind) cluster.leaveBehind(config.limits.willDrainWindowMs)
   }
 
   /** What other nodes say. */

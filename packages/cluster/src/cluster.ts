@@ -25,6 +25,11 @@ export interface ClusterHandler {
   load(): Promise<void>
   /** Tells a node how far this one knows. */
   confirm(nodeId: string, version: number): void
+  /**
+   * A node is gone and has left clients behind: resolves when they are dealt with. One node at a time; it comes
+   * again, here or elsewhere, where this rejects or takes this process with it.
+   */
+  adopt(nodeId: string): Promise<void>
   /** Others took this node for dead: what they published since then has not been sent here. */
   leaseLost(): void
 }
@@ -47,6 +52,8 @@ export interface Cluster extends AsyncDisposable {
   announce(change: Change): Promise<void>
   /** These filters have no subscriber here any more; nobody waits for that. */
   withdraw(removed: readonly string[]): void
+  /** This node will leave clients behind: others adopt them so long after it has left. */
+  leaveBehind(adoptAfterMs: number): void
   /** Another node knows everything up to this version. */
   confirmedBy(nodeId: string, version: number): void
 }
@@ -67,6 +74,8 @@ export class SoloCluster implements Cluster {
   async announce(): Promise<void> {}
 
   withdraw(): void {}
+
+  leaveBehind(): void {}
 
   confirmedBy(): void {}
 

@@ -182,6 +182,14 @@ const LIMITS = {
     atLimit:
       'a will waits so long after a lost connection; then it is published, unless the client is back',
   },
+  willDrainWindowMs: {
+    unit: 'ms',
+    default: 10_000,
+    min: 0,
+    max: 3_600_000,
+    protects: 'subscribers against wills of clients that a stopping node sends to another one',
+    atLimit: 'another node publishes the wills of those that are not back so long after the stop',
+  },
   nodeLeaseMs: {
     unit: 'ms',
     default: 10_000,

@@ -195,7 +195,24 @@ async function driveWillWindow(): Promise<void> {
   await watcher.expectSilence()
 }
 
+async function driveDrainWindow(): Promise<void> {
+  await using redis = await startRedis()
+  const common = { listen, redisUrl: redis.url, redisPrefix: redis.prefix }
+  const limits = { willDrainWindowMs: 1_000, nodeLeaseMs: 500 }
+  await using stays = await startNode({ ...common, limits })
+  await using watcher = await connect(stays)
+  await watcher.subscribe(['will', 1])
+  await using stops = await startNode({ ...common, limits })
+  const will = { topic: 'will', payload: 'gone', qos: 1 }
+  await using client = await connect(stops, { clientId: 'gone', will })
+  await stops[Symbol.asyncDispose]()
+  const waitedMs = await elapsedMs(watcher.receive(1))
+  expect(waitedMs).toBeGreaterThan(800)
+  expect(client.isClosed).toBe(true)
+}
+
 export const timeLimits = {
+  willDrainWindowMs: driveDrainWindow,
   willTakeOverWindowMs: driveWillWindow,
   viewLeaseMs: driveViewLease,
   nodeLeaseMs: driveNodeLease,

@@ -12,7 +12,14 @@
  * not waited for writes later is refused by the store.
  */
 import type { Bus, Message, Notice } from '@breakwater/bus'
-import type { Claimed, FormerOwner, OpenedSession, Owner, Store } from '@breakwater/store'
+import type {
+  AdoptedClient,
+  Claimed,
+  FormerOwner,
+  OpenedSession,
+  Owner,
+  Store,
+} from '@breakwater/store'
 import { TENURE, type TenureAction, type TenureEvent, type TenureState } from './tenure.ts'
 
 /** Owners that are asked about in one call. */
@@ -62,19 +69,37 @@ type Refusal = 'another-user' | 'taken-over' | Error
 class Tenure implements Owner {
   readonly contender: Contender
   readonly clientId: string
-  state: TenureState = 'claiming'
+  state: TenureState
   /** 0 until it is known. */
-  epoch = 0
+  epoch: number
   former: FormerOwner | undefined
   /** The highest epoch that has asked while the own one was not known. */
   heard = 0
   settle: ((outcome: Outcome | Error) => void) | undefined
 
-  constructor(contender: Contender, settle: (outcome: Outcome | Error) => void) {
+  constructor(contender: Contender, state: TenureState, epoch: number) {
     this.contender = contender
     this.clientId = contender.clientId
-    this.settle = settle
+    this.state = state
+    this.epoch = epoch
   }
+}
+
+/** A client whose connection was lost with its node. */
+class Absent implements Contender {
+  readonly clientId: string
+  readonly user = ''
+  readonly persistent = false
+  readonly will: Message
+
+  constructor(clientId: string, will: Message) {
+    this.clientId = clientId
+    this.will = will
+  }
+
+  async finish(): Promise<void> {}
+
+  takenOver(): void {}
 }
 
 interface Taker {
@@ -92,14 +117,20 @@ export class Ownership {
   readonly #asking = new Map<string, () => void>()
   /** Answers of the store that nobody waits for. */
   readonly #leaving = new Set<Promise<void>>()
+  #kept = false
 
   constructor(options: OwnershipOptions) {
     this.#options = options
   }
 
-  /** Tenures that are not over. */
+  /** Client ids that are not let go of. */
   get size(): number {
     return this.#tenures.size
+  }
+
+  /** Whether the store may have clients that this node no longer has: then others must see to them. */
+  get leavesBehind(): boolean {
+    return this.#kept || this.#tenures.size > 0 || this.#leaving.size > 0
   }
 
   /**
@@ -113,16 +144,15 @@ export class Ownership {
     let timer: NodeJS.Timeout | undefined
     try {
       return await new Promise<Outcome>((resolve, reject) => {
-        const tenure = new Tenure(contender, (outcome) =>
-          outcome instanceof Error ? reject(outcome) : resolve(outcome),
-        )
+        const tenure = new Tenure(contender, 'claiming', 0)
+        tenure.settle = (outcome) => (outcome instanceof Error ? reject(outcome) : resolve(outcome))
         timer = setTimeout(
           () => reject(new Error(`no answer within ${openTimeoutMs} ms`)),
           openTimeoutMs,
         )
         const { clientId } = contender
         const others = this.#of(clientId)
-        this.#tenures.set(clientId, [...others, tenure])
+        this.#add(tenure)
         // Known here: it need not wait for what the store says.
         for (const other of others)
           if (other.state === 'open' && other.contender.user === contender.user)
@@ -158,26 +188,55 @@ export class Ownership {
 
   /** Notices may have been missed: the store knows who has been replaced. @throws {Error} it does not answer */
   async resync(): Promise<void> {
-    const held = [...this.#tenures.values()].flat().filter(({ epoch }) => epoch > 0)
-    while (held.length > 0) {
-      const owners = held
-        .splice(0, RESYNC_BATCH)
-        .map(({ clientId, epoch }) => ({ clientId, epoch }))
-      for (const { clientId, epoch } of await this.#options.store.replacedOwners(owners))
-        for (const tenure of this.#of(clientId))
-          if (tenure.epoch > 0 && tenure.epoch < epoch) this.#step(tenure, 'fenced')
+    const held = this.#all().filter(({ epoch }) => epoch > 0)
+    while (held.length > 0) await this.#fenceReplaced(held.splice(0, RESYNC_BATCH))
+  }
+
+  /**
+   * Clients of a node that is gone, which are this node's now: resolves when their wills are published, but not
+   * of those who are back by then. They are held first and looked up then, so that whoever claims one of them
+   * meanwhile is heard here.
+   */
+  async adopt(clients: readonly AdoptedClient[]): Promise<void> {
+    const tenures = clients.map(({ owner, will }) => {
+      const tenure = new Tenure(new Absent(owner.clientId, will), 'lingering', owner.epoch)
+      this.#add(tenure)
+      return tenure
+    })
+    try {
+      await this.#fenceReplaced(tenures)
+      for (const tenure of tenures) this.#step(tenure, 'due')
+    } catch {
+      // They are this node's by now: it looks them up again until it has an answer.
+      for (const tenure of tenures) this.#act(tenure, 'retry', undefined)
     }
+    await Promise.all(tenures.map(({ clientId, epoch }) => this.#cleared(clientId, epoch + 1)))
   }
 
   /** The node stops: wills that wait are left to others, or published now. */
   stop(how: 'kept' | 'due'): void {
-    for (const tenure of [...this.#tenures.values()].flat())
-      if (tenure.state === 'lingering') this.#step(tenure, how)
+    for (const tenure of this.#all()) if (tenure.state === 'lingering') this.#step(tenure, how)
   }
 
   /** Resolves when no will is being published and the store knows of all that have left. */
   async settled(): Promise<void> {
     while (this.#leaving.size > 0) await Promise.all(this.#leaving)
+  }
+
+  async #fenceReplaced(tenures: readonly Tenure[]): Promise<void> {
+    const owners = tenures.map(({ clientId, epoch }) => ({ clientId, epoch }))
+    for (const { clientId, epoch } of await this.#options.store.replacedOwners(owners))
+      for (const tenure of this.#of(clientId))
+        if (tenure.epoch > 0 && tenure.epoch < epoch) this.#step(tenure, 'fenced')
+  }
+
+  #all(): Tenure[] {
+    return [...this.#tenures.values()].flat()
+  }
+
+  #add(tenure: Tenure): void {
+    const { clientId } = tenure
+    this.#tenures.set(clientId, [...this.#of(clientId), tenure])
   }
 
   #of(clientId: string): readonly Tenure[] {
@@ -234,6 +293,7 @@ export class Ownership {
     // First the state: what an action brings about may come back as the next event.
     tenure.state = next
     if (next === 'gone' && before !== 'gone') this.#remove(tenure)
+    if (event === 'kept') this.#kept = true
     this.#act(tenure, action, opened)
     if (tenure.state === 'claiming' || tenure.state === 'waiting' || tenure.state === 'opening')
       return
@@ -306,6 +366,11 @@ export class Ownership {
       if (tenure.epoch === 0) tenure.heard = Math.max(tenure.heard, epoch)
       else if (tenure.epoch < epoch) this.#step(tenure, 'superseded')
     }
+    return this.#cleared(clientId, epoch)
+  }
+
+  /** Resolves when nothing with a lower epoch is left here. */
+  #cleared(clientId: string, epoch: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#takers.set(clientId, [...(this.#takers.get(clientId) ?? []), { epoch, free: resolve }])
     this.#freeTakers(clientId)
@@ -350,6 +415,7 @@ export class Ownership {
     try {
       await this.#options.store.leaveClient(owner)
     } catch (error) {
+      this.#kept = true
       this.#options.onFault(`end of ${owner.clientId}`, error as Error)
     }
   }
