@@ -72,11 +72,12 @@ async function storeSessions(redis: TestRedis, filter: (index: number) => string
 }
 
 async function storeSession(store: Store, clientId: string, filter: string): Promise<void> {
-  const opened = await store.openSession(clientId, true, '')
-  if (opened === 'another-user') throw new Error(`${clientId} belongs to another user`)
-  const owner = { clientId, epoch: opened.epoch }
+  const claim = { clientId, nodeId: 'bench', user: '', persistent: true }
+  const claimed = await store.claimClient(claim)
+  if (claimed === 'another-user') throw new Error(`${clientId} belongs to another user`)
+  const owner = { clientId, epoch: claimed.epoch }
   await store.addSubscriptions(owner, [{ filter, qos: 1 }])
-  await store.leaveSession(owner)
+  await store.leaveClient(owner)
 }
 
 function list(times: readonly number[]): string {

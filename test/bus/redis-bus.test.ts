@@ -31,19 +31,21 @@ describe('a publisher whose connection is cut', () => {
     const [a, b] = await Promise.all([buses.join({}, proxy.url), buses.join()])
     const heard = heardBy(b)
     const notices: Notice[] = []
-    b.onNotice((notice) => notices.push(notice))
+    b.onNotice((_from, notice) => notices.push(notice))
     const names = Array.from({ length: 3_000 }, (_, index) => `${index}`)
     const done: Promise<unknown>[] = []
+    const notified: Promise<boolean>[] = []
     for (const [index, name] of names.entries()) {
       done.push(published(a, name, b))
       if (index % 100 === 0)
-        done.push(a.notify({ kind: 'taken-over', clientId: 'c', epoch: index }))
+        notified.push(a.notify(b.nodeId, { kind: 'taken-over', clientId: 'c', epoch: index }))
       if (index % 10 === 0) await turn()
       if (index % 500 === 250) proxy.cut()
     }
     expect(new Set(await Promise.all(done))).toEqual(new Set([undefined]))
     await expect.poll(() => heard.length).toBe(names.length)
     expect(heard).toEqual(names)
+    expect(new Set(await Promise.all(notified))).toEqual(new Set([true]))
     await expect.poll(() => notices.length).toBe(30)
   })
 })
@@ -102,7 +104,9 @@ describe.each(['hangs', 'is down'] as const)('a Redis that %s', (how) => {
     for (let index = 0; index < 10; index += 1)
       a.publish(message(`${index}`), [b.nodeId], (error) => done.push(error?.message))
     const notice: Notice = { kind: 'taken-over', clientId: 'c', epoch: 1 }
-    await expect(a.notify(notice)).rejects.toThrow(`not taken by Redis within ${TIMEOUT_MS} ms`)
+    await expect(a.notify(b.nodeId, notice)).rejects.toThrow(
+      `not taken by Redis within ${TIMEOUT_MS} ms`,
+    )
     await expect.poll(() => done.length).toBe(10)
     const tookMs = performance.now() - start
     expect(tookMs).toBeGreaterThanOrEqual(TIMEOUT_MS)
@@ -158,8 +162,9 @@ describe('what is not from a node', () => {
     const heard = heardBy(b)
     const operator = new Redis(redis.url)
     onTestFinished(() => operator.disconnect())
-    const { busNotices } = keysWith(buses.settings.prefix)
-    expect(await operator.publish(busNotices, noise)).toBe(2)
+    const keys = keysWith(buses.settings.prefix)
+    for (const { nodeId } of [a, b])
+      expect(await operator.publish(keys.notices(nodeId), noise)).toBe(1)
     await published(a, 'after', b)
     await expect.poll(() => heard).toEqual(['after'])
     expect(buses.faults.length).toBeGreaterThan(0)

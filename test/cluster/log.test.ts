@@ -66,6 +66,9 @@ async function join(
     load: async () => {
       member.events.push('load')
     },
+    adopt: async (node) => {
+      member.events.push(`adopt ${node}`)
+    },
     confirm: (node, version) => {
       if (!member.silent) members.get(node)?.cluster.confirmedBy(nodeId, version)
     },

@@ -4,6 +4,7 @@
  */
 import * as fc from 'fast-check'
 import { Message, type QoS } from '@breakwater/bus'
+import { limitsWith } from '@breakwater/config'
 import { describe, expect, it } from 'vitest'
 import { readConnect } from '../../packages/broker/src/mqtt/connect-frame.ts'
 import {
@@ -48,6 +49,16 @@ function within(frame: Buffer, before: Uint8Array, after: Uint8Array): [Buffer, 
   return [buffer, before.length, before.length + body.length]
 }
 
+interface Will {
+  readonly topic: string
+  readonly payload: Uint8Array
+  readonly qos: QoS
+  readonly retain: boolean
+}
+
+const messageOf = (will: Will): Message =>
+  new Message(will.topic, Buffer.from(will.payload), will.qos, will.retain)
+
 describe('what the kit writes is read', () => {
   const will = fc.record(
     { topic, payload: bytes, qos, retain: fc.boolean() },
@@ -68,14 +79,13 @@ describe('what the kit writes is read', () => {
     fc.assert(
       fc.property(connect, noise, noise, ({ credentials, ...fields }, before, after) => {
         const frame = wire.encodeConnect({ ...fields, ...credentials })
-        expect(readConnect(...within(frame, before, after))).toEqual({
+        expect(readConnect(...within(frame, before, after), limitsWith())).toEqual({
           protocolLevel: 4,
           clean: fields.clean,
           keepAliveS: fields.keepAliveSeconds,
           clientId: fields.clientId,
           username: credentials?.username,
-          hasWill: fields.will !== undefined,
-          willTopic: fields.will?.topic,
+          will: fields.will && messageOf(fields.will),
         })
       }),
     )
@@ -231,7 +241,7 @@ describe('any bytes at all', () => {
       fc.property(fc.boolean(), pieces, noise, (isMqtt, tail, after) => {
         const head = isMqtt ? Buffer.from([0, 4, 77, 81, 84, 84, 4]) : Buffer.alloc(0)
         const body = Buffer.concat([head, tail])
-        const read = readConnect(Buffer.concat([body, after]), 0, body.length)
+        const read = readConnect(Buffer.concat([body, after]), 0, body.length, limitsWith())
         if (typeof read === 'string') expect(reasons).toContain(read)
         else expect(read.clientId !== '' || read.clean).toBe(true)
       }),

@@ -60,8 +60,10 @@ const steps = fc.array(
 async function play(played: readonly Step[], window: number, qos: 1 | 2): Promise<void> {
   const bounds = { queueMessagesMax: 1_000, queueBytesMax: 1_000_000 }
   await using store = new LateStore(bounds)
-  const opened = await store.openSession(CLIENT, true, '')
-  if (opened === 'another-user') throw new Error('opened twice')
+  const claim = { clientId: CLIENT, nodeId: 'node', user: '', persistent: true }
+  const claimed = await store.claimClient(claim)
+  const opened = claimed === 'another-user' ? undefined : claimed.opened
+  if (opened === undefined) throw new Error('opened twice')
   const { sink, packets } = createOutboundKit()
   const faults: Error[] = []
   const outbound = new StoredOutbound({

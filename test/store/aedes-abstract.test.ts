@@ -53,13 +53,15 @@ class PersistenceUnderSuite {
 
   async cleanSubscriptions({ id }: { id: string }): Promise<void> {
     await this.#store.openSession(id, false)
-    await this.#persistence.cleanSubscriptions({ id })
+    await this.#persistence.cleanSubscriptions()
   }
 
   async subscriptionsByClient(client: { id: string }): Promise<SuiteSubscription[]> {
     const { id } = client
-    this.#persistence.opened(id, await this.#store.subscriptions(id))
-    const found = await this.#persistence.subscriptionsByClient(client)
+    const stored = await this.#store.subscriptions(id)
+    const found = await this.#persistence.during(id, stored, () =>
+      this.#persistence.subscriptionsByClient(client),
+    )
     return found.map((subscription) => ({ ...subscription, ...MQTT5_OPTIONS }))
   }
 

@@ -1,7 +1,7 @@
 /**
  * The suite that aedes-persistence publishes for whoever implements a persistence, and which of its cases are
  * none of ours. Messages never reach the persistence that aedes is given here: queues, retained messages and
- * QoS 2 are the data plane's, and wills stay with the connection that brought them.
+ * QoS 2 are the data plane's, and a will is part of the claim of its client id.
  */
 import abstractPersistence, { type CaseContext } from 'aedes-persistence/abstract.js'
 
@@ -70,7 +70,7 @@ export const EXCLUSIONS: readonly Exclusion[] = [
     ],
   },
   {
-    reason: 'a will stays with the connection that brought it and is published by its node',
+    reason: 'a will is part of the claim of its client id and is published by the data plane',
     cases: [
       'store, fetch and delete will message',
       'stream all will messages',

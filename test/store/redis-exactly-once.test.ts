@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import { Message } from '@breakwater/bus'
+import type { Claimed, ClientClaim, Store } from '@breakwater/store'
 import { expect, test } from 'vitest'
 import { startRedis } from '../kit/redis.ts'
 import { redisStores } from './redis-stores.ts'
@@ -124,4 +125,36 @@ test('what else a publish does happens once too: fan-out in several calls, retai
   for (const clientId of ['c0', 'c499', 'c500', 'c1199'])
     expect(await payloadsOf(store, clientId)).toEqual(['m'])
   expect(await store.readInbound('c0', 7)).toBeUndefined()
+})
+
+test('a claim whose answer is lost is answered as it was: who had the client id, what it opened', async () => {
+  await using server = await startRedis()
+  await using proxy = await startLossyProxy(new URL(server.url))
+  await using stores = redisStores({ url: proxy.url, prefix: server.prefix })
+  const [here, there] = await Promise.all([stores.openRaw(), stores.openRaw()])
+  const claim = { clientId: 'a', nodeId: 'here', user: 'user', persistent: true }
+  const lost: Claimed[] = []
+  const claimed = async (store: Store, asked: ClientClaim): Promise<Claimed> => {
+    const before = proxy.lost
+    proxy.lose()
+    const answer = await store.claimClient(asked)
+    expect(proxy.lost).toBe(before + 1)
+    if (answer === 'another-user') throw new Error(answer)
+    lost.push(answer)
+    return answer
+  }
+  const made = await claimed(here, claim)
+  expect(made.opened).toMatchObject({ present: false, epoch: made.epoch })
+  const rival = await claimed(there, { ...claim, nodeId: 'there' })
+  expect(rival.former).toEqual({ nodeId: 'here', epoch: made.epoch })
+  const again = await claimed(there, { ...claim, nodeId: 'there' })
+  expect(again.former).toEqual({ nodeId: 'there', epoch: rival.epoch })
+  await there.leaveClient({ clientId: 'a', epoch: again.epoch })
+  const resumed = await claimed(here, claim)
+  expect(resumed.opened).toMatchObject({ present: true, epoch: resumed.epoch })
+  const owner = { clientId: 'a', epoch: resumed.epoch }
+  await here.addSubscriptions(owner, [{ filter: 'f', qos: 1 }])
+  expect(await there.replacedOwners(lost.map(({ epoch }) => ({ clientId: 'a', epoch })))).toEqual(
+    Array.from({ length: 3 }, () => owner),
+  )
 })

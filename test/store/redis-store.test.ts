@@ -1,10 +1,11 @@
-import { bucketOf, keysWith, type Keys } from '@breakwater/redis'
-import { append, message } from './store-steps.ts'
+import { encodeMessage } from '@breakwater/bus'
+import { bucketOf, keysWith } from '@breakwater/redis'
 import { storeCompliance } from '@breakwater/store/compliance'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startRedis, type TestRedis } from '../kit/redis.ts'
 import { openUnderTest, redisStores } from './redis-stores.ts'
+import { append, message } from './store-steps.ts'
 
 let redis: TestRedis
 let client: Redis
@@ -27,7 +28,7 @@ describe('keys of an ended session', () => {
   test('are gone, all of them', async () => {
     await using stores = redisStores(redis)
     const store = await stores.open()
-    await store.openSession(clientId, true)
+    await store.openSession(clientId, true, message('will'))
     await store.addSubscriptions(clientId, [{ filter: 't', qos: 2 }])
     for (let position = 1; position <= 3; position += 1)
       await append(store, { message: message('t'), queues: [{ clientId, qos: 2 }] })
@@ -45,11 +46,12 @@ describe('keys of an ended session', () => {
         keys.inbound(clientId),
         keys.filters(bucket),
         keys.sessions(bucket),
-        keys.epoch,
+        keys.owners(bucket),
+        keys.wills(bucket),
       ].toSorted(),
     )
     await store.endSession(clientId)
-    expect(await keysIn(keys.prefix)).toEqual([keys.epoch])
+    expect(await keysIn(keys.prefix)).toEqual([])
   })
 
   test.each(['endSession', 'a clean open', 'expiry'] as const)(
@@ -59,12 +61,13 @@ describe('keys of an ended session', () => {
       const [store, late] = await Promise.all([stores.open(), stores.open()])
       await store.openSession(clientId, true)
       if (how === 'endSession') await store.endSession(clientId)
-      else if (how === 'expiry') await store.expireSessions(Date.now() + 1)
-      else await store.openSession(clientId, false)
+      else if (how === 'a clean open') await store.openSession(clientId, false)
+      await store.leaveClient(clientId)
+      if (how === 'expiry') await store.expireSessions(Date.now() + 1)
       await late.addSubscriptions(clientId, [{ filter: 't', qos: 1 }])
       await late.removeSubscriptions(clientId, ['u'])
       await late.touchSessions([clientId])
-      await late.leaveSession(clientId)
+      await late.leaveClient(clientId)
       late.recordSent(clientId, 1)
       late.settle(clientId, 1)
       late.release(clientId, 1, 1, () => undefined)
@@ -74,7 +77,7 @@ describe('keys of an ended session', () => {
       await append(late, { message: message('t'), queues: [{ clientId, qos: 1 }] })
       await late.readQueue(clientId, 1, 10, 1_000)
       const keys = keysWith(stores.settings.prefix)
-      expect(await keysIn(keys.prefix)).toEqual([keys.epoch])
+      expect(await keysIn(keys.prefix)).toEqual([])
     },
   )
 
@@ -93,19 +96,47 @@ describe('keys of an ended session', () => {
         ),
         late.touchSessions([clientId]),
       ])
-      expect(await keysIn(keys.prefix)).toEqual([keys.epoch])
+      expect(await keysIn(keys.prefix)).toEqual([])
     }
   })
+})
 
-  test('are left to a later owner: a clean open that comes late ends nothing', async () => {
+describe('keys of clients', () => {
+  test('are gone with the clients: left, replaced, adopted with a will and without', async () => {
+    await using stores = redisStores(redis)
+    const [store, other] = await Promise.all([stores.open(), stores.open()])
+    const will = message('will')
+    for (const persistent of [false, true]) {
+      const clientIds = ['left', 'replaced', 'dead', 'dead without']
+      for (const clientId of clientIds)
+        await store.openSession(clientId, persistent, clientId.endsWith('out') ? undefined : will)
+      const before = store.owner('replaced')
+      await other.openSession('replaced', persistent, will)
+      await store.store.leaveClient(before)
+      for (const clientId of ['left', 'replaced']) await other.leaveClient(clientId)
+      for await (const chunk of other.store.adoptClients(store.nodeId, other.nodeId))
+        for (const { owner } of chunk) await other.store.leaveClient(owner)
+      for (const clientId of clientIds) await other.store.endSession(clientId)
+      expect(await keysIn(stores.settings.prefix)).toEqual([])
+    }
+  })
+})
+
+describe('a clock of Redis that was set back', () => {
+  test('gives epochs that are higher than those of the client before, connected or not', async () => {
     await using stores = redisStores(redis)
     const store = await stores.open()
-    await store.openSession(clientId, true)
-    // What a clean open elsewhere waits with: an epoch that is lower than that of the owner by now.
+    await store.openSession('a', true)
     const keys = keysWith(stores.settings.prefix)
-    await raiseEpoch(keys)
-    expect((await store.openSession(clientId, false)).present).toBe(false)
-    expect((await store.openSession(clientId, true)).present).toBe(true)
+    const ahead = Number.MAX_SAFE_INTEGER - 10
+    await client.hset(keys.owners(bucketOf('a')), 'a', `${ahead} node 1 user`)
+    expect((await store.openSession('a', true)).epoch).toBe(ahead + 1)
+    await store.leaveClient('a')
+    expect((await store.openSession('a', true)).epoch).toBe(ahead + 2)
+    await client.hset(keys.owners(bucketOf('a')), 'a', `${ahead + 2} dead 1 user`)
+    await client.hset(keys.wills(bucketOf('a')), 'a', encodeMessage(message('will')))
+    const found = await Array.fromAsync(store.store.adoptClients('dead', 'heir'))
+    expect(found.flat().map(({ owner }) => owner.epoch)).toEqual([ahead + 3])
   })
 })
 
@@ -120,11 +151,6 @@ describe('a Redis that comes back empty', () => {
     expect(present).toBe(false)
   })
 })
-
-/** As an owner with a far higher epoch leaves the session. */
-async function raiseEpoch(keys: Keys): Promise<void> {
-  await client.hset(keys.session('ended:{id}'), 'epoch', Number.MAX_SAFE_INTEGER)
-}
 
 async function keysIn(prefix: string): Promise<string[]> {
   const found: string[] = []

@@ -21,9 +21,14 @@ export interface RedisStores extends AsyncDisposable {
 
 let groups = 0
 
-export function redisStores({ url, prefix }: { url: string; prefix: string }): RedisStores {
+/** `shared`: the prefix of another group, which has the same data then. */
+export function redisStores(
+  { url, prefix }: { url: string; prefix: string },
+  shared?: string,
+): RedisStores {
   groups += 1
-  const settings = { url, password: undefined, ca: undefined, prefix: `${prefix}${groups}:` }
+  const own = shared ?? `${prefix}${groups}:`
+  const settings = { url, password: undefined, ca: undefined, prefix: own }
   const faults: Error[] = []
   const stack = new AsyncDisposableStack()
   const epochs = new Map<string, number>()

@@ -6,7 +6,8 @@
  * connection is not read; nothing is queued here.
  */
 import { isValidTopicFilter } from '@breakwater/bus'
-import type { CloseReasonId } from './close-reason.ts'
+import type { Limits } from '@breakwater/config'
+import { closeReason, type CloseReasonId } from './close-reason.ts'
 import type { Connection, FrameHandler } from './connection/connection.ts'
 import { Hold } from './hold.ts'
 import type { ClientControl } from './control/client-control.ts'
@@ -21,6 +22,7 @@ const PINGRESP = Buffer.from([PacketType.PINGRESP << 4, 0])
 
 export interface DispatchOptions {
   readonly events: Events
+  readonly limits: Limits
   readonly connect: (connection: Connection, frame: ConnectFrame, bytes: Buffer) => ClientControl
   readonly closed: (
     connection: Connection,
@@ -71,7 +73,6 @@ export class Dispatch implements FrameHandler {
   closed(connection: Connection, reason: CloseReasonId, detail: string | undefined): void {
     const control = this.#controls.get(connection)
     this.#controls.delete(connection)
-    if (reason === 'disconnected') control?.discardWill()
     control?.close()
     this.#options.closed(connection, control, reason, detail)
   }
@@ -83,17 +84,16 @@ export class Dispatch implements FrameHandler {
       return
     }
     const { buffer, start, body, end } = reader
-    const frame = readConnect(buffer, body, end)
+    const frame = readConnect(buffer, body, end, this.#options.limits)
     if (typeof frame === 'string') {
       // A return code can only be told to somebody who speaks MQTT.
-      if (frame !== 'malformed-packet' && frame !== 'protocol-violation')
-        connection.protocolLevel = 4
+      if (closeReason(frame).connackCode !== undefined) connection.protocolLevel = 4
       connection.close(frame)
       return
     }
     connection.protocolLevel = frame.protocolLevel
     connection.keepAliveMs = frame.keepAliveS * 1_000
-    // A copy: aedes keeps slices of it, such as the will.
+    // A copy: aedes keeps slices of it.
     const bytes = Buffer.from(buffer.subarray(start, end))
     const control = this.#options.connect(connection, frame, bytes)
     if (connection.open) this.#controls.set(connection, control)

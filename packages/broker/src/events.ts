@@ -196,6 +196,11 @@ export class Events {
     this.#log.info({ count: clientIds.length }, 'abandoned sessions expired')
   }
 
+  /** A node is gone; those of its clients that left a will and were not back. */
+  clientsAdopted(nodeId: string, wills: number): void {
+    this.#log.info({ nodeId, wills }, 'clients of a departed node adopted')
+  }
+
   /** A defect of this broker, seen where it cannot be told to anybody. */
   unexpected(what: string, error: unknown): void {
     this.#log.error({ what, err: error }, 'unexpected error')

@@ -97,13 +97,13 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
     router,
     events,
     authenticate: createAuthenticate(passwords, config.allowAnonymous),
-    opened: (clientId, opened) => control.opened(clientId, opened),
   })
-  bus.onNotice((notice) => sessions.notice(notice))
+  bus.onNotice((from, notice) => sessions.notice(from, notice))
   bus.onMessage((message) => router.deliverFromBus(message))
-  bus.onResync(() => {
+  const resync = (): void => {
     sessions.resync().catch((error: Error) => events.storeFailed('resync', error))
-  })
+  }
+  bus.onResync(resync)
   bus.onGap((why) => sessions.missed('bus-overflow', why))
   bus.onWord((from, { version }) => cluster.confirmedBy(from, version))
   await cluster.start({
@@ -121,7 +121,12 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
       await router.retained.load()
     },
     confirm: (nodeId, version) => bus.tell(nodeId, { kind: 'confirmed', version }),
-    leaseLost: () => sessions.missed('lease-lost'),
+    adopt: (nodeId) => sessions.adopt(nodeId),
+    leaseLost: () => {
+      sessions.missed('lease-lost')
+      // Others may have adopted clients that are connected here.
+      resync()
+    },
   })
   const control = stack.use(await ControlPlane.create(sessions))
   stack.use(
@@ -132,12 +137,13 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
   const sweep = stack.use(new Sweep(connections, config.limits))
   const dispatch = new Dispatch({
     events,
+    limits: config.limits,
     connect: (connection, frame, bytes) => control.connect(connection, frame, bytes),
     closed: (connection, client, reason, detail) => {
       connections.delete(connection)
       sweep.closing(connection)
       events.connectionClosed(factsOf(connection), reason, detail)
-      if (client !== undefined) sessions.end(client)
+      if (client !== undefined) sessions.end(client, reason)
     },
   })
   new Gauges(instruments, { connections, router, store, events }).register()
@@ -227,6 +233,7 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
       events.nodeStopping(connections.size)
       for (const listener of listeners) listener.stop()
       await drain({ connections, router, timeoutMs: config.shutdownTimeoutMs })
+      await sessions.stop()
       await resources.disposeAsync()
       events.nodeStopped()
     },
@@ -312,13 +319,14 @@ async function openBackplane(
         onDropped: (reason, messages) => events.busDropped(reason, messages),
       }),
     )
-    const { nodeLeaseMs, viewLeaseMs } = config.limits
+    const { nodeLeaseMs, viewLeaseMs, willTakeOverWindowMs } = config.limits
     const cluster = stack.use(
       await createRedisCluster(settings, {
         nodeId: bus.nodeId,
         reads: [ENVELOPE_VERSION],
         leaseMs: nodeLeaseMs,
         viewLeaseMs,
+        adoptAfterMs: willTakeOverWindowMs,
         timeoutMs,
         onFault,
       }),

@@ -2,7 +2,8 @@
  * What the node does when the control plane says so: opens and ends sessions, programs the tables, tells the
  * other nodes. Composition, like node.ts: it knows the stages, they do not know each other.
  */
-import { isServerTopic, Message, type Bus, type Notice } from '@breakwater/bus'
+import { setImmediate as immediate, setTimeout as delay } from 'node:timers/promises'
+import { Message, type Bus, type Notice } from '@breakwater/bus'
 import type { Cluster } from '@breakwater/cluster'
 import type { Config } from '@breakwater/config'
 import type { OpenedSession, Store, StoredSubscription } from '@breakwater/store'
@@ -20,11 +21,15 @@ import type { ConnectionFacts, Events } from './events.ts'
 import { PublishLane } from './route/publish.ts'
 import { replayRetained } from './route/retained-replay.ts'
 import type { Router } from './route/router.ts'
-import { Ownership, type Owner } from './session/ownership.ts'
+import { Ownership, type End } from './session/ownership.ts'
 import { Session } from './session/session.ts'
+import { Wills } from './session/wills.ts'
 
 /** Stands for messages that another node may have put into a queue and told of in vain. */
 const UNSEEN = new FanOut(new Message('', Buffer.alloc(0), 1, false))
+
+/** What is under way when the node stops has so long. */
+const STOP_TIMEOUT_MS = 1_000
 
 /** A client that comes back soon finds its routes in force. */
 const ROUTE_LINGER_MS = 1_000
@@ -37,12 +42,11 @@ export interface SessionsOptions {
   readonly router: Router
   readonly events: Events
   readonly authenticate: Authenticate
-  /** Tells the control plane what the store said of a client. */
-  readonly opened: (clientId: string, opened: OpenedSession) => void
 }
 
 export class Sessions implements ControlHost {
   readonly #options: SessionsOptions
+  readonly #wills: Wills
   readonly #ownership: Ownership
   /** Filters that may have lost their last subscriber here. */
   readonly #idleRoutes = new Set<string>()
@@ -50,11 +54,19 @@ export class Sessions implements ControlHost {
 
   constructor(options: SessionsOptions) {
     this.#options = options
-    const { store, bus, config } = options
+    const { store, bus, router, events, config } = options
     const { takeOverTimeoutMs, storeTimeoutMs, connectTimeoutMs } = config.limits
     // A client is refused before the deadline of its CONNECT would end it without an answer.
     const openTimeoutMs = Math.min(storeTimeoutMs, connectTimeoutMs * 0.8)
-    this.#ownership = new Ownership({ store, bus, takeOverTimeoutMs, openTimeoutMs })
+    this.#wills = new Wills({ store, router, events, windowMs: config.limits.willTakeOverWindowMs })
+    this.#ownership = new Ownership({
+      store,
+      bus,
+      lastWords: this.#wills,
+      takeOverTimeoutMs,
+      openTimeoutMs,
+      onFault: (what, error) => events.storeFailed(what, error),
+    })
   }
 
   authenticate(
@@ -66,20 +78,20 @@ export class Sessions implements ControlHost {
   }
 
   async openSession(client: ClientControl): Promise<PendingSession | undefined> {
-    const { clientId, connection, clean, ended, user } = client
-    const persistent = !clean
-    const claim = await this.#ownership.claim(clientId, connection, persistent, ended, user)
-    if (claim === 'another-user') {
+    const { clientId, connection, persistent } = client
+    if (!connection.open) return undefined
+    const opened = await this.#ownership.claim(client)
+    if (opened === 'another-user') {
       connection.close('client-id-rejected', 'it belongs to another user')
       return undefined
     }
-    if (claim === undefined) return undefined
-    const { opened, owner } = claim
-    this.#options.opened(clientId, opened)
+    if (opened === undefined) return undefined
     if (!persistent) this.#forgetStored(clientId)
+    if (!connection.open) return undefined
     return {
       present: opened.present,
-      start: () => this.#start(connection, persistent, opened, owner),
+      subscriptions: opened.subscriptions,
+      start: () => this.#start(connection, persistent, opened),
     }
   }
 
@@ -144,39 +156,64 @@ export class Sessions implements ControlHost {
       .finally(() => session.endReplay(live))
   }
 
-  publishWill(message: Message, clientId: string, done: (error?: Error) => void): void {
-    const { router, events } = this.#options
-    if (isServerTopic(message.topic)) {
-      events.dropped('denied', message.qos)
-      done()
-      return
-    }
-    router.publish(message, (error) => {
-      if (error !== undefined) events.storeFailed(`will of ${clientId}`, error)
-      done()
-    })
-  }
-
   unexpected(what: string, error: unknown): void {
     this.#options.events.unexpected(what, error)
   }
 
   /** The connection has ended. */
-  end({ session, clientId, connection }: ClientControl): void {
-    this.#ownership.release(clientId, connection)
+  end(client: ClientControl, reason: CloseReasonId): void {
+    const { session, clientId } = client
+    const how = this.#endOf(client, reason)
+    void client.ended.then(() => this.#ownership.ended(client, how))
     if (session === undefined) return
-    const { router, store, events } = this.#options
+    const { router } = this.#options
     for (const filter of session.filters.keys()) this.#unroute(session, filter)
     if (router.sessions.get(clientId) === session) router.sessions.delete(clientId)
     session.outbound.close()
     session.lane.close()
-    if (session.persistent)
-      store.leaveSession(session).catch((error: Error) => events.storeFailed('session', error))
+  }
+
+  /** Whether a will is due [MQTT-3.1.2-8], [MQTT-3.14.4-3], and who has to see to that. */
+  #endOf({ session, will }: ClientControl, reason: CloseReasonId): End {
+    // Where CONNACK was not sent there was no connection that could be lost.
+    if (session === undefined || will === undefined || reason === 'disconnected') return 'left'
+    return reason === 'shutting-down' && this.#options.bus.clustered ? 'kept' : 'lost'
+  }
+
+  /** A node is gone: the wills of its clients that are not back are published. */
+  async adopt(departedNodeId: string): Promise<void> {
+    const { store, bus, events } = this.#options
+    let wills = 0
+    for await (const clients of store.adoptClients(departedNodeId, bus.nodeId)) {
+      await this.#ownership.adopt(clients)
+      wills += clients.length
+    }
+    events.clientsAdopted(departedNodeId, wills)
+  }
+
+  /**
+   * The node stops, its connections are closed: resolves when the store knows what it is to know. Wills of
+   * clients that the stop has closed are left to other nodes, so that a client that goes to one of them has none.
+   */
+  async stop(): Promise<void> {
+    const { store, bus, cluster, config } = this.#options
+    // The ends of the connections that were closed last have arrived by then.
+    await immediate()
+    this.#ownership.stop(bus.clustered ? 'kept' : 'due')
+    const timeout = new AbortController()
+    if (store.available)
+      await Promise.race([
+        this.#ownership.settled(),
+        delay(STOP_TIMEOUT_MS, undefined, { signal: timeout.signal }).catch(() => undefined),
+      ])
+    timeout.abort()
+    this.#wills[Symbol.dispose]()
+    if (this.#ownership.leavesBehind) cluster.leaveBehind(config.limits.willDrainWindowMs)
   }
 
   /** What other nodes say. */
-  notice(notice: Notice): void {
-    void this.#ownership.lost(notice.clientId, notice.epoch)
+  notice(from: string, notice: Notice): void {
+    this.#ownership.notice(from, notice)
   }
 
   /** Something may have been missed: who owns a client id now, and what has come into a queue. */
@@ -187,8 +224,7 @@ export class Sessions implements ControlHost {
 
   /** The store has refused a write of an owner that has been replaced. */
   fenced(clientId: string, epoch: number): void {
-    const session = this.#options.router.sessions.get(clientId)
-    if (session?.epoch === epoch) session.connection.close('taken-over')
+    this.#ownership.fenced({ clientId, epoch })
   }
 
   /** Messages of other nodes to this one were lost: who was promised them is told by the close. */
@@ -210,12 +246,7 @@ export class Sessions implements ControlHost {
     await this.#options.cluster.announce({ sessions: clientIds })
   }
 
-  #start(
-    connection: Connection,
-    persistent: boolean,
-    opened: OpenedSession,
-    owner: Owner,
-  ): Session {
+  #start(connection: Connection, persistent: boolean, opened: OpenedSession): Session {
     const { config, store, router, events } = this.#options
     const { clientId } = connection
     const { limits } = config
@@ -245,7 +276,6 @@ export class Sessions implements ControlHost {
       events,
       limits,
     })
-    owner.drained = () => lane.drained()
     const session = new Session({
       clientId,
       connection,

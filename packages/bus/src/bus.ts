@@ -1,12 +1,16 @@
 import type { Message } from './message.ts'
 
 /**
- * What nodes tell each other beside messages. Each notice is idempotent and says nothing that is not
- * also in the store, so a lost one is repaired by reading the store again (`onResync`).
+ * What one node tells another beside messages. Each notice is idempotent and says nothing that is not also in
+ * the store, so a lost one costs time, or is repaired by reading the store again (`onResync`).
+ *
+ * | kind | meaning |
+ * |---|---|
+ * | `taken-over` | the sender has claimed the client id with this epoch: whoever has a lower one lets go of it |
+ * | `let-go` | the answer: the sender has nothing with a lower epoch than this one any more |
  */
 export interface Notice {
-  /** A client id has a new owner; an owner with a lower epoch closes its connection. */
-  readonly kind: 'taken-over'
+  readonly kind: 'taken-over' | 'let-go'
   readonly clientId: string
   readonly epoch: number
 }
@@ -39,11 +43,14 @@ export interface Bus extends AsyncDisposable {
   publish(message: Message, targets: readonly string[], done: Done): void
   /** Fire and forget. Of one kind to one target, the newest of a turn is all that travels. */
   tell(target: string, word: Word): void
-  /** Tells every other node. Resolves when the bus has taken it, rejects as `publish` fails. */
-  notify(notice: Notice): Promise<void>
+  /**
+   * Tells one node. Resolves when the bus has taken it: true if that node listens, false if nobody does, as
+   * when its process is gone. Rejects as `publish` fails.
+   */
+  notify(target: string, notice: Notice): Promise<boolean>
   onMessage(handler: (message: Message) => void): void
   onWord(handler: (from: string, word: Word) => void): void
-  onNotice(handler: (notice: Notice) => void): void
+  onNotice(handler: (from: string, notice: Notice) => void): void
   /** Messages to this node were lost for good: its inbox was full, or gone, or Redis lost a part of it. */
   onGap(handler: (why: string) => void): void
   /** After a time in which notices may have been missed. */

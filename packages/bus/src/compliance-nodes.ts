@@ -34,7 +34,7 @@ export function listen(bus: Bus): Node {
     node.heard()
   })
   bus.onWord((from, word) => node.words.push([from, word]))
-  bus.onNotice((notice) => {
+  bus.onNotice((_from, notice) => {
     if (notice.epoch === -1) node.fences.add(`notice ${notice.clientId}`)
     else node.notices.push(notice)
     node.heard()
@@ -59,7 +59,8 @@ export async function fence(nodes: readonly Node[]): Promise<void> {
   for (const node of nodes) {
     const { bus } = node
     await published(bus, message(FENCE, bus.nodeId), othersOf(node, nodes))
-    await bus.notify({ kind: 'taken-over', clientId: bus.nodeId, epoch: -1 })
+    for (const target of othersOf(node, nodes))
+      await bus.notify(target, { kind: 'taken-over', clientId: bus.nodeId, epoch: -1 })
   }
   await Promise.all(all)
   for (const node of nodes) node.fences.clear()

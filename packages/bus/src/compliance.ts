@@ -187,12 +187,12 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
   })
 
   describe('notices', () => {
-    test('come to every other node with what they say, in order, and never to itself', async () => {
+    test('come to the node that they name with what they say, in order, and to no other', async () => {
       await using under = await open()
       const nodes = await joinAll(under, 3)
       const sent: Notice[] = [
         { kind: 'taken-over', clientId: '__proto__', epoch: Number.MAX_SAFE_INTEGER },
-        { kind: 'taken-over', clientId: '😀"\\\n', epoch: 0 },
+        { kind: 'let-go', clientId: '😀"\\\n', epoch: 0 },
         { kind: 'taken-over', clientId: 'x'.repeat(65_535), epoch: 1 },
         ...Array.from({ length: 1_500 }, (_, epoch): Notice => ({
           kind: 'taken-over',
@@ -200,11 +200,22 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
           epoch,
         })),
       ]
-      const [first, ...others] = nodes as [Node, ...Node[]]
-      await Promise.all(sent.map((notice) => first.bus.notify(notice)))
+      const [first, second, third] = nodes as [Node, Node, Node]
+      const told = sent.map((notice) => first.bus.notify(second.bus.nodeId, notice))
+      assert.deepEqual(new Set(await Promise.all(told)), new Set([true]))
       await fence(nodes)
-      assert.deepEqual(first.notices, [])
-      for (const { notices } of others) assert.deepEqual(notices, sent)
+      assert.deepEqual([first.notices, third.notices], [[], []])
+      assert.deepEqual(second.notices, sent)
+    })
+
+    test('say when nobody listens: a node that has left, or never was', async () => {
+      await using under = await open()
+      const [a, b] = (await joinAll(under, 2)) as [Node, Node]
+      const notice: Notice = { kind: 'taken-over', clientId: 'c', epoch: 1 }
+      assert.equal(await a.bus.notify(b.bus.nodeId, notice), true)
+      await b.bus[Symbol.asyncDispose]()
+      assert.equal(await a.bus.notify(b.bus.nodeId, notice), false)
+      assert.equal(await a.bus.notify('nobody', notice), false)
     })
   })
 
@@ -229,7 +240,7 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
         await assert.rejects(published(a.bus, message('t'), targets), /closed/)
       a.bus.tell(b.bus.nodeId, { kind: 'confirmed', version: 1 })
       const notice: Notice = { kind: 'taken-over', clientId: 'c', epoch: 1 }
-      await assert.rejects(a.bus.notify(notice), /closed/)
+      await assert.rejects(a.bus.notify(b.bus.nodeId, notice), /closed/)
       assert.deepEqual([b.messages, b.words, b.notices], [[], [], []])
     })
 
@@ -252,7 +263,7 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
       const [a, deaf] = [await under.join(), await under.join()]
       await published(a, message('t', 'not heard'), [deaf.nodeId])
       a.tell(deaf.nodeId, { kind: 'confirmed', version: 1 })
-      await a.notify({ kind: 'taken-over', clientId: 'c', epoch: 1 })
+      await a.notify(deaf.nodeId, { kind: 'taken-over', clientId: 'c', epoch: 1 })
       const nodes = [listen(a), listen(deaf)]
       await published(a, message('t', 'heard'), [deaf.nodeId])
       await fence(nodes)

@@ -8,7 +8,7 @@
  *
  * Bounds: those of the queue, and `LINES_MAX` targets that are remembered.
  */
-import { TurnQueue, type Outcome, type Redis } from '@breakwater/redis'
+import { failureOf, TurnQueue, type Outcome, type Redis } from '@breakwater/redis'
 import type { Done, Word } from './bus.ts'
 import { encodeFrame, ITEM_BYTES, type FrameItem } from './frame.ts'
 import { APPENDED, INBOX_APPEND, loadInboxScripts } from './inbox-scripts.ts'
@@ -56,8 +56,6 @@ const FRAME_BYTES_MAX = 262_144
 const CONGESTED_AT = 2 * FRAME_ITEMS_MAX
 const LINES_MAX = 10_000
 const TAKEN: Outcome = {}
-/** The server's word that an append did not happen, and may at another time. */
-const REFUSED = /^(NOSCRIPT|OOM|READONLY|LOADING|MASTERDOWN|NOREPLICAS|MISCONF|BUSY) /
 
 export class InboxWriter {
   readonly #options: InboxWriterOptions
@@ -171,7 +169,7 @@ export class InboxWriter {
       const [error, answer] = results[index] ?? [new Error('no answer')]
       index += 1
       if (error === null) this.#answered(line, stops, answer as [number, number])
-      else failures.set(line, { error: reasonOf(error), again: mayHappenYet(error) })
+      else failures.set(line, failureOf(error))
     }
     // What fails here fails again where the script is missed.
     if ([...failures.values()].some(({ error }) => error?.message.startsWith('NOSCRIPT') === true))
@@ -214,14 +212,4 @@ function outcomeOf({ stops }: Parcel, failures: ReadonlyMap<Line, Outcome>): Out
     if (failure !== undefined) final = failure
   }
   return final
-}
-
-function mayHappenYet(error: Error): boolean {
-  return error.name !== 'ReplyError' || REFUSED.test(error.message)
-}
-
-/** ioredis puts the loss of a connection in terms of its own retries. */
-function reasonOf(error: Error): Error {
-  if (error.name !== 'MaxRetriesPerRequestError') return error
-  return new Error('connection lost', { cause: error })
 }

@@ -18,7 +18,7 @@ class MemoryBus implements Bus {
   readonly #members: Set<MemoryBus>
   #messageHandler: ((message: Message) => void) | undefined
   #wordHandler: ((from: string, word: Word) => void) | undefined
-  #noticeHandler: ((notice: Notice) => void) | undefined
+  #noticeHandler: ((from: string, notice: Notice) => void) | undefined
 
   constructor(members: Set<MemoryBus>) {
     this.#members = members
@@ -46,10 +46,14 @@ class MemoryBus implements Bus {
       if (member.nodeId === target) later(member, () => member.#wordHandler?.(this.nodeId, word))
   }
 
-  async notify(notice: Notice): Promise<void> {
+  async notify(target: string, notice: Notice): Promise<boolean> {
     if (this.closed) throw new Error('the bus is closed')
-    for (const member of this.#members)
-      if (member !== this) later(member, () => member.#noticeHandler?.(notice))
+    for (const member of this.#members) {
+      if (member.nodeId !== target) continue
+      later(member, () => member.#noticeHandler?.(this.nodeId, notice))
+      return true
+    }
+    return false
   }
 
   onMessage(handler: (message: Message) => void): void {
@@ -60,7 +64,7 @@ class MemoryBus implements Bus {
     this.#wordHandler = handler
   }
 
-  onNotice(handler: (notice: Notice) => void): void {
+  onNotice(handler: (from: string, notice: Notice) => void): void {
     this.#noticeHandler = handler
   }
 

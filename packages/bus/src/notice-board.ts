@@ -1,6 +1,10 @@
 /**
- * Notices to every node, over one channel. In: `post`. Out: `onNotice`, and `onResync` after a time in which
- * some may have been missed. Those of one event-loop turn travel together.
+ * Notices from node to node, over one channel per node. In: `post`, which says whether anybody listens there.
+ * Out: `onNotice`, and `onResync` after a time in which some may have been missed. Those of one event-loop turn
+ * to one node travel together.
+ *
+ * Redis forgets a subscription with its connection: the channel of a process that was killed has no listener at
+ * once, long before its lease is over.
  */
 import { TurnQueue, type Outcome, type Redis } from '@breakwater/redis'
 import type { Notice } from './bus.ts'
@@ -10,10 +14,10 @@ import { SenderLog } from './sender-log.ts'
 export interface NoticeBoardOptions {
   readonly sender: Redis
   readonly subscriber: Redis
-  readonly channel: string
+  readonly channelOf: (nodeId: string) => string
   readonly nodeId: string
   readonly timeoutMs: number
-  readonly onNotice: (notice: Notice) => void
+  readonly onNotice: (from: string, notice: Notice) => void
   readonly onResync: () => void
   readonly onFault: (error: Error) => void
 }
@@ -23,25 +27,28 @@ const PENDING_BYTES_MAX = 64 * 1_048_576
 /** Far below the 32 MiB at which Redis, as it is delivered, throws a subscriber out. */
 const FRAME_BYTES_MAX = 1_048_576
 const FRAME_ITEMS_MAX = 1_000
-const TAKEN: Outcome = {}
+
+interface Post {
+  readonly target: string
+  readonly notice: Notice
+}
+
+/** A notice and its number in the life of its sender. */
+type Numbered = readonly [number: number, notice: Notice]
 
 export class NoticeBoard {
   readonly #options: NoticeBoardOptions
   readonly #channels: RedisChannels
-  readonly #queue: TurnQueue<string>
+  readonly #queue: TurnQueue<Post>
   readonly #senders = new SenderLog()
   #closed = false
 
   constructor(options: NoticeBoardOptions) {
-    const { sender, subscriber, channel, nodeId, timeoutMs, onFault } = options
+    const { sender, subscriber, timeoutMs, onFault } = options
     this.#options = options
     this.#channels = new RedisChannels(sender, subscriber, onFault)
-    this.#queue = new TurnQueue<string>({
-      send: async (notices, first) => {
-        const payload = Buffer.from(`[${notices.join(',')}]`)
-        await this.#channels.publish(channel, { from: nodeId, first, payload })
-        return notices.map(() => TAKEN)
-      },
+    this.#queue = new TurnQueue<Post>({
+      send: (posts, first) => this.#send(posts, first),
       cut: () => sender.disconnect(true),
       onFault,
       timeoutMs,
@@ -53,22 +60,24 @@ export class NoticeBoard {
   }
 
   async open(): Promise<void> {
-    const { channel, nodeId, subscriber, onNotice } = this.#options
-    await this.#channels.subscribe(channel, ({ from, first, payload }) => {
-      if (from === nodeId) return
-      for (const [index, notice] of (JSON.parse(payload.toString()) as Notice[]).entries())
-        if (this.#senders.isNew(from, first + index)) onNotice(notice)
+    const { channelOf, nodeId, subscriber, onNotice } = this.#options
+    await this.#channels.subscribe(channelOf(nodeId), ({ from, payload }) => {
+      for (const [number, notice] of JSON.parse(payload.toString()) as Numbered[])
+        if (this.#senders.isNew(from, number)) onNotice(from, notice)
     })
     // The first subscription is up; each later `ready` follows a time in which something may be missed.
     subscriber.on('ready', () => void this.#resync())
   }
 
-  /** @throws {Error} Redis did not take it in time, too much waits, or the board is closed */
-  async post(notice: Notice): Promise<void> {
-    const text = JSON.stringify(notice)
-    await new Promise<void>((resolve, reject) => {
-      this.#queue.push(text, text.length, (error) =>
-        error === undefined ? resolve() : reject(error),
+  /**
+   * Resolves with whether the target listens.
+   *
+   * @throws {Error} Redis did not take it in time, too much waits, or the board is closed
+   */
+  async post(target: string, notice: Notice): Promise<boolean> {
+    return await new Promise<boolean>((resolve, reject) => {
+      this.#queue.push({ target, notice }, notice.clientId.length, (error, listens) =>
+        error === undefined ? resolve(listens as boolean) : reject(error),
       )
     })
   }
@@ -81,6 +90,26 @@ export class NoticeBoard {
   close(): void {
     this.#closed = true
     this.#queue.close()
+  }
+
+  async #send(posts: readonly Post[], first: number): Promise<readonly Outcome[]> {
+    const { channelOf, nodeId } = this.#options
+    const frames = new Map<string, Numbered[]>()
+    for (const [index, { target, notice }] of posts.entries()) {
+      const frame = frames.get(target)
+      if (frame === undefined) frames.set(target, [[first + index, notice]])
+      else frame.push([first + index, notice])
+    }
+    const sent = [...frames].map(([target, notices]) =>
+      this.#channels.publish(channelOf(target), {
+        from: nodeId,
+        payload: Buffer.from(JSON.stringify(notices)),
+      }),
+    )
+    const targets = [...frames.keys()]
+    const [counts] = await Promise.all([this.#channels.listeners(targets.map(channelOf)), ...sent])
+    const listens = new Map(targets.map((target, index) => [target, (counts[index] ?? 0) > 0]))
+    return posts.map(({ target }) => ({ result: listens.get(target) }))
   }
 
   async #resync(): Promise<void> {

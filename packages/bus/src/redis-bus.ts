@@ -1,6 +1,6 @@
 /**
  * The bus on Redis. Messages and words go to the inbox of each node that they name, so a node does no work
- * for what it has no use for; notices go over one fixed channel of mqemitter-redis to all.
+ * for what it has no use for; notices go over one channel of mqemitter-redis per node.
  *
  * In: `publish`, `tell`, `notify`. Out: handlers. Bounds: `pendingMessagesMax` and `pendingBytesMax` of
  * messages that Redis has not taken, and `timeoutMs` for one to be taken; at any of them `done` gets an error
@@ -86,7 +86,7 @@ class RedisBus implements Bus {
   #closed = false
   #messageHandler: ((message: Message) => void) | undefined
   #wordHandler: ((from: string, word: Word) => void) | undefined
-  #noticeHandler: ((notice: Notice) => void) | undefined
+  #noticeHandler: ((from: string, notice: Notice) => void) | undefined
   #gapHandler: ((why: string) => void) | undefined
   #resyncHandler: (() => void) | undefined
 
@@ -100,10 +100,10 @@ class RedisBus implements Bus {
     this.#board = new NoticeBoard({
       sender,
       subscriber,
-      channel: keys.busNotices,
+      channelOf: (nodeId) => keys.notices(nodeId),
       nodeId: this.nodeId,
       timeoutMs,
-      onNotice: (notice) => this.#hand(() => this.#noticeHandler?.(notice)),
+      onNotice: (from, notice) => this.#hand(() => this.#noticeHandler?.(from, notice)),
       onResync: () => this.#hand(() => this.#resyncHandler?.()),
       onFault,
     })
@@ -152,8 +152,8 @@ class RedisBus implements Bus {
     this.#writer.tell(target, word)
   }
 
-  async notify(notice: Notice): Promise<void> {
-    await this.#board.post(notice)
+  notify(target: string, notice: Notice): Promise<boolean> {
+    return this.#board.post(target, notice)
   }
 
   onMessage(handler: (message: Message) => void): void {
@@ -164,7 +164,7 @@ class RedisBus implements Bus {
     this.#wordHandler = handler
   }
 
-  onNotice(handler: (notice: Notice) => void): void {
+  onNotice(handler: (from: string, notice: Notice) => void): void {
     this.#noticeHandler = handler
   }
 

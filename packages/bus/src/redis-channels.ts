@@ -8,8 +8,6 @@ import createEmitter, { type MQEmitterRedis } from 'mqemitter-redis'
 
 export interface Frame {
   readonly from: string
-  /** Number of the first item in the payload; the others follow. */
-  readonly first: number
   readonly payload: Buffer
 }
 
@@ -58,6 +56,12 @@ export class RedisChannels {
         resolve,
       )
     })
+  }
+
+  /** How many listen to each of these channels now. @throws {Error} Redis did not answer */
+  async listeners(topics: readonly string[]): Promise<readonly number[]> {
+    const counts = (await this.#publisher.pubsub('NUMSUB', ...topics)) as (string | number)[]
+    return topics.map((_, index) => Number(counts[index * 2 + 1]))
   }
 
   /**

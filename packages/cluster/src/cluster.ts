@@ -30,6 +30,11 @@ export interface ClusterHandler {
   load(): Promise<void>
   /** Tells a node how far this one knows. */
   confirm(nodeId: string, version: number): void
+  /**
+   * A node is gone and has left clients behind: resolves when they are dealt with. One node at a time; it comes
+   * again, here or elsewhere, where this rejects or takes this process with it.
+   */
+  adopt(nodeId: string): Promise<void>
   /** Others took this node for dead: what they published since then has not been sent here. */
   leaseLost(): void
 }
@@ -63,6 +68,8 @@ export interface Cluster extends AsyncDisposable {
    * that takes longer than the time-out.
    */
   whenCaughtUp(done: Done): void
+  /** This node will leave clients behind: others adopt them so long after it has left. */
+  leaveBehind(adoptAfterMs: number): void
   /** Another node knows everything up to this version. */
   confirmedBy(nodeId: string, version: number): void
 }
@@ -95,6 +102,8 @@ export class SoloCluster implements Cluster {
   whenCaughtUp(done: Done): void {
     done()
   }
+
+  leaveBehind(): void {}
 
   confirmedBy(): void {}
 

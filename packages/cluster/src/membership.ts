@@ -49,12 +49,13 @@ export class Membership {
     const entry: LogEntry = { kind: 'joined', node: nodeId }
     const [generation] = (await control.eval(
       JOIN,
-      5,
+      6,
       keys.clusterHead,
       keys.clusterLog,
       keys.clusterNodes,
       keys.clusterLeases,
       keys.clusterGeneration,
+      keys.clusterDeparted,
       nodeId,
       JSON.stringify({ reads }),
       leaseMs,
@@ -64,20 +65,23 @@ export class Membership {
     return generation
   }
 
-  async leave(): Promise<void> {
+  /** `adoptAfterMs`: when others may adopt the clients that it leaves behind. */
+  async leave(adoptAfterMs: number | undefined): Promise<void> {
     const { nodeId, keys, control } = this.#options
     const entry: LogEntry = { kind: 'left', node: nodeId }
     await control
       .eval(
         LEAVE,
-        5,
+        6,
         keys.clusterHead,
         keys.clusterLog,
         keys.clusterNodes,
         keys.clusterLeases,
         keys.clusterRoutes(nodeId),
+        keys.clusterDeparted,
         nodeId,
         JSON.stringify(entry),
+        adoptAfterMs ?? '',
       )
       .catch(() => undefined)
   }

@@ -2,6 +2,10 @@
  * The lease of this node. It is renewed several times per view lease; the same round trip reads how long the
  * log is, and judges others. Nobody judges who has not reached Redis himself for a whole lease: after an
  * outage everybody's lease is over, and nobody is dead.
+ *
+ * Whoever may judge also adopts the clients of nodes that are gone, of one at a time: the beat that finds it due
+ * makes it this node's business for ADOPT_LEASES, renewed with each beat, so that another node continues where
+ * this one dies.
  */
 import type { Keys, Redis } from '@breakwater/redis'
 import { BEAT } from './scripts.ts'
@@ -12,12 +16,17 @@ export interface PresenceOptions {
   readonly nodeId: string
   readonly leaseMs: number
   readonly viewLeaseMs: number
+  /** The clients of a dead node are adopted so long after it was declared dead. */
+  readonly adoptAfterMs: number
+  readonly adopt: (nodeId: string) => Promise<void>
+  readonly onFault: (error: Error) => void
   readonly headRead: (head: number, askedAt: number) => void
   /** Redis knows nothing of this node any more: it was declared dead, or Redis came back empty. */
   readonly forgotten: (generation: string) => Promise<void>
 }
 
 const BEATS_PER_VIEW_LEASE = 4
+const ADOPT_LEASES = 3
 
 export class Presence implements Disposable {
   readonly #options: PresenceOptions
@@ -26,6 +35,8 @@ export class Presence implements Disposable {
   #again = false
   #reachedSince: number | undefined
   #reachedLast = 0
+  /** The node whose clients are being adopted, or ''. */
+  #adopting = ''
 
   constructor(options: PresenceOptions) {
     this.#options = options
@@ -46,34 +57,51 @@ export class Presence implements Disposable {
   }
 
   async #beat(): Promise<void> {
-    const { redis, keys, nodeId, leaseMs, headRead, forgotten } = this.#options
+    const { redis, keys, nodeId, leaseMs, adoptAfterMs, headRead, forgotten } = this.#options
     this.#busy = true
     this.#again = false
     const askedAt = performance.now()
     try {
-      const [member, generation, head] = (await redis.eval(
+      const [member, generation, head, due] = (await redis.eval(
         BEAT,
-        5,
+        6,
         keys.clusterHead,
         keys.clusterLog,
         keys.clusterNodes,
         keys.clusterLeases,
         keys.clusterGeneration,
+        keys.clusterDeparted,
         nodeId,
         leaseMs,
         this.#mayJudge(askedAt) ? 1 : 0,
         keys.clusterRoutes(''),
-      )) as [number, string, string]
+        adoptAfterMs,
+        this.#adopting,
+        leaseMs * ADOPT_LEASES,
+      )) as [number, string, string, string]
       this.#reachedLast = performance.now()
       this.#reachedSince ??= this.#reachedLast
       if (member === 1) headRead(Number(head), askedAt)
       else await forgotten(generation)
+      if (due !== '') void this.#adopt(due)
     } catch {
       // The connection's own error event has told; a beat that is missed only costs time.
       this.#reachedSince = undefined
     }
     this.#busy = false
     if (this.#again) this.beat()
+  }
+
+  async #adopt(departed: string): Promise<void> {
+    const { redis, keys, adopt, onFault } = this.#options
+    this.#adopting = departed
+    try {
+      await adopt(departed)
+      await redis.zrem(keys.clusterDeparted, departed)
+    } catch (error) {
+      onFault(error as Error)
+    }
+    this.#adopting = ''
   }
 
   #mayJudge(now: number): boolean {

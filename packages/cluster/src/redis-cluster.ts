@@ -32,6 +32,8 @@ export interface RedisClusterOptions {
   readonly leaseMs: number
   /** For so long a node acts on what it knows without asking. */
   readonly viewLeaseMs: number
+  /** The clients of a dead node are adopted so long after it was declared dead; 0: at once. */
+  readonly adoptAfterMs?: number
   readonly timeoutMs: number
   readonly onFault: (error: Error) => void
 }
@@ -91,6 +93,7 @@ class RedisCluster implements Cluster {
   #handler: ClusterHandler | undefined
   #presence: Presence | undefined
   #generation = ''
+  #adoptAfterMs: number | undefined
   #stale = true
   #closed = false
   #reading: Promise<void> | undefined
@@ -139,7 +142,7 @@ class RedisCluster implements Cluster {
 
   async start(handler: ClusterHandler): Promise<void> {
     this.#handler = handler
-    const { nodeId, leaseMs, viewLeaseMs } = this.#options
+    const { nodeId, leaseMs, viewLeaseMs, adoptAfterMs = 0, onFault } = this.#options
     this.#generation = await this.#membership.join()
     await this.#load()
     this.#presence = new Presence({
@@ -148,6 +151,9 @@ class RedisCluster implements Cluster {
       nodeId,
       leaseMs,
       viewLeaseMs,
+      adoptAfterMs,
+      adopt: (departed) => handler.adopt(departed),
+      onFault,
       headRead: (head, askedAt) => this.#view.headRead(head, askedAt),
       forgotten: (generation) => this.#rejoin(generation),
     })
@@ -202,6 +208,10 @@ class RedisCluster implements Cluster {
     this.#presence?.beat()
   }
 
+  leaveBehind(adoptAfterMs: number): void {
+    this.#adoptAfterMs = adoptAfterMs
+  }
+
   confirmedBy(nodeId: string, version: number): void {
     this.#barrier.confirmed(nodeId, version)
   }
@@ -216,7 +226,10 @@ class RedisCluster implements Cluster {
     // Where Redis does not answer the lease ends by itself.
     const timeoutMs = this.#view.lapsed ? LAPSED_LEAVE_TIMEOUT_MS : LEAVE_TIMEOUT_MS
     if (this.#control.status === 'ready')
-      await Promise.race([this.#membership.leave(), delay(timeoutMs, undefined, { ref: false })])
+      await Promise.race([
+        this.#membership.leave(this.#adoptAfterMs),
+        delay(timeoutMs, undefined, { ref: false }),
+      ])
     for (const heartbeat of this.#heartbeats) heartbeat[Symbol.dispose]()
     for (const redis of [this.#writer, this.#reader, this.#control]) redis.disconnect()
     await this.#reading

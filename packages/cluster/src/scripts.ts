@@ -12,8 +12,8 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 `
 
 /**
- * Keys: head, log, nodes, leases, generation. Arguments: node id, facts, lease (ms), a new generation, entry.
- * Versions start at the time in ms, so that they do not start below the old ones where all was lost. Returns
+ * Keys: head, log, nodes, leases, generation, departed. Arguments: node id, facts, lease (ms), a new generation,
+ * entry. Versions start at the time in ms, so that they do not start below the old ones where all was lost. Returns
  * generation and version.
  */
 export const JOIN: string = `${APPEND_ENTRY}${NOW}
@@ -21,32 +21,46 @@ if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('SET', KEYS[1], string.for
 redis.call('SET', KEYS[5], ARGV[4], 'NX')
 redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
 redis.call('ZADD', KEYS[4], now + ARGV[3], ARGV[1])
+redis.call('ZREM', KEYS[6], ARGV[1])
 return {redis.call('GET', KEYS[5]), append(KEYS[1], KEYS[2], ARGV[5])}`
 
 /**
- * Keys: head, log, nodes, leases, generation. Arguments: node id, lease (ms), whether it may judge, prefix of
- * routes. Returns whether the node is a member, generation, version of the head; declares nodes dead whose
- * lease is over.
+ * Keys: head, log, nodes, leases, generation, departed. Arguments: node id, lease (ms), whether it may judge,
+ * prefix of routes, after how long the clients of a dead node may be adopted (ms), the node whose clients this
+ * one is adopting or '', for how long that is its business (ms). Returns whether the node is a member,
+ * generation, version of the head, and a departed node whose clients it is to adopt or ''; declares nodes dead
+ * whose lease is over.
  */
 export const BEAT: string = `${APPEND_ENTRY}${NOW}
 local generation, head = redis.call('GET', KEYS[5]), redis.call('GET', KEYS[1])
-if redis.call('HEXISTS', KEYS[3], ARGV[1]) == 0 then return {0, generation or '', head or '0'} end
+if redis.call('HEXISTS', KEYS[3], ARGV[1]) == 0 then return {0, generation or '', head or '0', ''} end
 redis.call('ZADD', KEYS[4], now + ARGV[2], ARGV[1])
+if ARGV[6] ~= '' then redis.call('ZADD', KEYS[6], 'XX', now + ARGV[7], ARGV[6]) end
+local due = ''
 if ARGV[3] == '1' then
   for _, dead in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', now)) do
     redis.call('ZREM', KEYS[4], dead)
     redis.call('HDEL', KEYS[3], dead)
     redis.call('DEL', ARGV[4] .. dead)
+    redis.call('ZADD', KEYS[6], now + ARGV[5], dead)
     head = append(KEYS[1], KEYS[2], cjson.encode({kind = 'left', node = dead}))
   end
+  if ARGV[6] == '' then
+    due = redis.call('ZRANGEBYSCORE', KEYS[6], '-inf', now, 'LIMIT', 0, 1)[1] or ''
+    if due ~= '' then redis.call('ZADD', KEYS[6], now + ARGV[7], due) end
+  end
 end
-return {1, generation, head}`
+return {1, generation, head, due}`
 
-/** Keys: head, log, nodes, leases, routes of the node. Arguments: node id, entry. */
-export const LEAVE: string = `${APPEND_ENTRY}
+/**
+ * Keys: head, log, nodes, leases, routes of the node, departed. Arguments: node id, entry, after how long its
+ * clients may be adopted (ms) or '' where it leaves none behind.
+ */
+export const LEAVE: string = `${APPEND_ENTRY}${NOW}
 if redis.call('HDEL', KEYS[3], ARGV[1]) == 0 then return '0' end
 redis.call('ZREM', KEYS[4], ARGV[1])
 redis.call('DEL', KEYS[5])
+if ARGV[3] ~= '' then redis.call('ZADD', KEYS[6], now + ARGV[3], ARGV[1]) end
 return append(KEYS[1], KEYS[2], ARGV[2])`
 
 /**

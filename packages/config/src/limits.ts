@@ -26,7 +26,7 @@ const LIMITS = {
     min: 16,
     max: 65_535,
     protects: 'memory of topics, filters and the retained index',
-    atLimit: 'PUBLISH: closed with `topic-too-long`; SUBSCRIBE: the filter gets 0x80',
+    atLimit: 'PUBLISH, or a will: closed with `topic-too-long`; SUBSCRIBE: the filter gets 0x80',
   },
   topicLevelsMax: {
     unit: 'levels',
@@ -34,7 +34,7 @@ const LIMITS = {
     min: 1,
     max: 1_000,
     protects: 'time to match one topic',
-    atLimit: 'PUBLISH: closed with `topic-too-long`; SUBSCRIBE: the filter gets 0x80',
+    atLimit: 'PUBLISH, or a will: closed with `topic-too-long`; SUBSCRIBE: the filter gets 0x80',
   },
   filtersPerClientMax: {
     unit: 'filters',
@@ -172,6 +172,23 @@ const LIMITS = {
     max: 60_000,
     protects: 'a reconnecting client against an old connection that will not end',
     atLimit: 'the new connection goes on; the old one is destroyed',
+  },
+  willTakeOverWindowMs: {
+    unit: 'ms',
+    default: 0,
+    min: 0,
+    max: 3_600_000,
+    protects: 'subscribers against wills of clients that are back at once (0 = no window)',
+    atLimit:
+      'a will waits so long after a lost connection; then it is published, unless the client is back',
+  },
+  willDrainWindowMs: {
+    unit: 'ms',
+    default: 10_000,
+    min: 0,
+    max: 3_600_000,
+    protects: 'subscribers against wills of clients that a stopping node sends to another one',
+    atLimit: 'another node publishes the wills of those that are not back so long after the stop',
   },
   nodeLeaseMs: {
     unit: 'ms',

@@ -1,5 +1,6 @@
 export { connectOrFail, createRedis, redactUrl } from './client.ts'
 export type { ConnectionOptions, RedisRole, RedisSettings } from './client.ts'
+export { failureOf } from './failure.ts'
 export { pingSeconds, readFacts, REDIS_MAJOR_MIN, unfitReason } from './health.ts'
 export type { RedisFacts } from './health.ts'
 export { startHeartbeat } from './heartbeat.ts'

@@ -6,9 +6,9 @@ const PREFIX = 'p:'
 const keys = keysWith(PREFIX)
 
 const SESSION_FAMILIES = ['session', 'queue', 'release', 'inbound'] as const
-const BUCKET_FAMILIES = ['filters', 'sessions', 'retained'] as const
+const BUCKET_FAMILIES = ['filters', 'sessions', 'owners', 'wills', 'retained'] as const
 
-const NODE_FAMILIES = ['inbox', 'inboxBytes', 'clusterRoutes'] as const
+const NODE_FAMILIES = ['inbox', 'inboxBytes', 'notices', 'clusterRoutes'] as const
 
 const oddIds = [
   'a',
@@ -78,7 +78,8 @@ describe('keys', () => {
 
   it('of a session lie in the slot of its bucket, which is spread evenly and never changes', () => {
     for (const clientId of oddIds)
-      expect(hashTag(keys.session(clientId))).toBe(hashTag(keys.filters(bucketOf(clientId))))
+      for (const family of ['filters', 'sessions', 'owners', 'wills'] as const)
+        expect(hashTag(keys[family](bucketOf(clientId)))).toBe(hashTag(keys.session(clientId)))
     const sizes = Array.from({ length: BUCKETS }, () => 0)
     for (let index = 0; index < 50_000; index += 1) {
       const bucket = bucketOf(`device-${index}`)

@@ -12,17 +12,19 @@
  * | `v1:{bucket}:filters` | hash id → JSON `[[filter, QoS], …]` | owners | an entry ends with the session | filters of stored sessions that have some |
  * | `v1:{bucket}:sessions` | sorted set id → last seen, ms | every node | an entry ends with the session | stored sessions, for expiry |
  * | `v1:{bucket}:retained` | hash topic → message | every node | for ever | retained messages, in fewer buckets: a start reads the topics of all of them |
+ * | `v1:{bucket}:owners` | hash id → `<epoch> <node id> <claim> <user>` | node that has the client | an entry ends when the client is gone, or its node | who has which client id; the epoch is at least the server's time in µs |
+ * | `v1:{bucket}:wills` | hash id → message | the same | the same | wills of connected clients |
  * | `v1:{group}:writer:<id>` | number | one node | an hour after its last write | the last write of the node's publishers that was executed |
- * | `v1:epoch` | counter, at least the server's time in µs | every node | for ever | fencing epochs of client ids |
  * | `v1:{<node id>}:inbox` | stream | that node makes and trims it, every node appends | ends with its node, at most 10 minutes after it | frames of messages and words to one node |
  * | `v1:{<node id>}:inbox-bytes` | hash | the same | the same | `generation` (of the inbox) `in` `out` (bytes appended, read) `refused` (frames, by a full inbox) |
  * | `v1:{cluster}:head` | counter | every node | for ever | version of the log's last entry |
  * | `v1:{cluster}:log` | stream, ids `0-<version>` | every node appends | the last 100,000 or so | changes of nodes, routes, stored sessions and retained topics |
  * | `v1:{cluster}:nodes` | hash node id → facts (JSON) | each node its entry | an entry ends with its node | nodes, with the versions that they read |
  * | `v1:{cluster}:leases` | sorted set node id → end, ms | each node its entry | an entry ends with its node | until when nobody may be declared dead |
+ * | `v1:{cluster}:departed` | sorted set node id → when, ms | every node | an entry ends when its clients are adopted | nodes that are gone, with when somebody may adopt their clients |
  * | `v1:{cluster}:generation` | string | first node | for ever | changes when Redis comes back empty |
  * | `v1:{cluster}:routes:<node id>` | set of filters | that node | ends with its node | what the node's clients have subscribed to |
- * | `v1:bus:notices` | channel (mqemitter-redis) | every node | – | takeovers |
+ * | `v1:{<node id>}:notices` | channel (mqemitter-redis) | every node, that node listens | – | takeovers |
  */
 export const BUCKETS = 1_024
 export const RETAINED_BUCKETS = 16
@@ -43,16 +45,18 @@ export interface Keys {
   inbound(clientId: string): string
   filters(bucket: number): string
   sessions(bucket: number): string
+  owners(bucket: number): string
+  wills(bucket: number): string
   retained(bucket: number): string
   writer(group: string | number, id: string): string
-  readonly epoch: string
   inbox(nodeId: string): string
   inboxBytes(nodeId: string): string
-  readonly busNotices: string
+  notices(nodeId: string): string
   readonly clusterHead: string
   readonly clusterLog: string
   readonly clusterNodes: string
   readonly clusterLeases: string
+  readonly clusterDeparted: string
   readonly clusterGeneration: string
   clusterRoutes(nodeId: string): string
 }
@@ -69,16 +73,18 @@ export function keysWith(prefix: string): Keys {
     inbound: ofClient('inbound'),
     filters: ofBucket('filters'),
     sessions: ofBucket('sessions'),
+    owners: ofBucket('owners'),
+    wills: ofBucket('wills'),
     retained: ofBucket('retained'),
     writer: (group, id) => `${prefix}v1:{${group}}:writer:${id}`,
-    epoch: `${prefix}v1:epoch`,
     inbox: (nodeId) => `${prefix}v1:{${nodeId}}:inbox`,
     inboxBytes: (nodeId) => `${prefix}v1:{${nodeId}}:inbox-bytes`,
-    busNotices: `${prefix}v1:bus:notices`,
+    notices: (nodeId) => `${prefix}v1:{${nodeId}}:notices`,
     clusterHead: `${prefix}v1:{cluster}:head`,
     clusterLog: `${prefix}v1:{cluster}:log`,
     clusterNodes: `${prefix}v1:{cluster}:nodes`,
     clusterLeases: `${prefix}v1:{cluster}:leases`,
+    clusterDeparted: `${prefix}v1:{cluster}:departed`,
     clusterGeneration: `${prefix}v1:{cluster}:generation`,
     clusterRoutes: (nodeId) => `${prefix}v1:{cluster}:routes:${nodeId}`,
   }

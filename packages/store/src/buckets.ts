@@ -1,5 +1,5 @@
-/** Work that goes to many buckets in one go. */
-import { bucketOf, type Redis } from '@breakwater/redis'
+/** What lies in one bucket, and work that goes to many buckets in one go. */
+import { bucketOf, type Keys, type Redis } from '@breakwater/redis'
 import type { Argument } from './scripts.ts'
 
 /** The client ids, or the topics, of each bucket. */
@@ -15,6 +15,20 @@ export function byBucket(
     else others.push(text)
   }
   return found
+}
+
+/** Owner and session of a client, as the scripts name them. */
+export function sessionKeys(keys: Keys, clientId: string): readonly string[] {
+  const bucket = bucketOf(clientId)
+  return [
+    keys.owners(bucket),
+    keys.session(clientId),
+    keys.queue(clientId),
+    keys.release(clientId),
+    keys.inbound(clientId),
+    keys.filters(bucket),
+    keys.sessions(bucket),
+  ]
 }
 
 /**

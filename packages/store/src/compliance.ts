@@ -3,8 +3,10 @@
  * run by test/store; `describe` and `test` come from there, so that nothing here needs a test runner.
  */
 import { acknowledgementCompliance } from './compliance/acknowledgement.ts'
+import { adoptionCompliance } from './compliance/adoption.ts'
 import { inboundCompliance } from './compliance/inbound.ts'
 import { identityCompliance } from './compliance/identity.ts'
+import { ownershipCompliance } from './compliance/ownership.ts'
 import { queueBoundsCompliance } from './compliance/queue-bounds.ts'
 import { queueCompliance } from './compliance/queue.ts'
 import { retainedCompliance } from './compliance/retained.ts'
@@ -31,5 +33,7 @@ export function storeCompliance(suite: Suite, openRaw: OpenRaw): void {
   acknowledgementCompliance(suite, open)
   inboundCompliance(suite, open)
   retainedCompliance(suite, open)
+  ownershipCompliance(suite, openRaw)
+  adoptionCompliance(suite, openRaw)
   fencingCompliance(suite, openRaw)
 }

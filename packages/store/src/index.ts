@@ -5,8 +5,12 @@ export { createRedisStore } from './redis-store.ts'
 export type { RedisStoreOptions } from './redis-store.ts'
 export { FencedError, packetIdOf, queuedBytes } from './store.ts'
 export type {
+  AdoptedClient,
   Appended,
   AppendDone,
+  Claimed,
+  ClientClaim,
+  FormerOwner,
   InboundPublish,
   OnFenced,
   OpenedSession,
@@ -19,6 +23,7 @@ export type {
   Released,
   RetainedRead,
   SessionFilters,
+  SessionTerms,
   Store,
   StoreCounts,
   StoredSubscription,

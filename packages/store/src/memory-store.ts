@@ -1,8 +1,12 @@
 import type { Message, QoS } from '@breakwater/bus'
+import { MemoryOwners } from './memory-owners.ts'
 import { MemorySession } from './memory-session.ts'
 import {
   FencedError,
+  type AdoptedClient,
   type AppendDone,
+  type Claimed,
+  type ClientClaim,
   type OnFenced,
   type OpenedSession,
   type Owner,
@@ -12,6 +16,7 @@ import {
   type Released,
   type RetainedRead,
   type SessionFilters,
+  type SessionTerms,
   type Store,
   type StoreCounts,
   type StoredSubscription,
@@ -25,46 +30,50 @@ export class MemoryStore implements Store {
   readonly #bounds: QueueBounds
   readonly #onFenced: OnFenced
   readonly #sessions = new Map<string, MemorySession>()
+  readonly #owners = new MemoryOwners()
   readonly #retained = new Map<string, Message>()
-  #epoch = 0
 
   constructor(bounds: QueueBounds & { readonly onFenced?: OnFenced }) {
     this.#bounds = bounds
     this.#onFenced = bounds.onFenced ?? (() => undefined)
   }
 
-  async openSession(
-    clientId: string,
-    persistent: boolean,
-    user: string,
-  ): Promise<OpenedSession | 'another-user'> {
-    const before = this.#sessions.get(clientId)
-    if (before !== undefined && before.user !== user) return 'another-user'
-    this.#epoch += 1
-    const stored = persistent ? before : undefined
-    if (!persistent) this.#sessions.delete(clientId)
-    else if (stored === undefined)
-      this.#sessions.set(clientId, new MemorySession(user, this.#epoch))
-    else {
-      stored.epoch = this.#epoch
-      stored.lastSeen = Date.now()
-    }
-    return {
-      present: stored !== undefined,
-      epoch: this.#epoch,
-      subscriptions: stored === undefined ? [] : subscriptionsOf(stored),
-      sentPosition: stored?.sentPosition ?? 0,
-      released: stored === undefined ? [] : [...stored.released],
-      received: stored === undefined ? [] : [...stored.inbound.keys()],
-    }
+  async claimClient(claim: ClientClaim): Promise<Claimed | 'another-user'> {
+    const { clientId, user } = claim
+    const known = this.#owners.userOf(clientId) ?? this.#sessions.get(clientId)?.user ?? user
+    if (known !== user) return 'another-user'
+    const claimed = this.#owners.claim(claim)
+    if (claimed.former !== undefined) return claimed
+    return { ...claimed, opened: this.#open({ clientId, epoch: claimed.epoch }, claim) }
   }
 
-  async leaveSession({ clientId, epoch }: Owner): Promise<void> {
-    if (this.#sessions.get(clientId)?.epoch === epoch) await this.touchSessions([clientId])
+  async openSession(
+    owner: Owner,
+    terms: SessionTerms,
+  ): Promise<OpenedSession | 'taken-over' | 'another-user'> {
+    if (!this.#owners.owns(owner)) return 'taken-over'
+    const { clientId } = owner
+    if ((this.#sessions.get(clientId)?.user ?? terms.user) !== terms.user) return 'another-user'
+    return this.#open(owner, terms)
+  }
+
+  async leaveClient(owner: Owner): Promise<void> {
+    if (this.#owners.leave(owner)) await this.touchSessions([owner.clientId])
+  }
+
+  async replacedOwners(owners: readonly Owner[]): Promise<readonly Owner[]> {
+    return this.#owners.replaced(owners)
+  }
+
+  async *adoptClients(
+    departedNodeId: string,
+    byNodeId: string,
+  ): AsyncIterable<readonly AdoptedClient[]> {
+    yield* this.#owners.adopt(departedNodeId, byNodeId)
   }
 
   async endSession(clientId: string): Promise<void> {
-    this.#sessions.delete(clientId)
+    if (!this.#owners.has(clientId)) this.#sessions.delete(clientId)
   }
 
   async addSubscriptions(
@@ -115,7 +124,7 @@ export class MemoryStore implements Store {
   async expireSessions(seenBefore: number): Promise<readonly string[]> {
     const expired: string[] = []
     for (const [clientId, session] of this.#sessions)
-      if (session.lastSeen < seenBefore) expired.push(clientId)
+      if (session.lastSeen < seenBefore && !this.#owners.has(clientId)) expired.push(clientId)
     for (const clientId of expired) this.#sessions.delete(clientId)
     return expired
   }
@@ -228,6 +237,7 @@ export class MemoryStore implements Store {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#owners.clear()
     this.#sessions.clear()
     this.#retained.clear()
   }
@@ -239,6 +249,24 @@ export class MemoryStore implements Store {
     const isNew = !this.#retained.has(topic)
     this.#retained.set(topic, message.detached())
     return isNew
+  }
+
+  #open({ clientId, epoch }: Owner, { persistent, user }: SessionTerms): OpenedSession {
+    const stored = persistent ? this.#sessions.get(clientId) : undefined
+    if (!persistent) this.#sessions.delete(clientId)
+    else if (stored === undefined) this.#sessions.set(clientId, new MemorySession(user, epoch))
+    else {
+      stored.epoch = epoch
+      stored.lastSeen = Date.now()
+    }
+    return {
+      present: stored !== undefined,
+      epoch,
+      subscriptions: stored === undefined ? [] : subscriptionsOf(stored),
+      sentPosition: stored?.sentPosition ?? 0,
+      released: stored === undefined ? [] : [...stored.released],
+      received: stored === undefined ? [] : [...stored.inbound.keys()],
+    }
   }
 
   /** Undefined where the session has ended. */

@@ -5,8 +5,8 @@
  * last number of the call before it, so that nothing overtakes a call that was refused.
  */
 import { randomUUID } from 'node:crypto'
-import { TurnQueue, type Keys, type Outcome, type Redis } from '@breakwater/redis'
-import { failureOf, sendAll, type Result } from './redis-failure.ts'
+import { failureOf, TurnQueue, type Keys, type Outcome, type Redis } from '@breakwater/redis'
+import { sendAll, type Result } from './redis-pipeline.ts'
 import type { Argument } from './scripts.ts'
 import type { QueueBounds } from './store.ts'
 import { BATCH } from './write-scripts.ts'

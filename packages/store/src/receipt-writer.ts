@@ -3,9 +3,9 @@
  * All of one session and turn is one script call; each stands alone, since a server that is out of memory
  * must still take what frees some. A call that happens twice changes nothing the second time.
  */
-import { TurnQueue, type Keys, type Outcome, type Redis } from '@breakwater/redis'
+import { failureOf, TurnQueue, type Keys, type Outcome, type Redis } from '@breakwater/redis'
 import type { WriterOptions } from './publish-writer.ts'
-import { failureOf, sendAll } from './redis-failure.ts'
+import { sendAll } from './redis-pipeline.ts'
 import { FENCED, type Argument } from './scripts.ts'
 import { FencedError, type Owner } from './store.ts'
 import { RECEIPT } from './write-scripts.ts'

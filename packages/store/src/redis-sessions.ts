@@ -1,17 +1,10 @@
-/** Sessions in Redis: opened, spoken for, ended. Each step is one script, so that no other node sees half of it. */
-import { bucketOf, BUCKETS, type Keys, type Redis } from '@breakwater/redis'
-import { byBucket, pipelined } from './buckets.ts'
-import { subscriptionsIn } from './redis-filters.ts'
-import { END, evaluate, FENCED, LEAVE, NEXT_EPOCH, OPEN } from './scripts.ts'
-import type { OpenedSession, Owner } from './store.ts'
+/** Stored sessions in Redis: touched, counted, ended. Who opens them is in redis-owners.ts. */
+import { BUCKETS, type Keys, type Redis } from '@breakwater/redis'
+import { byBucket, pipelined, sessionKeys } from './buckets.ts'
+import { END } from './owner-scripts.ts'
+import { evaluate } from './scripts.ts'
 
 const EXPIRE_BATCH = 500
-
-interface EndCondition {
-  readonly epoch?: number
-  readonly seenBefore?: number
-  readonly user?: string
-}
 
 export class RedisSessions {
   readonly #control: Redis
@@ -22,31 +15,8 @@ export class RedisSessions {
     this.#keys = keys
   }
 
-  async open(
-    clientId: string,
-    persistent: boolean,
-    user: string,
-  ): Promise<OpenedSession | 'another-user'> {
-    const epoch = Number(await evaluate(this.#control, NEXT_EPOCH, [this.#keys.epoch], []))
-    if (persistent) return await this.#resume(clientId, epoch, user)
-    if ((await this.#end(clientId, { epoch, user })) === FENCED) return 'another-user'
-    return {
-      present: false,
-      epoch,
-      subscriptions: [],
-      sentPosition: 0,
-      released: [],
-      received: [],
-    }
-  }
-
   async end(clientId: string): Promise<void> {
-    await this.#end(clientId, {})
-  }
-
-  async leave({ clientId, epoch }: Owner): Promise<void> {
-    const keys = [this.#keys.session(clientId), this.#keys.sessions(bucketOf(clientId))]
-    await evaluate(this.#control, LEAVE, keys, [epoch, clientId, Date.now()])
+    await this.#end(clientId, '')
   }
 
   async touch(clientIds: readonly string[]): Promise<void> {
@@ -66,16 +36,17 @@ export class RedisSessions {
   async expire(seenBefore: number): Promise<readonly string[]> {
     const expired: string[] = []
     for (;;) {
+      const before = expired.length
       const found = await this.#seenBefore(seenBefore)
-      if (found.length === 0) return expired
       while (found.length > 0) {
         const candidates = found.splice(0, EXPIRE_BATCH)
-        // One that was resumed or touched a moment ago stays, and is no candidate the next time.
         const gone = await Promise.all(
-          candidates.map((clientId) => this.#end(clientId, { seenBefore })),
+          candidates.map((clientId) => this.#end(clientId, seenBefore)),
         )
-        expired.push(...candidates.filter((_, index) => gone[index] === 1))
+        expired.push(...candidates.filter((_, index) => gone[index]))
       }
+      // What is connected, resumed or touched has been seen, and is no candidate the next time.
+      if (expired.length === before) return expired
     }
   }
 
@@ -104,69 +75,9 @@ export class RedisSessions {
     return (found as Buffer[][]).flat().map(String)
   }
 
-  async #resume(
-    clientId: string,
-    epoch: number,
-    user: string,
-  ): Promise<OpenedSession | 'another-user'> {
-    const keys = this.#keys
-    const bucket = bucketOf(clientId)
-    const answer = await evaluate(
-      this.#control,
-      OPEN,
-      [
-        keys.session(clientId),
-        keys.release(clientId),
-        keys.inbound(clientId),
-        keys.sessions(bucket),
-        keys.filters(bucket),
-      ],
-      [clientId, epoch, Date.now(), user],
-    )
-    if (answer === FENCED) return 'another-user'
-    const [present, sent, released, received, filters] = answer as Opened
-    return {
-      present: present === 1,
-      epoch,
-      subscriptions: subscriptionsIn(filters),
-      sentPosition: Number(sent),
-      released: inOrder(released.map(Number)),
-      received: received.map(Number),
-    }
+  /** Whether it is gone. */
+  async #end(clientId: string, seenBefore: number | ''): Promise<boolean> {
+    const words = [clientId, Date.now(), seenBefore]
+    return (await evaluate(this.#control, END, sessionKeys(this.#keys, clientId), words)) === 1
   }
-
-  async #end(clientId: string, { epoch, seenBefore, user }: EndCondition): Promise<number> {
-    const keys = this.#keys
-    const bucket = bucketOf(clientId)
-    const gone = await evaluate(
-      this.#control,
-      END,
-      [
-        keys.session(clientId),
-        keys.queue(clientId),
-        keys.release(clientId),
-        keys.inbound(clientId),
-        keys.filters(bucket),
-        keys.sessions(bucket),
-      ],
-      [clientId, epoch ?? '', seenBefore ?? '', ...(user === undefined ? [] : [user])],
-    )
-    return Number(gone)
-  }
-}
-
-type Opened = readonly [
-  present: number,
-  sent: Buffer,
-  released: readonly Buffer[],
-  received: readonly Buffer[],
-  filters: Buffer,
-]
-
-/** Packet ids in the order in which they were released. */
-function inOrder(pairs: readonly number[]): readonly number[] {
-  const released: { packetId: number; order: number }[] = []
-  for (let index = 0; index < pairs.length; index += 2)
-    released.push({ packetId: pairs[index] as number, order: pairs[index + 1] as number })
-  return released.sort((a, b) => a.order - b.order).map(({ packetId }) => packetId)
 }

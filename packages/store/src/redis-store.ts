@@ -17,11 +17,15 @@ import { ReceiptWriter } from './receipt-writer.ts'
 import { RedisEffects } from './redis-effects.ts'
 import { RedisFilters } from './redis-filters.ts'
 import { RedisRetained } from './redis-retained.ts'
+import { RedisOwners } from './redis-owners.ts'
 import { RedisSessions } from './redis-sessions.ts'
 import { evaluate, FENCED, READ } from './scripts.ts'
 import {
   FencedError,
+  type AdoptedClient,
   type AppendDone,
+  type Claimed,
+  type ClientClaim,
   type OnFenced,
   type OpenedSession,
   type Owner,
@@ -31,6 +35,7 @@ import {
   type Released,
   type RetainedRead,
   type SessionFilters,
+  type SessionTerms,
   type Store,
   type StoreCounts,
   type StoredSubscription,
@@ -95,6 +100,7 @@ class RedisStore implements Store {
   readonly #receipts: ReceiptWriter
   readonly #effects: RedisEffects
   readonly #filters: RedisFilters
+  readonly #owners: RedisOwners
   readonly #sessions: RedisSessions
   readonly #retained: RedisRetained
   readonly #connections: readonly Redis[]
@@ -120,6 +126,7 @@ class RedisStore implements Store {
     data.on('ready', () => void loadWrites(data).catch(() => undefined))
     this.#effects = new RedisEffects({ keys, writer: this.#publishes })
     this.#filters = new RedisFilters({ control, keys })
+    this.#owners = new RedisOwners({ control, keys, written: () => this.#settled() })
     this.#sessions = new RedisSessions({ control, keys })
     this.#retained = new RedisRetained({ control, keys })
     this.#connections = [data, control]
@@ -130,18 +137,27 @@ class RedisStore implements Store {
     return this.#data.status === 'ready'
   }
 
-  async openSession(
-    clientId: string,
-    persistent: boolean,
-    user: string,
-  ): Promise<OpenedSession | 'another-user'> {
-    // The session may have been in this node's hands until now: what it settled must be seen here.
-    if (persistent) await this.#settled()
-    return await this.#sessions.open(clientId, persistent, user)
+  claimClient(claim: ClientClaim): Promise<Claimed | 'another-user'> {
+    return this.#owners.claim(claim)
   }
 
-  leaveSession(owner: Owner): Promise<void> {
-    return this.#sessions.leave(owner)
+  openSession(
+    owner: Owner,
+    terms: SessionTerms,
+  ): Promise<OpenedSession | 'taken-over' | 'another-user'> {
+    return this.#owners.open(owner, terms)
+  }
+
+  leaveClient(owner: Owner): Promise<void> {
+    return this.#owners.leave(owner)
+  }
+
+  replacedOwners(owners: readonly Owner[]): Promise<readonly Owner[]> {
+    return this.#owners.replaced(owners)
+  }
+
+  adoptClients(departedNodeId: string, byNodeId: string): AsyncIterable<readonly AdoptedClient[]> {
+    return this.#owners.adopt(departedNodeId, byNodeId)
   }
 
   async endSession(clientId: string): Promise<void> {
@@ -268,7 +284,8 @@ class RedisStore implements Store {
   async [Symbol.asyncDispose](): Promise<void> {
     const { promise: late, resolve } = Promise.withResolvers<void>()
     const impatience = setTimeout(resolve, CLOSE_TIMEOUT_MS)
-    if (this.available) await Promise.race([this.#settled(), late])
+    const finished = Promise.all([this.#settled(), this.#owners.settled()])
+    if (this.available) await Promise.race([finished, late])
     clearTimeout(impatience)
     this.#publishes.close()
     this.#receipts.close()

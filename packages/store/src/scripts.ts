@@ -26,59 +26,6 @@ if not owner then return 0 end
 if owner ~= ARGV[1] then return ${FENCED} end
 `
 
-/** Keys: epoch. At least the server's time in µs: a Redis that comes back empty does not start below. */
-export const NEXT_EPOCH: Script = script(
-  `local now = redis.call('TIME')
-local floor = now[1] * 1000000 + now[2]
-local epoch = tonumber(redis.call('GET', KEYS[1]) or '0') + 1
-if epoch < floor then epoch = floor end
-redis.call('SET', KEYS[1], string.format('%.0f', epoch))
-return epoch`,
-)
-
-/**
- * Keys: session, release, inbound, sessions, filters. Arguments: client id, epoch, now (ms), user. Makes the
- * session if there is none. Returns present, sent, packet ids and numbers of `release`, packet ids of
- * `inbound`, filters; or FENCED where it is another user's.
- */
-export const OPEN: Script = script(
-  `local found = redis.call('HMGET', KEYS[1], 'epoch', 'user', 'sent')
-if found[2] and found[2] ~= ARGV[4] then return ${FENCED} end
-local present = found[1] and 1 or 0
-if present == 0 then
-  redis.call('HSET', KEYS[1], 'last', 0, 'bytes', 0, 'count', 0, 'sent', 0, 'epoch', ARGV[2],
-    'user', ARGV[4])
-elseif tonumber(found[1]) < tonumber(ARGV[2]) then
-  redis.call('HSET', KEYS[1], 'epoch', ARGV[2])
-end
-redis.call('ZADD', KEYS[4], ARGV[3], ARGV[1])
-return {present, found[3] or '0', redis.call('HGETALL', KEYS[2]), redis.call('HKEYS', KEYS[3]),
-  redis.call('HGET', KEYS[5], ARGV[1]) or '[]'}`,
-)
-
-/**
- * Keys: session, queue, release, inbound, filters, sessions. Arguments: client id, epoch or '', seen before
- * (ms) or '', user or nothing. Leaves nothing behind, unless the session has a later owner, was seen since or
- * is another user's (FENCED). Returns whether the session is gone.
- */
-export const END: Script = script(
-  `local found = redis.call('HMGET', KEYS[1], 'epoch', 'user')
-if ARGV[4] and found[2] and found[2] ~= ARGV[4] then return ${FENCED} end
-if found[1] and ARGV[2] ~= '' and tonumber(found[1]) > tonumber(ARGV[2]) then return 0 end
-local seen = redis.call('ZSCORE', KEYS[6], ARGV[1])
-if seen and ARGV[3] ~= '' and tonumber(seen) >= tonumber(ARGV[3]) then return 0 end
-redis.call('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[4])
-redis.call('HDEL', KEYS[5], ARGV[1])
-redis.call('ZREM', KEYS[6], ARGV[1])
-return 1`,
-)
-
-/** Keys: session, sessions. Arguments: epoch, client id, now (ms). */
-export const LEAVE: Script = script(
-  `${GUARD}redis.call('ZADD', KEYS[2], 'XX', ARGV[3], ARGV[2])
-return 1`,
-)
-
 /** Keys: session, filters. Arguments: epoch, client id, then filter and QoS in turn. */
 export const ADD_FILTERS: Script = script(
   `${GUARD}local filters = cjson.decode(redis.call('HGET', KEYS[2], ARGV[2]) or '[]')

@@ -1,5 +1,6 @@
 /**
- * What outlives a node: sessions with their filters and queues, and retained messages.
+ * What outlives a node: who has which client id, and its will; sessions with their filters and queues; retained
+ * messages.
  *
  * A *position* numbers the messages of one session's queue from 1 without gaps; it is given by the store
  * and never used again while the session lives. Packet ids follow from it, so a message keeps its id
@@ -20,12 +21,51 @@ export interface SessionFilters {
 }
 
 /**
- * Who holds a client id, since which opening of its session. What an owner writes is refused once the session
- * has another one (`FencedError` where somebody waits for it).
+ * Who holds a client id, since which claim. What an owner writes is refused once the session was opened by a
+ * later one (`FencedError` where somebody waits for it).
  */
 export interface Owner {
   readonly clientId: string
+  /** Higher than that of every earlier owner of this client id. */
   readonly epoch: number
+}
+
+/** What a client asks for when it connects. */
+export interface ClientClaim {
+  readonly clientId: string
+  /** The node that it is connected to. */
+  readonly nodeId: string
+  readonly user: string
+  readonly persistent: boolean
+  /** Takes the place of one that the client left behind; without one that is cancelled. */
+  readonly will?: Message
+}
+
+export interface Claimed {
+  readonly epoch: number
+  /**
+   * Who had the client id until now and may still have to drain: the session is as it was, and is the former
+   * owner's until `openSession`.
+   */
+  readonly former?: FormerOwner
+  /** Nobody had the client id: the session is open. */
+  readonly opened?: OpenedSession
+}
+
+export interface FormerOwner {
+  readonly nodeId: string
+  readonly epoch: number
+}
+
+export interface SessionTerms {
+  readonly persistent: boolean
+  readonly user: string
+}
+
+/** A client that its node has left behind, and what it wanted to be said then. */
+export interface AdoptedClient {
+  readonly owner: Owner
+  readonly will: Message
 }
 
 /** The session has another owner: nothing was written. */
@@ -40,7 +80,7 @@ export class FencedError extends Error {
 export interface OpenedSession {
   /** Whether a stored session was resumed. */
   readonly present: boolean
-  /** Fencing number of this ownership: higher than every earlier one of this client id. */
+  /** That of the owner. */
   readonly epoch: number
   readonly subscriptions: readonly StoredSubscription[]
   /** Up to this position messages may have been sent before: they are delivered with DUP. */
@@ -133,17 +173,33 @@ export interface Store extends AsyncDisposable {
   readonly available: boolean
 
   /**
-   * Takes a client id. `persistent` resumes or makes its session; otherwise a stored one ends and none is
-   * made. An epoch is given in both cases. A stored session of another user stays as it is.
+   * Takes a client id for a node. Where nobody has it, the session is opened as `openSession` does. A client
+   * id, or a stored session, of another user stays as it is. After an error it may be taken all the same, by an
+   * owner that this node does not know.
+   */
+  claimClient(claim: ClientClaim): Promise<Claimed | 'another-user'>
+  /**
+   * `persistent` resumes or makes the session; otherwise a stored one ends and none is made. From here on
+   * nothing of an earlier owner is taken. Changes nothing where the owner has been replaced itself.
    */
   openSession(
-    clientId: string,
-    persistent: boolean,
-    user: string,
-  ): Promise<OpenedSession | 'another-user'>
-  /** The session goes on without a connection; its expiry starts now. Silent where it has another owner. */
-  leaveSession(owner: Owner): Promise<void>
-  /** Ends the session and leaves nothing of it behind. */
+    owner: Owner,
+    terms: SessionTerms,
+  ): Promise<OpenedSession | 'taken-over' | 'another-user'>
+  /**
+   * The client is gone, and its will with it. A stored session goes on without a connection; its expiry starts
+   * now. Silent where there is another owner.
+   */
+  leaveClient(owner: Owner): Promise<void>
+  /** Those whose client id has a later owner now, with its epoch. */
+  replacedOwners(owners: readonly Owner[]): Promise<readonly Owner[]>
+  /**
+   * The clients of a node that is gone, in chunks: those with a will are `byNodeId`'s from now on, which
+   * publishes it and then leaves the client; the others are nobody's. A client comes by at one adopter. Their
+   * sessions stay as they are.
+   */
+  adoptClients(departedNodeId: string, byNodeId: string): AsyncIterable<readonly AdoptedClient[]>
+  /** Ends the session and leaves nothing of it behind. One whose client is connected stays. */
   endSession(clientId: string): Promise<void>
   /** Adds and replaces. A session that has ended gets none. */
   addSubscriptions(owner: Owner, subscriptions: readonly StoredSubscription[]): Promise<void>
@@ -155,7 +211,10 @@ export interface Store extends AsyncDisposable {
   filtersOf(clientIds: readonly string[]): Promise<readonly SessionFilters[]>
   /** Says of these sessions that they are connected, so that they do not expire. */
   touchSessions(clientIds: readonly string[]): Promise<void>
-  /** Ends the sessions that were last seen before `seenBefore` (ms since the epoch); returns their ids. */
+  /**
+   * Ends the sessions that were last seen before `seenBefore` (ms since the epoch) and whose client is not
+   * connected; returns their ids.
+   */
   expireSessions(seenBefore: number): Promise<readonly string[]>
 
   /**

@@ -176,7 +176,44 @@ function closing(redis: Redis): { readonly redis: Redis } & Disposable {
   return { redis, [Symbol.dispose]: () => redis.disconnect() }
 }
 
+async function driveWillWindow(): Promise<void> {
+  await using node = await startNode({ listen, limits: { willTakeOverWindowMs: 600 } })
+  await using watcher = await connect(node)
+  await watcher.subscribe(['will', 1])
+  const will = (payload: string) => ({ topic: 'will', payload, qos: 1 })
+  await using back = await connect(node, { clientId: 'back', will: will('back') })
+  await using gone = await connect(node, { clientId: 'gone', will: will('gone') })
+  await back.drop()
+  await using again = await connect(node, { clientId: 'back' })
+  const waitedMs = await elapsedMs(
+    gone.drop().then(async () => {
+      expect(await watcher.receive(1)).toMatchObject([{ payload: Buffer.from('gone') }])
+    }),
+  )
+  expect(waitedMs).toBeGreaterThan(550)
+  await again.expectSilence()
+  await watcher.expectSilence()
+}
+
+async function driveDrainWindow(): Promise<void> {
+  await using redis = await startRedis()
+  const common = { listen, redisUrl: redis.url, redisPrefix: redis.prefix }
+  const limits = { willDrainWindowMs: 1_000, nodeLeaseMs: 500 }
+  await using stays = await startNode({ ...common, limits })
+  await using watcher = await connect(stays)
+  await watcher.subscribe(['will', 1])
+  await using stops = await startNode({ ...common, limits })
+  const will = { topic: 'will', payload: 'gone', qos: 1 }
+  await using client = await connect(stops, { clientId: 'gone', will })
+  await stops[Symbol.asyncDispose]()
+  const waitedMs = await elapsedMs(watcher.receive(1))
+  expect(waitedMs).toBeGreaterThan(800)
+  expect(client.isClosed).toBe(true)
+}
+
 export const timeLimits = {
+  willDrainWindowMs: driveDrainWindow,
+  willTakeOverWindowMs: driveWillWindow,
   viewLeaseMs: driveViewLease,
   nodeLeaseMs: driveNodeLease,
   handshakeTimeoutMs: driveHandshake,

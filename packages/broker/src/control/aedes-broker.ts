@@ -1,20 +1,13 @@
 import type { Duplex } from 'node:stream'
+import type { StoredSubscription } from '@breakwater/store'
 import { Aedes, type Client as AedesClient } from 'aedes'
 import type { AedesPersistence } from './aedes-persistence.ts'
 import type { ControlStream } from './control-stream.ts'
 import { ClientParser, SharedParser } from './packet-parser.ts'
 
-export interface AedesMessage {
-  readonly topic: string
-  readonly payload: Buffer | string
-  readonly qos: 0 | 1 | 2
-  readonly retain: boolean
-}
-
 /** What is used of a client that aedes keeps; its types leave some of it out. */
 export type ControlClient = Omit<AedesClient, 'conn'> & {
   readonly conn: ControlStream
-  readonly will: AedesMessage | null
 }
 
 /** What is changed in a client that aedes has just made. */
@@ -33,16 +26,14 @@ export interface AedesHooks {
     client: ControlClient,
     username: string | undefined,
     password: Buffer | undefined,
-  ) => Promise<boolean>
-  readonly publishWill: (client: ControlClient, will: AedesMessage, done: Callback) => void
+  ) => Promise<readonly StoredSubscription[] | undefined>
 }
 
 /**
- * aedes as control plane: CONNECT, SUBSCRIBE, UNSUBSCRIBE, DISCONNECT and wills. Its emitter carries
- * nothing: messages have a path of their own, and its cluster topics are replaced by the bus.
+ * aedes as control plane: CONNECT, SUBSCRIBE, UNSUBSCRIBE, DISCONNECT. Its emitter carries nothing: messages
+ * and wills have a path of their own, and its cluster topics are replaced by the bus.
  */
 export class AedesBroker extends Aedes {
-  readonly #publishWill: AedesHooks['publishWill']
   readonly #parser = new SharedParser()
 
   constructor(persistence: AedesPersistence, hooks: AedesHooks) {
@@ -56,6 +47,8 @@ export class AedesBroker extends Aedes {
       // The sweep measures the keep-alive for control and data packets together; 0 disarms aedes' own timer.
       preConnect: (client, packet, callback) => {
         packet.keepalive = 0
+        // A will belongs to the owner of the client id, wherever that is published.
+        delete packet.will
         packet.clientId = (client as unknown as ControlClient).conn.owner.clientId
         callback(null, true)
       },
@@ -67,9 +60,11 @@ export class AedesBroker extends Aedes {
             password as Buffer | undefined,
           )
           .then(
-            (welcome) => {
+            (subscriptions) => {
               // A refused client's connection is closed with its reason and return code already.
-              if (welcome) callback(null, true)
+              if (subscriptions === undefined) return
+              const { id } = client
+              persistence.during(id, subscriptions, () => callback(null, true))
             },
             () => undefined,
           )
@@ -78,7 +73,6 @@ export class AedesBroker extends Aedes {
       authorizeSubscribe: (_client, subscription, callback) => callback(null, subscription),
       authorizePublish: (_client, _packet, callback) => callback(null),
     })
-    this.#publishWill = hooks.publishWill
   }
 
   /** A new client, without the parts that this broker does better itself. */
@@ -95,13 +89,11 @@ export class AedesBroker extends Aedes {
     return client
   }
 
-  /** Wills have a client; everything else is aedes' talk with itself (births, `new/clients`). */
+  /** aedes' talk with itself (births, `new/clients`). */
   override publish(...args: unknown[]): void {
-    const [packet, second, third] = args as [AedesMessage, unknown, Callback | undefined]
+    const [, second, third] = args
     const done = (typeof second === 'function' ? second : third) as Callback | undefined
-    const client = typeof second === 'object' ? (second as ControlClient | null) : null
-    if (client === null || packet.topic.startsWith('$SYS/')) done?.()
-    else this.#publishWill(client, packet, (error) => done?.(error))
+    done?.()
   }
 
   override subscribe(_topic: string, _listener: unknown, done: () => void): void {

@@ -17,12 +17,18 @@ interface ClientId {
 }
 
 export class AedesPersistence {
-  /** Sessions that were just opened for a CONNECT that aedes is about to ask for. */
-  readonly #opened = new Map<string, readonly StoredSubscription[]>()
+  #opened:
+    | { readonly clientId: string; readonly subscriptions: readonly StoredSubscription[] }
+    | undefined
 
-  /** What the store said of this client when its session was opened: aedes need not ask again. */
-  opened(clientId: string, subscriptions: readonly StoredSubscription[]): void {
-    this.#opened.set(clientId, subscriptions)
+  /** What the store said of this client when its session was opened; aedes asks for it while `go` runs. */
+  during<T>(clientId: string, subscriptions: readonly StoredSubscription[], go: () => T): T {
+    this.#opened = { clientId, subscriptions }
+    try {
+      return go()
+    } finally {
+      this.#opened = undefined
+    }
   }
 
   /** Must be an async function: aedes looks at its constructor's name. */
@@ -33,15 +39,12 @@ export class AedesPersistence {
   async removeSubscriptions(): Promise<void> {}
 
   async subscriptionsByClient(client: ClientId): Promise<AedesSubscription[]> {
-    const subscriptions = this.#opened.get(client.id) ?? []
-    this.#opened.delete(client.id)
-    return subscriptions.map(({ filter, qos }) => ({ topic: filter, qos }))
+    if (this.#opened?.clientId !== client.id) throw new Error('aedes asked too late')
+    return this.#opened.subscriptions.map(({ filter, qos }) => ({ topic: filter, qos }))
   }
 
   /** Opening a clean session has ended the stored one. */
-  async cleanSubscriptions(client: ClientId): Promise<void> {
-    this.#opened.delete(client.id)
-  }
+  async cleanSubscriptions(): Promise<void> {}
 
   createRetainedStreamCombi(): Readable {
     return Readable.from([])

@@ -5,7 +5,7 @@
  * A SUBACK or UNSUBACK is held until the filters are in the store and in the tables of this node; CONNACK
  * until the session is open and its filters are programmed. One control packet at a time: `busy`.
  */
-import { Message } from '@breakwater/bus'
+import type { Message } from '@breakwater/bus'
 import type { StoredSubscription } from '@breakwater/store'
 import type { CloseReasonId } from '../close-reason.ts'
 import type { Connection } from '../connection/connection.ts'
@@ -20,8 +20,9 @@ import {
 import { PacketType } from '../mqtt/packet-type.ts'
 import { encodeConnack } from '../mqtt/small-frames.ts'
 import type { SubscribeFrame, UnsubscribeFrame } from '../mqtt/subscribe-frame.ts'
+import type { Contender } from '../session/ownership.ts'
 import type { Session } from '../session/session.ts'
-import type { AedesMessage, ControlClient } from './aedes-broker.ts'
+import type { ControlClient } from './aedes-broker.ts'
 import { ControlStream, type StreamOwner } from './control-stream.ts'
 
 /** What the node does for a connection; the control plane only knows when. */
@@ -39,16 +40,18 @@ export interface ControlHost {
     filter: string,
     granted: readonly StoredSubscription[],
   ): string | undefined
-  /** Puts filters into the tables; resolves when they are in force. */
-  /** Resolves with what starts the replay of their retained messages. */
+  /**
+   * Puts filters into the tables; resolves when they are in force, with what starts the replay of their
+   * retained messages.
+   */
   subscribed(session: Session, subscriptions: readonly StoredSubscription[]): Promise<() => void>
   unsubscribed(session: Session, filters: readonly string[]): Promise<void>
-  publishWill(message: Message, clientId: string, done: (error?: Error) => void): void
   unexpected(what: string, error: unknown): void
 }
 
 export interface PendingSession {
   readonly present: boolean
+  readonly subscriptions: readonly StoredSubscription[]
   /** Makes the session live; called when CONNACK has been written. */
   start(): Session
 }
@@ -59,16 +62,17 @@ interface PendingSubscribe {
   readonly granted: readonly StoredSubscription[]
 }
 
-export class ClientControl implements StreamOwner {
+export class ClientControl implements StreamOwner, Contender {
   readonly connection: Connection
-  readonly clean: boolean
+  readonly persistent: boolean
   readonly clientId: string
+  readonly will: Message | undefined
   /** Who it is, once it is known; nobody in particular where clients are anonymous. */
   user = ''
   session: Session | undefined
   /** A control packet has effects under way. */
   busy = true
-  /** Resolves when the connection has ended and its will is on its way. */
+  /** Resolves when the connection has ended and aedes is done with it. */
   readonly ended: Promise<void>
   readonly #host: ControlHost
   readonly #stream: ControlStream
@@ -86,7 +90,8 @@ export class ClientControl implements StreamOwner {
     handle: (stream: ControlStream) => ControlClient,
   ) {
     this.connection = connection
-    this.clean = frame.clean
+    this.persistent = !frame.clean
+    this.will = frame.will
     this.clientId = frame.clientId
     this.#host = host
     this.ended = new Promise((resolve) => {
@@ -97,27 +102,30 @@ export class ClientControl implements StreamOwner {
     this.#stream.push(bytes)
   }
 
-  /** The answer to aedes' question whether this client may connect. */
-  async authenticate(username: string | undefined, password: Buffer | undefined): Promise<boolean> {
+  /** The answer to aedes' question whether this client may connect: what it had subscribed to, if it may. */
+  async authenticate(
+    username: string | undefined,
+    password: Buffer | undefined,
+  ): Promise<readonly StoredSubscription[] | undefined> {
     const { connection } = this
     try {
       const refused = await this.#host.authenticate(connection, username, password)
       if (refused !== undefined) {
         connection.close(refused)
-        return false
+        return undefined
       }
     } catch (error) {
       this.#host.unexpected('authentication', error)
       connection.close('internal-error')
-      return false
+      return undefined
     }
     this.user = username ?? ''
     try {
       this.#pending = await this.#host.openSession(this)
-      return this.#pending !== undefined
+      return this.#pending?.subscriptions
     } catch (error) {
       connection.close('store-unavailable', (error as Error).message)
-      return false
+      return undefined
     }
   }
 
@@ -145,12 +153,16 @@ export class ClientControl implements StreamOwner {
     else this.#stream.push(encodeUnsubscribe(frame.packetId, known))
   }
 
-  /** [MQTT-3.14.4-3]: DISCONNECT came, the will is discarded. */
-  discardWill(): void {
-    ;(this.#client as { will: AedesMessage | null }).will = null
+  finish(): Promise<void> {
+    this.connection.hold(Hold.CONTROL)
+    return this.session?.lane.drained() ?? Promise.resolve()
   }
 
-  /** The connection has ended: aedes publishes the will, if there is one. */
+  takenOver(): void {
+    this.connection.close('taken-over')
+  }
+
+  /** The connection has ended. */
   close(): void {
     this.#client.close(() => this.#end())
   }
@@ -159,12 +171,6 @@ export class ClientControl implements StreamOwner {
   destroyed(error: Error | null): void {
     if (error === null) this.connection.close('internal-error', 'ended by the control plane')
     else this.connection.close('internal-error', error.message)
-  }
-
-  publishWill(will: AedesMessage, done: (error?: Error) => void): void {
-    const payload = Buffer.from(will.payload)
-    const message = new Message(will.topic, payload, will.qos, will.retain)
-    this.#host.publishWill(message, this.clientId, done)
   }
 
   /** What aedes answers. */

@@ -1,11 +1,10 @@
 /**
  * Control: who connects and what they subscribe to. The only folder that knows aedes.
  *
- * In: validated CONNECT, SUBSCRIBE and UNSUBSCRIBE frames. Out: sessions, filters for the tables, wills, and
- * CONNACK, SUBACK, UNSUBACK. Bounds: one control packet under way per connection.
+ * In: validated CONNECT, SUBSCRIBE and UNSUBSCRIBE frames. Out: sessions, filters for the tables, and CONNACK,
+ * SUBACK, UNSUBACK. Bounds: one control packet under way per connection.
  */
 import { randomUUID } from 'node:crypto'
-import type { OpenedSession } from '@breakwater/store'
 import type { Connection } from '../connection/connection.ts'
 import type { ConnectFrame } from '../mqtt/connect-frame.ts'
 import { AedesBroker, type ControlClient } from './aedes-broker.ts'
@@ -14,26 +13,22 @@ import { ClientControl, type ControlHost } from './client-control.ts'
 
 export class ControlPlane implements AsyncDisposable {
   readonly #broker: AedesBroker
-  readonly #persistence: AedesPersistence
   readonly #host: ControlHost
 
-  private constructor(broker: AedesBroker, persistence: AedesPersistence, host: ControlHost) {
+  private constructor(broker: AedesBroker, host: ControlHost) {
     this.#broker = broker
-    this.#persistence = persistence
     this.#host = host
   }
 
   static async create(host: ControlHost): Promise<ControlPlane> {
-    const persistence = new AedesPersistence()
     const control = (client: ControlClient): ClientControl => client.conn.owner as ClientControl
-    const broker = new AedesBroker(persistence, {
+    const broker = new AedesBroker(new AedesPersistence(), {
       authenticate: (client, username, password) =>
         control(client).authenticate(username, password),
-      publishWill: (client, will, done) => control(client).publishWill(will, done),
     })
     broker.on('error' as 'closed', ((error: unknown) => host.unexpected('aedes', error)) as never)
     await broker.listen()
-    return new ControlPlane(broker, persistence, host)
+    return new ControlPlane(broker, host)
   }
 
   /** Takes a connection that sent a valid CONNECT. `bytes` is the frame, a copy. */
@@ -44,11 +39,6 @@ export class ControlPlane implements AsyncDisposable {
     return new ClientControl(connection, { ...frame, clientId }, bytes, this.#host, (stream) => {
       return this.#broker.accept(stream)
     })
-  }
-
-  /** The store's answer for a client that aedes will ask about next. */
-  opened(clientId: string, opened: OpenedSession): void {
-    this.#persistence.opened(clientId, opened.subscriptions)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,3 +1,5 @@
+import { Message } from '@breakwater/bus'
+import { limitsWith } from '@breakwater/config'
 import { describe, expect, test } from 'vitest'
 import { readConnect } from './connect-frame.ts'
 
@@ -22,9 +24,11 @@ const bodyOf = ({
   fields = [text('id')],
 }: Parts): number[] => [...text(name), level, flags, ...keepAlive, ...fields.flat()]
 
+const LIMITS = limitsWith({ topicBytesMax: 32, topicLevelsMax: 4 })
+
 const read = (parts: Parts) => {
   const body = Buffer.from(bodyOf(parts))
-  return readConnect(body, 0, body.length)
+  return readConnect(body, 0, body.length, LIMITS)
 }
 
 describe('a CONNECT is read', () => {
@@ -35,8 +39,7 @@ describe('a CONNECT is read', () => {
       keepAliveS: 60,
       clientId: 'id',
       username: undefined,
-      hasWill: false,
-      willTopic: undefined,
+      will: undefined,
     })
   })
 
@@ -44,14 +47,13 @@ describe('a CONNECT is read', () => {
     const fields = [text('id'), text('w/t'), text([0, 255]), text('user'), text([1, 2])]
     const body = bodyOf({ flags: 0xee, keepAlive: [0xff, 0xff], fields })
     const buffer = Buffer.from([9, 9, ...body, 9, 9])
-    expect(readConnect(buffer, 2, buffer.length - 2)).toEqual({
+    expect(readConnect(buffer, 2, buffer.length - 2, LIMITS)).toEqual({
       protocolLevel: 4,
       clean: true,
       keepAliveS: 65_535,
       clientId: 'id',
       username: 'user',
-      hasWill: true,
-      willTopic: 'w/t',
+      will: new Message('w/t', Buffer.from([0, 255]), 1, true),
     })
   })
 
@@ -93,6 +95,16 @@ describe('a CONNECT ends the connection', () => {
       { flags: 0x06, fields: [text('id'), text(''), text('')] },
       'malformed-packet',
     ],
+    [
+      'a will topic above topicBytesMax',
+      { flags: 0x06, fields: [text('id'), text('x'.repeat(33)), text('')] },
+      'topic-too-long',
+    ],
+    [
+      'a will topic above topicLevelsMax',
+      { flags: 0x06, fields: [text('id'), text('a/b/c/d/e'), text('')] },
+      'topic-too-long',
+    ],
     ['a missing will', { flags: 0x06 }, 'malformed-packet'],
     ['a missing user name', { flags: 0x82 }, 'malformed-packet'],
     ['something behind its fields', { fields: [text('id'), [0]] }, 'malformed-packet'],
@@ -120,8 +132,8 @@ describe('a CONNECT ends the connection', () => {
   test('cut at every byte it is malformed, whatever follows in the chunk', () => {
     const fields = [text('id'), text('w/t'), text('bye'), text('user'), text('pass')]
     const body = Buffer.from(bodyOf({ flags: 0xee, fields }))
-    expect(readConnect(body, 0, body.length)).toMatchObject({ clientId: 'id' })
+    expect(readConnect(body, 0, body.length, LIMITS)).toMatchObject({ clientId: 'id' })
     for (let end = 0; end < body.length; end += 1)
-      expect(readConnect(body, 0, end), `cut at ${end}`).toBe('malformed-packet')
+      expect(readConnect(body, 0, end, LIMITS), `cut at ${end}`).toBe('malformed-packet')
   })
 })

@@ -1,3 +1,5 @@
+import { isValidTopicName, Message, topicLevels, type QoS } from '@breakwater/bus'
+import type { Limits } from '@breakwater/config'
 import type { CloseReasonId } from '../close-reason.ts'
 import { readUtf8 } from './utf8.ts'
 
@@ -7,8 +9,8 @@ export interface ConnectFrame {
   readonly keepAliveS: number
   readonly clientId: string
   readonly username: string | undefined
-  readonly hasWill: boolean
-  readonly willTopic: string | undefined
+  /** A copy: it outlives the read buffer. */
+  readonly will: Message | undefined
 }
 
 const PROTOCOL_NAMES: Readonly<Record<string, readonly number[]>> = { MQTT: [4], MQIsdp: [3] }
@@ -22,11 +24,14 @@ const RESERVED = 0x01
 /** MQTT 3.1 allows 23 characters; later versions leave it to the server. */
 const LEVEL_3_CLIENT_ID_MAX = 23
 
-/** The packet, or why the connection must end [MQTT 3.1.1, section 3.1]. */
+/**
+ * The packet, or why the connection must end [MQTT 3.1.1, section 3.1]. A will has the limits of a PUBLISH.
+ */
 export function readConnect(
   buffer: Buffer,
   start: number,
   end: number,
+  limits: Pick<Limits, 'topicBytesMax' | 'topicLevelsMax'>,
 ): ConnectFrame | CloseReasonId {
   let offset = start
   let broken = false
@@ -66,15 +71,17 @@ export function readConnect(
   if (flags & PASSWORD && !(flags & USERNAME)) return 'malformed-packet'
 
   const clientId = text()
-  let willTopic: string | undefined
+  let will: Message | undefined
   if (hasWill) {
-    willTopic = text()
-    bytes()
-    if (willTopic === '' || /[+#]/.test(willTopic)) return 'malformed-packet'
+    const topic = text()
+    const payload = Buffer.from(bytes())
+    will = new Message(topic, payload, willQos as QoS, (flags & WILL_RETAIN) !== 0)
   }
   const username = flags & USERNAME ? text() : undefined
   if (flags & PASSWORD) bytes()
   if (broken || offset !== end) return 'malformed-packet'
+  const fault = will === undefined ? undefined : topicFault(will.topic, limits)
+  if (fault !== undefined) return fault
 
   const clean = (flags & CLEAN) !== 0
   // [MQTT-3.1.3-8]: an empty client id is only for clean sessions; 3.1 knows none at all.
@@ -86,7 +93,16 @@ export function readConnect(
     keepAliveS,
     clientId,
     username,
-    hasWill,
-    willTopic,
+    will,
   }
+}
+
+function topicFault(
+  topic: string,
+  { topicBytesMax, topicLevelsMax }: Pick<Limits, 'topicBytesMax' | 'topicLevelsMax'>,
+): CloseReasonId | undefined {
+  if (!isValidTopicName(topic)) return 'malformed-packet'
+  if (Buffer.byteLength(topic) > topicBytesMax || topicLevels(topic) > topicLevelsMax)
+    return 'topic-too-long'
+  return undefined
 }

@@ -1,159 +1,438 @@
 /**
- * One owner per client id [MQTT-3.1.4-2]: claimed after authentication, with a fencing epoch from the store.
+ * One owner per client id [MQTT-3.1.4-2]: claimed after authentication, with an epoch from the store.
  *
- * | the owner so far is | what happens |
- * |---|---|
- * | nobody | the claim is granted |
- * | on this node | it is not read any more, finishes what it has received, is closed with `taken-over`, then the claim is granted; after `takeOverTimeoutMs` it is closed as it is |
- * | on another node | the claim is granted with a higher epoch; the other node hears of it and closes its connection the same way |
- * | claimed on another node at the same time | the higher epoch stays, whichever claim or notice comes first |
+ * In: claims of connections here, their ends, what other nodes and the store say. Out: the session to whoever
+ * keeps the client id; a close to everybody else. tenure.ts has the rules. Whoever claims an id that somebody
+ * has asks the node that has it to let go, and opens the session when that node has confirmed; a node confirms
+ * when nothing with a lower epoch is left there, connections that only wait for the id themselves included. So
+ * the highest epoch wins, and its session opens when everybody before it has said the last word.
  *
- * A notice with a lower epoch than the owner's comes from a node that does not know better: it is answered.
+ * Bounds: `takeOverTimeoutMs` for the former owner; no time at all where nobody listens, because its process is
+ * gone; `openTimeoutMs` for all of it. What a former owner that was
+ * not waited for writes later is refused by the store.
  */
-import type { Bus } from '@breakwater/bus'
-import type { OpenedSession, Store } from '@breakwater/store'
-import type { Connection } from '../connection/connection.ts'
-import { Hold } from '../hold.ts'
+import type { Bus, Message, Notice } from '@breakwater/bus'
+import type {
+  AdoptedClient,
+  Claimed,
+  FormerOwner,
+  OpenedSession,
+  Owner,
+  Store,
+} from '@breakwater/store'
+import { TENURE, type TenureAction, type TenureEvent, type TenureState } from './tenure.ts'
 
-/** Notices that are under way at once when everything is announced again. */
-const ANNOUNCE_BATCH = 100
+/** Owners that are asked about in one call. */
+const RESYNC_BATCH = 1_000
 
-export interface Owner {
-  readonly connection: Connection
+/** A connection that wants to be its client. */
+export interface Contender {
+  readonly clientId: string
   readonly user: string
-  readonly epoch: number
-  /** Resolves when everything received so far has taken effect. */
-  drained: () => Promise<void>
-  /** Resolves when the connection has ended and its will is on its way. */
-  readonly ended: Promise<void>
+  readonly persistent: boolean
+  readonly will: Message | undefined
+  /** Reads nothing more; resolves when everything received so far has taken effect. */
+  finish(): Promise<void>
+  /** Ends the connection with `taken-over`; its end comes as `ended`. Nothing if it has ended before. */
+  takenOver(): void
 }
 
-export interface Claim {
-  readonly opened: OpenedSession
-  readonly owner: Owner
+/** How a connection has ended: nothing to be said, its will is due, or that is left to other nodes. */
+export type End = 'left' | 'lost' | 'kept'
+
+/** What becomes of the will of a client whose connection was lost (wills.ts). */
+export interface LastWords {
+  /** The client may come back first. Says later, or at once, that the will is due, or that the client is back. */
+  linger(owner: Owner, say: (verdict: Verdict) => void): void
+  /** The same for a will that could not be published. */
+  retry(owner: Owner, say: (verdict: Verdict) => void): void
+  /** Resolves with whether it is stored everywhere. */
+  publish(clientId: string, will: Message): Promise<boolean>
+}
+
+export type Verdict = 'due' | 'fenced'
+
+export interface OwnershipOptions {
+  readonly store: Store
+  readonly bus: Bus
+  readonly lastWords: LastWords
+  readonly takeOverTimeoutMs: number
+  readonly openTimeoutMs: number
+  readonly onFault: (what: string, error: Error) => void
+}
+
+type Outcome = OpenedSession | 'another-user' | undefined
+
+/** What the store said instead of a session. */
+type Refusal = 'another-user' | 'taken-over' | Error
+
+class Tenure implements Owner {
+  readonly contender: Contender
+  readonly clientId: string
+  state: TenureState
+  /** 0 until it is known. */
+  epoch: number
+  former: FormerOwner | undefined
+  /** The highest epoch that has asked while the own one was not known. */
+  heard = 0
+  settle: ((outcome: Outcome | Error) => void) | undefined
+
+  constructor(contender: Contender, state: TenureState, epoch: number) {
+    this.contender = contender
+    this.clientId = contender.clientId
+    this.state = state
+    this.epoch = epoch
+  }
+}
+
+/** A client whose connection was lost with its node. */
+class Absent implements Contender {
+  readonly clientId: string
+  readonly user = ''
+  readonly persistent = false
+  readonly will: Message
+
+  constructor(clientId: string, will: Message) {
+    this.clientId = clientId
+    this.will = will
+  }
+
+  async finish(): Promise<void> {}
+
+  takenOver(): void {}
+}
+
+interface Taker {
+  readonly epoch: number
+  readonly free: () => void
 }
 
 export class Ownership {
-  readonly #store: Store
-  readonly #bus: Bus
-  readonly #takeOverTimeoutMs: number
-  readonly #openTimeoutMs: number
-  readonly #owners = new Map<string, Owner>()
-  /** Claims of one client id come one after the other. */
-  readonly #claims = new Map<string, Promise<unknown>>()
-  /** The highest epoch that another node has announced of a client id while it is claimed here. */
-  readonly #heard = new Map<string, number>()
+  readonly #options: OwnershipOptions
+  /** By client id, in the order of their claims: one, and for a short time more of them. */
+  readonly #tenures = new Map<string, readonly Tenure[]>()
+  /** Who waits until nothing with a lower epoch is left here. */
+  readonly #takers = new Map<string, readonly Taker[]>()
+  /** Claims that wait for the confirmation of another node. */
+  readonly #asking = new Map<string, () => void>()
+  /** Answers of the store that nobody waits for. */
+  readonly #leaving = new Set<Promise<void>>()
+  #kept = false
 
-  constructor(parts: { store: Store; bus: Bus; takeOverTimeoutMs: number; openTimeoutMs: number }) {
-    this.#store = parts.store
-    this.#bus = parts.bus
-    this.#takeOverTimeoutMs = parts.takeOverTimeoutMs
-    this.#openTimeoutMs = parts.openTimeoutMs
+  constructor(options: OwnershipOptions) {
+    this.#options = options
+  }
+
+  /** Client ids that are not let go of. */
+  get size(): number {
+    return this.#tenures.size
+  }
+
+  /** Whether the store may have clients that this node no longer has: then others must see to them. */
+  get leavesBehind(): boolean {
+    return this.#kept || this.#tenures.size > 0 || this.#leaving.size > 0
   }
 
   /**
-   * Undefined if the connection ended while it waited. The session, and the connection, of another user stay
-   * as they are.
+   * Resolves with the session of the client, or undefined if the connection has ended meanwhile or another one
+   * has taken the client id. The connection, and the session, of another user stay as they are.
    *
    * @throws {Error} the store does not answer
    */
-  async claim(
-    clientId: string,
-    connection: Connection,
-    persistent: boolean,
-    ended: Promise<void>,
-    user: string,
-  ): Promise<Claim | 'another-user' | undefined> {
-    const before = this.#claims.get(clientId)
-    const claim = this.#claimNext(before, clientId, connection, persistent, ended, user)
-    const settled = claim.catch(() => undefined)
-    this.#claims.set(clientId, settled)
+  async claim(contender: Contender): Promise<Outcome> {
+    const { openTimeoutMs } = this.#options
+    let timer: NodeJS.Timeout | undefined
     try {
-      return await claim
+      return await new Promise<Outcome>((resolve, reject) => {
+        const tenure = new Tenure(contender, 'claiming', 0)
+        tenure.settle = (outcome) => (outcome instanceof Error ? reject(outcome) : resolve(outcome))
+        timer = setTimeout(
+          () => reject(new Error(`no answer within ${openTimeoutMs} ms`)),
+          openTimeoutMs,
+        )
+        const { clientId } = contender
+        const others = this.#of(clientId)
+        this.#add(tenure)
+        // Known here: it need not wait for what the store says.
+        for (const other of others)
+          if (other.state === 'open' && other.contender.user === contender.user)
+            this.#step(other, 'superseded')
+        void this.#claim(tenure)
+      })
     } finally {
-      if (this.#claims.get(clientId) === settled) {
-        this.#claims.delete(clientId)
-        this.#heard.delete(clientId)
-      }
+      clearTimeout(timer)
     }
   }
 
-  /** The owner's connection has ended. */
-  release(clientId: string, connection: Connection): void {
-    if (this.#owners.get(clientId)?.connection === connection) this.#owners.delete(clientId)
+  /** The connection has ended. */
+  ended(contender: Contender, how: End): void {
+    const tenure = this.#of(contender.clientId).find((held) => held.contender === contender)
+    if (tenure !== undefined) this.#step(tenure, how)
   }
 
-  /** Another node says that it has the client id. */
-  async lost(clientId: string, epoch: number): Promise<void> {
-    if (this.#claims.has(clientId))
-      this.#heard.set(clientId, Math.max(epoch, this.#heard.get(clientId) ?? 0))
-    const owner = this.#owners.get(clientId)
-    if (owner === undefined) return
-    if (owner.epoch < epoch) await this.#end(owner)
-    else await this.#announce(clientId, owner.epoch)
+  /** What another node says. */
+  notice(from: string, { kind, clientId, epoch }: Notice): void {
+    if (kind === 'let-go') this.#asking.get(claimKey(clientId, epoch))?.()
+    else
+      void this.#letGo(clientId, epoch).then(() =>
+        // Lost, it costs the other node its time-out.
+        this.#options.bus.notify(from, { kind: 'let-go', clientId, epoch }).catch(() => undefined),
+      )
   }
 
-  /** Notices may have been missed: whoever has taken a client id meanwhile answers. */
+  /** The store has refused a write of this owner. */
+  fenced({ clientId, epoch }: Owner): void {
+    for (const tenure of this.#of(clientId))
+      if (tenure.epoch === epoch) this.#step(tenure, 'fenced')
+  }
+
+  /** Notices may have been missed: the store knows who has been replaced. @throws {Error} it does not answer */
   async resync(): Promise<void> {
-    const owners = [...this.#owners]
-    while (owners.length > 0) {
-      const batch = owners.splice(0, ANNOUNCE_BATCH)
-      await Promise.all(batch.map(([clientId, { epoch }]) => this.#announce(clientId, epoch)))
+    const held = this.#all().filter(({ epoch }) => epoch > 0)
+    while (held.length > 0) await this.#fenceReplaced(held.splice(0, RESYNC_BATCH))
+  }
+
+  /**
+   * Clients of a node that is gone, which are this node's now: resolves when their wills are published, but not
+   * of those who are back by then. They are held first and looked up then, so that whoever claims one of them
+   * meanwhile is heard here.
+   */
+  async adopt(clients: readonly AdoptedClient[]): Promise<void> {
+    const tenures = clients.map(({ owner, will }) => {
+      const tenure = new Tenure(new Absent(owner.clientId, will), 'lingering', owner.epoch)
+      this.#add(tenure)
+      return tenure
+    })
+    try {
+      await this.#fenceReplaced(tenures)
+      for (const tenure of tenures) this.#step(tenure, 'due')
+    } catch {
+      // They are this node's by now: it looks them up again until it has an answer.
+      for (const tenure of tenures) this.#act(tenure, 'retry', undefined)
+    }
+    await Promise.all(tenures.map(({ clientId, epoch }) => this.#cleared(clientId, epoch + 1)))
+  }
+
+  /** The node stops: wills that wait are left to others, or published now. */
+  stop(how: 'kept' | 'due'): void {
+    for (const tenure of this.#all()) if (tenure.state === 'lingering') this.#step(tenure, how)
+  }
+
+  /** Resolves when no will is being published and the store knows of all that have left. */
+  async settled(): Promise<void> {
+    while (this.#leaving.size > 0) await Promise.all(this.#leaving)
+  }
+
+  async #fenceReplaced(tenures: readonly Tenure[]): Promise<void> {
+    const owners = tenures.map(({ clientId, epoch }) => ({ clientId, epoch }))
+    for (const { clientId, epoch } of await this.#options.store.replacedOwners(owners))
+      for (const tenure of this.#of(clientId))
+        if (tenure.epoch > 0 && tenure.epoch < epoch) this.#step(tenure, 'fenced')
+  }
+
+  #all(): Tenure[] {
+    return [...this.#tenures.values()].flat()
+  }
+
+  #add(tenure: Tenure): void {
+    const { clientId } = tenure
+    this.#tenures.set(clientId, [...this.#of(clientId), tenure])
+  }
+
+  #of(clientId: string): readonly Tenure[] {
+    return this.#tenures.get(clientId) ?? []
+  }
+
+  async #claim(tenure: Tenure): Promise<void> {
+    const { clientId, user, persistent, will } = tenure.contender
+    const { store, bus } = this.#options
+    const claim = { clientId, nodeId: bus.nodeId, user, persistent }
+    let claimed: Claimed | Refusal
+    try {
+      claimed = await store.claimClient(will === undefined ? claim : { ...claim, will })
+    } catch (error) {
+      claimed = error as Error
+    }
+    if (claimed instanceof Error || claimed === 'another-user') {
+      this.#refuse(tenure, claimed)
+      return
+    }
+    tenure.epoch = claimed.epoch
+    tenure.former = claimed.former
+    if (claimed.opened === undefined) this.#step(tenure, 'claimed')
+    else this.#step(tenure, 'opened', claimed.opened)
+    if (tenure.heard > tenure.epoch) this.#step(tenure, 'superseded')
+    // Its epoch may be higher than that of somebody who waits.
+    this.#freeTakers(clientId)
+  }
+
+  async #open(tenure: Tenure): Promise<void> {
+    const { user, persistent } = tenure.contender
+    const { clientId, epoch } = tenure
+    let opened: OpenedSession | Refusal
+    try {
+      opened = await this.#options.store.openSession({ clientId, epoch }, { persistent, user })
+    } catch (error) {
+      opened = error as Error
+    }
+    if (opened instanceof Error || typeof opened === 'string') this.#refuse(tenure, opened)
+    else this.#step(tenure, 'opened', opened)
+  }
+
+  #refuse(tenure: Tenure, why: Refusal): void {
+    const settle = tenure.settle
+    tenure.settle = undefined
+    this.#step(tenure, 'refused')
+    if (why === 'taken-over') tenure.contender.takenOver()
+    settle?.(why === 'taken-over' ? undefined : why)
+  }
+
+  #step(tenure: Tenure, event: TenureEvent, opened?: OpenedSession): void {
+    const { action, next } = TENURE[tenure.state][event]
+    const before = tenure.state
+    // First the state: what an action brings about may come back as the next event.
+    tenure.state = next
+    if (next === 'gone' && before !== 'gone') this.#remove(tenure)
+    if (event === 'kept') this.#kept = true
+    this.#act(tenure, action, opened)
+    if (tenure.state === 'claiming' || tenure.state === 'waiting' || tenure.state === 'opening')
+      return
+    const { settle } = tenure
+    tenure.settle = undefined
+    settle?.(undefined)
+  }
+
+  #act(tenure: Tenure, action: TenureAction, opened: OpenedSession | undefined): void {
+    const { clientId, epoch, contender } = tenure
+    switch (action) {
+      case 'ask':
+        void this.#ask(tenure).then(() => this.#step(tenure, 'released'))
+        break
+      case 'open':
+        void this.#open(tenure)
+        break
+      case 'grant':
+        tenure.settle?.(opened)
+        tenure.settle = undefined
+        break
+      case 'end':
+        void this.#end(tenure)
+        break
+      case 'close':
+        contender.takenOver()
+        break
+      case 'linger':
+      case 'retry':
+        this.#options.lastWords[action]({ clientId, epoch }, (verdict) =>
+          this.#step(tenure, verdict),
+        )
+        break
+      case 'publish':
+        this.#track(this.#publish(tenure))
+        break
+      case 'fail':
+      case 'leave':
+        if (epoch > 0) this.#track(this.#leave({ clientId, epoch }))
+        break
+      case 'nothing':
+        break
     }
   }
 
-  async #claimNext(
-    before: Promise<unknown> | undefined,
-    clientId: string,
-    connection: Connection,
-    persistent: boolean,
-    ended: Promise<void>,
-    user: string,
-  ): Promise<Claim | 'another-user' | undefined> {
-    await before
-    const former = this.#owners.get(clientId)
-    if (former !== undefined && former.user !== user) return 'another-user'
-    if (former !== undefined) await this.#end(former)
-    if (!connection.open) return undefined
-    const opened = await this.#open(clientId, persistent, user)
-    if (opened === 'another-user') return opened
-    if ((this.#heard.get(clientId) ?? 0) > opened.epoch) connection.close('taken-over')
-    if (!connection.open) return undefined
-    const owner: Owner = { connection, user, epoch: opened.epoch, drained: async () => {}, ended }
-    this.#owners.set(clientId, owner)
-    void this.#announce(clientId, opened.epoch)
-    return { opened, owner }
+  /** Resolves when nobody before it is left, or the time for that is over. */
+  async #ask(tenure: Tenure): Promise<void> {
+    const { bus, takeOverTimeoutMs } = this.#options
+    const { clientId, epoch } = tenure
+    const { nodeId } = tenure.former as FormerOwner
+    const asked = [this.#letGo(clientId, epoch)]
+    if (nodeId !== bus.nodeId) {
+      const confirmed = Promise.withResolvers<void>()
+      this.#asking.set(claimKey(clientId, epoch), confirmed.resolve)
+      asked.push(confirmed.promise)
+      bus.notify(nodeId, { kind: 'taken-over', clientId, epoch }).then(
+        (listens) => {
+          if (!listens) confirmed.resolve()
+        },
+        () => confirmed.resolve(),
+      )
+    }
+    await within(takeOverTimeoutMs, Promise.all(asked))
+    this.#asking.delete(claimKey(clientId, epoch))
   }
 
-  async #open(
-    clientId: string,
-    persistent: boolean,
-    user: string,
-  ): Promise<OpenedSession | 'another-user'> {
-    const opened = await withTimeout(
-      this.#store.openSession(clientId, persistent, user),
-      this.#openTimeoutMs,
-    )
-    if (opened === undefined) throw new Error(`no answer within ${this.#openTimeoutMs} ms`)
-    return opened
+  /** Ends what has a lower epoch here; resolves when nothing of it is left. */
+  #letGo(clientId: string, epoch: number): Promise<void> {
+    for (const tenure of this.#of(clientId)) {
+      if (tenure.epoch === 0) tenure.heard = Math.max(tenure.heard, epoch)
+      else if (tenure.epoch < epoch) this.#step(tenure, 'superseded')
+    }
+    return this.#cleared(clientId, epoch)
   }
 
-  /** A notice that is lost is made up for by `resync`. */
-  async #announce(clientId: string, epoch: number): Promise<void> {
-    if (!this.#bus.clustered) return
-    await this.#bus.notify({ kind: 'taken-over', clientId, epoch }).catch(() => undefined)
+  /** Resolves when nothing with a lower epoch is left here. */
+  #cleared(clientId: string, epoch: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#takers.set(clientId, [...(this.#takers.get(clientId) ?? []), { epoch, free: resolve }])
+    this.#freeTakers(clientId)
+    return promise
   }
 
-  async #end(owner: Owner): Promise<void> {
-    owner.connection.hold(Hold.CONTROL)
-    await withTimeout(owner.drained(), this.#takeOverTimeoutMs)
-    owner.connection.close('taken-over')
-    await withTimeout(owner.ended, this.#takeOverTimeoutMs)
+  #freeTakers(clientId: string): void {
+    const takers = this.#takers.get(clientId)
+    if (takers === undefined) return
+    // An epoch of 0 is not known yet: it may be lower.
+    const lowest = Math.min(...this.#of(clientId).map(({ epoch }) => epoch))
+    const waiting = takers.filter(({ epoch }) => epoch > lowest)
+    if (waiting.length === 0) this.#takers.delete(clientId)
+    else this.#takers.set(clientId, waiting)
+    for (const { epoch, free } of takers) if (epoch <= lowest) free()
+  }
+
+  #remove(tenure: Tenure): void {
+    const { clientId } = tenure
+    const others = this.#of(clientId).filter((held) => held !== tenure)
+    if (others.length === 0) this.#tenures.delete(clientId)
+    else this.#tenures.set(clientId, others)
+    this.#freeTakers(clientId)
+  }
+
+  /** Whoever has asked waits so long, and no longer. */
+  async #end(tenure: Tenure): Promise<void> {
+    const { contender } = tenure
+    const finished = contender.finish().then(() => true)
+    if ((await within(this.#options.takeOverTimeoutMs, finished)) === true) contender.takenOver()
+    else this.#step(tenure, 'fenced')
+  }
+
+  async #publish(tenure: Tenure): Promise<void> {
+    const { lastWords } = this.#options
+    const { will } = tenure.contender
+    const published = will === undefined || (await lastWords.publish(tenure.clientId, will))
+    this.#step(tenure, published ? 'published' : 'unpublished')
+  }
+
+  async #leave(owner: Owner): Promise<void> {
+    try {
+      await this.#options.store.leaveClient(owner)
+    } catch (error) {
+      this.#kept = true
+      this.#options.onFault(`end of ${owner.clientId}`, error as Error)
+    }
+  }
+
+  #track(work: Promise<void>): void {
+    this.#leaving.add(work)
+    void work.finally(() => this.#leaving.delete(work))
   }
 }
 
+/** Epochs rise for one client id; two may have the same. */
+function claimKey(clientId: string, epoch: number): string {
+  return `${epoch}:${clientId}`
+}
+
 /** Undefined if it took longer. */
-async function withTimeout<T>(work: Promise<T>, timeoutMs: number): Promise<T | undefined> {
+async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined
   const timeout = new Promise<undefined>((resolve) => {
     timer = setTimeout(() => resolve(undefined), timeoutMs)

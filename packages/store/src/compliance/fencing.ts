@@ -30,7 +30,7 @@ export function fencingCompliance({ describe, test }: Suite, open: OpenRaw): voi
       await assert.rejects(store.addSubscriptions(before, [{ filter: 'x', qos: 1 }]), isFenced)
       await assert.rejects(store.removeSubscriptions(before, ['kept']), isFenced)
       assert.equal((await store.readQueue(before, 1, 10, 1_000)).length, 1)
-      await store.leaveSession(before)
+      await store.leaveClient(before)
       assert.ok(fenced.length > 0)
       for (const told of fenced) assert.deepEqual(told, ['a', before.epoch])
       const { epoch: _, ...opened } = await opening(other, 'a')
@@ -47,33 +47,6 @@ export function fencingCompliance({ describe, test }: Suite, open: OpenRaw): voi
       await called((done) => other.release(now, released, done))
       assert.equal((await other.readQueue(now, 1, 10, 1_000)).length, 0)
       assert.equal(fenced.length, told)
-    })
-
-    test('is not touched by the one before who leaves late', async () => {
-      await using under = await open()
-      const before = await own(under.store, 'a')
-      await own(under.other, 'a')
-      const later = Date.now() + 1
-      while (Date.now() <= later) await new Promise((resolve) => setTimeout(resolve, 1))
-      await under.store.leaveSession(before)
-      assert.deepEqual(await under.store.expireSessions(later), ['a'])
-    })
-  })
-
-  describe('a session of another user', () => {
-    test('is not given, and not ended by a clean open; nothing changes', async () => {
-      await using under = await open()
-      const { store, other } = under
-      const owner = await own(store, 'a')
-      await store.addSubscriptions(owner, [{ filter: 'f', qos: 1 }])
-      for (const persistent of [true, false])
-        assert.equal(await other.openSession('a', persistent, 'mallory'), 'another-user')
-      await store.addSubscriptions(owner, [{ filter: 'g', qos: 1 }])
-      const opened = await opening(store, 'a')
-      assert.equal(opened.present, true)
-      assert.equal(opened.subscriptions.length, 2)
-      await store.endSession('a')
-      assert.notEqual(await other.openSession('a', true, 'mallory'), 'another-user')
     })
   })
 
@@ -143,8 +116,12 @@ export function fencingCompliance({ describe, test }: Suite, open: OpenRaw): voi
   })
 
   async function opening(store: Store, clientId: string): Promise<OpenedSession> {
-    const opened = await store.openSession(clientId, true, 'user')
-    if (opened === 'another-user') throw new Error(`${clientId} is another user's`)
+    const terms = { persistent: true, user: 'user' }
+    const claimed = await store.claimClient({ clientId, nodeId: 'node', ...terms })
+    if (claimed === 'another-user') throw new Error(`${clientId} is another user's`)
+    const { epoch } = claimed
+    const opened = claimed.opened ?? (await store.openSession({ clientId, epoch }, terms))
+    if (typeof opened === 'string') throw new Error(`${clientId}: ${opened}`)
     return opened
   }
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Message } from '@breakwater/bus'
 import { queuedBytes } from '../store.ts'
 import type {
@@ -22,6 +23,7 @@ const USER = 'user'
  */
 export class OwnedStore implements AsyncDisposable {
   readonly store: Store
+  readonly nodeId: string = randomUUID()
   readonly #epochs: Map<string, number>
   readonly #bytes = new Map<string, number>()
 
@@ -38,20 +40,31 @@ export class OwnedStore implements AsyncDisposable {
     return { clientId, epoch: this.#epochs.get(clientId) ?? 0 }
   }
 
-  async openSession(clientId: string, persistent: boolean): Promise<OpenedSession> {
-    const opened = await this.store.openSession(clientId, persistent, USER)
-    if (opened === 'another-user') throw new Error(`${clientId} is another user's`)
-    const { epoch } = opened
+  /** In the hands of the node that this store is of. */
+  async openSession(clientId: string, persistent: boolean, will?: Message): Promise<OpenedSession> {
+    const terms = { persistent, user: USER }
+    const claimed = await this.store.claimClient({
+      clientId,
+      nodeId: this.nodeId,
+      ...terms,
+      ...(will === undefined ? {} : { will }),
+    })
+    if (claimed === 'another-user') throw new Error(`${clientId} is another user's`)
+    const { epoch } = claimed
     this.#epochs.set(clientId, Math.max(epoch, this.#epochs.get(clientId) ?? 0))
+    const opened = claimed.opened ?? (await this.store.openSession({ clientId, epoch }, terms))
+    if (typeof opened === 'string') throw new Error(`${clientId}: ${opened}`)
     return opened
   }
 
-  leaveSession(clientId: string): Promise<void> {
-    return this.store.leaveSession(this.owner(clientId))
+  leaveClient(clientId: string): Promise<void> {
+    return this.store.leaveClient(this.owner(clientId))
   }
 
-  endSession(clientId: string): Promise<void> {
-    return this.store.endSession(clientId)
+  /** The client leaves it first. */
+  async endSession(clientId: string): Promise<void> {
+    await this.leaveClient(clientId)
+    await this.store.endSession(clientId)
   }
 
   addSubscriptions(clientId: string, added: readonly StoredSubscription[]): Promise<void> {

@@ -1,0 +1,159 @@
+/**
+ * Lua that says who has a client id, and opens and ends its session. All keys of a script lie in the bucket of
+ * the client. An owner's record is `<epoch> <node id> <claim> <user>`; node ids have no blanks. The claim is its
+ * number at the node, with `+` where it made the session, or with `:<epoch>:<node id>` of the former owner: a
+ * claim that is sent again, because the answer was lost, is answered as it was.
+ *
+ * What writes begins with what a server without memory refuses, or with what frees some: nothing is half done.
+ */
+import { FENCED, script, type Script } from './scripts.ts'
+
+/** Answer of a script that was asked by an owner that has been replaced. */
+export const TAKEN_OVER = -3
+
+/**
+ * Keys: owners, session, queue, release, inbound, filters, sessions. Arguments: client id, now (ms), user,
+ * persistent (1) or clean (0). `opened` gives the session to an epoch, or ends it; returns present, sent,
+ * packet ids and numbers of `release`, packet ids of `inbound`, filters.
+ */
+const SESSION = `local id = ARGV[1]
+local function ended()
+  redis.call('DEL', KEYS[2], KEYS[3], KEYS[4], KEYS[5])
+  redis.call('HDEL', KEYS[6], id)
+  redis.call('ZREM', KEYS[7], id)
+end
+local function opened(found, epoch)
+  if ARGV[4] == '0' then
+    if found[1] then ended() end
+    return {0, '0', {}, {}, '[]'}
+  end
+  if not found[1] then
+    redis.call('HSET', KEYS[2], 'last', 0, 'bytes', 0, 'count', 0, 'sent', 0, 'epoch', epoch,
+      'user', ARGV[3])
+    redis.call('ZADD', KEYS[7], ARGV[2], id)
+    return {0, '0', {}, {}, '[]'}
+  end
+  redis.call('HSET', KEYS[2], 'epoch', epoch)
+  redis.call('ZADD', KEYS[7], ARGV[2], id)
+  return {1, found[3], redis.call('HGETALL', KEYS[4]), redis.call('HKEYS', KEYS[5]),
+    redis.call('HGET', KEYS[6], id) or '[]'}
+end
+`
+
+const RECORD = '^(%d+) (%S+) (%S+) (.*)$'
+
+/** At least the server's time in µs: a Redis that comes back empty does not start below. */
+const EPOCH = `local function laterThan(epoch)
+  local now = redis.call('TIME')
+  return string.format('%.0f', math.max(now[1] * 1000000 + now[2], epoch + 1))
+end
+`
+
+/**
+ * Keys: those of a session, wills. Arguments: those of a session, node id, number of the claim, will or ''.
+ * Returns the epoch and what `opened` does; or the epoch, that of the former owner and its node; or FENCED
+ * where the client id, or the session, is another user's. There is no will without a record.
+ */
+export const CLAIM: Script = script(
+  `${SESSION}${EPOCH}local record = redis.call('HGET', KEYS[1], id)
+local found = redis.call('HMGET', KEYS[2], 'epoch', 'user', 'sent')
+local last, node, claim, user = 0, nil, nil, found[2]
+if record then last, node, claim, user = string.match(record, '${RECORD}') end
+if user and user ~= ARGV[3] then return ${FENCED} end
+local again = node == ARGV[5] and string.match(claim, '^%w*') == ARGV[6]
+local before = last
+if again then before, node = string.match(claim, ':(%d+):(%S+)$') end
+local mark = ''
+if again and not node then mark = string.match(claim, '%+?$')
+elseif node then mark = ':' .. before .. ':' .. node
+elseif ARGV[4] == '1' and not found[1] then mark = '+' end
+local epoch = laterThan(math.max(tonumber(last), tonumber(found[1] or 0)))
+redis.call('HSET', KEYS[1], id, table.concat({epoch, ARGV[5], ARGV[6] .. mark, ARGV[3]}, ' '))
+if ARGV[7] ~= '' then redis.call('HSET', KEYS[8], id, ARGV[7])
+elseif record then redis.call('HDEL', KEYS[8], id) end
+if node then return {epoch, before, node} end
+local session = opened(found, epoch)
+if mark == '+' then session[1] = 0 end
+return {epoch, session}`,
+)
+
+/**
+ * Keys: owners, wills. Arguments: client id, node id, number of a claim that nobody waits for any more. A
+ * former owner is told of it all the same: that record stays.
+ */
+export const WITHDRAW: Script = script(
+  `local record = redis.call('HGET', KEYS[1], ARGV[1])
+if not record then return 0 end
+local _, node, claim = string.match(record, '${RECORD}')
+if node ~= ARGV[2] or string.gsub(claim, '%+$', '') ~= ARGV[3] then return 0 end
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('HDEL', KEYS[2], ARGV[1])
+return 1`,
+)
+
+/** Keys: those of a session. Arguments: those of a session, epoch. Returns what `opened` does. */
+export const OPEN: Script = script(
+  `${SESSION}local record = redis.call('HGET', KEYS[1], id)
+if not record or string.match(record, '^%d+') ~= ARGV[5] then return ${TAKEN_OVER} end
+local found = redis.call('HMGET', KEYS[2], 'epoch', 'user', 'sent')
+if found[2] and found[2] ~= ARGV[3] then return ${FENCED} end
+return opened(found, ARGV[5])`,
+)
+
+/**
+ * Keys: those of a session. Arguments: client id, now (ms), seen before (ms) or ''. Leaves nothing behind,
+ * unless the client is connected, which is to be seen, or the session was seen since. Returns whether it is
+ * gone.
+ */
+export const END: Script = script(
+  `${SESSION}if redis.call('HEXISTS', KEYS[1], id) == 1 then
+  redis.pcall('ZADD', KEYS[7], 'XX', ARGV[2], id)
+  return 0
+end
+local seen = redis.call('ZSCORE', KEYS[7], id)
+if seen and ARGV[3] ~= '' and tonumber(seen) >= tonumber(ARGV[3]) then return 0 end
+ended()
+return 1`,
+)
+
+/** Keys: owners, wills, sessions. Arguments: client id, now (ms), epoch. Returns whether it was the owner. */
+export const LEAVE: Script = script(
+  `local record = redis.call('HGET', KEYS[1], ARGV[1])
+if not record or string.match(record, '^%d+') ~= ARGV[3] then return 0 end
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('HDEL', KEYS[2], ARGV[1])
+redis.call('ZADD', KEYS[3], 'XX', ARGV[2], ARGV[1])
+return 1`,
+)
+
+/**
+ * Keys: owners, wills. Arguments: departed node, node that adopts, cursor, records to look at, bytes max.
+ * Returns the next cursor, then client id, epoch and will in turn. Where the wills are too many bytes it stops
+ * (after one at least), and the cursor is the same again: what was adopted is not found a second time.
+ */
+export const ADOPT: Script = script(
+  `${EPOCH}local scanned = redis.call('HSCAN', KEYS[1], ARGV[3], 'COUNT', ARGV[4])
+local found, bytes = {scanned[1]}, 0
+for index = 1, #scanned[2], 2 do
+  local id = scanned[2][index]
+  local epoch, node, _, user = string.match(scanned[2][index + 1], '${RECORD}')
+  if node == ARGV[1] then
+    local will = redis.call('HGET', KEYS[2], id)
+    if not will then
+      redis.call('HDEL', KEYS[1], id)
+    else
+      bytes = bytes + #will
+      if bytes > tonumber(ARGV[5]) and #found > 1 then
+        found[1] = ARGV[3]
+        break
+      end
+      epoch = laterThan(tonumber(epoch))
+      redis.call('HSET', KEYS[1], id, epoch .. ' ' .. ARGV[2] .. ' - ' .. user)
+      found[#found + 1] = id
+      found[#found + 1] = epoch
+      found[#found + 1] = will
+    end
+  end
+end
+return found`,
+)

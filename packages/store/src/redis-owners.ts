@@ -1,0 +1,206 @@
+/**
+ * Who has which client id, in Redis: per bucket one hash of records and one of wills, per connected client one
+ * field. Each step is one script, so that no other node sees half of it.
+ */
+import { randomInt } from 'node:crypto'
+import { decodeMessage, encodeMessage } from '@breakwater/bus'
+import { bucketOf, BUCKETS, type Keys, type Redis } from '@breakwater/redis'
+import { byBucket, pipelined, sessionKeys } from './buckets.ts'
+import { ADOPT, CLAIM, LEAVE, OPEN, TAKEN_OVER, WITHDRAW } from './owner-scripts.ts'
+import { subscriptionsIn } from './redis-filters.ts'
+import { evaluate, FENCED } from './scripts.ts'
+import type {
+  AdoptedClient,
+  Claimed,
+  ClientClaim,
+  OpenedSession,
+  Owner,
+  SessionTerms,
+} from './store.ts'
+
+/** Of one step: what it brings is in memory at once. */
+const ADOPT_BUCKETS = 16
+/** Of one bucket: so long it holds the server up. */
+const ADOPT_RECORDS = 100
+const ADOPT_BYTES_MAX = 65_536
+
+export interface RedisOwnersOptions {
+  readonly control: Redis
+  readonly keys: Keys
+  /** Resolves when everything that this node has written before has its answer. */
+  readonly written: () => Promise<void>
+}
+
+export class RedisOwners {
+  readonly #control: Redis
+  readonly #keys: Keys
+  readonly #written: () => Promise<void>
+  /** Clients on their way out: a will that stayed behind would be published once more. */
+  readonly #leaving = new Set<Promise<void>>()
+  /** Numbers the claims of this node. */
+  #claims: number = randomInt(2 ** 32)
+
+  constructor({ control, keys, written }: RedisOwnersOptions) {
+    this.#control = control
+    this.#keys = keys
+    this.#written = written
+  }
+
+  async claim(claim: ClientClaim): Promise<Claimed | 'another-user'> {
+    this.#claims += 1
+    const number = this.#claims.toString(36)
+    // The session may have been in this node's hands until now: what it settled must be seen here.
+    if (claim.persistent) await this.#written()
+    try {
+      return await this.#claim(claim, number)
+    } catch (error) {
+      this.#withdraw(claim, number)
+      throw error
+    }
+  }
+
+  async open(
+    { clientId, epoch }: Owner,
+    terms: SessionTerms,
+  ): Promise<OpenedSession | 'taken-over' | 'another-user'> {
+    if (terms.persistent) await this.#written()
+    const answer = await evaluate(this.#control, OPEN, sessionKeys(this.#keys, clientId), [
+      ...wordsOf(clientId, terms),
+      epoch,
+    ])
+    if (answer === TAKEN_OVER) return 'taken-over'
+    if (answer === FENCED) return 'another-user'
+    return openedIn(answer as Opened, epoch)
+  }
+
+  leave(owner: Owner): Promise<void> {
+    const left = this.#leave(owner)
+    const done = left.catch(() => undefined).finally(() => this.#leaving.delete(done))
+    this.#leaving.add(done)
+    return left
+  }
+
+  /** Resolves when everybody who is on the way out has left. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#leaving)
+  }
+
+  async replaced(owners: readonly Owner[]): Promise<readonly Owner[]> {
+    const buckets = [...byBucket(owners.map(({ clientId }) => clientId))]
+    const answers = await pipelined(
+      this.#control,
+      buckets.map(([bucket, ids]) => ['hmget', this.#keys.owners(bucket), ...ids]),
+    )
+    const epochs = new Map<string, number>()
+    for (const [index, [, ids]] of buckets.entries())
+      for (const [place, clientId] of ids.entries()) {
+        const record = (answers[index] as (Buffer | null)[])[place]
+        // The epoch comes first.
+        if (record) epochs.set(clientId, Number.parseInt(record.toString(), 10))
+      }
+    return owners.flatMap(({ clientId, epoch }) => {
+      const now = epochs.get(clientId) ?? 0
+      return now > epoch ? [{ clientId, epoch: now }] : []
+    })
+  }
+
+  async *adopt(departedNodeId: string, byNodeId: string): AsyncIterable<readonly AdoptedClient[]> {
+    for (let first = 0; first < BUCKETS; first += ADOPT_BUCKETS) {
+      let scans = Array.from({ length: ADOPT_BUCKETS }, (_, index) => ({
+        bucket: first + index,
+        cursor: '0',
+      }))
+      while (scans.length > 0) {
+        const answers = await Promise.all(
+          scans.map(({ bucket, cursor }) =>
+            evaluate(
+              this.#control,
+              ADOPT,
+              [this.#keys.owners(bucket), this.#keys.wills(bucket)],
+              [departedNodeId, byNodeId, cursor, ADOPT_RECORDS, ADOPT_BYTES_MAX],
+            ),
+          ),
+        )
+        const chunk: AdoptedClient[] = []
+        const next: typeof scans = []
+        for (const [index, answer] of answers.entries()) {
+          const [cursor, ...found] = answer as [Buffer, ...Buffer[]]
+          const { bucket } = scans[index] as { bucket: number }
+          if (cursor.toString() !== '0') next.push({ bucket, cursor: cursor.toString() })
+          for (let place = 0; place + 2 < found.length; place += 3)
+            chunk.push({
+              owner: { clientId: String(found[place]), epoch: Number(found[place + 1]) },
+              will: decodeMessage(found[place + 2] as Buffer),
+            })
+        }
+        scans = next
+        if (chunk.length > 0) yield chunk
+      }
+    }
+  }
+
+  async #claim(claim: ClientClaim, number: string): Promise<Claimed | 'another-user'> {
+    const { clientId, nodeId, will } = claim
+    const answer = await evaluate(
+      this.#control,
+      CLAIM,
+      [...sessionKeys(this.#keys, clientId), this.#keys.wills(bucketOf(clientId))],
+      [...wordsOf(clientId, claim), nodeId, number, will === undefined ? '' : encodeMessage(will)],
+    )
+    if (answer === FENCED) return 'another-user'
+    const [text, second, node] = answer as readonly [Buffer, Buffer | Opened, Buffer?]
+    const epoch = Number(text)
+    if (node === undefined) return { epoch, opened: openedIn(second as Opened, epoch) }
+    return { epoch, former: { nodeId: node.toString(), epoch: Number(second) } }
+  }
+
+  async #leave({ clientId, epoch }: Owner): Promise<void> {
+    // Whoever has the client id next finds everything that this owner has settled.
+    await this.#written()
+    const bucket = bucketOf(clientId)
+    const keys = [this.#keys.owners(bucket), this.#keys.wills(bucket), this.#keys.sessions(bucket)]
+    await evaluate(this.#control, LEAVE, keys, [clientId, Date.now(), epoch])
+  }
+
+  /** What had no answer in time may still happen, before this does: both take the same connection. */
+  #withdraw({ clientId, nodeId }: ClientClaim, number: string): void {
+    const bucket = bucketOf(clientId)
+    const keys = [this.#keys.owners(bucket), this.#keys.wills(bucket)]
+    evaluate(this.#control, WITHDRAW, keys, [clientId, nodeId, number]).catch(() => undefined)
+  }
+}
+
+type Opened = readonly [
+  present: number,
+  sent: Buffer,
+  released: readonly Buffer[],
+  received: readonly Buffer[],
+  filters: Buffer,
+]
+
+/** What every script that opens a session is told first. */
+function wordsOf(clientId: string, { persistent, user }: SessionTerms): (string | number)[] {
+  return [clientId, Date.now(), user, persistent ? 1 : 0]
+}
+
+function openedIn(
+  [present, sent, released, received, filters]: Opened,
+  epoch: number,
+): OpenedSession {
+  return {
+    present: present === 1,
+    epoch,
+    subscriptions: subscriptionsIn(filters),
+    sentPosition: Number(sent),
+    released: inOrder(released.map(Number)),
+    received: received.map(Number),
+  }
+}
+
+/** Packet ids in the order in which they were released. */
+function inOrder(pairs: readonly number[]): readonly number[] {
+  const released: { packetId: number; order: number }[] = []
+  for (let index = 0; index < pairs.length; index += 2)
+    released.push({ packetId: pairs[index] as number, order: pairs[index + 1] as number })
+  return released.sort((a, b) => a.order - b.order).map(({ packetId }) => packetId)
+}

@@ -1,0 +1,206 @@
+/** Wills outlive their node [MQTT-3.1.2-8]: published once, by another node, unless the client is back. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { unique } from '../conformance/suite.ts'
+import { spawnNode, startNode, type TestNode } from '../kit/node.ts'
+import { startRedis } from '../kit/redis.ts'
+import type { WireClient } from '../kit/wire-client.ts'
+import type { WireWill } from '../kit/wire-encoder.ts'
+import { connectAt, startCluster, type Cluster } from './cluster.ts'
+
+const LEASE_MS = 1_000
+const WINDOW_MS = 1_500
+const WILLS = 100
+/** Killed or stopped with so many more clients that cause no will. */
+const OTHERS = 20
+const MANY_WILLS = 1_500
+const KILLED_AFTER = 50
+/** After its lease a node is judged and its clients are adopted within so long. */
+const GRACE_MS = 4_000
+
+/** Of every QoS; some are retained. */
+const willOf = (topic: string, index: number): WireWill & { readonly topic: string } => ({
+  topic,
+  payload: `will of ${topic}`,
+  qos: index % 3,
+  retain: index % 4 === 0,
+})
+
+describe('the wills of a node', () => {
+  let cluster: Cluster
+  beforeAll(async () => {
+    cluster = await startCluster({
+      limits: { nodeLeaseMs: LEASE_MS, willDrainWindowMs: WINDOW_MS },
+    })
+  })
+  afterAll(() => cluster[Symbol.asyncDispose]())
+
+  it('that is killed are published by another one, each once, unless its client is back', async () => {
+    const root = unique('r')
+    await using watcher = await watch(cluster.a, root)
+    await using doomed = await spawnNode(cluster.settings)
+    await using stack = new AsyncDisposableStack()
+    const lost = await connectAll(stack, doomed, root, 'away', WILLS)
+    // One that said goodbye has none; neither has one that is back before anybody knows of the kill.
+    for (const { client } of await connectAll(stack, doomed, root, 'goodbye', OTHERS))
+      await client.disconnect()
+    const moving = await connectAll(stack, doomed, root, 'moving', OTHERS)
+    const start = performance.now()
+    await doomed.kill('SIGKILL')
+    const back = await Promise.all(
+      moving.map(({ clientId }) => connectAt(cluster.b, { clientId, clean: false })),
+    )
+    for (const client of back) stack.use(client)
+    // Nobody listens at the killed node: it is not waited for.
+    expect(performance.now() - start).toBeLessThan(LEASE_MS)
+
+    const wills = await watcher.receive(WILLS)
+    expect(performance.now() - start).toBeLessThan(LEASE_MS + GRACE_MS)
+    expect(wills.map(({ topic }) => topic).toSorted()).toEqual(
+      lost.map(({ will }) => will.topic).toSorted(),
+    )
+    for (const { topic, qos, payload } of wills) {
+      const will = lost.find((client) => client.will.topic === topic)?.will
+      expect({ qos, payload: payload.toString() }).toEqual({
+        qos: will?.qos,
+        payload: will?.payload,
+      })
+    }
+    await expectAdopted(cluster, doomed.id)
+    await expectNothingMore(watcher, cluster.c, root)
+    await using late = await watch(cluster.c, root)
+    const retained = await late.receive(WILLS / 4)
+    expect(new Set(retained.map(({ retain }) => retain))).toEqual(new Set([true]))
+  })
+
+  it('that stops wait for their clients, and are published for those that stay away', async () => {
+    const root = unique('r')
+    await using watcher = await watch(cluster.a, root)
+    const leaving = await cluster.join()
+    await using stack = new AsyncDisposableStack()
+    const away = await connectAll(stack, leaving, root, 'away', OTHERS)
+    const moving = await connectAll(stack, leaving, root, 'moving', OTHERS)
+    await leaving[Symbol.asyncDispose]()
+    const start = performance.now()
+    for (const { clientId, client } of moving) {
+      await client.untilClosed()
+      stack.use(await connectAt(cluster.b, { clientId, clean: false }))
+    }
+    await watcher.expectSilence()
+    const wills = await watcher.receive(OTHERS)
+    expect(performance.now() - start).toBeGreaterThan(WINDOW_MS - 500)
+    expect(wills.map(({ topic }) => topic).toSorted()).toEqual(
+      away.map(({ will }) => will.topic).toSorted(),
+    )
+    await expectAdopted(cluster, leaving.id)
+    await expectNothingMore(watcher, cluster.c, root)
+  })
+})
+
+it('goes on at another node where the one that publishes them is killed, too', async () => {
+  await using redis = await startRedis()
+  const settings = { redisUrl: redis.url, redisPrefix: redis.prefix }
+  // Too young, with such a lease, to judge anybody.
+  await using witness = await startNode({ ...settings, limits: { nodeLeaseMs: 600_000 } })
+  const judging = { ...settings, limits: { nodeLeaseMs: LEASE_MS } }
+  await using doomed = await spawnNode(judging)
+  await using adopter = await spawnNode(judging)
+  const root = unique('r')
+  await using watcher = await watch(witness, root, 1, 30_000)
+  await using stack = new AsyncDisposableStack()
+  const lost = await connectAll(stack, doomed, root, 'away', MANY_WILLS)
+  await doomed.kill('SIGKILL')
+  const seen = new Map<string, number>()
+  const receive = async (): Promise<void> => {
+    const [will] = await watcher.receive(1)
+    if (will !== undefined) seen.set(will.topic, (seen.get(will.topic) ?? 0) + 1)
+  }
+  while (seen.size < KILLED_AFTER) await receive()
+  await adopter.kill('SIGKILL')
+  await using finisher = await startNode(judging)
+  while (seen.size < MANY_WILLS) await receive()
+  expect([...seen.keys()].toSorted()).toEqual(lost.map(({ will }) => will.topic).toSorted())
+  const { wills } = await finisher.logged(
+    ({ msg, nodeId }) => msg === 'clients of a departed node adopted' && nodeId === adopter.id,
+  )
+  expect(wills).toBeGreaterThan(0)
+})
+
+it('waits for a client whose connection was lost, as long as the window says', async () => {
+  await using cluster = await startCluster({ limits: { willTakeOverWindowMs: WINDOW_MS } })
+  const root = unique('r')
+  await using watcher = await watch(cluster.c, root)
+  await using stack = new AsyncDisposableStack()
+  const away = await connectAll(stack, cluster.a, root, 'away', OTHERS)
+  const moving = await connectAll(stack, cluster.a, root, 'moving', OTHERS)
+  const start = performance.now()
+  for (const { client } of [...away, ...moving]) await client.drop()
+  for (const [index, { clientId }] of moving.entries())
+    stack.use(await connectAt(index % 2 === 0 ? cluster.a : cluster.b, { clientId, clean: false }))
+  await watcher.expectSilence()
+  const wills = await watcher.receive(OTHERS)
+  expect(performance.now() - start).toBeGreaterThan(WINDOW_MS - 50)
+  expect(wills.map(({ topic }) => topic).toSorted()).toEqual(
+    away.map(({ will }) => will.topic).toSorted(),
+  )
+  await expectNothingMore(watcher, cluster.b, root)
+})
+
+interface Mortal {
+  readonly clientId: string
+  readonly client: WireClient
+  readonly will: WireWill & { readonly topic: string }
+}
+
+/** Clients with wills. */
+async function connectAll(
+  stack: AsyncDisposableStack,
+  node: Pick<TestNode, 'host' | 'port'>,
+  root: string,
+  name: string,
+  count: number,
+): Promise<Mortal[]> {
+  const connect = async (index: number): Promise<Mortal> => {
+    const clientId = unique('mortal')
+    const will = willOf(`${root}/${name}-${index}`, index)
+    const client = stack.use(await connectAt(node, { clientId, clean: index % 2 === 0, will }))
+    return { clientId, client, will }
+  }
+  const mortals: Mortal[] = []
+  while (mortals.length < count) {
+    const batch = Math.min(50, count - mortals.length)
+    const first = mortals.length
+    mortals.push(
+      ...(await Promise.all(Array.from({ length: batch }, (_, index) => connect(first + index)))),
+    )
+  }
+  return mortals
+}
+
+async function watch(
+  node: TestNode,
+  root: string,
+  qos = 2,
+  timeoutMs = 10_000,
+): Promise<WireClient> {
+  const watcher = await connectAt(node, {}, { timeoutMs })
+  await watcher.subscribe([`${root}/#`, qos])
+  return watcher
+}
+
+/** Its clients are nobody's business any more. */
+async function expectAdopted({ a, b, c }: Cluster, departed: string): Promise<void> {
+  await Promise.any(
+    [a, b, c].map((node) =>
+      node.logged(
+        ({ msg, nodeId }) => msg === 'clients of a departed node adopted' && nodeId === departed,
+      ),
+    ),
+  )
+}
+
+/** A message of another node comes, and nothing before it. */
+async function expectNothingMore(watcher: WireClient, node: TestNode, root: string): Promise<void> {
+  await using publisher = await connectAt(node)
+  await publisher.publish({ topic: `${root}/last`, payload: 'last', qos: 1 })
+  expect(await watcher.receive(1)).toMatchObject([{ topic: `${root}/last` }])
+}

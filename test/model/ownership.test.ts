@@ -1,0 +1,111 @@
+/*
+ * The rules of ownership (session/tenure.ts) between two or three nodes, with requests, answers and notices that
+ * overtake each other, notices that are lost, connections that end at any moment, and former owners that never
+ * finish.
+ */
+import * as fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { Model, TAKE_OVER_MS } from './ownership-model.ts'
+
+const number = fc.nat(20)
+const CONNECT = { weight: 4, arbitrary: fc.tuple(fc.constant('connect' as const), number) }
+const RUN = { weight: 12, arbitrary: fc.tuple(fc.constant('run' as const), number) }
+const END = {
+  weight: 1,
+  arbitrary: fc.tuple(fc.constantFrom('leave' as const, 'drop' as const), number),
+}
+const FAULT = {
+  weight: 1,
+  arbitrary: fc.tuple(
+    fc.constantFrom('lose' as const, 'pass' as const, 'connectStuck' as const, 'resync' as const),
+    number,
+  ),
+}
+const exactSteps = fc.array(fc.oneof(CONNECT, RUN, END), { minLength: 10, maxLength: 80 })
+const anySteps = fc.array(fc.oneof(CONNECT, RUN, END, FAULT), { minLength: 10, maxLength: 80 })
+type Step = typeof anySteps extends fc.Arbitrary<(infer T)[]> ? T : never
+
+beforeEach(() => {
+  vi.useFakeTimers()
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+async function take([step, which]: Step, model: Model): Promise<void> {
+  switch (step) {
+    case 'connect':
+    case 'connectStuck':
+      model.connect(which, step === 'connectStuck')
+      return
+    case 'run':
+      await model.run(which)
+      return
+    case 'lose':
+      await model.lose(which)
+      return
+    case 'pass':
+      await model.pass(TAKE_OVER_MS / 4)
+      return
+    case 'leave':
+      model.end(which, 'left')
+      return
+    case 'drop':
+      model.end(which, 'lost')
+      return
+    case 'resync':
+      await model.resync()
+  }
+}
+
+async function play(steps: readonly Step[], nodes: number): Promise<void> {
+  const model = new Model(nodes)
+  for (const step of steps) await take(step, model)
+  await model.flush()
+  expect(model.faults).toEqual([])
+  if (model.exact) {
+    expect(model.clients.filter(({ settled }) => !settled)).toEqual([])
+    for (const client of model.clients) expect(client.willPublished).toBe(client.willDue)
+  }
+  // Whatever was lost: nobody waits for longer than the bound for who finishes, and who asks.
+  for (let bound = 0; bound < 2; bound += 1) {
+    await model.pass(TAKE_OVER_MS)
+    await model.flush()
+  }
+  expect(model.clients.filter(({ settled }) => !settled)).toEqual([])
+  // As after a time in which notices may have been missed.
+  await model.resync()
+  await model.flush()
+  const last = Math.max(...model.clients.map(({ epoch }) => epoch))
+  const owner = model.clients.find(({ epoch }) => epoch === last)
+  const open = model.clients.filter((client) => client.open)
+  if (owner !== undefined && !owner.gone) {
+    expect(open).toEqual([owner])
+    expect(owner.granted).toBe(true)
+  }
+  // Where the last one has left again, and its notice was lost, the one before it never hears of it.
+  expect(open.filter(({ epoch }) => epoch >= model.fence).length).toBeLessThanOrEqual(1)
+  if (model.exact) expect(open.length).toBeLessThanOrEqual(1)
+  for (const client of model.clients) client.end('left')
+  await model.flush()
+  await model.pass(TAKE_OVER_MS)
+  await model.flush()
+  expect(model.nodes.map(({ ownership }) => ownership.size)).toEqual(model.nodes.map(() => 0))
+  expect(await model.free()).toBe(true)
+}
+
+describe.each([2, 3])('the highest epoch wins, alone, between %i nodes', (nodes) => {
+  it('and is granted when everybody before it has said the last word', async () => {
+    await fc.assert(
+      fc.asyncProperty(exactSteps, (steps) => play(steps, nodes)),
+      { numRuns: 500, interruptAfterTimeLimit: 8_000, endOnFailure: true },
+    )
+  })
+
+  it('also where notices are lost, time passes and owners never finish', async () => {
+    await fc.assert(
+      fc.asyncProperty(anySteps, (steps) => play(steps, nodes)),
+      { numRuns: 500, interruptAfterTimeLimit: 8_000, endOnFailure: true },
+    )
+  })
+})
