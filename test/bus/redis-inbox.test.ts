@@ -288,6 +288,24 @@ describe('a turn', () => {
   })
 })
 
+test('a frame counts, at both ends, where it brings messages, and not where it brings words alone', async () => {
+  await using buses = redisBuses(redis)
+  const frames = { a: [] as string[], b: [] as string[] }
+  const a = await buses.join({ onFrame: (direction) => frames.a.push(direction) })
+  const b = await buses.join({ onFrame: (direction) => frames.b.push(direction) })
+  const heard = heardBy(b)
+  const words: number[] = []
+  b.onWord((_, { version }) => words.push(version))
+  a.tell(b.nodeId, { kind: 'confirmed', version: 1 })
+  await expect.poll(() => words).toEqual([1])
+  expect(frames).toEqual({ a: [], b: [] })
+  a.tell(b.nodeId, { kind: 'confirmed', version: 2 })
+  await Promise.all(['1', '2'].map((name) => published(a, name, b)))
+  await expect.poll(() => heard).toEqual(['1', '2'])
+  expect(words).toEqual([1, 2])
+  expect(frames).toEqual({ a: ['out'], b: ['in'] })
+})
+
 test('scripts that the server has forgotten are loaded again', async () => {
   await using own = await startRedis({ args: ['--maxclients', '100'] })
   await using buses = redisBuses(own)

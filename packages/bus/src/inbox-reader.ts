@@ -27,6 +27,7 @@ export interface InboxReaderOptions {
   readonly onWord: (from: string, word: Word) => void
   readonly onGap: (why: string) => void
   readonly onFault: (error: Error) => void
+  /** A frame brought messages that were new; one of words alone does not count. */
   readonly onFrame: () => void
 }
 
@@ -141,7 +142,7 @@ export class InboxReader {
   }
 
   #open(bytes: Buffer): void {
-    const { onFault, onFrame, onGap } = this.#options
+    const { onFault, onGap } = this.#options
     let frame: InboxFrame
     try {
       frame = decodeFrame(bytes)
@@ -150,12 +151,12 @@ export class InboxReader {
       onGap('a frame could not be read')
       return
     }
-    onFrame()
     this.#hand(frame)
   }
 
   #hand({ from, line, generation, after, items }: InboxFrame): void {
-    const { onMessage, onWord, onGap } = this.#options
+    const { onFrame, onMessage, onWord, onGap } = this.#options
+    let messages = 0
     const sender = `${line} ${from}`
     let heard = this.#heard.lastOf(sender)
     // An earlier inbox took what is missed here, and its end has been told.
@@ -164,9 +165,12 @@ export class InboxReader {
     for (const { number, content } of items) {
       if (number <= heard) continue
       heard = number
-      if (content instanceof Message) onMessage(content)
-      else onWord(from, content)
+      if (content instanceof Message) {
+        messages += 1
+        onMessage(content)
+      } else onWord(from, content)
     }
+    if (messages > 0) onFrame()
     this.#heard.heard(sender, heard)
   }
 

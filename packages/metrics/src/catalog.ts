@@ -233,7 +233,7 @@ export const catalog = {
   bus_frames_total: {
     type: 'counter',
     unit: 'frames',
-    help: 'Frames on the bus between nodes; bus messages divided by this is the batch size',
+    help: 'Frames with messages on the bus between nodes; bus messages divided by this is the batch size',
     labels: { direction: ['in', 'out'] },
   },
 } as const
