@@ -29,6 +29,7 @@ import { Dispatch } from './dispatch.ts'
 import { drain } from './drain/drain.ts'
 import { Events, type BrokerInstruments } from './events.ts'
 import { Gauges } from './gauges.ts'
+import { InboxWatch } from './inbox-watch.ts'
 import { listenFault } from './listen/listen-fault.ts'
 import { startListener, type Listener } from './listen/listener.ts'
 import { loadTlsIdentity, type TlsIdentity } from './listen/tls-context.ts'
@@ -308,6 +309,7 @@ async function openBackplane(
         onDropped: (reason, messages) => events.busDropped(reason, messages),
       }),
     )
+    stack.use(new InboxWatch(bus, instruments))
     const { nodeLeaseMs, viewLeaseMs } = config.limits
     const cluster = stack.use(
       await createRedisCluster(settings, {

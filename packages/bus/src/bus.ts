@@ -17,6 +17,13 @@ export interface Word {
   readonly version: number
 }
 
+/** What waits in the inbox of a node; both 0 when it has read everything. */
+export interface InboxLag {
+  readonly bytes: number
+  /** Age of the oldest entry that waits, by the clock of the bus and not of a node. */
+  readonly seconds: number
+}
+
 export type Done = (error?: Error) => void
 
 /**
@@ -41,6 +48,11 @@ export interface Bus extends AsyncDisposable {
   tell(target: string, word: Word): void
   /** Tells every other node. Resolves when the bus has taken it, rejects as `publish` fails. */
   notify(notice: Notice): Promise<void>
+  /**
+   * How far this node is behind in reading its inbox, as of the call; undefined while the inbox is being made
+   * anew. Rejects when the bus does not answer.
+   */
+  lag(): Promise<InboxLag | undefined>
   onMessage(handler: (message: Message) => void): void
   onWord(handler: (from: string, word: Word) => void): void
   onNotice(handler: (notice: Notice) => void): void

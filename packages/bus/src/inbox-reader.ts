@@ -8,10 +8,10 @@
 import { once } from 'node:events'
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
 import type { Redis } from '@breakwater/redis'
-import type { Word } from './bus.ts'
+import type { InboxLag, Word } from './bus.ts'
 import { decodeFrame, type InboxFrame } from './frame.ts'
 import { InboxTrimmer } from './inbox-trimmer.ts'
-import { INBOX_CREATE } from './inbox-scripts.ts'
+import { INBOX_CREATE, INBOX_LAG } from './inbox-scripts.ts'
 import { Message } from './message.ts'
 import { SenderLog } from './sender-log.ts'
 import { compareIds } from './stream-id.ts'
@@ -19,7 +19,7 @@ import { compareIds } from './stream-id.ts'
 export interface InboxReaderOptions {
   /** Of the reader alone: it blocks. */
   readonly redis: Redis
-  /** To trim by, while the reader blocks. */
+  /** To trim and to ask by, while the reader blocks. */
   readonly sender: Redis
   readonly inboxKeys: readonly [inbox: string, bytes: string]
   readonly timeoutMs: number
@@ -69,6 +69,23 @@ export class InboxReader {
   async open(): Promise<void> {
     await this.#create()
     this.#running = this.#run()
+  }
+
+  /**
+   * What was appended and not handed out, as of the call; undefined where the inbox is gone or another.
+   *
+   * @throws {Error} Redis did not answer
+   */
+  async lag(): Promise<InboxLag | undefined> {
+    const { sender, inboxKeys } = this.#options
+    const read = this.#trimmer.bytesRead
+    const args = [...inboxKeys, this.#generation, this.#last]
+    const answer = await sender.call('evalsha', INBOX_LAG.sha, inboxKeys.length, ...args)
+    if (answer === null) return undefined
+    const [appended, ageUs] = answer as [number, number]
+    // What Redis lost of the inbox was appended and cannot be read: it does not wait.
+    if (ageUs < 0) return { bytes: 0, seconds: 0 }
+    return { bytes: Math.max(0, appended - read), seconds: ageUs / 1_000_000 }
   }
 
   /** Hands out nothing more, and leaves the inbox alone. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Bus, Done, Notice, Word } from './bus.ts'
+import type { Bus, Done, InboxLag, Notice, Word } from './bus.ts'
 import type { Message } from './message.ts'
 
 /** The embedded default: nodes of one process, or the only node. */
@@ -50,6 +50,10 @@ class MemoryBus implements Bus {
     if (this.closed) throw new Error('the bus is closed')
     for (const member of this.#members)
       if (member !== this) later(member, () => member.#noticeHandler?.(notice))
+  }
+
+  async lag(): Promise<InboxLag> {
+    return { bytes: 0, seconds: 0 }
   }
 
   onMessage(handler: (message: Message) => void): void {

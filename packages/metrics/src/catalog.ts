@@ -236,6 +236,18 @@ export const catalog = {
     help: 'Frames with messages on the bus between nodes; bus messages divided by this is the batch size',
     labels: { direction: ['in', 'out'] },
   },
+  bus_inbox_lag_bytes: {
+    type: 'gauge',
+    unit: 'bytes',
+    help: "Bytes in this node's inbox that it has not read",
+    labels: {},
+  },
+  bus_inbox_lag_seconds: {
+    type: 'gauge',
+    unit: 'seconds',
+    help: "Age of the oldest entry in this node's inbox that it has not read, by the clock of Redis",
+    labels: {},
+  },
 } as const
 
 export type Catalog = typeof catalog
