@@ -281,7 +281,7 @@ async function openBackplane(
 ): Promise<{ store: Store; bus: Bus; cluster: Cluster }> {
   if (config.redis === undefined) {
     return {
-      store: stack.use(new MemoryStore(config.limits)),
+      store: stack.use(new MemoryStore({ ...config.limits, queuePolicy: config.queuePolicy })),
       bus: stack.use(new MemoryBusHub().join()),
       cluster: new SoloCluster(),
     }
@@ -299,6 +299,7 @@ async function openBackplane(
         onFenced,
         queueMessagesMax,
         queueBytesMax,
+        queuePolicy: config.queuePolicy,
       }),
     )
     const bus = stack.use(

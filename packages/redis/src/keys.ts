@@ -12,7 +12,7 @@
  * | `v1:{bucket}:filters` | hash id → JSON `[[filter, QoS], …]` | owners | an entry ends with the session | filters of stored sessions that have some |
  * | `v1:{bucket}:sessions` | sorted set id → last seen, ms | every node | an entry ends with the session | stored sessions, for expiry |
  * | `v1:{bucket}:retained` | hash topic → message | every node | for ever | retained messages, in fewer buckets: a wildcard asks all of them |
- * | `v1:{group}:writer:<id>` | number | one node | an hour after its last write | the last write of the node's publishers that was executed |
+ * | `v1:{group}:writer:<id>` | numbers, `;` between them | one node | an hour after its last write | the last write of the node's publishers that was executed; those of late that a full queue refused |
  * | `v1:epoch` | counter, at least the server's time in µs | every node | for ever | fencing epochs of client ids |
  * | `v1:{<node id>}:inbox` | stream | that node makes and trims it, every node appends | ends with its node, at most 10 minutes after it | frames of messages and words to one node |
  * | `v1:{<node id>}:inbox-bytes` | hash | the same | the same | `generation` (of the inbox) `in` `out` (bytes appended, read) `refused` (frames, by a full inbox) |

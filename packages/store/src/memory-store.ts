@@ -2,11 +2,14 @@ import { hasWildcard, topicMatchesFilter, type Message, type QoS } from '@breakw
 import { MemorySession } from './memory-session.ts'
 import {
   FencedError,
+  QueueFullError,
   type AppendDone,
+  type Appended,
   type OnFenced,
   type OpenedSession,
   type Owner,
   type PublishEffects,
+  type QueueAppend,
   type QueueBounds,
   type QueuedMessage,
   type Released,
@@ -17,6 +20,7 @@ import {
 } from './store.ts'
 
 const CHUNK = 1_000
+const NOTHING: Appended = { positions: [], dropped: 0 }
 
 /** The embedded default: everything in this process, gone with it. */
 export class MemoryStore implements Store {
@@ -120,6 +124,10 @@ export class MemoryStore implements Store {
   }
 
   append({ message, queues, replay = false, inbound }: PublishEffects, done: AppendDone): void {
+    if (!replay && this.#refuses(message, queues)) {
+      done(new QueueFullError(), NOTHING)
+      return
+    }
     if (message.retain && !replay) {
       if (message.payload.length === 0) this.#retained.delete(message.topic)
       else this.#retained.set(message.topic, message.detached())
@@ -228,6 +236,13 @@ export class MemoryStore implements Store {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#sessions.clear()
     this.#retained.clear()
+  }
+
+  #refuses(message: Message, queues: readonly QueueAppend[]): boolean {
+    if (this.#bounds.queuePolicy !== 'close-publisher') return false
+    return queues.some(
+      ({ clientId }) => this.#sessions.get(clientId)?.fullFor(message, this.#bounds) === true,
+    )
   }
 
   /** Undefined where the session has ended. */
