@@ -123,6 +123,56 @@ describe('a full inbox', () => {
   })
 })
 
+describe('the lag of an inbox', () => {
+  test('is what waits and for how long while its node is held up, and nothing afterwards', async () => {
+    await using proxy = await startRedisProxy(redis.url)
+    await using buses = redisBuses(redis)
+    const [a, b] = await Promise.all([buses.join(), buses.join({}, proxy.url)])
+    const heard = heardBy(b)
+    const operator = operatorOf(redis.url)
+    const keys = keysWith(buses.settings.prefix)
+    await published(a, 'read', b)
+    await expect.poll(() => heard).toEqual(['read'])
+    expect(await b.lag()).toEqual({ bytes: 0, seconds: 0 })
+    const appended = async (): Promise<number> =>
+      Number(await operator.hget(keys.inboxBytes(b.nodeId), 'in'))
+    const before = await appended()
+    proxy.stall()
+    // Asked of Redis when the way is free again, in the name of a reader that has read nothing more.
+    const lag = b.lag()
+    for (const name of ['1', '2', '3']) await published(a, name.padEnd(10_000), b)
+    const [[first] = ['']] = await operator.xrange(keys.inbox(b.nodeId), '-', '+', 'COUNT', 1)
+    const waiting = (await appended()) - before
+    const ageMs = async (): Promise<number> => {
+      const [seconds, us] = await operator.time()
+      return Number(seconds) * 1_000 + Number(us) / 1_000 - Number.parseInt(first)
+    }
+    await expect.poll(ageMs).toBeGreaterThan(300)
+    const least = await ageMs()
+    await proxy.restore()
+    const { bytes = 0, seconds = 0 } = (await lag) ?? {}
+    expect(bytes).toBe(waiting)
+    expect(seconds * 1_000).toBeGreaterThanOrEqual(least)
+    expect(seconds * 1_000).toBeLessThanOrEqual(await ageMs())
+    await expect.poll(() => heard.length).toBe(4)
+    expect(await b.lag()).toEqual({ bytes: 0, seconds: 0 })
+  })
+
+  test('is not what Redis lost, and is unknown where the inbox is another', async () => {
+    await using buses = redisBuses(redis)
+    const [a, b] = await Promise.all([buses.join(), buses.join()])
+    const heard = heardBy(b)
+    const operator = operatorOf(redis.url)
+    const keys = keysWith(buses.settings.prefix)
+    await published(a, '1', b)
+    await expect.poll(() => heard).toEqual(['1'])
+    await operator.hincrby(keys.inboxBytes(b.nodeId), 'in', 5_000)
+    expect(await b.lag()).toEqual({ bytes: 0, seconds: 0 })
+    await operator.hset(keys.inboxBytes(b.nodeId), 'generation', 77)
+    expect(await b.lag()).toBeUndefined()
+  })
+})
+
 describe('an inbox that is gone', () => {
   test('is made again by its node, which tells of the gap once, and goes on', async () => {
     await using buses = redisBuses(redis)
@@ -286,6 +336,24 @@ describe('a turn', () => {
     expect(appends).toBe(2 * TURNS)
     expect((scripts ?? 0) - (trims ?? 0)).toBe(2 * TURNS)
   })
+})
+
+test('a frame counts, at both ends, where it brings messages, and not where it brings words alone', async () => {
+  await using buses = redisBuses(redis)
+  const frames = { a: [] as string[], b: [] as string[] }
+  const a = await buses.join({ onFrame: (direction) => frames.a.push(direction) })
+  const b = await buses.join({ onFrame: (direction) => frames.b.push(direction) })
+  const heard = heardBy(b)
+  const words: number[] = []
+  b.onWord((_, { version }) => words.push(version))
+  a.tell(b.nodeId, { kind: 'confirmed', version: 1 })
+  await expect.poll(() => words).toEqual([1])
+  expect(frames).toEqual({ a: [], b: [] })
+  a.tell(b.nodeId, { kind: 'confirmed', version: 2 })
+  await Promise.all(['1', '2'].map((name) => published(a, name, b)))
+  await expect.poll(() => heard).toEqual(['1', '2'])
+  expect(words).toEqual([1, 2])
+  expect(frames).toEqual({ a: ['out'], b: ['in'] })
 })
 
 test('scripts that the server has forgotten are loaded again', async () => {

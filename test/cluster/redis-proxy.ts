@@ -13,7 +13,9 @@ export interface RedisProxy extends AsyncDisposable {
   refuse(): Promise<void>
   /** Passes nothing on in either direction and says nothing, as a host does that hangs. */
   stall(): void
-  /** Everything works again: new connections, and those that were stalled. */
+  /** Passes requests on and keeps the answers, for the connections that there are. */
+  silence(): void
+  /** Everything works again: new connections, and those that were stalled or silenced. */
   restore(): Promise<void>
 }
 
@@ -60,6 +62,9 @@ export async function startRedisProxy(redisUrl: string): Promise<RedisProxy> {
     stall: () => {
       stalled = true
       for (const pair of pairs) for (const socket of pair) socket.pause()
+    },
+    silence: () => {
+      for (const [, far] of pairs) far.pause()
     },
     restore: async () => {
       stalled = false

@@ -158,3 +158,29 @@ test('a claim whose answer is lost is answered as it was: who had the client id,
     Array.from({ length: 3 }, () => owner),
   )
 })
+
+test('a publish that was refused stays refused when the answer was lost, and is not called stored', async () => {
+  await using server = await startRedis()
+  await using proxy = await startLossyProxy(new URL(server.url))
+  await using stores = redisStores({ url: proxy.url, prefix: server.prefix })
+  const store = await stores.open({
+    timeoutMs: 30_000,
+    queueMessagesMax: 2,
+    queuePolicy: 'close-publisher',
+  })
+  for (const clientId of ['a', 'b']) await store.openSession(clientId, true)
+  for (let round = 0; round < 3; round += 1) {
+    proxy.lose()
+    const outcomes = await Promise.allSettled([
+      enqueue(store, 'a', `${round} a`),
+      enqueue(store, 'a', `${round} b`),
+      enqueue(store, 'a', `${round} c`),
+      enqueue(store, 'b', `${round}`),
+    ])
+    const stored = outcomes.map(({ status }) => status === 'fulfilled')
+    expect(stored).toEqual([round === 0, round === 0, false, round < 2])
+    expect(proxy.lost).toBe(round + 1)
+  }
+  expect(await payloadsOf(store, 'a')).toEqual(['0 a', '0 b'])
+  expect(await payloadsOf(store, 'b')).toEqual(['0', '1'])
+})

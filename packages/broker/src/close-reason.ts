@@ -128,6 +128,11 @@ export const CLOSE_REASONS = {
     fault: 'client',
     meaning: 'a clean session had more QoS 1/2 messages waiting than its bound',
   },
+  'subscriber-queue-full': {
+    logLevel: 'warn',
+    fault: 'operator',
+    meaning: 'what it published found a full queue, and queuePolicy is close-publisher',
+  },
   'shutting-down': {
     connackCode: 3,
     logLevel: 'info',

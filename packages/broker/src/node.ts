@@ -29,6 +29,7 @@ import { Dispatch } from './dispatch.ts'
 import { drain } from './drain/drain.ts'
 import { Events, type BrokerInstruments } from './events.ts'
 import { Gauges } from './gauges.ts'
+import { InboxWatch } from './inbox-watch.ts'
 import { listenFault } from './listen/listen-fault.ts'
 import { startListener, type Listener } from './listen/listener.ts'
 import { loadTlsIdentity, type TlsIdentity } from './listen/tls-context.ts'
@@ -291,7 +292,7 @@ async function openBackplane(
 ): Promise<{ store: Store; bus: Bus; cluster: Cluster }> {
   if (config.redis === undefined) {
     return {
-      store: stack.use(new MemoryStore(config.limits)),
+      store: stack.use(new MemoryStore({ ...config.limits, queuePolicy: config.queuePolicy })),
       bus: stack.use(new MemoryBusHub().join()),
       cluster: new SoloCluster(),
     }
@@ -309,6 +310,7 @@ async function openBackplane(
         onFenced,
         queueMessagesMax,
         queueBytesMax,
+        queuePolicy: config.queuePolicy,
       }),
     )
     const bus = stack.use(
@@ -319,6 +321,7 @@ async function openBackplane(
         onDropped: (reason, messages) => events.busDropped(reason, messages),
       }),
     )
+    stack.use(new InboxWatch(bus, instruments))
     const { nodeLeaseMs, viewLeaseMs, willTakeOverWindowMs } = config.limits
     const cluster = stack.use(
       await createRedisCluster(settings, {

@@ -21,6 +21,13 @@ export interface Word {
   readonly version: number
 }
 
+/** What waits in the inbox of a node; both 0 when it has read everything. */
+export interface InboxLag {
+  readonly bytes: number
+  /** Age of the oldest entry that waits, by the clock of the bus and not of a node. */
+  readonly seconds: number
+}
+
 export type Done = (error?: Error) => void
 
 /**
@@ -48,6 +55,11 @@ export interface Bus extends AsyncDisposable {
    * when its process is gone. Rejects as `publish` fails.
    */
   notify(target: string, notice: Notice): Promise<boolean>
+  /**
+   * How far this node is behind in reading its inbox, as of the call; undefined while the inbox is being made
+   * anew. Rejects when the bus does not answer.
+   */
+  lag(): Promise<InboxLag | undefined>
   onMessage(handler: (message: Message) => void): void
   onWord(handler: (from: string, word: Word) => void): void
   onNotice(handler: (from: string, notice: Notice) => void): void

@@ -8,10 +8,10 @@
 import { once } from 'node:events'
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
 import type { Redis } from '@breakwater/redis'
-import type { Word } from './bus.ts'
+import type { InboxLag, Word } from './bus.ts'
 import { decodeFrame, type InboxFrame } from './frame.ts'
 import { InboxTrimmer } from './inbox-trimmer.ts'
-import { INBOX_CREATE } from './inbox-scripts.ts'
+import { INBOX_CREATE, INBOX_LAG } from './inbox-scripts.ts'
 import { Message } from './message.ts'
 import { SenderLog } from './sender-log.ts'
 import { compareIds } from './stream-id.ts'
@@ -19,7 +19,7 @@ import { compareIds } from './stream-id.ts'
 export interface InboxReaderOptions {
   /** Of the reader alone: it blocks. */
   readonly redis: Redis
-  /** To trim by, while the reader blocks. */
+  /** To trim and to ask by, while the reader blocks. */
   readonly sender: Redis
   readonly inboxKeys: readonly [inbox: string, bytes: string]
   readonly timeoutMs: number
@@ -27,6 +27,7 @@ export interface InboxReaderOptions {
   readonly onWord: (from: string, word: Word) => void
   readonly onGap: (why: string) => void
   readonly onFault: (error: Error) => void
+  /** A frame brought messages that were new; one of words alone does not count. */
   readonly onFrame: () => void
 }
 
@@ -68,6 +69,23 @@ export class InboxReader {
   async open(): Promise<void> {
     await this.#create()
     this.#running = this.#run()
+  }
+
+  /**
+   * What was appended and not handed out, as of the call; undefined where the inbox is gone or another.
+   *
+   * @throws {Error} Redis did not answer
+   */
+  async lag(): Promise<InboxLag | undefined> {
+    const { sender, inboxKeys } = this.#options
+    const read = this.#trimmer.bytesRead
+    const args = [...inboxKeys, this.#generation, this.#last]
+    const answer = await sender.call('evalsha', INBOX_LAG.sha, inboxKeys.length, ...args)
+    if (answer === null) return undefined
+    const [appended, ageUs] = answer as [number, number]
+    // What Redis lost of the inbox was appended and cannot be read: it does not wait.
+    if (ageUs < 0) return { bytes: 0, seconds: 0 }
+    return { bytes: Math.max(0, appended - read), seconds: ageUs / 1_000_000 }
   }
 
   /** Hands out nothing more, and leaves the inbox alone. */
@@ -141,7 +159,7 @@ export class InboxReader {
   }
 
   #open(bytes: Buffer): void {
-    const { onFault, onFrame, onGap } = this.#options
+    const { onFault, onGap } = this.#options
     let frame: InboxFrame
     try {
       frame = decodeFrame(bytes)
@@ -150,12 +168,12 @@ export class InboxReader {
       onGap('a frame could not be read')
       return
     }
-    onFrame()
     this.#hand(frame)
   }
 
   #hand({ from, line, generation, after, items }: InboxFrame): void {
-    const { onMessage, onWord, onGap } = this.#options
+    const { onFrame, onMessage, onWord, onGap } = this.#options
+    let messages = 0
     const sender = `${line} ${from}`
     let heard = this.#heard.lastOf(sender)
     // An earlier inbox took what is missed here, and its end has been told.
@@ -164,9 +182,12 @@ export class InboxReader {
     for (const { number, content } of items) {
       if (number <= heard) continue
       heard = number
-      if (content instanceof Message) onMessage(content)
-      else onWord(from, content)
+      if (content instanceof Message) {
+        messages += 1
+        onMessage(content)
+      } else onWord(from, content)
     }
+    if (messages > 0) onFrame()
     this.#heard.heard(sender, heard)
   }
 

@@ -57,7 +57,24 @@ redis.call('HSET', KEYS[2], 'out', ARGV[3])
 return tonumber(redis.call('HGET', KEYS[2], 'refused'))`,
 )
 
+/**
+ * Arguments: generation, last id read. Returns the bytes that were appended since the inbox was made, and the
+ * µs since the first entry behind that id was; the latter -1 where there is none, nil for an inbox that is
+ * gone or another. Both times are the server's.
+ */
+export const INBOX_LAG: Script = script(
+  `local state = redis.call('HMGET', KEYS[2], 'in', 'generation')
+if state[2] ~= ARGV[1] then return false end
+local first = redis.call('XRANGE', KEYS[1], '(' .. ARGV[2], '+', 'COUNT', 1)[1]
+if not first then return {tonumber(state[1]), -1} end
+local now = redis.call('TIME')
+local appended = tonumber(string.match(first[1], '^%d+'))
+return {tonumber(state[1]), math.max(0, now[1] * 1000000 + now[2] - appended * 1000)}`,
+)
+
 /** Those that are run by their digest. */
 export async function loadInboxScripts(redis: Redis): Promise<void> {
-  await Promise.all([INBOX_APPEND, INBOX_TRIM].map(({ source }) => redis.script('LOAD', source)))
+  await Promise.all(
+    [INBOX_APPEND, INBOX_TRIM, INBOX_LAG].map(({ source }) => redis.script('LOAD', source)),
+  )
 }

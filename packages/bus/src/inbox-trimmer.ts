@@ -28,6 +28,11 @@ export class InboxTrimmer {
     this.#options = options
   }
 
+  /** Bytes that were read since the inbox was made. */
+  get bytesRead(): number {
+    return this.#read
+  }
+
   /** Bytes that were read and are still there. */
   read(id: string, bytes: number): number {
     this.#last = id

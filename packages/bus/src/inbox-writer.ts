@@ -26,6 +26,7 @@ export interface InboxWriterOptions {
   readonly itemsMax: number
   readonly bytesMax: number
   readonly onFault: (error: Error) => void
+  /** A frame with messages was taken; one of words alone does not count. */
   readonly onFrame: () => void
   readonly onDropped: (reason: DropReason, messages: number) => void
 }
@@ -183,7 +184,7 @@ export class InboxWriter {
     if (what === APPENDED.taken) {
       line.after = stops.at(-1)?.number ?? line.after
       line.generation = generation
-      onFrame()
+      if (stops.some(({ content }) => content instanceof Message)) onFrame()
       return
     }
     // A node that comes to have an inbox again does not know of what went before.

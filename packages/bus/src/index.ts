@@ -1,4 +1,4 @@
-export type { Bus, Done, Notice, Word } from './bus.ts'
+export type { Bus, Done, InboxLag, Notice, Word } from './bus.ts'
 export { decodeMessage, decodeMessages, encodeMessage, encodeMessages } from './envelope.ts'
 export { ENVELOPE_VERSION, EnvelopeError } from './envelope.ts'
 export type { DropReason } from './inbox-writer.ts'

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Bus, Done, Notice, Word } from './bus.ts'
+import type { Bus, Done, InboxLag, Notice, Word } from './bus.ts'
 import type { Message } from './message.ts'
 
 /** The embedded default: nodes of one process, or the only node. */
@@ -54,6 +54,10 @@ class MemoryBus implements Bus {
       return true
     }
     return false
+  }
+
+  async lag(): Promise<InboxLag> {
+    return { bytes: 0, seconds: 0 }
   }
 
   onMessage(handler: (message: Message) => void): void {

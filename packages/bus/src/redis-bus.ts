@@ -17,7 +17,7 @@ import {
   type Redis,
   type RedisSettings,
 } from '@breakwater/redis'
-import type { Bus, Done, Notice, Word } from './bus.ts'
+import type { Bus, Done, InboxLag, Notice, Word } from './bus.ts'
 import { InboxReader } from './inbox-reader.ts'
 import { loadInboxScripts } from './inbox-scripts.ts'
 import { InboxWriter, type DropReason } from './inbox-writer.ts'
@@ -154,6 +154,10 @@ class RedisBus implements Bus {
 
   notify(target: string, notice: Notice): Promise<boolean> {
     return this.#board.post(target, notice)
+  }
+
+  lag(): Promise<InboxLag | undefined> {
+    return this.#reader.lag()
   }
 
   onMessage(handler: (message: Message) => void): void {

@@ -23,6 +23,7 @@ test('nothing set is one embedded node with anonymous access on mqtts 8883', () 
   ])
   expect(config.redis).toBeUndefined()
   expect(config.allowAnonymous).toBe(true)
+  expect(config.queuePolicy).toBe('drop-oldest')
   expect(config.limits.packetBytesMax).toBe(limitDeclarations.packetBytesMax.default)
   expect(Object.isFrozen(config)).toBe(true)
 })
@@ -39,6 +40,10 @@ test('in a cluster somebody must be able to connect: a password file or anonymou
 })
 
 test.each([
+  [
+    { BREAKWATER_QUEUE_POLICY: 'drop' },
+    /^BREAKWATER_QUEUE_POLICY: must be one of drop-oldest, drop-newest, close-publisher, not "drop"$/,
+  ],
   [{ BREAKWATER_LISTN: 'x' }, /^BREAKWATER_LISTN: unknown variable/],
   [{ BREAKWATER_TLS_CRT: 'x' }, /did you mean BREAKWATER_TLS_CERT\?/],
   [{ BREAKWATER_LISTEN: 'http://x' }, /^BREAKWATER_LISTEN: .*mqtts:\/\//],

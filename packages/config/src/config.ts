@@ -29,6 +29,8 @@ export interface Config {
   readonly allowAnonymous: boolean
   readonly ack: 'stored'
   readonly sessionExpiryMs: number
+  /** What happens at `queueMessagesMax` and `queueBytesMax`. */
+  readonly queuePolicy: QueuePolicy
   readonly logLevel: LogLevel
   readonly shutdownTimeoutMs: number
   readonly devDir: string
@@ -37,6 +39,9 @@ export interface Config {
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
+
+const QUEUE_POLICIES = ['drop-oldest', 'drop-newest', 'close-publisher'] as const
+type QueuePolicy = (typeof QUEUE_POLICIES)[number]
 
 /**
  * @throws {ConfigError} one line that names the setting that is wrong and what it may be
@@ -98,7 +103,8 @@ export function decideConfig(settings: Settings): Config {
     allowAnonymous,
     ack: read('ack', parseAck, () => 'stored' as const),
     sessionExpiryMs: read('sessionExpiry', durationFrom('2s', '3650d'), () => 7 * 86_400_000),
-    logLevel: read('logLevel', parseLogLevel, () => 'info' as const),
+    queuePolicy: read('queuePolicy', oneOf(QUEUE_POLICIES), () => 'drop-oldest' as const),
+    logLevel: read('logLevel', oneOf(LOG_LEVELS), () => 'info' as const),
     shutdownTimeoutMs: read('shutdownTimeout', durationFrom('1s', '1h'), () => 25_000),
     devDir: read('devDir', parsePath, () => '.dev'),
     limits: decideLimits(settings),
@@ -203,9 +209,12 @@ function parseAck(text: string, fail: Fail): 'stored' {
   throw fail(`must be stored, not "${text}"`)
 }
 
-function parseLogLevel(text: string, fail: Fail): LogLevel {
-  if (LOG_LEVELS.includes(text as LogLevel)) return text as LogLevel
-  throw fail(`must be one of ${LOG_LEVELS.join(', ')}, not "${text}"`)
+function oneOf<Word extends string>(words: readonly Word[]): (text: string, fail: Fail) => Word {
+  return (text, fail) => {
+    const found = words.find((word) => word === text)
+    if (found === undefined) throw fail(`must be one of ${words.join(', ')}, not "${text}"`)
+    return found
+  }
 }
 
 const UNITS_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const

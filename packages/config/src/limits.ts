@@ -90,7 +90,8 @@ const LIMITS = {
     min: 1,
     max: 100_000_000,
     protects: 'the store against a session whose device stays away',
-    atLimit: 'the oldest message is dropped and counted as `queue-full`',
+    atLimit:
+      'as `BREAKWATER_QUEUE_POLICY` says: the oldest message is dropped and counted as `queue-full`, unless another one is set',
   },
   queueBytesMax: {
     unit: 'bytes',
@@ -98,7 +99,7 @@ const LIMITS = {
     min: 1_024,
     max: 1_099_511_627_776,
     protects: 'the store against a session whose device stays away',
-    atLimit: 'the oldest message is dropped and counted as `queue-full`',
+    atLimit: 'as queueMessagesMax',
   },
   outboundMessagesMax: {
     unit: 'messages',

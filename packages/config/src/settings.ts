@@ -15,6 +15,7 @@ export const SETTINGS = {
   allowAnonymous: 'BREAKWATER_ALLOW_ANONYMOUS',
   ack: 'BREAKWATER_ACK',
   sessionExpiry: 'BREAKWATER_SESSION_EXPIRY',
+  queuePolicy: 'BREAKWATER_QUEUE_POLICY',
   logLevel: 'BREAKWATER_LOG_LEVEL',
   shutdownTimeout: 'BREAKWATER_SHUTDOWN_TIMEOUT',
   devDir: 'BREAKWATER_DEV_DIR',

@@ -233,8 +233,20 @@ export const catalog = {
   bus_frames_total: {
     type: 'counter',
     unit: 'frames',
-    help: 'Frames on the bus between nodes; bus messages divided by this is the batch size',
+    help: 'Frames with messages on the bus between nodes; bus messages divided by this is the batch size',
     labels: { direction: ['in', 'out'] },
+  },
+  bus_inbox_lag_bytes: {
+    type: 'gauge',
+    unit: 'bytes',
+    help: "Bytes in this node's inbox that it has not read",
+    labels: {},
+  },
+  bus_inbox_lag_seconds: {
+    type: 'gauge',
+    unit: 'seconds',
+    help: "Age of the oldest entry in this node's inbox that it has not read, by the clock of Redis",
+    labels: {},
   },
 } as const
 

@@ -14,7 +14,7 @@
  * | `v1:{bucket}:retained` | hash topic → message | every node | for ever | retained messages, in fewer buckets: a start reads the topics of all of them |
  * | `v1:{bucket}:owners` | hash id → `<epoch> <node id> <claim> <user>` | node that has the client | an entry ends when the client is gone, or its node | who has which client id; the epoch is at least the server's time in µs |
  * | `v1:{bucket}:wills` | hash id → message | the same | the same | wills of connected clients |
- * | `v1:{group}:writer:<id>` | number | one node | an hour after its last write | the last write of the node's publishers that was executed |
+ * | `v1:{group}:writer:<id>` | numbers, `;` between them | one node | an hour after its last write | the last write of the node's publishers that was executed; those of late that a full queue refused |
  * | `v1:{<node id>}:inbox` | stream | that node makes and trims it, every node appends | ends with its node, at most 10 minutes after it | frames of messages and words to one node |
  * | `v1:{<node id>}:inbox-bytes` | hash | the same | the same | `generation` (of the inbox) `in` `out` (bytes appended, read) `refused` (frames, by a full inbox) |
  * | `v1:{cluster}:head` | counter | every node | for ever | version of the log's last entry |

@@ -3,7 +3,7 @@ export type { AedesQueuedMessage } from './aedes-deployment.ts'
 export { MemoryStore } from './memory-store.ts'
 export { createRedisStore } from './redis-store.ts'
 export type { RedisStoreOptions } from './redis-store.ts'
-export { FencedError, packetIdOf, queuedBytes } from './store.ts'
+export { FencedError, packetIdOf, queuedBytes, QUEUE_FULL, QueueFullError } from './store.ts'
 export type {
   AdoptedClient,
   Appended,

@@ -1,5 +1,5 @@
 import type { Message, QoS } from '@breakwater/bus'
-import { queuedBytes, type QueueBounds, type QueuedMessage } from './store.ts'
+import { queuedBytes, QUEUE_FULL, type QueueBounds, type QueuedMessage } from './store.ts'
 
 /** One stored session in memory. The queue is a ring by position: reading and settling are O(1). */
 export class MemorySession {
@@ -25,14 +25,11 @@ export class MemorySession {
   }
 
   append(message: Message, bounds: QueueBounds): { position: number; dropped: number } {
-    const bytes = this.#bytes + queuedBytes(message)
-    const full =
-      this.#queue.size >= bounds.queueMessagesMax ||
-      (bytes > bounds.queueBytesMax && this.#queue.size > 0)
-    if (full && bounds.queuePolicy === 'drop-newest') return { position: 0, dropped: 1 }
+    const dropsOldest = (bounds.queuePolicy ?? 'drop-oldest') === 'drop-oldest'
+    if (!dropsOldest && this.fullFor(message, bounds)) return { position: QUEUE_FULL, dropped: 1 }
     this.#last += 1
     this.#queue.set(this.#last, message)
-    this.#bytes = bytes
+    this.#bytes += queuedBytes(message)
     let dropped = 0
     while (
       this.#queue.size > bounds.queueMessagesMax ||
@@ -42,6 +39,13 @@ export class MemorySession {
       dropped += 1
     }
     return { position: this.#last, dropped }
+  }
+
+  fullFor(message: Message, { queueMessagesMax, queueBytesMax }: QueueBounds): boolean {
+    return (
+      this.#queue.size >= queueMessagesMax ||
+      (this.#bytes + queuedBytes(message) > queueBytesMax && this.#queue.size > 0)
+    )
   }
 
   delete(position: number): void {

@@ -3,14 +3,17 @@ import { MemoryOwners } from './memory-owners.ts'
 import { MemorySession } from './memory-session.ts'
 import {
   FencedError,
+  QueueFullError,
   type AdoptedClient,
   type AppendDone,
   type Claimed,
   type ClientClaim,
+  type Appended,
   type OnFenced,
   type OpenedSession,
   type Owner,
   type PublishEffects,
+  type QueueAppend,
   type QueueBounds,
   type QueuedMessage,
   type Released,
@@ -23,6 +26,7 @@ import {
 } from './store.ts'
 
 const CHUNK = 1_000
+const NOTHING: Appended = { positions: [], dropped: 0, retainedChanged: false }
 
 /** The embedded default: everything in this process, gone with it. */
 export class MemoryStore implements Store {
@@ -130,6 +134,10 @@ export class MemoryStore implements Store {
   }
 
   append({ message, queues, replay = false, inbound }: PublishEffects, done: AppendDone): void {
+    if (!replay && this.#refuses(message, queues)) {
+      done(new QueueFullError(), NOTHING)
+      return
+    }
     const retainedChanged = message.retain && !replay && this.#retain(message)
     const appended = replay ? this.#retained.get(message.topic) : message
     const positions: number[] = []
@@ -267,6 +275,13 @@ export class MemoryStore implements Store {
       released: stored === undefined ? [] : [...stored.released],
       received: stored === undefined ? [] : [...stored.inbound.keys()],
     }
+  }
+
+  #refuses(message: Message, queues: readonly QueueAppend[]): boolean {
+    if (this.#bounds.queuePolicy !== 'close-publisher') return false
+    return queues.some(
+      ({ clientId }) => this.#sessions.get(clientId)?.fullFor(message, this.#bounds) === true,
+    )
   }
 
   /** Undefined where the session has ended. */

@@ -8,8 +8,8 @@ import { randomUUID } from 'node:crypto'
 import { failureOf, TurnQueue, type Keys, type Outcome, type Redis } from '@breakwater/redis'
 import { sendAll, type Result } from './redis-pipeline.ts'
 import type { Argument } from './scripts.ts'
-import type { QueueBounds } from './store.ts'
-import { BATCH } from './write-scripts.ts'
+import { QueueFullError, type QueueBounds, type QueuePolicy } from './store.ts'
+import { BATCH, POLICY, REFUSED } from './write-scripts.ts'
 
 /** One operation of BATCH; a message that several name is sent once per call. */
 export interface Operation {
@@ -37,6 +37,8 @@ export type WriteDone = (error: Error | undefined, answer?: readonly number[]) =
 
 interface Write {
   readonly number: number
+  /** Of the first write of the same message; all behind one that is refused are refused. */
+  readonly first: number
   readonly queues: number
   readonly operations: readonly Operation[]
 }
@@ -59,11 +61,8 @@ export class PublishWriter {
     const { redis, keys, group, bounds } = options
     this.#redis = redis
     this.#mark = keys.writer(group, randomUUID())
-    this.#bounds = [
-      bounds.queueMessagesMax,
-      bounds.queueBytesMax,
-      bounds.queuePolicy === 'drop-newest' ? 0 : 1,
-    ]
+    const policy: QueuePolicy = bounds.queuePolicy ?? 'drop-oldest'
+    this.#bounds = [bounds.queueMessagesMax, bounds.queueBytesMax, POLICY[policy]]
     this.#queue = new TurnQueue({
       send: (writes) => this.#send(writes),
       cut: () => redis.disconnect(true),
@@ -76,14 +75,19 @@ export class PublishWriter {
     })
   }
 
-  /** `bytes`: what it holds in memory, as far as no other write holds the same. */
+  /**
+   * `bytes`: what it holds in memory, as far as no other write holds the same. `before`: how many of the writes
+   * just before it belong to the same message.
+   */
   write(
     operations: readonly Operation[],
-    { queues, bytes }: { queues: number; bytes: number },
+    { queues, bytes, before = 0 }: { queues: number; bytes: number; before?: number },
     done: WriteDone,
   ): void {
     this.#number += 1
-    this.#queue.push({ number: this.#number, queues, operations }, bytes, (error, answer) =>
+    const number = this.#number
+    const write = { number, first: number - before, queues, operations }
+    this.#queue.push(write, bytes, (error, answer) =>
       done(error, answer as readonly number[] | undefined),
     )
   }
@@ -99,9 +103,10 @@ export class PublishWriter {
 
   async #send(writes: readonly Write[]): Promise<readonly Outcome[]> {
     const calls = callsOf(writes)
+    const open = (writes[0] as Write).first
     let before = 0
     const commands = calls.map((call) => {
-      const command = this.#command(call, before)
+      const command = this.#command(call, before, open)
       before = (call.at(-1) as Write).number
       return command
     })
@@ -109,12 +114,13 @@ export class PublishWriter {
     return calls.flatMap((call, index) => outcomesOf(call, results[index]))
   }
 
-  #command(call: readonly Write[], before: number): [string, ...Argument[]] {
+  #command(call: readonly Write[], before: number, open: number): [string, ...Argument[]] {
     const keys = [this.#mark]
     const words: Argument[] = []
     const messages = new Map<Buffer, number>()
-    for (const { number, operations } of call) {
+    for (const { number, first, operations } of call) {
       words.push('I', number)
+      if (first !== number) words.push('F', first)
       for (const operation of operations) {
         for (const key of operation.keys) keys.push(key)
         for (const word of operation.words) {
@@ -129,7 +135,7 @@ export class PublishWriter {
       }
     }
     const last = (call.at(-1) as Write).number
-    const head = [before, last, MARK_LIFETIME_MS, ...this.#bounds, messages.size]
+    const head = [before, last, MARK_LIFETIME_MS, ...this.#bounds, open, messages.size]
     return ['evalsha', BATCH.sha, keys.length, ...keys, ...head, ...messages.keys(), ...words]
   }
 }
@@ -153,8 +159,12 @@ function callsOf(writes: readonly Write[]): Write[][] {
 function outcomesOf(call: readonly Write[], [error, result]: Result = [NO_ANSWER]): Outcome[] {
   if (error !== null) return call.map(() => failureOf(error))
   return (result as readonly (readonly number[] | Buffer)[]).map((answer) =>
-    Buffer.isBuffer(answer) ? { error: new Error(answer.toString()) } : { result: answer },
+    Buffer.isBuffer(answer) ? { error: errorOf(answer.toString()) } : { result: answer },
   )
+}
+
+function errorOf(text: string): Error {
+  return text === REFUSED ? new QueueFullError() : new Error(text)
 }
 
 const NO_ANSWER = new Error('no answer')

@@ -46,6 +46,7 @@ export class RedisEffects {
       const size = {
         queues: chunk.length,
         bytes: write === 0 ? variants.bytes + (retain ? message.bytes : 0) : 0,
+        before: write,
       }
       this.#writer.write(operations, size, (error, answer) =>
         answers.take(error, answer, start, order),

@@ -124,11 +124,23 @@ export interface InboundPublish {
   readonly packetId: number
 }
 
+/** A publish that `close-publisher` refuses: one of its queues was full, and nothing of it was queued. */
+export class QueueFullError extends Error {
+  override readonly name = 'QueueFullError'
+
+  constructor() {
+    super('a queue is full')
+  }
+}
+
+/** In the place of a position: the queue was full, and did without the message. */
+export const QUEUE_FULL = -3
+
 /**
  * One position per entry of `queues`; 0 where nothing was queued: the session, or what was to be replayed, no
- * longer exists, or the queue was full (`drop-newest`); -1 where it was, at a position that is not known.
- * `dropped` counts messages that made room or found none. `retainedChanged`: the topic has a retained message
- * now and had none before, or has none any more; also where that is not known.
+ * longer exists; `QUEUE_FULL`; -1 where it was, at a position that is not known. `dropped` counts messages
+ * that made room or found none. `retainedChanged`: the topic has a retained message now and had none before,
+ * or has none any more; also where that is not known.
  */
 export interface Appended {
   readonly positions: readonly number[]
@@ -148,11 +160,15 @@ export type AppendDone = (error: Error | undefined, appended: Appended) => void
 export interface QueueBounds {
   readonly queueMessagesMax: number
   readonly queueBytesMax: number
-  /** Which message a full queue does without; the oldest unless said otherwise. */
+  /** `drop-oldest` unless said otherwise. */
   readonly queuePolicy?: QueuePolicy
 }
 
-export type QueuePolicy = 'drop-oldest' | 'drop-newest'
+/**
+ * What a full queue does: it drops its oldest messages, or does without the new one, or the whole publish is
+ * refused (`QueueFullError`), which a replay of what is retained never is: it is dropped.
+ */
+export type QueuePolicy = 'drop-oldest' | 'drop-newest' | 'close-publisher'
 
 /** Is told once per refused write; the owner may be one that this node has replaced itself. */
 export type OnFenced = (clientId: string, epoch: number) => void
@@ -220,7 +236,9 @@ export interface Store extends AsyncDisposable {
   /**
    * Applies everything that one PUBLISH changes: retained set (or cleared, with an empty payload) and
    * queues appended. Calls back once all of it is stored, in the order of the calls; may call back at once.
-   * After an error nothing may be acknowledged; some of it may be stored all the same.
+   * After an error nothing may be acknowledged; some of it may be stored all the same. After a
+   * `QueueFullError` none of it is, unless there were more queues than go into one step (500): then those of
+   * the steps before the one that found a queue full have it, and those behind do not.
    */
   append(effects: PublishEffects, done: AppendDone): void
 

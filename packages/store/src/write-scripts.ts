@@ -1,15 +1,23 @@
 /** The scripts of the two writers: what a turn's publishes change, and what one session has taken. */
 import type { Redis } from '@breakwater/redis'
 import { FENCED, script, type Script } from './scripts.ts'
+import { QUEUE_FULL } from './store.ts'
+
+/** How the policies are called in BATCH. */
+export const POLICY = { 'drop-oldest': 'O', 'drop-newest': 'N', 'close-publisher': 'C' } as const
+
+/** Answer to a write that `close-publisher` refuses. */
+export const REFUSED = 'QUEUEFULL'
 
 /**
  * Writes of one turn, each once however often it is sent.
  *
  * Keys: writer, then those of the operations in turn. Arguments: number that must have been executed before,
- * last number, lifetime of the writer's mark (ms), messages max, bytes max, whether the oldest make room (1)
- * or the newest is dropped (0), number of messages, the messages, then words:
+ * last number, lifetime of the writer's mark (ms), messages max, bytes max, policy (`POLICY`), the lowest number
+ * whose answer may be lost, number of messages, the messages, then words:
  *
  *   I number                   the next write begins; one that was executed before is skipped (-1)
+ *   F number                   its message began with that write
  *   A message n                to the end of n queues (session, queue; n times)
  *   R topic QoS                what is retained now goes to the end of a queue (session, queue, retained)
  *   S topic message, C topic   retained set, cleared (retained)
@@ -17,17 +25,35 @@ import { FENCED, script, type Script } from './scripts.ts'
  *
  * Returns per write dropped, then what its operations say, or the text of an error: A and R the positions (0:
  * no session), S and C whether the topic is new or gone (1), P whether it was kept; -1 where it is not known,
- * because it was executed before. The mark is set first: a server that refuses writes refuses all of them there, and nothing has happened.
+ * because it was executed before. The mark is set first: a server that refuses writes refuses all of them
+ * there, and nothing has happened.
+ *
+ * With `close-publisher` a write is looked through before any of it happens. One that is refused is remembered
+ * behind the mark until its answer has arrived, so that it is not taken for one that was executed; and those
+ * behind it of the same message are refused with it.
  */
 export const BATCH: Script = script(
-  `local mark = tonumber(redis.call('GET', KEYS[1]) or '0')
+  `local state = redis.call('GET', KEYS[1]) or '0'
+local mark = tonumber(string.match(state, '^%d+'))
 if mark < tonumber(ARGV[1]) then
   return redis.error_reply('OUTOFTURN the call before was refused')
 end
-if mark < tonumber(ARGV[2]) then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
+local refused, lastRefused, kept, grown = {}, 0, '', false
+for number in string.gmatch(state, ';(%d+)') do
+  if tonumber(number) >= tonumber(ARGV[7]) then
+    refused[tonumber(number)] = true
+    lastRefused = tonumber(number)
+    kept = kept .. ';' .. number
+  end
+end
+if mark < tonumber(ARGV[2]) then redis.call('SET', KEYS[1], ARGV[2] .. kept, 'PX', ARGV[3]) end
 local call = redis.call
-local countMax, bytesMax, oldest = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1'
+local countMax, bytesMax, policy = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local answer
+
+local function full(count, bytes)
+  return count > countMax or (bytes > bytesMax and count > 1)
+end
 
 local function push(session, queue, message)
   local found = call('HMGET', session, 'last', 'bytes', 'count')
@@ -36,13 +62,13 @@ local function push(session, queue, message)
     return
   end
   local last, bytes, count = found[1] + 1, found[2] + #message, found[3] + 1
-  if not oldest and (count > countMax or (bytes > bytesMax and count > 1)) then
+  if policy ~= 'O' and full(count, bytes) then
     answer[1] = answer[1] + 1
-    answer[#answer + 1] = 0
+    answer[#answer + 1] = ${QUEUE_FULL}
     return
   end
   call('XADD', queue, '0-' .. last, 'm', message)
-  while count > countMax or (bytes > bytesMax and count > 1) do
+  while full(count, bytes) do
     local first = call('XRANGE', queue, '-', '+', 'COUNT', 1)[1]
     if not first then break end
     call('XDEL', queue, first[1])
@@ -56,7 +82,7 @@ end
 
 local run = {
   A = function(key, word)
-    local message, n = ARGV[7 + ARGV[word]], tonumber(ARGV[word + 1])
+    local message, n = ARGV[8 + ARGV[word]], tonumber(ARGV[word + 1])
     for index = key, key + 2 * n - 1, 2 do push(KEYS[index], KEYS[index + 1], message) end
   end,
   R = function(key, word)
@@ -71,13 +97,13 @@ local run = {
       string.sub(retained, 1, 1) .. string.char(qos + 4) .. string.sub(retained, 3))
   end,
   S = function(key, word)
-    answer[#answer + 1] = call('HSET', KEYS[key], ARGV[word], ARGV[7 + ARGV[word + 1]])
+    answer[#answer + 1] = call('HSET', KEYS[key], ARGV[word], ARGV[8 + ARGV[word + 1]])
   end,
   C = function(key, word) answer[#answer + 1] = call('HDEL', KEYS[key], ARGV[word]) end,
   P = function(key, word)
     local owner = call('HGET', KEYS[key], 'epoch')
     if owner == ARGV[word] then
-      call('HSET', KEYS[key + 1], ARGV[word + 1], ARGV[7 + ARGV[word + 2]])
+      call('HSET', KEYS[key + 1], ARGV[word + 1], ARGV[8 + ARGV[word + 2]])
       answer[#answer + 1] = 1
     else
       answer[#answer + 1] = owner and ${FENCED} or 0
@@ -85,33 +111,64 @@ local run = {
   end,
   D = function(key, word) call('HDEL', KEYS[key], ARGV[word]) end,
 }
-local words = {A = 2, R = 2, S = 2, C = 1, P = 3, D = 1}
-local keys = {A = 0, R = 3, S = 1, C = 1, P = 2, D = 1}
+local words = {F = 1, A = 2, R = 2, S = 2, C = 1, P = 3, D = 1}
+local keys = {F = 0, R = 3, S = 1, C = 1, P = 2, D = 1}
 
-local answers, key, word, skip = {}, 2, 8 + tonumber(ARGV[7]), false
+local function after(key, word)
+  local op = ARGV[word]
+  return key + (op == 'A' and 2 * ARGV[word + 2] or keys[op]), word + 1 + words[op]
+end
+
+local function refuses(key, word)
+  while word <= #ARGV and ARGV[word] ~= 'I' do
+    local op = ARGV[word]
+    if op == 'F' and lastRefused >= tonumber(ARGV[word + 1]) then return true end
+    if op == 'A' then
+      local bytes = #ARGV[8 + ARGV[word + 1]]
+      for index = key, key + 2 * ARGV[word + 2] - 1, 2 do
+        local found = call('HMGET', KEYS[index], 'bytes', 'count')
+        if found[2] and full(found[2] + 1, found[1] + bytes) then return true end
+      end
+    end
+    key, word = after(key, word)
+  end
+  return false
+end
+
+local answers, key, word, skip = {}, 2, 9 + tonumber(ARGV[8]), false
 while word <= #ARGV do
   local op = ARGV[word]
   if op == 'I' then
+    local number = tonumber(ARGV[word + 1])
     answer = {0}
     answers[#answers + 1] = answer
-    skip = tonumber(ARGV[word + 1]) <= mark
+    skip = number <= mark
     word = word + 2
-  else
-    local n = op == 'A' and tonumber(ARGV[word + 2]) or 1
-    if skip then
-      if op ~= 'D' then
-        for _ = 1, n do answer[#answer + 1] = -1 end
+    if policy == 'C' and not skip then
+      local ok, full = pcall(refuses, key, word)
+      if ok and full then
+        refused[number], lastRefused, kept, grown = true, number, kept .. ';' .. number, true
       end
-    else
+    end
+    if refused[number] then
+      answers[#answers] = '${REFUSED}'
+      skip = true
+    end
+  else
+    if skip then
+      if op ~= 'D' and op ~= 'F' then
+        for _ = 1, op == 'A' and ARGV[word + 2] or 1 do answer[#answer + 1] = -1 end
+      end
+    elseif op ~= 'F' then
       local ok, failure = pcall(run[op], key, word + 1)
       if not ok then
         answers[#answers] = type(failure) == 'table' and failure.err or tostring(failure)
       end
     end
-    key = key + (op == 'A' and 2 * n or keys[op])
-    word = word + 1 + words[op]
+    key, word = after(key, word)
   end
 end
+if grown then call('SET', KEYS[1], math.max(mark, ARGV[2]) .. kept, 'PX', ARGV[3]) end
 return answers`,
 )
 

@@ -49,6 +49,10 @@ export class FrameSink {
     this.#events.dropped('slow-consumer', qos)
   }
 
+  dropFull(qos: QoS, copies: number): void {
+    this.#events.dropped('queue-full', qos, copies)
+  }
+
   pubrel(packetId: number): void {
     this.packetId(PacketType.PUBREL, packetId)
   }

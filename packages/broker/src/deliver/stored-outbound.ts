@@ -95,7 +95,8 @@ export class StoredOutbound implements Outbound {
       return
     }
     const queues = [{ clientId: this.#owner.clientId, qos }]
-    this.#store.append({ message, queues, replay: true }, (error) => {
+    this.#store.append({ message, queues, replay: true }, (error, { dropped }) => {
+      if (dropped > 0) this.#sink.dropFull(qos, dropped)
       if (error !== undefined) this.#onFault(error)
       this.#behind = true
       this.writable()

@@ -13,7 +13,7 @@
  */
 import { isServerTopic, isValidTopicName, Message, topicLevels, type QoS } from '@breakwater/bus'
 import type { Limits } from '@breakwater/config'
-import type { Store } from '@breakwater/store'
+import { QueueFullError, type Store } from '@breakwater/store'
 import type { CloseReasonId } from '../close-reason.ts'
 import type { Connection } from '../connection/connection.ts'
 import { Hold } from '../hold.ts'
@@ -236,7 +236,9 @@ export class PublishLane {
   }
 
   #settle(entry: Entry, error: Error | undefined): void {
-    if (error !== undefined && !this.#closed) {
+    if (error instanceof QueueFullError && !this.#closed)
+      this.#connection.close('subscriber-queue-full', error.message)
+    else if (error !== undefined && !this.#closed) {
       this.#events.storeFailed(`${entry.packet} of ${this.#options.clientId}`, error)
       this.#connection.close('store-unavailable', error.message)
     }

@@ -7,7 +7,14 @@
  */
 import type { Bus, Message, QoS } from '@breakwater/bus'
 import type { Cluster } from '@breakwater/cluster'
-import type { Appended, InboundPublish, QueueAppend, Store } from '@breakwater/store'
+import {
+  QUEUE_FULL,
+  QueueFullError,
+  type Appended,
+  type InboundPublish,
+  type QueueAppend,
+  type Store,
+} from '@breakwater/store'
 import { FanOut } from '../deliver/fan-out.ts'
 import type { Events } from '../events.ts'
 import type { Session } from '../session/session.ts'
@@ -111,7 +118,8 @@ export class Router {
     for (const [index, { clientId, qos }] of effects.queues.entries()) {
       const position = effects.appended.positions[index] ?? 0
       if (position === 0) this.#events.dropped('session-gone', qos)
-      else this.sessions.get(clientId)?.outbound.queued(position, fanOut, qos)
+      else if (position !== QUEUE_FULL)
+        this.sessions.get(clientId)?.outbound.queued(position, fanOut, qos)
     }
   }
 
@@ -138,6 +146,8 @@ export class Router {
   publish(message: Message, done: (error?: Error) => void): void {
     this.store(message, (error, effects) => {
       if (error === undefined) this.deliver(message, effects)
+      // There is no publisher that would send it again.
+      else if (error instanceof QueueFullError) this.#events.dropped('queue-full', message.qos)
       done(error)
     })
   }

@@ -66,33 +66,6 @@ export function fencingCompliance({ describe, test }: Suite, open: OpenRaw): voi
     })
   })
 
-  describe('a full queue that does without the newest message', () => {
-    test('keeps what it has, by number and by bytes, and counts the others', async () => {
-      await using under = await open({
-        queueMessagesMax: 2,
-        queueBytesMax: 2_500,
-        queuePolicy: 'drop-newest',
-      })
-      const { store } = under
-      const owner = await own(store, 'a')
-      const enqueue = async (bytes: number) => {
-        const sent = message('t', Buffer.alloc(bytes))
-        const { positions, dropped } = await append(store, {
-          message: sent,
-          queues: [{ clientId: 'a', qos: 1 }],
-        })
-        return [positions[0], dropped]
-      }
-      assert.deepEqual(await enqueue(10_000), [1, 0])
-      assert.deepEqual(await enqueue(1), [0, 1])
-      store.settle(owner, 1, queuedBytes(message('t', Buffer.alloc(10_000))))
-      await called((done) => store.release(owner, { position: 99, packetId: 1, bytes: 0 }, done))
-      assert.deepEqual(await enqueue(1), [2, 0])
-      assert.deepEqual(await enqueue(1), [3, 0])
-      assert.deepEqual(await enqueue(1), [0, 1])
-    })
-  })
-
   describe('the filters of some sessions', () => {
     test('come in the order of the ids, with none where there is no session', async () => {
       await using under = await open()

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { packetIdOf, QUEUE_FULL, QueueFullError, type QueuePolicy } from '../store.ts'
 import type { OwnedStore } from './owned-store.ts'
 import {
   append,
@@ -6,6 +7,7 @@ import {
   message,
   queueOf,
   readAll,
+  retainedOf,
   written,
   type OpenStore,
   type Suite,
@@ -107,6 +109,151 @@ export function queueBoundsCompliance({ describe, test }: Suite, open: OpenStore
       )
     })
   })
+
+  describe('a full queue that does without the newest message', () => {
+    const queuePolicy: QueuePolicy = 'drop-newest'
+
+    test('keeps what it has, by number and by bytes, and counts the others', async () => {
+      await using under = await open({ queueMessagesMax: 2, queueBytesMax: 2_500, queuePolicy })
+      const { store } = under
+      await store.openSession('a', true)
+      const put = async (bytes: number): Promise<unknown> => {
+        const { positions, dropped } = await append(store, {
+          message: message('t', Buffer.alloc(bytes)),
+          queues: [{ clientId: 'a', qos: 1 }],
+        })
+        return [positions[0], dropped]
+      }
+      assert.deepEqual(await put(10_000), [1, 0])
+      assert.deepEqual(await put(1), [QUEUE_FULL, 1])
+      store.settle('a', 1)
+      await written(store)
+      assert.deepEqual(await put(1), [2, 0])
+      assert.deepEqual(await put(1), [3, 0])
+      assert.deepEqual(await put(1), [QUEUE_FULL, 1])
+    })
+
+    test('is told from a session that is gone, and takes nothing from the others', async () => {
+      await using under = await open({ queueMessagesMax: 1, queuePolicy })
+      for (const clientId of ['full', 'empty']) await under.store.openSession(clientId, true)
+      await enqueue(under.store, 'full', 'kept')
+      const { positions, dropped } = await append(under.store, {
+        message: message('t', 'new'),
+        queues: ['gone', 'full', 'empty'].map((clientId) => ({ clientId, qos: 1 })),
+      })
+      assert.deepEqual([positions, dropped], [[0, QUEUE_FULL, 1], 1])
+      assert.deepEqual(await queueOf(under.store, 'full'), ['1 kept'])
+      assert.deepEqual(await queueOf(under.store, 'empty'), ['1 new'])
+    })
+
+    test('does without what is replayed too', async () => {
+      await using under = await open({ queueMessagesMax: 1, queuePolicy })
+      await replayIntoFull(under.store)
+    })
+  })
+
+  describe('a full queue whose publishers are closed', () => {
+    const queuePolicy: QueuePolicy = 'close-publisher'
+
+    test('refuses the whole publish: no queue, no retained message, no end of QoS 2', async () => {
+      await using under = await open({ queueMessagesMax: 1, queuePolicy })
+      const { store } = under
+      for (const clientId of ['before', 'full', 'behind', 'publisher'])
+        await store.openSession(clientId, true)
+      await enqueue(store, 'full', 'kept')
+      const refused = message('t', 'refused', { qos: 2, retain: true })
+      const packetId = packetIdOf(1)
+      await new Promise<void>((resolve) =>
+        store.storeInbound('publisher', packetId, refused, () => resolve()),
+      )
+      const effects = {
+        message: refused,
+        queues: [
+          { clientId: 'before', qos: 2 as const },
+          { clientId: 'gone', qos: 1 as const },
+          { clientId: 'full', qos: 1 as const },
+          { clientId: 'behind', qos: 2 as const },
+        ],
+        inbound: { clientId: 'publisher', packetId },
+      }
+      await assert.rejects(append(store, effects), QueueFullError)
+      assert.deepEqual(await queueOf(store, 'full'), ['1 kept'])
+      for (const clientId of ['before', 'behind'])
+        assert.deepEqual(await queueOf(store, clientId), [])
+      assert.deepEqual(await retainedOf(store, ['t']), [])
+      assert.notEqual(await store.readInbound('publisher', packetId), undefined)
+
+      store.settle('full', 1)
+      await written(store)
+      const { positions, dropped } = await append(store, effects)
+      assert.deepEqual([positions, dropped], [[1, 0, 2, 1], 0])
+      assert.equal((await retainedOf(store, ['t'])).length, 1)
+      assert.equal(await store.readInbound('publisher', packetId), undefined)
+    })
+
+    test('refuses by bytes, and takes one message that is too large when it is empty', async () => {
+      await using under = await open({ queueBytesMax: 1_024, queuePolicy })
+      const { store } = under
+      await store.openSession('a', true)
+      await enqueue(store, 'a', Buffer.alloc(10_000))
+      await assert.rejects(enqueue(store, 'a', 'x'), QueueFullError)
+      store.settle('a', 1)
+      await written(store)
+      assert.equal(await enqueue(store, 'a', Buffer.alloc(500)), 2)
+      await assert.rejects(enqueue(store, 'a', Buffer.alloc(1_000)), QueueFullError)
+      assert.equal(await enqueue(store, 'a', Buffer.alloc(300)), 3)
+    })
+
+    test('refuses each publish of a turn by itself, in the order of the calls', async () => {
+      await using under = await open({ queueMessagesMax: 3, queuePolicy })
+      const { store } = under
+      for (const clientId of ['a', 'b']) await store.openSession(clientId, true)
+      const outcomes = await Promise.allSettled(
+        Array.from({ length: 10 }, (_, index) =>
+          enqueue(store, index % 2 === 0 ? 'a' : 'b', `${index}`),
+        ),
+      )
+      assert.deepEqual(
+        outcomes.map(({ status }) => status === 'fulfilled'),
+        [true, true, true, true, true, true, false, false, false, false],
+      )
+      assert.deepEqual(await queueOf(store, 'a'), ['1 0', '2 2', '3 4'])
+    })
+
+    test('refuses what is behind it of a fan-out in several steps, with the end of QoS 2', async () => {
+      await using under = await open({ queueMessagesMax: 1, queuePolicy })
+      const { store } = under
+      const clientIds = Array.from({ length: 1_200 }, (_, index) => `c${index}`)
+      await Promise.all(clientIds.map((clientId) => store.openSession(clientId, true)))
+      await enqueue(store, 'c700', 'kept')
+      const sent = message('t', 'm', { qos: 2 })
+      await new Promise<void>((resolve) => store.storeInbound('c0', 7, sent, () => resolve()))
+      const queues = clientIds.map((clientId) => ({ clientId, qos: 1 as const }))
+      const effects = { message: sent, queues, inbound: { clientId: 'c0', packetId: 7 } }
+      await assert.rejects(append(store, effects), QueueFullError)
+      for (const clientId of ['c500', 'c699', 'c701', 'c1000', 'c1199'])
+        assert.deepEqual(await queueOf(store, clientId), [], clientId)
+      assert.notEqual(await store.readInbound('c0', 7), undefined)
+      // The next one is another message.
+      assert.equal(await enqueue(store, 'c1199', 'next'), 1)
+    })
+
+    test('does without what is replayed, for which no publisher can be closed', async () => {
+      await using under = await open({ queueMessagesMax: 1, queuePolicy })
+      await replayIntoFull(under.store)
+    })
+  })
+
+  async function replayIntoFull(store: OwnedStore): Promise<void> {
+    await store.openSession('a', true)
+    const retained = message('t', 'retained', { retain: true })
+    await append(store, { message: retained, queues: [] })
+    await enqueue(store, 'a', 'kept')
+    const queues = [{ clientId: 'a', qos: 1 as const }]
+    const { positions, dropped } = await append(store, { message: retained, queues, replay: true })
+    assert.deepEqual([positions, dropped], [[QUEUE_FULL], 1])
+    assert.deepEqual(await queueOf(store, 'a'), ['1 kept'])
+  }
 
   async function fill(
     store: OwnedStore,

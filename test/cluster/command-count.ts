@@ -1,0 +1,96 @@
+/**
+ * The commands that nodes send to Redis, as Redis sees them: those of scripts are left out, and what nodes send
+ * by the clock, whether anything happens or not.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+
+const QUIET_MS = 150
+const FENCE_MS = 20
+const BY_THE_CLOCK = new Set(['ping', 'info', 'client', 'echo'])
+
+export interface Counted<Result> {
+  readonly result: Result
+  /** How often each command was sent. */
+  readonly commands: Readonly<Record<string, number>>
+  readonly total: number
+}
+
+export class CommandCount implements Disposable {
+  readonly #monitor: Redis
+  readonly #operator: Redis
+  /** The id that each reader asked for last. */
+  readonly #asked = new Map<string, string>()
+  readonly #counts = new Map<string, number>()
+  #fences = 0
+  #fenceSeen = 0
+  #changedAt = 0
+
+  private constructor(monitor: Redis, operator: Redis) {
+    this.#monitor = monitor
+    this.#operator = operator
+    monitor.on('monitor', (_time: string, words: readonly string[], source: string) => {
+      if (source !== 'lua') this.#see(words, source)
+    })
+  }
+
+  static async on(url: string): Promise<CommandCount> {
+    const operator = new Redis(url)
+    return new CommandCount(await operator.duplicate().monitor(), operator)
+  }
+
+  /** What was sent from the call on until nothing more followed. */
+  async of<Result>(work: () => Promise<Result>): Promise<Counted<Result>> {
+    await this.#quiet()
+    this.#counts.clear()
+    const result = await work()
+    await this.#quiet()
+    const commands = Object.fromEntries(this.#counts)
+    const total = Object.values(commands).reduce((sum, count) => sum + count, 0)
+    return { result, commands, total }
+  }
+
+  [Symbol.dispose](): void {
+    this.#monitor.disconnect()
+    this.#operator.disconnect()
+  }
+
+  #see(words: readonly string[], source: string): void {
+    const command = words[0]?.toLowerCase() ?? ''
+    if (command === 'echo') this.#fenceSeen = Number(words[1])
+    if (BY_THE_CLOCK.has(command) || isRenewal(words) || isOfInbox(words)) return
+    if (command === 'xread') {
+      const [stream = '', id = ''] = words.slice(-2)
+      const reader = `${source} ${stream}`
+      const before = this.#asked.get(reader)
+      this.#asked.set(reader, id)
+      // Nothing came within the time for which it waits.
+      if (before === id) return
+    }
+    this.#counts.set(command, (this.#counts.get(command) ?? 0) + 1)
+    this.#changedAt = performance.now()
+  }
+
+  /** Everything that was sent has been seen, and nothing followed for a while. */
+  async #quiet(): Promise<void> {
+    this.#changedAt = performance.now()
+    do {
+      this.#fences += 1
+      await this.#operator.echo(`${this.#fences}`)
+      while (this.#fenceSeen < this.#fences) await delay(1)
+      await delay(FENCE_MS)
+    } while (performance.now() - this.#changedAt < QUIET_MS)
+  }
+}
+
+/** Of a lease. */
+function isRenewal(words: readonly string[]): boolean {
+  return words.slice(2, 9).some((word) => word.endsWith(':leases'))
+}
+
+/** A node looks whether its inbox is still there, and asks how far it is behind: the last word is an id. */
+function isOfInbox([command, first = '', , inbox = '', , , id = '']: readonly string[]): boolean {
+  if (command === 'xinfo') return true
+  if (command === 'hget' || command === 'pexpire') return /:inbox(?:-bytes)?$/.test(first)
+  return command === 'evalsha' && inbox.endsWith(':inbox') && /^\d+-\d+$/.test(id)
+}

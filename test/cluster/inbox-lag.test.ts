@@ -1,0 +1,46 @@
+/** A node that is cut off from what the others send it says so on its metrics page, and that it caught up. */
+import { expect, it } from 'vitest'
+import { unique } from '../conformance/suite.ts'
+import { MetricsPage } from '../fault/metrics-page.ts'
+import { startNode } from '../kit/node.ts'
+import { startRedis } from '../kit/redis.ts'
+import { connectAt } from './cluster.ts'
+import { startRedisProxy } from './redis-proxy.ts'
+
+const MESSAGES = 100
+const PAYLOAD_BYTES = 1_000
+/** Longer than a node waits between two questions: one is under way when Redis answers again. */
+const HELD_MS = 1_500
+
+it('the lag of an inbox rises while its node is held up, and falls when it reads on', async () => {
+  await using redis = await startRedis()
+  await using proxy = await startRedisProxy(redis.url)
+  await using sender = await startNode({ redisUrl: redis.url, redisPrefix: redis.prefix })
+  await using receiver = await startNode({ redisUrl: proxy.url, redisPrefix: redis.prefix })
+  await using subscriber = await connectAt(receiver)
+  await using publisher = await connectAt(sender)
+  const topic = unique('t')
+  await subscriber.subscribe([topic, 1])
+  const lag = async (): Promise<readonly [bytes: number, seconds: number]> => {
+    const page = await MetricsPage.of(receiver)
+    return [
+      page.value('breakwater_bus_inbox_lag_bytes'),
+      page.value('breakwater_bus_inbox_lag_seconds'),
+    ]
+  }
+  await expect.poll(lag, { timeout: 5_000 }).toEqual([0, 0])
+
+  proxy.stall()
+  for (let index = 0; index < MESSAGES; index += 1)
+    await publisher.publish({ topic, payload: ''.padEnd(PAYLOAD_BYTES), qos: 1 })
+  const since = performance.now()
+  await expect.poll(() => performance.now() - since, { timeout: 5_000 }).toBeGreaterThan(HELD_MS)
+  await proxy.restore()
+  let most: readonly [number, number] = [0, 0]
+  await expect
+    .poll(async () => (most = await lag())[0], { interval: 20, timeout: 5_000 })
+    .toBeGreaterThan(MESSAGES * PAYLOAD_BYTES)
+  expect(most[1]).toBeGreaterThan(HELD_MS / 1_000)
+  await expect.poll(lag, { timeout: 5_000 }).toEqual([0, 0])
+  expect(await subscriber.receive(MESSAGES)).toHaveLength(MESSAGES)
+})
