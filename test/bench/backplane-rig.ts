@@ -9,6 +9,7 @@ import { startRedis, type TestRedis } from '../kit/redis.ts'
 const TICK_US = 10_000
 const QUIET_WINDOW_MS = 500
 const QUIET_WINDOWS = 3
+const QUIET_WINDOWS_MAX = 120
 /** Of Redis in one window: beats and blocking reads of two idle nodes take less. */
 const QUIET_US_MAX = 15_000
 
@@ -23,7 +24,11 @@ export interface Rig extends AsyncDisposable {
   readonly a: NodeProcess
   readonly b: NodeProcess
   cpu(): Promise<CpuUs>
-  /** Resolves when Redis does nothing more than it does without clients. */
+  /**
+   * Resolves when Redis does nothing more than it does without clients.
+   *
+   * @throws {Error} it does not come to rest within QUIET_WINDOWS_MAX
+   */
   quiet(): Promise<void>
 }
 
@@ -46,11 +51,12 @@ export async function startRig(): Promise<Rig> {
     }),
     quiet: async () => {
       let before = redisCpuUs(await info.info('cpu'))
-      for (let windows = 0; windows < QUIET_WINDOWS;) {
+      for (let windows = 0, quiet = 0; quiet < QUIET_WINDOWS; windows++) {
         await delay(QUIET_WINDOW_MS)
         const now = redisCpuUs(await info.info('cpu'))
-        windows = now - before <= QUIET_US_MAX ? windows + 1 : 0
+        quiet = now - before <= QUIET_US_MAX ? quiet + 1 : 0
         before = now
+        if (windows >= QUIET_WINDOWS_MAX) throw new Error('Redis does not come to rest')
       }
     },
     [Symbol.asyncDispose]: () => all.disposeAsync(),

@@ -51,10 +51,12 @@ beforeAll(async () => {
   await Promise.all(
     Array.from({ length: MANY - CONNECTED_MAX }, async (_, index) => {
       const clientId = `away-${index}`
-      const opened = await store.openSession(clientId, true, '')
-      if (opened === 'another-user') throw new Error(opened)
-      const owner = { clientId, epoch: opened.epoch }
+      const claim = { clientId, nodeId: 'none', user: '', persistent: true }
+      const claimed = await store.claimClient(claim)
+      if (claimed === 'another-user') throw new Error(claimed)
+      const owner = { clientId, epoch: claimed.epoch }
       await store.addSubscriptions(owner, [{ filter: `to/${MANY}`, qos: 1 }])
+      await store.leaveClient(owner)
     }),
   )
   nodes = [resources.use(await startNode(settings)), resources.use(await startNode(settings))]
