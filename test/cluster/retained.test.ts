@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { unique } from '../conformance/suite.ts'
 import { MetricsPage } from '../fault/metrics-page.ts'
 import { PacketFlow } from '../fault/packet-flow.ts'
-import { startNode, type TestNode } from '../kit/node.ts'
+import { spawnNode, startNode, type TestNode } from '../kit/node.ts'
 import { startRedis, type TestRedis } from '../kit/redis.ts'
 import type { WireClient } from '../kit/wire-client.ts'
 import { encodePublish, encodeSubscribe } from '../kit/wire-encoder.ts'
@@ -257,3 +257,18 @@ async function watchRetained(): Promise<
     [Symbol.asyncDispose]: async () => monitor.disconnect(),
   }
 }
+
+it('what a node stored and told nobody, because it was killed, is found by the others', async () => {
+  const limits = { nodeLeaseMs: 1_000, viewLeaseMs: 400 }
+  const settings = { redisUrl: redis.url, redisPrefix: unique('killed:'), limits }
+  await using judge = await startNode(settings)
+  const doomed = await spawnNode(settings)
+  await using subscriber = await connectAt(judge)
+  const topic = unique('untold')
+  const key = keysWith(settings.redisPrefix).retained(bucketOf(topic, RETAINED_BUCKETS))
+  await admin.hset(key, topic, encodeMessage(new Message(topic, Buffer.from('kept'), 1, true)))
+  await doomed.kill('SIGKILL')
+  await expect.poll(() => indexSize(judge), RESYNCED).toBe(1)
+  await subscriber.subscribe([topic, 1])
+  expect(await subscriber.receive(1)).toMatchObject([{ topic, retain: true }])
+})

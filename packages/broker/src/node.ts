@@ -112,7 +112,13 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
       for (const filter of removed) router.routes.delete(nodeId, filter)
       for (const filter of added) router.routes.add(nodeId, filter)
     },
-    left: (nodeId) => router.routes.clear(nodeId),
+    left: (nodeId, died) => {
+      router.routes.clear(nodeId)
+      if (died)
+        router.retained
+          .audit()
+          .catch((error: Error) => events.storeFailed('retained topics', error))
+    },
     sessionsChanged: async (clientIds) => {
       for (const session of await store.filtersOf(clientIds)) router.stored.replace(session)
     },

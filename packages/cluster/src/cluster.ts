@@ -17,8 +17,8 @@ export interface Change {
 export interface ClusterHandler {
   /** The filters of a node changed. */
   routes(nodeId: string, added: readonly string[], removed: readonly string[]): void
-  /** A node left or died: its routes are gone. */
-  left(nodeId: string): void
+  /** A node left or died: its routes are gone. One that died may have stored what it told nobody. */
+  left(nodeId: string, died: boolean): void
   /** Resolves when the filters of these stored sessions have been read from the store. */
   sessionsChanged(clientIds: readonly string[]): Promise<void>
   /** Resolves when the store has been asked which of these topics have a retained message now. */

@@ -1,6 +1,8 @@
 /** An entry of the log, as JSON. One that a node does not know is skipped: later versions may add kinds. */
 export type LogEntry =
-  | { readonly kind: 'joined' | 'left'; readonly node: string }
+  | { readonly kind: 'joined'; readonly node: string }
+  /** `died`: others have said so; it may have stored what it never told. */
+  | { readonly kind: 'left'; readonly node: string; readonly died?: boolean }
   | {
       readonly kind: 'changed'
       readonly node: string

@@ -43,7 +43,7 @@ if ARGV[3] == '1' then
     redis.call('HDEL', KEYS[3], dead)
     redis.call('DEL', ARGV[4] .. dead)
     redis.call('ZADD', KEYS[6], now + ARGV[5], dead)
-    head = append(KEYS[1], KEYS[2], cjson.encode({kind = 'left', node = dead}))
+    head = append(KEYS[1], KEYS[2], cjson.encode({kind = 'left', node = dead, died = true}))
   end
   if ARGV[6] == '' then
     due = redis.call('ZRANGEBYSCORE', KEYS[6], '-inf', now, 'LIMIT', 0, 1)[1] or ''

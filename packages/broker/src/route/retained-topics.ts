@@ -10,9 +10,13 @@ import type { Message } from '@breakwater/bus'
 import type { Appended, RetainedRead, Store } from '@breakwater/store'
 import { RetainedIndex } from './retained-index.ts'
 
+/** Topics whose announcement failed; further ones are found when their node dies, or reads all again. */
+const UNTOLD_MAX = 10_000
+
 export class RetainedTopics {
   readonly #store: Store
   #index = new RetainedIndex()
+  readonly #untold = new Set<string>()
 
   constructor(store: Store) {
     this.#store = store
@@ -39,7 +43,22 @@ export class RetainedTopics {
     if (!message.retain) return false
     // Somebody may have stored the change and told nobody.
     const isCleared = message.payload.length === 0
-    return retainedChanged || this.#index.has(message.topic) === isCleared
+    const untold = this.#index.has(message.topic) === isCleared || this.#untold.has(message.topic)
+    return retainedChanged || untold
+  }
+
+  /** What became of telling the nodes of a topic. A publisher that was not acknowledged comes again. */
+  told(topic: string, error: Error | undefined): void {
+    if (error === undefined) this.#untold.delete(topic)
+    else if (this.#untold.size < UNTOLD_MAX) this.#untold.add(topic)
+  }
+
+  /** A node may have died between storing and telling: finds what was stored and is not known here. */
+  async audit(): Promise<void> {
+    for await (const topics of this.#store.retainedTopics()) {
+      const unknown = topics.filter((topic) => !this.#index.has(topic))
+      if (unknown.length > 0) await this.refresh(unknown)
+    }
   }
 
   /** Makes the index equal to the store; the one in use stays in use until the other is complete. */

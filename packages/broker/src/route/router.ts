@@ -107,7 +107,11 @@ export class Router {
       }
       // Copies go to other nodes in the order of the answers, whatever waits for the log.
       this.#forward(message, settle)
-      if (isNews) this.#cluster.announceTopics([message.topic], settle)
+      if (isNews)
+        this.#cluster.announceTopics([message.topic], (failure) => {
+          this.retained.told(message.topic, failure)
+          settle(failure)
+        })
     })
   }
 
