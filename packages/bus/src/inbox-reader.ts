@@ -13,6 +13,7 @@ import { decodeFrame, type InboxFrame } from './frame.ts'
 import { InboxTrimmer } from './inbox-trimmer.ts'
 import { INBOX_CREATE } from './inbox-scripts.ts'
 import { Message } from './message.ts'
+import { SharedMessage } from './shared-message.ts'
 import { SenderLog } from './sender-log.ts'
 import { compareIds } from './stream-id.ts'
 
@@ -24,6 +25,7 @@ export interface InboxReaderOptions {
   readonly inboxKeys: readonly [inbox: string, bytes: string]
   readonly timeoutMs: number
   readonly onMessage: (message: Message) => void
+  readonly onShared: (shared: SharedMessage) => void
   readonly onWord: (from: string, word: Word) => void
   readonly onGap: (why: string) => void
   readonly onFault: (error: Error) => void
@@ -155,7 +157,7 @@ export class InboxReader {
   }
 
   #hand({ from, line, generation, after, items }: InboxFrame): void {
-    const { onMessage, onWord, onGap } = this.#options
+    const { onMessage, onShared, onWord, onGap } = this.#options
     const sender = `${line} ${from}`
     let heard = this.#heard.lastOf(sender)
     // An earlier inbox took what is missed here, and its end has been told.
@@ -165,6 +167,7 @@ export class InboxReader {
       if (number <= heard) continue
       heard = number
       if (content instanceof Message) onMessage(content)
+      else if (content instanceof SharedMessage) onShared(content)
       else onWord(from, content)
     }
     this.#heard.heard(sender, heard)

@@ -17,8 +17,10 @@ export interface Change {
 export interface ClusterHandler {
   /** The filters of a node changed. */
   routes(nodeId: string, added: readonly string[], removed: readonly string[]): void
-  /** A node left or died: its routes are gone. */
-  left(nodeId: string): void
+  /**
+   * The routes of a node are gone: it left or died, or (`forGood` is false) they are about to be told again.
+   */
+  left(nodeId: string, forGood: boolean): void
   /** Resolves when the filters of these stored sessions have been read from the store. */
   sessionsChanged(clientIds: readonly string[]): Promise<void>
   /** Changes were missed, or it is the start: resolves when all stored sessions have been read. */

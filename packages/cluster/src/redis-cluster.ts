@@ -294,13 +294,13 @@ class RedisCluster implements Cluster {
     if (entry.node === nodeId) return
     if (entry.kind === 'changed') this.#handler?.routes(entry.node, entry.added, entry.removed)
     else if (entry.kind === 'joined') this.#nodes.add(entry.node)
-    else if (entry.kind === 'left') this.#forget(entry.node)
+    else if (entry.kind === 'left') this.#forget(entry.node, true)
   }
 
-  #forget(node: string): void {
+  #forget(node: string, forGood: boolean): void {
     this.#nodes.delete(node)
     this.#barrier.left(node)
-    this.#handler?.left(node)
+    this.#handler?.left(node, forGood)
   }
 
   /** Everything that the log says, from where its result is kept; what happens meanwhile is in the log. */
@@ -310,8 +310,9 @@ class RedisCluster implements Cluster {
     const keys = this.#keys
     this.#view.reset()
     const head = Number((await this.#reader.get(keys.clusterHead)) ?? 0)
-    for (const node of this.others) this.#forget(node)
-    for (const node of await this.#reader.hkeys(keys.clusterNodes)) {
+    const nodes = await this.#reader.hkeys(keys.clusterNodes)
+    for (const node of this.others) this.#forget(node, !nodes.includes(node))
+    for (const node of nodes) {
       if (node === nodeId) continue
       this.#nodes.add(node)
       let cursor = '0'

@@ -28,6 +28,8 @@ export interface Config {
   readonly passwordFile: string | undefined
   readonly allowAnonymous: boolean
   readonly ack: 'stored'
+  /** Which member of a shared subscription gets a message. */
+  readonly sharedStrategy: SharedStrategy
   readonly sessionExpiryMs: number
   readonly logLevel: LogLevel
   readonly shutdownTimeoutMs: number
@@ -37,6 +39,9 @@ export interface Config {
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
+
+export const SHARED_STRATEGIES = ['local', 'random', 'hash-client', 'hash-topic'] as const
+export type SharedStrategy = (typeof SHARED_STRATEGIES)[number]
 
 /**
  * @throws {ConfigError} one line that names the setting that is wrong and what it may be
@@ -97,6 +102,7 @@ export function decideConfig(settings: Settings): Config {
     passwordFile,
     allowAnonymous,
     ack: read('ack', parseAck, () => 'stored' as const),
+    sharedStrategy: read('sharedStrategy', parseSharedStrategy, () => 'local' as const),
     sessionExpiryMs: read('sessionExpiry', durationFrom('2s', '3650d'), () => 7 * 86_400_000),
     logLevel: read('logLevel', parseLogLevel, () => 'info' as const),
     shutdownTimeoutMs: read('shutdownTimeout', durationFrom('1s', '1h'), () => 25_000),
@@ -206,6 +212,11 @@ function parseAck(text: string, fail: Fail): 'stored' {
 function parseLogLevel(text: string, fail: Fail): LogLevel {
   if (LOG_LEVELS.includes(text as LogLevel)) return text as LogLevel
   throw fail(`must be one of ${LOG_LEVELS.join(', ')}, not "${text}"`)
+}
+
+function parseSharedStrategy(text: string, fail: Fail): SharedStrategy {
+  if (SHARED_STRATEGIES.includes(text as SharedStrategy)) return text as SharedStrategy
+  throw fail(`must be one of ${SHARED_STRATEGIES.join(', ')}, not "${text}"`)
 }
 
 const UNITS_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const

@@ -14,6 +14,7 @@ export const SETTINGS = {
   passwordFile: 'BREAKWATER_PASSWORD_FILE',
   allowAnonymous: 'BREAKWATER_ALLOW_ANONYMOUS',
   ack: 'BREAKWATER_ACK',
+  sharedStrategy: 'BREAKWATER_SHARED_STRATEGY',
   sessionExpiry: 'BREAKWATER_SESSION_EXPIRY',
   logLevel: 'BREAKWATER_LOG_LEVEL',
   shutdownTimeout: 'BREAKWATER_SHUTDOWN_TIMEOUT',

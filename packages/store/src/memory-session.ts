@@ -44,6 +44,10 @@ export class MemorySession {
     return { position: this.#last, dropped }
   }
 
+  has(position: number): boolean {
+    return this.#queue.has(position)
+  }
+
   delete(position: number): void {
     const message = this.#queue.get(position)
     if (message === undefined) return

@@ -1,5 +1,6 @@
 import { hasWildcard, topicMatchesFilter, type Message, type QoS } from '@breakwater/bus'
 import { MemorySession } from './memory-session.ts'
+import { MemoryShared } from './memory-shared.ts'
 import {
   FencedError,
   type AppendDone,
@@ -21,6 +22,7 @@ const CHUNK = 1_000
 /** The embedded default: everything in this process, gone with it. */
 export class MemoryStore implements Store {
   readonly available = true
+  readonly shared: MemoryShared
   readonly #bounds: QueueBounds
   readonly #onFenced: OnFenced
   readonly #sessions = new Map<string, MemorySession>()
@@ -29,6 +31,7 @@ export class MemoryStore implements Store {
 
   constructor(bounds: QueueBounds & { readonly onFenced?: OnFenced }) {
     this.#bounds = bounds
+    this.shared = new MemoryShared(bounds)
     this.#onFenced = bounds.onFenced ?? (() => undefined)
   }
 
@@ -119,7 +122,8 @@ export class MemoryStore implements Store {
     return expired
   }
 
-  append({ message, queues, replay = false, inbound }: PublishEffects, done: AppendDone): void {
+  append(effects: PublishEffects, done: AppendDone): void {
+    const { message, queues, shared, replay = false, inbound } = effects
     if (message.retain && !replay) {
       if (message.payload.length === 0) this.#retained.delete(message.topic)
       else this.#retained.set(message.topic, message.detached())
@@ -141,9 +145,19 @@ export class MemoryStore implements Store {
       positions.push(position)
       dropped += made
     }
+    const sharedPositions = shared?.map((append) => {
+      const copy = (copies[append.qos] ??= message.detached(append.qos, false))
+      const { position, dropped: made } = this.shared.append(append, copy)
+      dropped += made
+      return position
+    })
     if (inbound !== undefined)
       this.#sessions.get(inbound.clientId)?.inbound.delete(inbound.packetId)
-    done(undefined, { positions, dropped })
+    done(undefined, {
+      positions,
+      ...(sharedPositions === undefined ? {} : { shared: sharedPositions }),
+      dropped,
+    })
   }
 
   async readQueue(
@@ -228,6 +242,7 @@ export class MemoryStore implements Store {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#sessions.clear()
     this.#retained.clear()
+    this.shared.clear()
   }
 
   /** Undefined where the session has ended. */

@@ -13,6 +13,10 @@ import { FENCED, script, type Script } from './scripts.ts'
  *   A message n                to the end of n queues (session, queue; n times)
  *   R topic QoS                what is retained now goes to the end of a queue (session, queue, retained)
  *   S topic message, C topic   retained set, cleared (retained)
+ *   G message node hash        to the end of the queue of a shared subscription (hash, queue, members); the node
+ *                              is left out if it is no member
+ *   J member, L member         joins, leaves a shared subscription (hash, queue, members); the last one ends it
+ *   H positions                these are for any node (hash, queue)
  *   P epoch id message, D id   QoS 2 publish kept (session, inbound), deleted (inbound)
  *
  * Returns per write dropped and the positions (0: no session), or the text of an error. The mark is set
@@ -28,7 +32,7 @@ local call = redis.call
 local countMax, bytesMax, oldest = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1'
 local answer
 
-local function push(session, queue, message)
+local function push(session, queue, message, node, hash)
   local found = call('HMGET', session, 'last', 'bytes', 'count')
   if not found[1] then
     answer[#answer + 1] = 0
@@ -40,7 +44,8 @@ local function push(session, queue, message)
     answer[#answer + 1] = 0
     return
   end
-  call('XADD', queue, '0-' .. last, 'm', message)
+  if node then call('XADD', queue, '0-' .. last, 'm', message, 'n', node, 'h', hash)
+  else call('XADD', queue, '0-' .. last, 'm', message) end
   while count > countMax or (bytes > bytesMax and count > 1) do
     local first = call('XRANGE', queue, '-', '+', 'COUNT', 1)[1]
     if not first then break end
@@ -69,6 +74,34 @@ local run = {
     push(KEYS[key], KEYS[key + 1],
       string.sub(retained, 1, 1) .. string.char(qos + 4) .. string.sub(retained, 3))
   end,
+  G = function(key, word)
+    local node = ARGV[word + 1]
+    if call('SISMEMBER', KEYS[key + 2], 'n' .. node) == 0 then node = '' end
+    push(KEYS[key], KEYS[key + 1], ARGV[7 + ARGV[word]], node, ARGV[word + 2])
+  end,
+  J = function(key, word)
+    if call('EXISTS', KEYS[key]) == 0 then
+      call('HSET', KEYS[key], 'epoch', 0, 'sent', 0, 'last', 0, 'bytes', 0, 'count', 0)
+    end
+    call('SADD', KEYS[key + 2], ARGV[word])
+  end,
+  L = function(key, word)
+    call('SREM', KEYS[key + 2], ARGV[word])
+    if call('EXISTS', KEYS[key + 2]) == 0 then call('DEL', KEYS[key], KEYS[key + 1]) end
+  end,
+  H = function(key, word)
+    local last = tonumber(call('HGET', KEYS[key], 'last'))
+    if not last then return end
+    for position in string.gmatch(ARGV[word], '%d+') do
+      local entry = call('XRANGE', KEYS[key + 1], '0-' .. position, '0-' .. position)[1]
+      if entry then
+        call('XDEL', KEYS[key + 1], entry[1])
+        last = last + 1
+        call('XADD', KEYS[key + 1], '0-' .. last, 'm', entry[2][2], 'n', '', 'h', entry[2][6])
+      end
+    end
+    call('HSET', KEYS[key], 'last', last)
+  end,
   S = function(key, word) call('HSET', KEYS[key], ARGV[word], ARGV[7 + ARGV[word + 1]]) end,
   C = function(key, word) call('HDEL', KEYS[key], ARGV[word]) end,
   P = function(key, word)
@@ -82,8 +115,8 @@ local run = {
   end,
   D = function(key, word) call('HDEL', KEYS[key], ARGV[word]) end,
 }
-local words = {A = 2, R = 2, S = 2, C = 1, P = 3, D = 1}
-local keys = {A = 0, R = 3, S = 1, C = 1, P = 2, D = 1}
+local words = {A = 2, R = 2, G = 3, J = 1, L = 1, H = 1, S = 2, C = 1, P = 3, D = 1}
+local keys = {A = 0, R = 3, G = 3, J = 3, L = 3, H = 2, S = 1, C = 1, P = 2, D = 1}
 
 local answers, key, word, skip = {}, 2, 8 + tonumber(ARGV[7]), false
 while word <= #ARGV do
@@ -96,7 +129,7 @@ while word <= #ARGV do
   else
     local n = op == 'A' and tonumber(ARGV[word + 2]) or 1
     if skip then
-      if op == 'A' or op == 'R' then
+      if op == 'A' or op == 'R' or op == 'G' then
         for _ = 1, n do answer[#answer + 1] = -1 end
       end
     else
