@@ -94,7 +94,12 @@ export class Member {
 
 /** Waits for so many messages at all members together; gives them in the order of their numbers. */
 export async function drainAll(members: readonly Member[], count: number): Promise<string[]> {
-  const all = (): string[] => members.flatMap(({ payloads }) => payloads)
+  const all = (): string[] => payloadsOf(members)
   await expect.poll(() => all().length, { timeout: 15_000 }).toBeGreaterThanOrEqual(count)
-  return all().sort((a, b) => Number(a) - Number(b))
+  return all()
+}
+
+/** All that came, in the order of their numbers. */
+export function payloadsOf(members: readonly Member[]): string[] {
+  return members.flatMap(({ payloads }) => payloads).sort((a, b) => Number(a) - Number(b))
 }
