@@ -114,7 +114,8 @@ export class Sessions implements ControlHost {
     if (session.persistent) await store.addSubscriptions(session, granted)
     const live = session.beginReplay()
     const filters = granted.map(({ filter }) => filter)
-    const joined = this.#program(session, granted)
+    // A connection that has ended meanwhile is in no table any more.
+    const joined = session.connection.open ? this.#program(session, granted) : undefined
     if (session.persistent)
       for (const { filter, qos } of granted) router.stored.set(session.clientId, filter, qos)
     await joined

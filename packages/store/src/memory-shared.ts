@@ -22,6 +22,8 @@ interface MemoryGroup {
 export class MemoryShared implements SharedQueues {
   readonly #bounds: QueueBounds
   readonly #groups = new Map<string, MemoryGroup>()
+  /** The highest position of all queues that have ended: no position comes again. */
+  #ended = 0
 
   constructor(bounds: QueueBounds) {
     this.#bounds = bounds
@@ -52,9 +54,9 @@ export class MemoryShared implements SharedQueues {
     if (group === undefined) {
       group = {
         members: new Set(),
-        queue: new MemorySession('', 0),
+        queue: new MemorySession('', 0, this.#ended),
         entries: new Map(),
-        last: 0,
+        last: this.#ended,
       }
       this.#groups.set(filter, group)
     }
@@ -65,7 +67,10 @@ export class MemoryShared implements SharedQueues {
   leave(filter: string, member: SharedMemberId, done: SharedDone): void {
     const group = this.#groups.get(filter)
     group?.members.delete(member)
-    if (group?.members.size === 0) this.#groups.delete(filter)
+    if (group?.members.size === 0) {
+      this.#ended = Math.max(this.#ended, group.last)
+      this.#groups.delete(filter)
+    }
     done()
   }
 

@@ -42,7 +42,10 @@ export class RedisShared implements SharedQueues {
   }
 
   join(filter: string, member: SharedMemberId, done: SharedDone): void {
-    this.#write({ keys: this.#keysOf(filter), words: ['J', member] }, done)
+    this.#write({ keys: this.#keysOf(filter), words: ['J', member] }, (error) => {
+      if (error !== undefined || member.startsWith('c')) done(error)
+      else this.#forgetDead(filter).then(() => done(), done)
+    })
   }
 
   leave(filter: string, member: SharedMemberId, done: SharedDone): void {
@@ -84,6 +87,19 @@ export class RedisShared implements SharedQueues {
   handOn(filter: string, positions: readonly number[], done: SharedDone): void {
     const keys = [this.#keys.shared(filter), this.#keys.sharedQueue(filter)]
     this.#write({ keys, words: ['H', positions.join()] }, done)
+  }
+
+  /**
+   * Nodes of which nobody was left to say that they are gone. A node is registered before it has members, so
+   * one that is a member and not registered any more is no race.
+   */
+  async #forgetDead(filter: string): Promise<void> {
+    const members = await this.#control.smembers(this.#keys.sharedMembers(filter))
+    const nodes = members.filter((member) => member.startsWith('n'))
+    if (nodes.length < 2) return
+    const alive = new Set(await this.#control.hkeys(this.#keys.clusterNodes))
+    for (const node of nodes)
+      if (!alive.has(node.slice(1))) this.leave(filter, node as SharedMemberId, () => undefined)
   }
 
   #keysOf(filter: string): readonly string[] {

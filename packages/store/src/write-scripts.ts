@@ -2,6 +2,9 @@
 import type { Redis } from '@breakwater/redis'
 import { FENCED, script, type Script } from './scripts.ts'
 
+/** So many messages a second for all its life a shared subscription may have, with a name that comes again. */
+const POSITIONS_PER_SECOND = 32_768
+
 /**
  * Writes of one turn, each once however often it is sent.
  *
@@ -81,7 +84,11 @@ local run = {
   end,
   J = function(key, word)
     if call('EXISTS', KEYS[key]) == 0 then
-      call('HSET', KEYS[key], 'epoch', 0, 'sent', 0, 'last', 0, 'bytes', 0, 'count', 0)
+      -- Above all positions of an earlier queue of this name, which somebody may still speak of; Lua writes
+      -- whole numbers up to 14 digits.
+      local now = call('TIME')
+      local last = math.floor((now[1] + now[2] / 1000000) * ${POSITIONS_PER_SECOND})
+      call('HSET', KEYS[key], 'epoch', 0, 'sent', 0, 'last', last, 'bytes', 0, 'count', 0)
     end
     call('SADD', KEYS[key + 2], ARGV[word])
   end,

@@ -50,6 +50,8 @@ export class SharedQueue {
   /** Whether it may hold what nobody delivers. */
   #claimable = true
   #reading = false
+  /** Whether anything was sent since `handOn` was asked last. */
+  #moving = false
   #closed = false
 
   constructor(options: SharedQueueOptions) {
@@ -122,14 +124,20 @@ export class SharedQueue {
       this.#waiting.shift()
       this.#waitingBytes -= entry.message.bytes
       const qos = Math.min(entry.message.qos, member.qos) as QoS
+      this.#moving = true
       member.outbound.send(this, entry, qos)
     }
     if (this.#behind && !this.#reading && !this.#closed && ready()) this.#startReading()
   }
 
-  /** No member here takes anything: what waits is anybody's. Returns whether there was something. */
+  /**
+   * No member here takes anything, and none has since it was asked before: what waits is anybody's. Returns
+   * whether there was something.
+   */
   async handOn(): Promise<boolean> {
-    if (this.#reading || this.#closed) return false
+    const moving = this.#moving
+    this.#moving = false
+    if (moving || this.#reading || this.#closed) return false
     const { queues, filter, nodeId } = this.#options
     let positions = this.#waiting.map(({ position }) => position).filter((at) => at > 0)
     if (positions.length === 0 && this.#behind) {

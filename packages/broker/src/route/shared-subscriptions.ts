@@ -166,8 +166,8 @@ export class SharedSubscriptions implements Disposable {
     if (groups.length === 0) return NOBODY
     const hash = hashOf(this.#strategy, message.topic, publisher)
     return groups.map((group) => {
-      group.turn += 1
-      const node = chooseNode(this.#strategy, startOf(this.#strategy, hash, group.turn), {
+      group.nodeTurn += 1
+      const node = chooseNode(this.#strategy, startOf(this.#strategy, hash, group.nodeTurn), {
         self: this.#bus.nodeId,
         nodes: group.nodes,
         hasLocal: group.members.length > 0,
@@ -222,10 +222,10 @@ export class SharedSubscriptions implements Disposable {
     const group = this.table.get(filter)
     if (message.qos > 0) {
       const kept = message.detached()
-      if (group === undefined) this.#events.dropped('session-gone', message.qos)
-      else if (group.members.length > 0) this.#offer(group, position, kept, hash)
+      if (group !== undefined && group.members.length > 0) this.#offer(group, position, kept, hash)
       // It is in the queue all the same, where those can take it who have members.
-      else this.#tellOthers(group)
+      else if (group !== undefined && position !== 0) this.#tellOthers(group)
+      else if (position === 0) this.#events.dropped('session-gone', message.qos)
       return
     }
     const other =
@@ -266,8 +266,10 @@ export class SharedSubscriptions implements Disposable {
   }
 
   #pick(group: SharedGroup, hash: number, qos: 0 | 1 | 2): SharedMember | undefined {
-    group.turn += 1
-    return firstFrom(group.members, startOf(this.#strategy, hash, group.turn), (member) =>
+    group.memberTurn += 1
+    // Other bits than those that the node was chosen by.
+    const start = startOf(this.#strategy, hash >>> 16, group.memberTurn)
+    return firstFrom(group.members, start, (member) =>
       member.outbound.takes(Math.min(qos, member.qos) as 0 | 1 | 2),
     )
   }

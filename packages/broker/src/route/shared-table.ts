@@ -29,8 +29,9 @@ export interface SharedGroup extends Target {
   readonly stored: Set<string>
   /** What this node has to deliver; there while it is a member of the group's queue. */
   queue: SharedQueue | undefined
-  /** Rises with each choice. */
-  turn: number
+  /** Rise with each choice, of a node and of a member. */
+  nodeTurn: number
+  memberTurn: number
   /** How often the last member here has gone. */
   emptied: number
 }
@@ -143,7 +144,8 @@ function groupOf(filter: string, { topicFilter }: SharedFilter): SharedGroup {
     nodes: [],
     stored: new Set(),
     queue: undefined,
-    turn: 0,
+    nodeTurn: 0,
+    memberTurn: 0,
     emptied: 0,
   }
 }
