@@ -44,7 +44,7 @@ export class RedisShared implements SharedQueues {
   join(filter: string, member: SharedMemberId, done: SharedDone): void {
     this.#write({ keys: this.#keysOf(filter), words: ['J', member] }, (error) => {
       if (error !== undefined || member.startsWith('c')) done(error)
-      else this.#forgetDead(filter).then(() => done(), done)
+      else this.#forgetDead(filter, member).then(() => done(), done)
     })
   }
 
@@ -93,11 +93,13 @@ export class RedisShared implements SharedQueues {
    * Nodes of which nobody was left to say that they are gone. A node is registered before it has members, so
    * one that is a member and not registered any more is no race.
    */
-  async #forgetDead(filter: string): Promise<void> {
+  async #forgetDead(filter: string, self: SharedMemberId): Promise<void> {
     const members = await this.#control.smembers(this.#keys.sharedMembers(filter))
     const nodes = members.filter((member) => member.startsWith('n'))
     if (nodes.length < 2) return
     const alive = new Set(await this.#control.hkeys(this.#keys.clusterNodes))
+    // A Redis that came back empty does not know its nodes yet.
+    if (!alive.has(self.slice(1))) return
     for (const node of nodes)
       if (!alive.has(node.slice(1))) this.leave(filter, node as SharedMemberId, () => undefined)
   }
