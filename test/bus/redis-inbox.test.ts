@@ -240,7 +240,7 @@ test('a frame that was appended twice, since its answer was lost, is heard once'
   const [a, b] = await Promise.all([buses.join(), buses.join({}, proxy.url)])
   const [heard, gaps] = [heardBy(b), gapsOf(b)]
   const words: number[] = []
-  b.onWord((_, { version }) => words.push(version))
+  b.onWord((_, word) => word.kind === 'confirmed' && words.push(word.version))
   const operator = operatorOf(redis.url)
   const inbox = keysWith(buses.settings.prefix).inbox(b.nodeId)
   proxy.stall()
@@ -317,7 +317,7 @@ describe('a turn', () => {
     const [a, b, c] = await Promise.all([buses.join(), buses.join(), buses.join()])
     const [heard, heardByC] = [heardBy(b), heardBy(c)]
     const words: number[] = []
-    b.onWord((_, { version }) => words.push(version))
+    b.onWord((_, word) => word.kind === 'confirmed' && words.push(word.version))
     const operator = operatorOf(own.url)
     const before = await callsOf(operator, 'xadd', 'evalsha', 'xtrim')
     const TURNS = 20
@@ -345,7 +345,9 @@ test('a frame counts, at both ends, where it brings messages, and not where it b
   const b = await buses.join({ onFrame: (direction) => frames.b.push(direction) })
   const heard = heardBy(b)
   const words: number[] = []
-  b.onWord((_, { version }) => words.push(version))
+  b.onWord((_, word) => {
+    if (word.kind === 'confirmed') words.push(word.version)
+  })
   a.tell(b.nodeId, { kind: 'confirmed', version: 1 })
   await expect.poll(() => words).toEqual([1])
   expect(frames).toEqual({ a: [], b: [] })

@@ -159,13 +159,13 @@ function dataFrame(
   if (packetId === 0) return 'malformed-packet'
   switch (type) {
     case PacketType.PUBACK:
-      session.outbound.acknowledge('puback', packetId)
+      session.acknowledge('puback', packetId)
       return undefined
     case PacketType.PUBREC:
-      session.outbound.acknowledge('pubrec', packetId)
+      session.acknowledge('pubrec', packetId)
       return undefined
     case PacketType.PUBCOMP:
-      session.outbound.acknowledge('pubcomp', packetId)
+      session.acknowledge('pubcomp', packetId)
       return undefined
     default:
       session.lane.release(packetId)

@@ -58,7 +58,7 @@ export class Gauges {
     let waiting = 0
     let persistent = 0
     for (const session of router.sessions.values()) {
-      inflight += session.outbound.inflight
+      inflight += session.outbound.inflight + (session.shared?.inflight ?? 0)
       waiting += session.outbound.waiting
       if (session.persistent) persistent += 1
     }

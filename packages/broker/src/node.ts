@@ -5,7 +5,13 @@
  *                                   └─ route/publish → store, bus → deliver
  */
 import type { Socket } from 'node:net'
-import { createRedisBus, ENVELOPE_VERSION, MemoryBusHub, type Bus } from '@breakwater/bus'
+import {
+  createRedisBus,
+  ENVELOPE_VERSION,
+  isSharedFilter,
+  MemoryBusHub,
+  type Bus,
+} from '@breakwater/bus'
 import { createRedisCluster, SoloCluster, type Cluster } from '@breakwater/cluster'
 import {
   ConfigError,
@@ -89,7 +95,10 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
     cluster,
     events,
     shapesPerNodeMax: config.limits.shapesPerNodeMax,
+    sharedStrategy: config.sharedStrategy,
+    inflightMessagesMax: config.limits.inflightMessagesMax,
   })
+  const shared = stack.use(router.shared)
   const sessions = new Sessions({
     config,
     store,
@@ -106,15 +115,25 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
   }
   bus.onResync(resync)
   bus.onGap((why) => sessions.missed('bus-overflow', why))
-  bus.onWord((from, { version }) => cluster.confirmedBy(from, version))
+  bus.onShared((message) => shared.deliverFromBus(message))
+  bus.onWord((from, word) => {
+    if (word.kind === 'assigned') shared.look([word.filter])
+    else cluster.confirmedBy(from, word.version)
+  })
   await cluster.start({
     routes: (nodeId, added, removed) => {
-      for (const filter of removed) router.routes.delete(nodeId, filter)
-      for (const filter of added) router.routes.add(nodeId, filter)
+      for (const filter of removed)
+        if (isSharedFilter(filter)) shared.table.deleteNode(filter, nodeId)
+        else router.routes.delete(nodeId, filter)
+      for (const filter of added)
+        if (isSharedFilter(filter)) shared.table.addNode(filter, nodeId)
+        else router.routes.add(nodeId, filter)
     },
-    left: (nodeId, died) => {
+    left: (nodeId, how) => {
       router.routes.clear(nodeId)
-      if (died)
+      if (how === 'told-again') shared.table.clearNode(nodeId)
+      else shared.gone(nodeId)
+      if (how === 'died')
         router.retained
           .audit()
           .catch((error: Error) => events.storeFailed('retained topics', error))

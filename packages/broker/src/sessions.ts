@@ -3,10 +3,15 @@
  * other nodes. Composition, like node.ts: it knows the stages, they do not know each other.
  */
 import { setImmediate as immediate, setTimeout as delay } from 'node:timers/promises'
-import { Message, type Bus, type Notice } from '@breakwater/bus'
+import { isSharedFilter, Message, type Bus, type Notice } from '@breakwater/bus'
 import type { Cluster } from '@breakwater/cluster'
 import type { Config } from '@breakwater/config'
-import type { OpenedSession, Store, StoredSubscription } from '@breakwater/store'
+import {
+  SHARED_PACKET_ID_MIN,
+  type OpenedSession,
+  type Store,
+  type StoredSubscription,
+} from '@breakwater/store'
 import type { Authenticate } from './auth/authenticate.ts'
 import { refusalOf, shapeOf } from './auth/subscription-rules.ts'
 import type { CloseReasonId } from './close-reason.ts'
@@ -120,15 +125,19 @@ export class Sessions implements ControlHost {
     // In the store before anybody is told to look there.
     if (session.persistent) await store.addSubscriptions(session, granted)
     const live = session.beginReplay()
-    for (const { filter, qos } of granted) {
-      this.#program(session, filter, qos)
-      if (session.persistent) router.stored.set(session.clientId, filter, qos)
-    }
+    const filters = granted.map(({ filter }) => filter)
+    // A connection that has ended meanwhile is in no table any more.
+    const joined = session.connection.open ? this.#program(session, granted) : undefined
+    if (session.persistent)
+      for (const { filter, qos } of granted) router.stored.set(session.clientId, filter, qos)
+    await joined
     await cluster.announce({
-      added: granted.map(({ filter }) => filter),
+      added: filters,
       sessions: session.persistent && granted.length > 0 ? [session.clientId] : [],
     })
-    return () => this.#replay(session, granted, live)
+    router.shared.look(filters)
+    const replayed = granted.filter(({ filter }) => !isSharedFilter(filter))
+    return () => this.#replay(session, replayed, live)
   }
 
   async unsubscribed(session: Session, filters: readonly string[]): Promise<void> {
@@ -137,6 +146,8 @@ export class Sessions implements ControlHost {
     for (const filter of filters) {
       this.#unprogram(session, filter)
       this.#options.router.stored.delete(session.clientId, filter)
+      if (session.persistent && isSharedFilter(filter))
+        await this.#options.router.shared.leaveStored(filter, session.clientId)
     }
     if (session.persistent) await cluster.announce({ sessions: [session.clientId] })
   }
@@ -170,6 +181,7 @@ export class Sessions implements ControlHost {
     for (const filter of session.filters.keys()) this.#unroute(session, filter)
     if (router.sessions.get(clientId) === session) router.sessions.delete(clientId)
     session.outbound.close()
+    session.shared?.close()
     session.lane.close()
   }
 
@@ -219,6 +231,7 @@ export class Sessions implements ControlHost {
   /** Something may have been missed: who owns a client id now, and what has come into a queue. */
   async resync(): Promise<void> {
     this.#readQueues()
+    this.#options.router.shared.resync()
     await this.#ownership.resync()
   }
 
@@ -230,9 +243,12 @@ export class Sessions implements ControlHost {
   /** Messages of other nodes to this one were lost: who was promised them is told by the close. */
   missed(reason: 'lease-lost' | 'bus-overflow', detail?: string): void {
     for (const { persistent, filters, connection } of this.#options.router.sessions.values())
-      if (!persistent && [...filters.values()].some((qos) => qos > 0))
+      if (!persistent && [...filters].some(([filter, qos]) => qos > 0 && !isSharedFilter(filter)))
         connection.close(reason, detail)
     this.#readQueues()
+    const { shared } = this.#options.router
+    if (reason === 'lease-lost') shared.revive()
+    else shared.resync()
   }
 
   #readQueues(): void {
@@ -242,7 +258,7 @@ export class Sessions implements ControlHost {
 
   /** A stored session has expired. */
   async expired(clientIds: readonly string[]): Promise<void> {
-    for (const clientId of clientIds) this.#options.router.stored.clear(clientId)
+    for (const clientId of clientIds) this.#clearStored(clientId)
     await this.#options.cluster.announce({ sessions: clientIds })
   }
 
@@ -286,9 +302,14 @@ export class Sessions implements ControlHost {
       lane,
     })
     router.sessions.set(clientId, session)
-    for (const { filter, qos } of opened.subscriptions) this.#program(session, filter, qos)
-    this.#routeResumed(session)
-    connection.onWritable = () => outbound.writable()
+    if (opened.released.some((packetId) => packetId >= SHARED_PACKET_ID_MIN))
+      router.shared.serve(session, opened.released)
+    const joined = this.#program(session, opened.subscriptions)
+    this.#routeResumed(session, joined)
+    connection.onWritable = () => {
+      outbound.writable()
+      session.shared?.writable()
+    }
     outbound.writable()
     events.connackSent(0)
     const kind = persistent ? (opened.present ? 'resumed' : 'new') : 'clean'
@@ -296,16 +317,24 @@ export class Sessions implements ControlHost {
     return session
   }
 
-  #program(session: Session, filter: string, qos: 0 | 1 | 2): void {
-    if (!session.filters.has(filter)) {
-      const shape = shapeOf(filter)
-      if (shape !== undefined) {
-        session.shapes ??= new Map()
-        session.shapes.set(shape, (session.shapes.get(shape) ?? 0) + 1)
-      }
+  /** Resolves when it is a member of its shared subscriptions. */
+  async #program(session: Session, granted: readonly StoredSubscription[]): Promise<void> {
+    const { router } = this.#options
+    const joined: Promise<void>[] = []
+    for (const { filter, qos } of granted) {
+      this.#countShape(session, filter)
+      session.filters.set(filter, qos)
+      if (!isSharedFilter(filter)) router.live.set(filter, session, qos)
+      else joined.push(router.shared.add(session, filter, qos))
     }
-    session.filters.set(filter, qos)
-    this.#options.router.live.set(filter, session, qos)
+    if (joined.length > 0) await Promise.all(joined)
+  }
+
+  #countShape(session: Session, filter: string): void {
+    const shape = session.filters.has(filter) ? undefined : shapeOf(filter)
+    if (shape === undefined) return
+    session.shapes ??= new Map()
+    session.shapes.set(shape, (session.shapes.get(shape) ?? 0) + 1)
   }
 
   #unprogram(session: Session, filter: string): void {
@@ -322,11 +351,13 @@ export class Sessions implements ControlHost {
    * Until the others know that a resumed session is here, they put messages into its queue without a word:
    * then it is read once more.
    */
-  #routeResumed(session: Session): void {
-    const { cluster, events } = this.#options
+  #routeResumed(session: Session, joined: Promise<void>): void {
+    const { cluster, events, router } = this.#options
     if (session.filters.size === 0) return
-    cluster.announce({ added: [...session.filters.keys()] }).then(
+    const added = [...session.filters.keys()]
+    Promise.all([cluster.announce({ added }), joined]).then(
       () => {
+        router.shared.look(added.filter(isSharedFilter))
         if (session.persistent && session.connection.open) session.outbound.queued(0, UNSEEN, 1)
       },
       (error: Error) => {
@@ -337,7 +368,13 @@ export class Sessions implements ControlHost {
   }
 
   #unroute(session: Session, filter: string): void {
-    this.#options.router.live.delete(filter, session)
+    const { router, cluster } = this.#options
+    if (isSharedFilter(filter)) {
+      // At once: the others would go on to choose this node.
+      if (router.shared.remove(session, filter)) cluster.withdraw([filter])
+      return
+    }
+    router.live.delete(filter, session)
     this.#idleRoutes.add(filter)
     if (this.#idleTimer !== undefined) return
     this.#idleTimer = setTimeout(() => this.#withdrawIdle(), ROUTE_LINGER_MS).unref()
@@ -350,11 +387,20 @@ export class Sessions implements ControlHost {
     this.#idleRoutes.clear()
   }
 
+  #clearStored(clientId: string): void {
+    const { router, events } = this.#options
+    for (const filter of router.stored.sharedFilters(clientId))
+      router.shared
+        .leaveStored(filter, clientId)
+        .catch((error: Error) => events.storeFailed(`members of ${filter}`, error))
+    router.stored.clear(clientId)
+  }
+
   /** A stored session has ended: nothing is queued for it any more, here and at other nodes. */
   #forgetStored(clientId: string): void {
     const { router, cluster, events } = this.#options
     if (!router.stored.has(clientId)) return
-    router.stored.clear(clientId)
+    this.#clearStored(clientId)
     cluster
       .announce({ sessions: [clientId] })
       .catch((error: Error) => events.storeFailed(`end of the session of ${clientId}`, error))

@@ -1,4 +1,5 @@
 import type { Message } from './message.ts'
+import type { SharedMessage } from './shared-message.ts'
 
 /**
  * What one node tells another beside messages. Each notice is idempotent and says nothing that is not also in
@@ -15,8 +16,8 @@ export interface Notice {
   readonly epoch: number
 }
 
-/** Small things that one node says to another, in order with the messages to it. */
-export interface Word {
+/** The sender knows the cluster's log up to this version. */
+export interface Confirmed {
   readonly kind: 'confirmed'
   readonly version: number
 }
@@ -27,6 +28,16 @@ export interface InboxLag {
   /** Age of the oldest entry that waits, by the clock of the bus and not of a node. */
   readonly seconds: number
 }
+
+/** The queue of this shared subscription holds something that a node with members may take. */
+export interface Assigned {
+  readonly kind: 'assigned'
+  /** The whole filter, `$share/…`. */
+  readonly filter: string
+}
+
+/** Small things that one node says to another, in order with the messages to it. */
+export type Word = Confirmed | Assigned
 
 export type Done = (error?: Error) => void
 
@@ -48,7 +59,9 @@ export interface Bus extends AsyncDisposable {
    * does not hold the publisher up: the latter is told of its gap, and `done` has no error.
    */
   publish(message: Message, targets: readonly string[], done: Done): void
-  /** Fire and forget. Of one kind to one target, the newest of a turn is all that travels. */
+  /** As `publish`, to the one node whose members of a shared subscription are to get it. */
+  publishShared(shared: SharedMessage, target: string, done: Done): void
+  /** Fire and forget. Of one kind (and filter) to one target, the newest of a turn is all that travels. */
   tell(target: string, word: Word): void
   /**
    * Tells one node. Resolves when the bus has taken it: true if that node listens, false if nobody does, as
@@ -61,6 +74,7 @@ export interface Bus extends AsyncDisposable {
    */
   lag(): Promise<InboxLag | undefined>
   onMessage(handler: (message: Message) => void): void
+  onShared(handler: (shared: SharedMessage) => void): void
   onWord(handler: (from: string, word: Word) => void): void
   onNotice(handler: (from: string, notice: Notice) => void): void
   /** Messages to this node were lost for good: its inbox was full, or gone, or Redis lost a part of it. */

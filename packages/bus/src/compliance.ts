@@ -150,9 +150,9 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
         else b.fences.add(`message ${payload.toString()}`)
         b.heard()
       })
-      b.bus.onWord((from, { version }) => {
+      b.bus.onWord((from, word) => {
         assert.equal(from, a.bus.nodeId)
-        heard.push(version)
+        heard.push(word.kind === 'confirmed' ? word.version : word.filter)
       })
       for (const version of [1, 2 ** 40, Number.MAX_SAFE_INTEGER]) {
         const before = published(a.bus, message('t', `before ${version}`), [b.bus.nodeId])

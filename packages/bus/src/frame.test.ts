@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { EnvelopeError } from './envelope.ts'
 import { decodeFrame, encodeFrame, FRAME_VERSION, type FrameItem } from './frame.ts'
 import { Message, type QoS } from './message.ts'
+import { SharedMessage } from './shared-message.ts'
 
 const header = { from: 'node-é😀', line: 4_294_967_295, generation: 7, after: 2 ** 48 - 1 }
 const items: readonly FrameItem[] = [
@@ -14,10 +15,38 @@ const items: readonly FrameItem[] = [
     content: new Message('€'.repeat(20_000), Buffer.alloc(9), 2, false),
   },
 ]
+const shared: readonly FrameItem[] = [
+  {
+    number: 1,
+    content: new SharedMessage({
+      message: new Message('é/😀', Buffer.from([0, 255, 10]), 2, true),
+      filter: '$share/😀/é/+',
+      position: 2 ** 48 - 1,
+      hash: 2 ** 32 - 1,
+      passedOn: false,
+    }),
+  },
+  { number: 2, content: { kind: 'assigned', filter: `$share/g/${'€'.repeat(20_000)}` } },
+  {
+    number: 3,
+    content: new SharedMessage({
+      message: new Message('t', Buffer.alloc(0), 0, false),
+      filter: '$share/g/t',
+      position: 0,
+      hash: 0,
+      passedOn: true,
+    }),
+  },
+]
 
 describe('a frame', () => {
   it('gives back what was put into it, in order, with the numbers', () => {
     expect(decodeFrame(encodeFrame(header, items))).toEqual({ ...header, items })
+  })
+
+  it('gives back what is meant for members of shared subscriptions', () => {
+    const all = [...shared, { number: 4, content: new Message('t', Buffer.from('m'), 1, false) }]
+    expect(decodeFrame(encodeFrame(header, all))).toEqual({ ...header, items: all })
   })
 
   it.each([0, 1, 2] as const)('keeps QoS %i with and without retain', (qos: QoS) => {
@@ -37,13 +66,23 @@ describe('a frame', () => {
         expect(() => decodeFrame(whole.subarray(0, length))).toThrow(EnvelopeError)
   })
 
+  it('that is cut within a shared item is refused', () => {
+    const [only, word] = shared as [FrameItem, FrameItem]
+    const start = encodeFrame(header, []).length
+    for (const item of [only, word]) {
+      const whole = encodeFrame(header, [item])
+      for (let length = start + 1; length < whole.length; length += 1)
+        expect(() => decodeFrame(whole.subarray(0, length))).toThrow(EnvelopeError)
+    }
+  })
+
   it('of another version is refused with the version in the reason', () => {
     const bytes = encodeFrame(header, items)
     bytes[0] = FRAME_VERSION + 1
     expect(() => decodeFrame(bytes)).toThrow('frame version 2 is not readable by this node')
   })
 
-  it.each([3, 7, 8, 129])('with an item of kind %i is refused', (kind) => {
+  it.each([3, 7, 8, 32, 67, 72, 130])('with an item of kind %i is refused', (kind) => {
     const bytes = encodeFrame(header, items.slice(0, 1))
     bytes[encodeFrame(header, []).length] = kind
     expect(() => decodeFrame(bytes)).toThrow(EnvelopeError)

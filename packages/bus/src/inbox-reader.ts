@@ -13,6 +13,7 @@ import { decodeFrame, type InboxFrame } from './frame.ts'
 import { InboxTrimmer } from './inbox-trimmer.ts'
 import { INBOX_CREATE, INBOX_LAG } from './inbox-scripts.ts'
 import { Message } from './message.ts'
+import { SharedMessage } from './shared-message.ts'
 import { SenderLog } from './sender-log.ts'
 import { compareIds } from './stream-id.ts'
 
@@ -24,6 +25,7 @@ export interface InboxReaderOptions {
   readonly inboxKeys: readonly [inbox: string, bytes: string]
   readonly timeoutMs: number
   readonly onMessage: (message: Message) => void
+  readonly onShared: (shared: SharedMessage) => void
   readonly onWord: (from: string, word: Word) => void
   readonly onGap: (why: string) => void
   readonly onFault: (error: Error) => void
@@ -172,7 +174,7 @@ export class InboxReader {
   }
 
   #hand({ from, line, generation, after, items }: InboxFrame): void {
-    const { onFrame, onMessage, onWord, onGap } = this.#options
+    const { onFrame, onMessage, onShared, onWord, onGap } = this.#options
     let messages = 0
     const sender = `${line} ${from}`
     let heard = this.#heard.lastOf(sender)
@@ -185,6 +187,9 @@ export class InboxReader {
       if (content instanceof Message) {
         messages += 1
         onMessage(content)
+      } else if (content instanceof SharedMessage) {
+        messages += 1
+        onShared(content)
       } else onWord(from, content)
     }
     if (messages > 0) onFrame()

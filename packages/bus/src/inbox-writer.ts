@@ -13,6 +13,7 @@ import type { Done, Word } from './bus.ts'
 import { encodeFrame, ITEM_BYTES, type FrameItem } from './frame.ts'
 import { APPENDED, INBOX_APPEND, loadInboxScripts } from './inbox-scripts.ts'
 import { Message } from './message.ts'
+import { SharedMessage } from './shared-message.ts'
 
 export type DropReason = 'inbox-full' | 'inbox-gone'
 
@@ -62,7 +63,7 @@ export class InboxWriter {
   readonly #options: InboxWriterOptions
   readonly #queue: TurnQueue<Parcel>
   readonly #lines = new Map<string, Line>()
-  /** Of this turn, by target and kind. */
+  /** Of this turn, by kind, target and filter. */
   readonly #words = new Map<string, Parcel>()
   #linesMade = 0
   #closed = false
@@ -87,19 +88,26 @@ export class InboxWriter {
     return this.#queue.size > CONGESTED_AT
   }
 
-  publish(message: Message, targets: readonly string[], done: Done): void {
-    const parcel = this.#parcel(message, targets)
-    this.#queue.push(parcel, message.bytes + ITEM_BYTES, (error) => done(error))
+  publish(
+    content: Message | SharedMessage,
+    bytes: number,
+    targets: readonly string[],
+    done: Done,
+  ): void {
+    const parcel = this.#parcel(content, targets)
+    this.#queue.push(parcel, bytes + ITEM_BYTES, (error) => done(error))
   }
 
   tell(target: string, word: Word): void {
-    const slot = `${word.kind} ${target}`
+    const slot =
+      word.kind === 'confirmed' ? `confirmed ${target}` : `assigned ${target} ${word.filter}`
     const earlier = this.#words.get(slot)
     if (earlier !== undefined && !earlier.sent) earlier.outdated = true
     if (this.#words.size === 0) setImmediate(() => this.#words.clear())
     const parcel = this.#parcel(word, [target])
     this.#words.set(slot, parcel)
-    this.#queue.push(parcel, ITEM_BYTES)
+    const bytes = word.kind === 'assigned' ? word.filter.length : 0
+    this.#queue.push(parcel, bytes + ITEM_BYTES)
   }
 
   /** Resolves when everything that was pushed before has its answer. */
@@ -112,7 +120,7 @@ export class InboxWriter {
     this.#queue.close()
   }
 
-  #parcel(content: Message | Word, targets: readonly string[]): Parcel {
+  #parcel(content: Message | SharedMessage | Word, targets: readonly string[]): Parcel {
     const stops = targets.map((target): Stop => {
       const line = this.#line(target)
       line.last += 1
@@ -190,7 +198,9 @@ export class InboxWriter {
     // A node that comes to have an inbox again does not know of what went before.
     const gone = what === APPENDED.gone
     if (gone && this.#lines.get(line.target) === line) this.#lines.delete(line.target)
-    const messages = stops.filter(({ content }) => content instanceof Message).length
+    const messages = stops.filter(
+      ({ content }) => content instanceof Message || content instanceof SharedMessage,
+    ).length
     if (messages > 0) onDropped(gone ? 'inbox-gone' : 'inbox-full', messages)
   }
 

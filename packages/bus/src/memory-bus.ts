@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Bus, Done, InboxLag, Notice, Word } from './bus.ts'
 import type { Message } from './message.ts'
+import type { SharedMessage } from './shared-message.ts'
 
 /** The embedded default: nodes of one process, or the only node. */
 export class MemoryBusHub {
@@ -17,6 +18,7 @@ class MemoryBus implements Bus {
   readonly nodeId: string = randomUUID()
   readonly #members: Set<MemoryBus>
   #messageHandler: ((message: Message) => void) | undefined
+  #sharedHandler: ((shared: SharedMessage) => void) | undefined
   #wordHandler: ((from: string, word: Word) => void) | undefined
   #noticeHandler: ((from: string, notice: Notice) => void) | undefined
 
@@ -37,6 +39,16 @@ class MemoryBus implements Bus {
     }
     for (const member of this.#members)
       if (targets.includes(member.nodeId)) later(member, () => member.#messageHandler?.(message))
+    done()
+  }
+
+  publishShared(shared: SharedMessage, target: string, done: Done): void {
+    if (this.closed) {
+      done(new Error('the bus is closed'))
+      return
+    }
+    for (const member of this.#members)
+      if (member.nodeId === target) later(member, () => member.#sharedHandler?.(shared))
     done()
   }
 
@@ -62,6 +74,10 @@ class MemoryBus implements Bus {
 
   onMessage(handler: (message: Message) => void): void {
     this.#messageHandler = handler
+  }
+
+  onShared(handler: (shared: SharedMessage) => void): void {
+    this.#sharedHandler = handler
   }
 
   onWord(handler: (from: string, word: Word) => void): void {

@@ -23,6 +23,7 @@ import { loadInboxScripts } from './inbox-scripts.ts'
 import { InboxWriter, type DropReason } from './inbox-writer.ts'
 import type { Message } from './message.ts'
 import { NoticeBoard } from './notice-board.ts'
+import type { SharedMessage } from './shared-message.ts'
 
 export interface RedisBusOptions {
   readonly timeoutMs: number
@@ -85,6 +86,7 @@ class RedisBus implements Bus {
   readonly #heartbeats: readonly Disposable[]
   #closed = false
   #messageHandler: ((message: Message) => void) | undefined
+  #sharedHandler: ((shared: SharedMessage) => void) | undefined
   #wordHandler: ((from: string, word: Word) => void) | undefined
   #noticeHandler: ((from: string, notice: Notice) => void) | undefined
   #gapHandler: ((why: string) => void) | undefined
@@ -125,6 +127,7 @@ class RedisBus implements Bus {
       inboxKeys: this.#inboxKeys,
       timeoutMs,
       onMessage: (message) => this.#hand(() => this.#messageHandler?.(message)),
+      onShared: (shared) => this.#hand(() => this.#sharedHandler?.(shared)),
       onWord: (from, word) => this.#hand(() => this.#wordHandler?.(from, word)),
       onGap: (why) => this.#hand(() => this.#gapHandler?.(why)),
       onFault,
@@ -145,7 +148,11 @@ class RedisBus implements Bus {
   }
 
   publish(message: Message, targets: readonly string[], done: Done): void {
-    this.#writer.publish(message, targets, done)
+    this.#writer.publish(message, message.bytes, targets, done)
+  }
+
+  publishShared(shared: SharedMessage, target: string, done: Done): void {
+    this.#writer.publish(shared, shared.bytes, [target], done)
   }
 
   tell(target: string, word: Word): void {
@@ -162,6 +169,10 @@ class RedisBus implements Bus {
 
   onMessage(handler: (message: Message) => void): void {
     this.#messageHandler = handler
+  }
+
+  onShared(handler: (shared: SharedMessage) => void): void {
+    this.#sharedHandler = handler
   }
 
   onWord(handler: (from: string, word: Word) => void): void {

@@ -13,12 +13,18 @@ export interface Change {
   readonly sessions?: readonly string[]
 }
 
+/**
+ * How a node comes to have no routes: by its own word; by that of the others, and then it may have stored what it
+ * told nobody; or they are about to be told again.
+ */
+export type Departure = 'left' | 'died' | 'told-again'
+
 /** What a node does with what it learns. */
 export interface ClusterHandler {
   /** The filters of a node changed. */
   routes(nodeId: string, added: readonly string[], removed: readonly string[]): void
-  /** A node left or died: its routes are gone. One that died may have stored what it told nobody. */
-  left(nodeId: string, died: boolean): void
+  /** The routes of a node are gone. */
+  left(nodeId: string, how: Departure): void
   /** Resolves when the filters of these stored sessions have been read from the store. */
   sessionsChanged(clientIds: readonly string[]): Promise<void>
   /** Resolves when the store has been asked which of these topics have a retained message now. */

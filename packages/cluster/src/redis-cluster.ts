@@ -17,7 +17,7 @@ import {
   type RedisSettings,
 } from '@breakwater/redis'
 import { Barrier } from './barrier.ts'
-import type { Change, Cluster, ClusterHandler, Done } from './cluster.ts'
+import type { Change, Cluster, ClusterHandler, Departure, Done } from './cluster.ts'
 import { readEntries, type LogEntry, type VersionedEntry } from './log-entry.ts'
 import { bytesOf, Membership, stepOf, type Step } from './membership.ts'
 import { Presence } from './presence.ts'
@@ -319,13 +319,13 @@ class RedisCluster implements Cluster {
     if (entry.node === this.#options.nodeId) return
     if (entry.kind === 'changed') this.#handler?.routes(entry.node, entry.added, entry.removed)
     else if (entry.kind === 'joined') this.#nodes.add(entry.node)
-    else if (entry.kind === 'left') this.#forget(entry.node, entry.died === true)
+    else if (entry.kind === 'left') this.#forget(entry.node, entry.died === true ? 'died' : 'left')
   }
 
-  #forget(node: string, died: boolean): void {
+  #forget(node: string, how: Departure): void {
     this.#nodes.delete(node)
     this.#barrier.left(node)
-    this.#handler?.left(node, died)
+    this.#handler?.left(node, how)
   }
 
   /** Everything that the log says, from where its result is kept; what happens meanwhile is in the log. */
@@ -335,8 +335,10 @@ class RedisCluster implements Cluster {
     const keys = this.#keys
     this.#view.reset()
     const head = Number((await this.#reader.get(keys.clusterHead)) ?? 0)
-    for (const node of this.others) this.#forget(node, false)
-    for (const node of await this.#reader.hkeys(keys.clusterNodes)) {
+    const nodes = await this.#reader.hkeys(keys.clusterNodes)
+    // Of one that is missed nobody knows how it went.
+    for (const node of this.others) this.#forget(node, nodes.includes(node) ? 'told-again' : 'died')
+    for (const node of nodes) {
       if (node === nodeId) continue
       this.#nodes.add(node)
       let cursor = '0'

@@ -28,6 +28,8 @@ export interface Config {
   readonly passwordFile: string | undefined
   readonly allowAnonymous: boolean
   readonly ack: 'stored'
+  /** Which member of a shared subscription gets a message. */
+  readonly sharedStrategy: SharedStrategy
   readonly sessionExpiryMs: number
   /** What happens at `queueMessagesMax` and `queueBytesMax`. */
   readonly queuePolicy: QueuePolicy
@@ -42,6 +44,8 @@ export type LogLevel = (typeof LOG_LEVELS)[number]
 
 const QUEUE_POLICIES = ['drop-oldest', 'drop-newest', 'close-publisher'] as const
 type QueuePolicy = (typeof QUEUE_POLICIES)[number]
+export const SHARED_STRATEGIES = ['local', 'random', 'hash-client', 'hash-topic'] as const
+export type SharedStrategy = (typeof SHARED_STRATEGIES)[number]
 
 /**
  * @throws {ConfigError} one line that names the setting that is wrong and what it may be
@@ -102,6 +106,7 @@ export function decideConfig(settings: Settings): Config {
     passwordFile,
     allowAnonymous,
     ack: read('ack', parseAck, () => 'stored' as const),
+    sharedStrategy: read('sharedStrategy', oneOf(SHARED_STRATEGIES), () => 'local' as const),
     sessionExpiryMs: read('sessionExpiry', durationFrom('2s', '3650d'), () => 7 * 86_400_000),
     queuePolicy: read('queuePolicy', oneOf(QUEUE_POLICIES), () => 'drop-oldest' as const),
     logLevel: read('logLevel', oneOf(LOG_LEVELS), () => 'info' as const),

@@ -1,5 +1,5 @@
-export { decideConfig, LOG_LEVELS } from './config.ts'
-export type { Config, ListenerConfig, LogLevel, RedisConfig } from './config.ts'
+export { decideConfig, LOG_LEVELS, SHARED_STRATEGIES } from './config.ts'
+export type { Config, ListenerConfig, LogLevel, RedisConfig, SharedStrategy } from './config.ts'
 export { readSettings } from './env.ts'
 export type { Environment } from './env.ts'
 export { limitDeclarations, limitNames, limitsWith, limitVariable } from './limits.ts'

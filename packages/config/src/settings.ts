@@ -14,6 +14,7 @@ export const SETTINGS = {
   passwordFile: 'BREAKWATER_PASSWORD_FILE',
   allowAnonymous: 'BREAKWATER_ALLOW_ANONYMOUS',
   ack: 'BREAKWATER_ACK',
+  sharedStrategy: 'BREAKWATER_SHARED_STRATEGY',
   sessionExpiry: 'BREAKWATER_SESSION_EXPIRY',
   queuePolicy: 'BREAKWATER_QUEUE_POLICY',
   logLevel: 'BREAKWATER_LOG_LEVEL',

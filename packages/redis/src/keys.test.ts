@@ -5,7 +5,15 @@ import { bucketOf, BUCKETS, keysWith } from './keys.ts'
 const PREFIX = 'p:'
 const keys = keysWith(PREFIX)
 
-const SESSION_FAMILIES = ['session', 'queue', 'release', 'inbound'] as const
+const SESSION_FAMILIES = [
+  'session',
+  'queue',
+  'release',
+  'inbound',
+  'shared',
+  'sharedQueue',
+  'sharedMembers',
+] as const
 const BUCKET_FAMILIES = ['filters', 'sessions', 'owners', 'wills', 'retained'] as const
 
 const NODE_FAMILIES = ['inbox', 'inboxBytes', 'notices', 'clusterRoutes'] as const

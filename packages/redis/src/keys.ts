@@ -9,6 +9,9 @@
  * | `v1:{bucket}:queue:<id>` | stream, ids `0-<position>` | every publisher's node appends, the owner trims | ends with the session | queued QoS 1/2 messages |
  * | `v1:{bucket}:release:<id>` | hash packet id → number of the release | owner | ends with the session | PUBREC received, PUBCOMP not yet |
  * | `v1:{bucket}:inbound:<id>` | hash packet id → message | owner | ends with the session | QoS 2 publishes stored, not yet released |
+ * | `v1:{bucket}:shared:<id>` | hash | every publisher's node | ends with the last member of the shared subscription; the id is its whole filter | `last` `bytes` `count` as a session has them; `epoch` (always 0) and `sent` are what its scripts ask for |
+ * | `v1:{bucket}:shared-queue:<id>` | stream, ids `0-<position>` | every publisher's node appends, nodes with members take and move | the same | QoS 1/2 messages that no member has acknowledged: `m` (message) `n` (node that has to deliver it, or nothing) `h` (hash that a member is chosen by) |
+ * | `v1:{bucket}:shared-members:<id>` | set | each node its own | the same | `n<node id>` of nodes with connected members, `c<client id>` of stored sessions |
  * | `v1:{bucket}:filters` | hash id → JSON `[[filter, QoS], …]` | owners | an entry ends with the session | filters of stored sessions that have some |
  * | `v1:{bucket}:sessions` | sorted set id → last seen, ms | every node | an entry ends with the session | stored sessions, for expiry |
  * | `v1:{bucket}:retained` | hash topic → message | every node | for ever | retained messages, in fewer buckets: a start reads the topics of all of them |
@@ -43,6 +46,9 @@ export interface Keys {
   queue(clientId: string): string
   release(clientId: string): string
   inbound(clientId: string): string
+  shared(filter: string): string
+  sharedQueue(filter: string): string
+  sharedMembers(filter: string): string
   filters(bucket: number): string
   sessions(bucket: number): string
   owners(bucket: number): string
@@ -71,6 +77,9 @@ export function keysWith(prefix: string): Keys {
     queue: ofClient('queue'),
     release: ofClient('release'),
     inbound: ofClient('inbound'),
+    shared: ofClient('shared'),
+    sharedQueue: ofClient('shared-queue'),
+    sharedMembers: ofClient('shared-members'),
     filters: ofBucket('filters'),
     sessions: ofBucket('sessions'),
     owners: ofBucket('owners'),

@@ -11,6 +11,7 @@ import { queueBoundsCompliance } from './compliance/queue-bounds.ts'
 import { queueCompliance } from './compliance/queue.ts'
 import { retainedCompliance } from './compliance/retained.ts'
 import { sessionCompliance } from './compliance/session.ts'
+import { sharedCompliance } from './compliance/shared.ts'
 import { fencingCompliance } from './compliance/fencing.ts'
 import type { OpenRaw, OpenStore, Suite } from './compliance/store-under-test.ts'
 import { OwnedStore } from './compliance/owned-store.ts'
@@ -36,4 +37,5 @@ export function storeCompliance(suite: Suite, openRaw: OpenRaw): void {
   ownershipCompliance(suite, openRaw)
   adoptionCompliance(suite, openRaw)
   fencingCompliance(suite, openRaw)
+  sharedCompliance(suite, openRaw)
 }

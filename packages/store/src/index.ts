@@ -3,7 +3,23 @@ export type { AedesQueuedMessage } from './aedes-deployment.ts'
 export { MemoryStore } from './memory-store.ts'
 export { createRedisStore } from './redis-store.ts'
 export type { RedisStoreOptions } from './redis-store.ts'
-export { FencedError, packetIdOf, queuedBytes, QUEUE_FULL, QueueFullError } from './store.ts'
+export type {
+  SharedAppend,
+  SharedMemberId,
+  SharedQueued,
+  SharedQueues,
+  SharedRead,
+} from './shared-queues.ts'
+export {
+  FencedError,
+  packetIdOf,
+  queuedBytes,
+  QUEUE_FULL,
+  QueueFullError,
+  SHARED_INFLIGHT_MAX,
+  SHARED_PACKET_ID_MIN,
+  sharedPacketIdOf,
+} from './store.ts'
 export type {
   AdoptedClient,
   Appended,

@@ -7,15 +7,18 @@ export class MemorySession {
   readonly released: Set<number> = new Set()
   readonly inbound: Map<number, Message> = new Map()
   readonly #queue = new Map<number, Message>()
-  #first = 1
-  #last = 0
+  #first: number
+  #last: number
   #bytes = 0
   readonly user: string
   epoch: number
   sentPosition = 0
   lastSeen: number = Date.now()
 
-  constructor(user: string, epoch: number) {
+  /** `last`: the position before the first one. */
+  constructor(user: string, epoch: number, last: number = 0) {
+    this.#first = last + 1
+    this.#last = last
     this.user = user
     this.epoch = epoch
   }
@@ -46,6 +49,10 @@ export class MemorySession {
       this.#queue.size >= queueMessagesMax ||
       (this.#bytes + queuedBytes(message) > queueBytesMax && this.#queue.size > 0)
     )
+  }
+
+  has(position: number): boolean {
+    return this.#queue.has(position)
   }
 
   delete(position: number): void {

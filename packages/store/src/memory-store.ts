@@ -1,6 +1,7 @@
 import type { Message, QoS } from '@breakwater/bus'
 import { MemoryOwners } from './memory-owners.ts'
 import { MemorySession } from './memory-session.ts'
+import { MemoryShared } from './memory-shared.ts'
 import {
   FencedError,
   QueueFullError,
@@ -31,6 +32,7 @@ const NOTHING: Appended = { positions: [], dropped: 0, retainedChanged: false }
 /** The embedded default: everything in this process, gone with it. */
 export class MemoryStore implements Store {
   readonly available = true
+  readonly shared: MemoryShared
   readonly #bounds: QueueBounds
   readonly #onFenced: OnFenced
   readonly #sessions = new Map<string, MemorySession>()
@@ -39,6 +41,7 @@ export class MemoryStore implements Store {
 
   constructor(bounds: QueueBounds & { readonly onFenced?: OnFenced }) {
     this.#bounds = bounds
+    this.shared = new MemoryShared(bounds)
     this.#onFenced = bounds.onFenced ?? (() => undefined)
   }
 
@@ -133,7 +136,8 @@ export class MemoryStore implements Store {
     return expired
   }
 
-  append({ message, queues, replay = false, inbound }: PublishEffects, done: AppendDone): void {
+  append(effects: PublishEffects, done: AppendDone): void {
+    const { message, queues, shared, replay = false, inbound } = effects
     if (!replay && this.#refuses(message, queues)) {
       done(new QueueFullError(), NOTHING)
       return
@@ -156,9 +160,20 @@ export class MemoryStore implements Store {
       positions.push(position)
       dropped += made
     }
+    const sharedPositions = shared?.map((append) => {
+      const copy = (copies[append.qos] ??= message.detached(append.qos, false))
+      const { position, dropped: made } = this.shared.append(append, copy)
+      dropped += made
+      return position
+    })
     if (inbound !== undefined)
       this.#sessions.get(inbound.clientId)?.inbound.delete(inbound.packetId)
-    done(undefined, { positions, dropped, retainedChanged })
+    done(undefined, {
+      positions,
+      ...(sharedPositions === undefined ? {} : { shared: sharedPositions }),
+      dropped,
+      retainedChanged,
+    })
   }
 
   async readQueue(
@@ -248,6 +263,7 @@ export class MemoryStore implements Store {
     this.#owners.clear()
     this.#sessions.clear()
     this.#retained.clear()
+    this.shared.clear()
   }
 
   /** Whether the topic is new or gone; an empty payload clears [MQTT-3.3.1-10]. */

@@ -3,7 +3,7 @@
  * All of one session and turn is one script call; each stands alone, since a server that is out of memory
  * must still take what frees some. A call that happens twice changes nothing the second time.
  */
-import { failureOf, TurnQueue, type Keys, type Outcome, type Redis } from '@breakwater/redis'
+import { failureOf, TurnQueue, type Outcome, type Redis } from '@breakwater/redis'
 import type { WriterOptions } from './publish-writer.ts'
 import { sendAll } from './redis-pipeline.ts'
 import { FENCED, type Argument } from './scripts.ts'
@@ -12,7 +12,8 @@ import { RECEIPT } from './write-scripts.ts'
 
 export interface ReceiptWriterOptions extends WriterOptions {
   readonly redis: Redis
-  readonly keys: Keys
+  /** Session, queue and release of an owner. */
+  readonly keysOf: (clientId: string) => readonly string[]
   readonly onFenced: (owner: Owner) => void
 }
 
@@ -36,7 +37,7 @@ const BYTES_PER_ENTRY = 16
 
 export class ReceiptWriter {
   readonly #redis: Redis
-  readonly #keys: Keys
+  readonly #keysOf: (clientId: string) => readonly string[]
   readonly #onFenced: (owner: Owner) => void
   readonly #queue: TurnQueue<Receipt>
   /** Not sent yet: more of the same owner joins them. */
@@ -44,7 +45,7 @@ export class ReceiptWriter {
 
   constructor(options: ReceiptWriterOptions) {
     this.#redis = options.redis
-    this.#keys = options.keys
+    this.#keysOf = options.keysOf
     this.#onFenced = options.onFenced
     this.#queue = new TurnQueue({
       send: (receipts) => this.#send(receipts),
@@ -63,8 +64,8 @@ export class ReceiptWriter {
     if (receipt.sent < position) receipt.sent = position
   }
 
-  settle(owner: Owner, position: number, bytes: number): void {
-    const receipt = this.#of(owner)
+  settle(owner: Owner, position: number, bytes: number, done?: ReceiptDone): void {
+    const receipt = this.#of(owner, done)
     receipt.settled.push(position, bytes)
     receipt.entries += 1
   }
@@ -133,14 +134,12 @@ export class ReceiptWriter {
 
   #command({ owner, sent, settled, released, completed }: Receipt): [string, ...Argument[]] {
     const { clientId, epoch } = owner
-    const keys = this.#keys
+    const keys = this.#keysOf(clientId)
     return [
       'evalsha',
       RECEIPT.sha,
-      3,
-      keys.session(clientId),
-      keys.queue(clientId),
-      keys.release(clientId),
+      keys.length,
+      ...keys,
       epoch,
       sent,
       settled.length / 2,

@@ -1,12 +1,15 @@
 import { encodeMessage, Message, type QoS } from '@breakwater/bus'
 import { bucketOf, RETAINED_BUCKETS, type Keys } from '@breakwater/redis'
 import type { Operation, PublishWriter } from './publish-writer.ts'
+import { sharedAppend } from './redis-shared.ts'
+import type { SharedAppend } from './shared-queues.ts'
 import type { AppendDone, Appended, PublishEffects, QueueAppend } from './store.ts'
 
 const NOTHING: Appended = { positions: [], dropped: 0, retainedChanged: false }
 
 /** Queues of one write: no call that carries several messages is held up by one with many. */
 const CHUNK = 500
+const NO_SHARED: readonly SharedAppend[] = []
 
 /**
  * Everything that one PUBLISH changes in Redis: one write, or several where it goes to many queues. The
@@ -21,15 +24,17 @@ export class RedisEffects {
     this.#writer = writer
   }
 
-  apply({ message, queues, replay = false, inbound }: PublishEffects, done: AppendDone): void {
+  apply(effects: PublishEffects, done: AppendDone): void {
+    const { message, queues, shared = NO_SHARED, replay = false, inbound } = effects
     const retain = message.retain && !replay
-    if (queues.length === 0 && !retain && inbound === undefined) {
+    if (queues.length + shared.length === 0 && !retain && inbound === undefined) {
       void this.#writer.settled().then(() => done(undefined, NOTHING))
       return
     }
     const variants = new Variants(message)
     const writes = Math.max(1, Math.ceil(queues.length / CHUNK))
-    const answers = new Answers(queues.length, writes, retain, done)
+    const counts = { queues: queues.length, shared: shared.length }
+    const answers = new Answers(counts, writes, retain, done)
     for (let write = 0; write < writes; write += 1) {
       const start = write * CHUNK
       const chunk = writes === 1 ? queues : queues.slice(start, start + CHUNK)
@@ -38,13 +43,17 @@ export class RedisEffects {
       const order = replay
         ? this.#replay(message.topic, chunk, operations)
         : this.#append(variants, chunk, operations)
+      // Behind the sessions of the last write: their answers come first.
+      if (write === writes - 1)
+        for (const append of shared)
+          operations.push(sharedAppend(this.#keys, append, variants.at(append.qos)))
       if (inbound !== undefined && write === writes - 1)
         operations.push({
           keys: [this.#keys.inbound(inbound.clientId)],
           words: ['D', inbound.packetId],
         })
       const size = {
-        queues: chunk.length,
+        queues: chunk.length + (write === writes - 1 ? shared.length : 0),
         bytes: write === 0 ? variants.bytes + (retain ? message.bytes : 0) : 0,
         before: write,
       }
@@ -120,6 +129,7 @@ class Variants {
 /** Collects the answers of the writes of one message. */
 class Answers {
   readonly #positions: number[]
+  readonly #shared: number[]
   readonly #done: AppendDone
   /** The first write sets or clears the retained message. */
   readonly #retain: boolean
@@ -128,8 +138,14 @@ class Answers {
   #open: number
   #failure: Error | undefined
 
-  constructor(queues: number, writes: number, retain: boolean, done: AppendDone) {
+  constructor(
+    { queues, shared }: { readonly queues: number; readonly shared: number },
+    writes: number,
+    retain: boolean,
+    done: AppendDone,
+  ) {
     this.#positions = Array.from({ length: queues }, () => 0)
+    this.#shared = Array.from({ length: shared }, () => 0)
     this.#open = writes
     this.#retain = retain
     this.#done = done
@@ -146,13 +162,16 @@ class Answers {
     this.#dropped += answer[0] ?? 0
     const hasRetained = this.#retain && start === 0 && answer.length > 1
     if (hasRetained) this.#retainedChanged = answer[1] !== 0
-    const first = hasRetained ? 2 : 1
-    for (let index = first; index < answer.length; index += 1)
-      this.#positions[start + (order[index - first] as number)] = answer[index] as number
+    const positions = answer.slice(hasRetained ? 2 : 1)
+    for (const [index, place] of order.entries())
+      this.#positions[start + place] = positions[index] ?? 0
+    for (const [index, position] of positions.slice(order.length).entries())
+      this.#shared[index] = position
     this.#open -= 1
     if (this.#open > 0) return
     this.#done(this.#failure, {
       positions: this.#positions,
+      ...(this.#shared.length === 0 ? {} : { shared: this.#shared }),
       dropped: this.#dropped,
       retainedChanged: this.#retainedChanged,
     })

@@ -19,7 +19,9 @@ import { RedisFilters } from './redis-filters.ts'
 import { RedisRetained } from './redis-retained.ts'
 import { RedisOwners } from './redis-owners.ts'
 import { RedisSessions } from './redis-sessions.ts'
+import { RedisShared } from './redis-shared.ts'
 import { evaluate, FENCED, READ } from './scripts.ts'
+import type { SharedQueues } from './shared-queues.ts'
 import {
   FencedError,
   type AdoptedClient,
@@ -98,6 +100,9 @@ class RedisStore implements Store {
   readonly #publishes: PublishWriter
   /** What receivers have taken: it makes room, and needs no order with the publishes. */
   readonly #receipts: ReceiptWriter
+  /** The same of shared subscriptions. */
+  readonly #sharedReceipts: ReceiptWriter
+  readonly shared: SharedQueues
   readonly #effects: RedisEffects
   readonly #filters: RedisFilters
   readonly #owners: RedisOwners
@@ -114,14 +119,28 @@ class RedisStore implements Store {
     this.#onFenced = ({ clientId, epoch }) => options.onFenced?.(clientId, epoch)
     const writerOptions = {
       redis: data,
-      keys,
       timeoutMs,
       onFault,
       pendingWritesMax: options.pendingWritesMax ?? PENDING_WRITES_MAX,
       pendingBytesMax: options.pendingBytesMax ?? PENDING_BYTES_MAX,
     }
-    this.#publishes = new PublishWriter({ ...writerOptions, group: GROUP, bounds: options })
-    this.#receipts = new ReceiptWriter({ ...writerOptions, onFenced: this.#onFenced })
+    this.#publishes = new PublishWriter({ ...writerOptions, keys, group: GROUP, bounds: options })
+    this.#receipts = new ReceiptWriter({
+      ...writerOptions,
+      keysOf: (id) => [keys.session(id), keys.queue(id), keys.release(id)],
+      onFenced: this.#onFenced,
+    })
+    this.#sharedReceipts = new ReceiptWriter({
+      ...writerOptions,
+      keysOf: (filter) => [
+        keys.shared(filter),
+        keys.sharedQueue(filter),
+        keys.sharedMembers(filter),
+      ],
+      onFenced: () => undefined,
+    })
+    const writer = this.#publishes
+    this.shared = new RedisShared({ control, keys, writer, receipts: this.#sharedReceipts })
     // A server that was started again knows no scripts.
     data.on('ready', () => void loadWrites(data).catch(() => undefined))
     this.#effects = new RedisEffects({ keys, writer: this.#publishes })
@@ -289,6 +308,7 @@ class RedisStore implements Store {
     clearTimeout(impatience)
     this.#publishes.close()
     this.#receipts.close()
+    this.#sharedReceipts.close()
     for (const heartbeat of this.#heartbeats) heartbeat[Symbol.dispose]()
     for (const connection of this.#connections) connection.disconnect()
   }
@@ -300,6 +320,10 @@ class RedisStore implements Store {
   }
 
   async #settled(): Promise<void> {
-    await Promise.all([this.#publishes.settled(), this.#receipts.settled()])
+    await Promise.all([
+      this.#publishes.settled(),
+      this.#receipts.settled(),
+      this.#sharedReceipts.settled(),
+    ])
   }
 }

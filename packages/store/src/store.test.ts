@@ -1,8 +1,18 @@
 import { expect, it } from 'vitest'
-import { packetIdOf } from './store.ts'
+import { packetIdOf, SHARED_PACKET_ID_MIN, sharedPacketIdOf } from './store.ts'
 
 it('[MQTT-2.3.1-1] packet ids follow the position, go round and are never 0', () => {
-  expect([1, 2, 65_535, 65_536, 131_070, 131_071].map(packetIdOf)).toEqual([
-    1, 2, 65_535, 1, 65_535, 1,
+  expect([1, 2, 57_343, 57_344, 114_686, 114_687].map(packetIdOf)).toEqual([
+    1, 2, 57_343, 1, 57_343, 1,
+  ])
+})
+
+it('packet ids of shared subscriptions are all the others', () => {
+  expect([0, 1, 8_191, 8_192, 2 ** 52].map(sharedPacketIdOf)).toEqual([
+    SHARED_PACKET_ID_MIN,
+    SHARED_PACKET_ID_MIN + 1,
+    65_535,
+    SHARED_PACKET_ID_MIN,
+    SHARED_PACKET_ID_MIN,
   ])
 })

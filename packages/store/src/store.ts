@@ -7,6 +7,7 @@
  * when the session resumes at another node.
  */
 import type { Message, QoS } from '@breakwater/bus'
+import type { SharedAppend, SharedQueues } from './shared-queues.ts'
 
 const ENVELOPE_BYTES = 8
 
@@ -107,6 +108,8 @@ export interface PublishEffects {
   readonly message: Message
   /** Sessions whose queue gets the message. */
   readonly queues: readonly QueueAppend[]
+  /** Queues of shared subscriptions that get the message. */
+  readonly shared?: readonly SharedAppend[]
   /**
    * For a new subscription: what is retained for this topic now is queued, with its flag; nothing else
    * changes. It may be newer than `message`, which would come behind the newer one; or nothing any more.
@@ -144,6 +147,8 @@ export const QUEUE_FULL = -3
  */
 export interface Appended {
   readonly positions: readonly number[]
+  /** The same for the entries of `shared`, where there were any. */
+  readonly shared?: readonly number[]
   readonly dropped: number
   readonly retainedChanged: boolean
 }
@@ -187,6 +192,7 @@ export interface Released {
 export interface Store extends AsyncDisposable {
   /** False while the store cannot be reached. */
   readonly available: boolean
+  readonly shared: SharedQueues
 
   /**
    * Takes a client id for a node. Where nobody has it, the session is opened as `openSession` does. A client
@@ -284,7 +290,18 @@ export function queuedBytes({ topic, payload }: Message): number {
   return ENVELOPE_BYTES + Buffer.byteLength(topic) + payload.length
 }
 
-/** Packet ids go round from 1 to 65,535 with the position [MQTT-2.3.1-1]. */
+/** Packet ids from here to 65,535 are those of shared subscriptions. */
+export const SHARED_PACKET_ID_MIN = 57_344
+const SHARED_PACKET_IDS = 65_536 - SHARED_PACKET_ID_MIN
+/** Far from all of them, so that a free one is always near. */
+export const SHARED_INFLIGHT_MAX: number = SHARED_PACKET_IDS / 2
+
+/** Packet ids go round from 1 to 57,343 with the position [MQTT-2.3.1-1]. */
 export function packetIdOf(position: number): number {
-  return ((position - 1) % 65_535) + 1
+  return ((position - 1) % (SHARED_PACKET_ID_MIN - 1)) + 1
+}
+
+/** Those of shared subscriptions go round from 57,344 to 65,535 with a number of the session from 0. */
+export function sharedPacketIdOf(number: number): number {
+  return SHARED_PACKET_ID_MIN + (number % SHARED_PACKET_IDS)
 }

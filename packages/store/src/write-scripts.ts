@@ -9,6 +9,9 @@ export const POLICY = { 'drop-oldest': 'O', 'drop-newest': 'N', 'close-publisher
 /** Answer to a write that `close-publisher` refuses. */
 export const REFUSED = 'QUEUEFULL'
 
+/** So many messages a second for all its life a shared subscription may have, with a name that comes again. */
+const POSITIONS_PER_SECOND = 32_768
+
 /**
  * Writes of one turn, each once however often it is sent.
  *
@@ -21,6 +24,10 @@ export const REFUSED = 'QUEUEFULL'
  *   A message n                to the end of n queues (session, queue; n times)
  *   R topic QoS                what is retained now goes to the end of a queue (session, queue, retained)
  *   S topic message, C topic   retained set, cleared (retained)
+ *   G message node hash        to the end of the queue of a shared subscription (hash, queue, members); the node
+ *                              is left out if it is no member
+ *   J member, L member         joins, leaves a shared subscription (hash, queue, members); the last one ends it
+ *   H positions                these are for any node (hash, queue)
  *   P epoch id message, D id   QoS 2 publish kept (session, inbound), deleted (inbound)
  *
  * Returns per write dropped, then what its operations say, or the text of an error: A and R the positions (0:
@@ -55,7 +62,7 @@ local function full(count, bytes)
   return count > countMax or (bytes > bytesMax and count > 1)
 end
 
-local function push(session, queue, message)
+local function push(session, queue, message, node, hash)
   local found = call('HMGET', session, 'last', 'bytes', 'count')
   if not found[1] then
     answer[#answer + 1] = 0
@@ -67,7 +74,8 @@ local function push(session, queue, message)
     answer[#answer + 1] = ${QUEUE_FULL}
     return
   end
-  call('XADD', queue, '0-' .. last, 'm', message)
+  if node then call('XADD', queue, '0-' .. last, 'm', message, 'n', node, 'h', hash)
+  else call('XADD', queue, '0-' .. last, 'm', message) end
   while full(count, bytes) do
     local first = call('XRANGE', queue, '-', '+', 'COUNT', 1)[1]
     if not first then break end
@@ -96,6 +104,38 @@ local run = {
     push(KEYS[key], KEYS[key + 1],
       string.sub(retained, 1, 1) .. string.char(qos + 4) .. string.sub(retained, 3))
   end,
+  G = function(key, word)
+    local node = ARGV[word + 1]
+    if call('SISMEMBER', KEYS[key + 2], 'n' .. node) == 0 then node = '' end
+    push(KEYS[key], KEYS[key + 1], ARGV[8 + ARGV[word]], node, ARGV[word + 2])
+  end,
+  J = function(key, word)
+    if call('EXISTS', KEYS[key]) == 0 then
+      -- Above all positions of an earlier queue of this name, which somebody may still speak of; Lua writes
+      -- whole numbers up to 14 digits.
+      local now = call('TIME')
+      local last = math.floor((now[1] + now[2] / 1000000) * ${POSITIONS_PER_SECOND})
+      call('HSET', KEYS[key], 'epoch', 0, 'sent', 0, 'last', last, 'bytes', 0, 'count', 0)
+    end
+    call('SADD', KEYS[key + 2], ARGV[word])
+  end,
+  L = function(key, word)
+    call('SREM', KEYS[key + 2], ARGV[word])
+    if call('EXISTS', KEYS[key + 2]) == 0 then call('DEL', KEYS[key], KEYS[key + 1]) end
+  end,
+  H = function(key, word)
+    local last = tonumber(call('HGET', KEYS[key], 'last'))
+    if not last then return end
+    for position in string.gmatch(ARGV[word], '%d+') do
+      local entry = call('XRANGE', KEYS[key + 1], '0-' .. position, '0-' .. position)[1]
+      if entry then
+        call('XDEL', KEYS[key + 1], entry[1])
+        last = last + 1
+        call('XADD', KEYS[key + 1], '0-' .. last, 'm', entry[2][2], 'n', '', 'h', entry[2][6])
+      end
+    end
+    call('HSET', KEYS[key], 'last', last)
+  end,
   S = function(key, word)
     answer[#answer + 1] = call('HSET', KEYS[key], ARGV[word], ARGV[8 + ARGV[word + 1]])
   end,
@@ -111,8 +151,11 @@ local run = {
   end,
   D = function(key, word) call('HDEL', KEYS[key], ARGV[word]) end,
 }
-local words = {F = 1, A = 2, R = 2, S = 2, C = 1, P = 3, D = 1}
-local keys = {F = 0, R = 3, S = 1, C = 1, P = 2, D = 1}
+local words = {F = 1, A = 2, R = 2, G = 3, J = 1, L = 1, H = 1, S = 2, C = 1, P = 3, D = 1}
+local keys = {F = 0, R = 3, G = 3, J = 3, L = 3, H = 2, S = 1, C = 1, P = 2, D = 1}
+
+-- Operations that say something.
+local answered = {A = true, R = true, G = true, S = true, C = true, P = true}
 
 local function after(key, word)
   local op = ARGV[word]
@@ -129,6 +172,10 @@ local function refuses(key, word)
         local found = call('HMGET', KEYS[index], 'bytes', 'count')
         if found[2] and full(found[2] + 1, found[1] + bytes) then return true end
       end
+    elseif op == 'G' then
+      local found = call('HMGET', KEYS[key], 'bytes', 'count')
+      local bytes = #ARGV[8 + ARGV[word + 1]]
+      if found[2] and full(found[2] + 1, found[1] + bytes) then return true end
     end
     key, word = after(key, word)
   end
@@ -156,7 +203,7 @@ while word <= #ARGV do
     end
   else
     if skip then
-      if op ~= 'D' and op ~= 'F' then
+      if answered[op] then
         for _ = 1, op == 'A' and ARGV[word + 2] or 1 do answer[#answer + 1] = -1 end
       end
     elseif op ~= 'F' then

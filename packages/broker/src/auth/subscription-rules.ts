@@ -1,4 +1,10 @@
-import { hasWildcard, topicLevels, type QoS } from '@breakwater/bus'
+import {
+  hasWildcard,
+  isSharedFilter,
+  parseSharedFilter,
+  topicLevels,
+  type QoS,
+} from '@breakwater/bus'
 import type { Limits } from '@breakwater/config'
 import { filterShapeId } from '../route/filter-shape.ts'
 
@@ -24,8 +30,8 @@ export function refusalOf(
   added: { readonly filters: ReadonlySet<string>; readonly shapes: ReadonlySet<number> },
   limits: Limits,
 ): string | undefined {
-  if (filter === '$share' || filter.startsWith('$share/'))
-    return 'shared subscriptions are not available in this version'
+  if (isSharedFilter(filter) && parseSharedFilter(filter) === undefined)
+    return 'not $share/<group>/<filter>'
   if (Buffer.byteLength(filter) > limits.topicBytesMax) return 'longer than topicBytesMax'
   if (topicLevels(filter) > limits.topicLevelsMax) return 'more levels than topicLevelsMax'
   if (held.filters.has(filter) || added.filters.has(filter)) return undefined

@@ -7,6 +7,7 @@ import type { Message, QoS } from '@breakwater/bus'
 import {
   packetIdOf,
   queuedBytes,
+  SHARED_PACKET_ID_MIN,
   type OpenedSession,
   type Owner,
   type QueuedMessage,
@@ -55,7 +56,8 @@ export class StoredOutbound implements Outbound {
     this.#exchanges = new Inflight(options.inflightMessagesMax)
     this.#sentBefore = options.opened.sentPosition
     for (const packetId of options.opened.released) {
-      this.#exchanges.restoreReleased(packetId)
+      // The others are those of shared subscriptions; PUBREL goes out in the order of all [MQTT-4.6.0-4].
+      if (packetId < SHARED_PACKET_ID_MIN) this.#exchanges.restoreReleased(packetId)
       this.#sink.pubrel(packetId)
     }
   }

@@ -133,7 +133,7 @@ export class PublishLane {
         // In the turn in which it was read.
         this.#events.publishAck[1]?.observe(0)
       }
-      this.#router.deliverHere(message)
+      this.#router.deliverHere(message, this.#options.clientId)
       // Its payload lies in the read buffer, which is used again after this turn.
     } else this.#store('publish', packetId, message.detached())
     return undefined
@@ -208,6 +208,7 @@ export class PublishLane {
     const inbound = packet === 'pubrel' && persistent ? { clientId, packetId } : undefined
     this.#router.store(
       message,
+      clientId,
       (error, effects) => {
         entry.effects = effects
         this.#settle(entry, error)

@@ -6,6 +6,7 @@
  * are written to their sockets in portions.
  */
 import type { Bus, Message, QoS } from '@breakwater/bus'
+import type { SharedStrategy } from '@breakwater/config'
 import type { Cluster } from '@breakwater/cluster'
 import {
   QUEUE_FULL,
@@ -21,6 +22,7 @@ import type { Session } from '../session/session.ts'
 import { ForwardingTable } from './forwarding-table.ts'
 import { RetainedTopics } from './retained-topics.ts'
 import { RouteTable } from './route-table.ts'
+import { SharedSubscriptions, type Assignment } from './shared-subscriptions.ts'
 import { StoredSessions } from './stored-sessions.ts'
 
 export interface RouterOptions {
@@ -29,6 +31,8 @@ export interface RouterOptions {
   readonly cluster: Cluster
   readonly events: Events
   readonly shapesPerNodeMax: number
+  readonly sharedStrategy: SharedStrategy
+  readonly inflightMessagesMax: number
 }
 
 const NO_QUEUES: readonly QueueAppend[] = []
@@ -36,6 +40,7 @@ const NO_QUEUES: readonly QueueAppend[] = []
 export class Router {
   readonly live: ForwardingTable<Session>
   readonly stored: StoredSessions
+  readonly shared: SharedSubscriptions
   /** Filters of the other nodes' clients. */
   readonly routes: RouteTable
   readonly retained: RetainedTopics
@@ -46,13 +51,23 @@ export class Router {
   readonly #cluster: Cluster
   readonly #events: Events
 
-  constructor({ store, bus, cluster, events, shapesPerNodeMax }: RouterOptions) {
+  constructor(options: RouterOptions) {
+    const { store, bus, cluster, events, shapesPerNodeMax } = options
+    const { sharedStrategy, inflightMessagesMax } = options
     this.#store = store
     this.#bus = bus
     this.#cluster = cluster
     this.#events = events
     this.live = new ForwardingTable({ shapesMax: shapesPerNodeMax })
-    this.stored = new StoredSessions(shapesPerNodeMax)
+    this.shared = new SharedSubscriptions({
+      store,
+      bus,
+      events,
+      strategy: sharedStrategy,
+      shapesMax: shapesPerNodeMax,
+      inflightMessagesMax,
+    })
+    this.stored = new StoredSessions(shapesPerNodeMax, this.shared.table)
     this.routes = new RouteTable({ shapesMax: shapesPerNodeMax })
     this.retained = new RetainedTopics(store)
   }
@@ -62,6 +77,7 @@ export class Router {
     return (
       message.retain ||
       this.routes.match(message.topic).length > 0 ||
+      this.shared.leavesNode(message) ||
       (message.qos > 0 &&
         (!this.#cluster.confirmed || this.stored.match(message.topic).targets.length > 0))
     )
@@ -69,34 +85,55 @@ export class Router {
 
   /**
    * Everything outside of this node: retained, queues, other nodes. Then `done`, which delivers locally with
-   * `deliver`. After an error nothing may be acknowledged. `inbound`: the stored QoS 2 publish that it is.
+   * `deliver`. After an error nothing may be acknowledged. `publisher`: its client id. `inbound`: the stored
+   * QoS 2 publish that it is.
    */
-  store(message: Message, done: StoreDone, inbound?: InboundPublish): void {
+  store(message: Message, publisher: string, done: StoreDone, inbound?: InboundPublish): void {
     // Nothing is acknowledged by somebody who may not know all subscribers.
-    if (message.qos === 0 || this.#cluster.confirmed) this.#append(message, done, inbound)
+    if (message.qos === 0 || this.#cluster.confirmed)
+      this.#append(message, publisher, done, inbound)
     else
       this.#cluster.whenConfirmed((error) => {
-        if (error === undefined) this.#append(message, done, inbound)
+        if (error === undefined) this.#append(message, publisher, done, inbound)
         else done(error, NO_EFFECTS)
       })
   }
 
-  #append(message: Message, done: StoreDone, inbound: InboundPublish | undefined): void {
+  #append(
+    message: Message,
+    publisher: string,
+    done: StoreDone,
+    inbound: InboundPublish | undefined,
+  ): void {
     const queues = this.#queuesOf(message)
-    if (queues.length === 0 && !message.retain && inbound === undefined) {
-      this.#forward(message, (error) => done(error, NO_EFFECTS))
+    const assignments = this.shared.assign(message, publisher)
+    const shared = assignments.filter(({ stored }) => stored)
+    if (queues.length + shared.length === 0 && !message.retain && inbound === undefined) {
+      this.shared.deliver(message, assignments)
+      this.#forward(message, assignments, (error) => done(error, NO_EFFECTS))
       return
     }
     // From here on an older retained message that is replayed would come behind this one in the queue.
     if (message.retain)
       for (const { clientId } of queues) this.sessions.get(clientId)?.markLive(message.topic)
-    const effects = inbound === undefined ? { message, queues } : { message, queues, inbound }
-    this.#store.append(effects, (error, appended) => {
+    const publish = {
+      message,
+      queues,
+      ...(shared.length === 0 ? {} : { shared }),
+      ...(inbound === undefined ? {} : { inbound }),
+    }
+    this.#store.append(publish, (error, appended) => {
       if (appended.dropped > 0) this.#events.dropped('queue-full', message.qos, appended.dropped)
       if (error !== undefined) {
+        this.shared.doubt(shared)
         done(error, NO_EFFECTS)
         return
       }
+      for (const [index, assignment] of shared.entries())
+        assignment.position = appended.shared?.[index] ?? 0
+      const placed = assignments.filter(({ position }) => position !== QUEUE_FULL)
+      // Not in the order of the publisher, which nobody promises here.
+      this.shared.deliver(message, placed)
       const isNews = this.retained.isNews(message, appended)
       let open = isNews ? 2 : 1
       let fault: Error | undefined
@@ -106,7 +143,7 @@ export class Router {
         if (open === 0) done(fault, { queues, appended })
       }
       // Copies go to other nodes in the order of the answers, whatever waits for the log.
-      this.#forward(message, settle)
+      this.#forward(message, placed, settle)
       if (isNews)
         this.#cluster.announceTopics([message.topic], (failure) => {
           this.retained.told(message.topic, failure)
@@ -128,8 +165,9 @@ export class Router {
   }
 
   /** A message that needs nothing but memory: no queue, no retained, no other node. */
-  deliverHere(message: Message): void {
+  deliverHere(message: Message, publisher: string): void {
     this.#deliverLive(new FanOut(message))
+    this.shared.deliver(message, this.shared.assign(message, publisher))
   }
 
   /** A message of another node, which has put it into every queue already. */
@@ -147,8 +185,8 @@ export class Router {
   }
 
   /** A message of the node itself, such as a will. */
-  publish(message: Message, done: (error?: Error) => void): void {
-    this.store(message, (error, effects) => {
+  publish(message: Message, publisher: string, done: (error?: Error) => void): void {
+    this.store(message, publisher, (error, effects) => {
       if (error === undefined) this.deliver(message, effects)
       // There is no publisher that would send it again.
       else if (error instanceof QueueFullError) this.#events.dropped('queue-full', message.qos)
@@ -182,22 +220,29 @@ export class Router {
    * What is acknowledged waits for the bus. QoS 0 does not, unless more waits already than leaves in a turn:
    * then its publisher is not read faster than the bus takes it. Lost on the way, it is counted.
    */
-  #forward(message: Message, done: (error?: Error) => void): void {
+  #forward(
+    message: Message,
+    assignments: readonly Assignment[],
+    done: (error?: Error) => void,
+  ): void {
     const targets = this.routes.match(message.topic)
-    if (targets.length === 0) {
+    const remote = this.shared.remote(assignments)
+    let open = (targets.length > 0 ? 1 : 0) + remote.length
+    if (open === 0) {
       done()
       return
     }
-    this.#events.busOut.value += targets.length
-    if (message.qos > 0) {
-      this.#bus.publish(message, targets, done)
-      return
+    this.#events.busOut.value += targets.length + remote.length
+    const waits = message.qos > 0 || this.#bus.congested
+    let failure: Error | undefined
+    const answered = (error?: Error): void => {
+      if (message.qos > 0) failure ??= error
+      else if (error !== undefined) this.#events.dropped('bus-unavailable', 0)
+      open -= 1
+      if (open === 0 && waits) done(failure)
     }
-    const waits = this.#bus.congested
-    this.#bus.publish(message, targets, (error) => {
-      if (error !== undefined) this.#events.dropped('bus-unavailable', 0)
-      if (waits) done()
-    })
+    if (targets.length > 0) this.#bus.publish(message, targets, answered)
+    for (const assignment of remote) this.shared.send(message, assignment, answered)
     if (!waits) done()
   }
 }

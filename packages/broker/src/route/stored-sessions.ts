@@ -3,9 +3,10 @@
  * message in its queue. Read from the store at the start, and session by session when the cluster's log says
  * that one has changed.
  */
-import type { QoS } from '@breakwater/bus'
+import { isSharedFilter, type QoS } from '@breakwater/bus'
 import type { SessionFilters, Store } from '@breakwater/store'
 import { ForwardingTable, type Matches } from './forwarding-table.ts'
+import type { SharedTable } from './shared-table.ts'
 
 export interface StoredSession {
   matchStamp: number
@@ -17,10 +18,13 @@ export interface StoredSession {
 
 export class StoredSessions {
   readonly #table: ForwardingTable<StoredSession>
+  /** Has the shared ones: their messages are in queues of their own. */
+  readonly #shared: SharedTable
   readonly #sessions = new Map<string, StoredSession>()
 
-  constructor(shapesMax: number) {
+  constructor(shapesMax: number, shared: SharedTable) {
     this.#table = new ForwardingTable({ shapesMax })
+    this.#shared = shared
   }
 
   get size(): number {
@@ -29,6 +33,12 @@ export class StoredSessions {
 
   has(clientId: string): boolean {
     return this.#sessions.has(clientId)
+  }
+
+  /** Shared ones with QoS 1 or 2. */
+  sharedFilters(clientId: string): readonly string[] {
+    const session = this.#sessions.get(clientId)
+    return session === undefined ? [] : [...session.filters.keys()].filter(isSharedFilter)
   }
 
   match(topic: string): Matches<StoredSession> {
@@ -58,13 +68,14 @@ export class StoredSessions {
       this.#sessions.set(clientId, session)
     }
     session.filters.set(filter, qos)
-    this.#table.set(filter, session, qos)
+    if (isSharedFilter(filter)) this.#shared.setStored(filter, clientId)
+    else this.#table.set(filter, session, qos)
   }
 
   delete(clientId: string, filter: string): void {
     const session = this.#sessions.get(clientId)
     if (session === undefined || !session.filters.delete(filter)) return
-    this.#table.delete(filter, session)
+    this.#unroute(filter, session)
     if (session.filters.size === 0) this.#sessions.delete(clientId)
   }
 
@@ -72,7 +83,7 @@ export class StoredSessions {
   clear(clientId: string): void {
     const session = this.#sessions.get(clientId)
     if (session === undefined) return
-    for (const filter of session.filters.keys()) this.#table.delete(filter, session)
+    for (const filter of session.filters.keys()) this.#unroute(filter, session)
     this.#sessions.delete(clientId)
   }
 
@@ -85,5 +96,10 @@ export class StoredSessions {
         if (!wanted.has(filter)) this.delete(clientId, filter)
     }
     for (const { filter, qos } of subscriptions) this.set(clientId, filter, qos)
+  }
+
+  #unroute(filter: string, session: StoredSession): void {
+    if (isSharedFilter(filter)) this.#shared.deleteStored(filter, session.clientId)
+    else this.#table.delete(filter, session)
   }
 }

@@ -1,7 +1,10 @@
 import type { QoS } from '@breakwater/bus'
+import { SHARED_PACKET_ID_MIN } from '@breakwater/store'
 import type { Connection } from '../connection/connection.ts'
 import type { FrameSink } from '../deliver/frame-sink.ts'
+import type { OutgoingPacket } from '../deliver/exchange.ts'
 import type { Outbound } from '../deliver/outbound.ts'
+import type { SharedOutbound } from '../deliver/shared-outbound.ts'
 import type { PublishLane } from '../route/publish.ts'
 
 /**
@@ -20,6 +23,8 @@ export class Session {
   readonly sink: FrameSink
   readonly outbound: Outbound
   readonly lane: PublishLane
+  /** There once it was a member of a shared subscription. */
+  shared: SharedOutbound | undefined
   /** Granted filters. */
   readonly filters: Map<string, QoS>
   /** Wildcard shapes among them, with how many filters have each (`shapesPerClientMax`). */
@@ -46,6 +51,14 @@ export class Session {
     this.outbound = parts.outbound
     this.lane = parts.lane
     this.filters = new Map()
+  }
+
+  /** PUBACK, PUBREC or PUBCOMP came. */
+  acknowledge(packet: OutgoingPacket, packetId: number): void {
+    const outbound = packetId < SHARED_PACKET_ID_MIN ? this.outbound : this.shared
+    if (outbound !== undefined) outbound.acknowledge(packet, packetId)
+    // The client remembers an exchange that is finished here: let it finish too.
+    else if (packet === 'pubrec') this.sink.pubrel(packetId)
   }
 
   /** Filters are about to be programmed whose retained messages will be replayed. */

@@ -70,7 +70,7 @@ export class Wills implements LastWords, Disposable {
     }
     this.#publishing += 1
     return new Promise((resolve) => {
-      router.publish(will, (error) => {
+      router.publish(will, clientId, (error) => {
         this.#publishing -= 1
         if (error !== undefined) events.storeFailed(`will of ${clientId}`, error)
         resolve(error === undefined)
