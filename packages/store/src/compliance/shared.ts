@@ -176,7 +176,7 @@ export function sharedCompliance({ describe, test }: Suite, open: OpenRaw): void
     test('gets its message beside those of sessions, each with its own position', async () => {
       await using under = await open()
       const { store } = under
-      await store.openSession('s', true)
+      await store.claimClient({ clientId: 's', nodeId: 'a', user: '', persistent: true })
       await join(store, 'na')
       const appended = await append(store, {
         message: message('t', 'm', { qos: 2 }),
