@@ -4,7 +4,7 @@
  * outage everybody's lease is over, and nobody is dead.
  */
 import type { Keys, Redis } from '@breakwater/redis'
-import { BEAT } from './scripts.ts'
+import { BEAT, evaluate, logKeys } from './scripts.ts'
 
 export interface PresenceOptions {
   readonly redis: Redis
@@ -51,14 +51,10 @@ export class Presence implements Disposable {
     this.#again = false
     const askedAt = performance.now()
     try {
-      const [member, generation, head] = (await redis.eval(
+      const [member, generation, head] = (await evaluate(
+        redis,
         BEAT,
-        5,
-        keys.clusterHead,
-        keys.clusterLog,
-        keys.clusterNodes,
-        keys.clusterLeases,
-        keys.clusterGeneration,
+        [...logKeys(keys), keys.clusterLeases, keys.clusterGeneration],
         nodeId,
         leaseMs,
         this.#mayJudge(askedAt) ? 1 : 0,
