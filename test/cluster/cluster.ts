@@ -5,7 +5,7 @@ import { startNode, type NodeOptions, type TestNode } from '../kit/node.ts'
 import { startRedis, type TestRedis } from '../kit/redis.ts'
 import { WireClient, type WireOptions } from '../kit/wire-client.ts'
 import { encodePuback, type ConnectFields } from '../kit/wire-encoder.ts'
-import { startRedisProxy, type RedisProxy } from './redis-proxy.ts'
+import { startRedisProxy, type RedisProxy } from '../kit/redis-proxy.ts'
 
 export interface Cluster extends AsyncDisposable {
   readonly redis: TestRedis

@@ -5,7 +5,7 @@ import { MetricsPage } from '../fault/metrics-page.ts'
 import { startNode } from '../kit/node.ts'
 import { startRedis } from '../kit/redis.ts'
 import { connectAt } from './cluster.ts'
-import { startRedisProxy } from './redis-proxy.ts'
+import { startRedisProxy } from '../kit/redis-proxy.ts'
 
 const MESSAGES = 100
 const PAYLOAD_BYTES = 1_000

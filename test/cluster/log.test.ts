@@ -8,7 +8,7 @@ import {
 import { Redis } from 'ioredis'
 import { expect, test } from 'vitest'
 import { startRedis } from '../kit/redis.ts'
-import { startRedisProxy } from './redis-proxy.ts'
+import { startRedisProxy } from '../kit/redis-proxy.ts'
 
 interface Member extends AsyncDisposable {
   readonly cluster: Cluster

@@ -9,7 +9,7 @@ import { connectAt, startCluster } from '../cluster/cluster.ts'
 import { unique } from '../conformance/suite.ts'
 import { spawnNode, type NodeProcess } from '../kit/node.ts'
 import { startRedis } from '../kit/redis.ts'
-import { startRedisProxy } from '../cluster/redis-proxy.ts'
+import { startRedisProxy } from '../kit/redis-proxy.ts'
 import { WireClient } from '../kit/wire-client.ts'
 import { encodePublish } from '../kit/wire-encoder.ts'
 

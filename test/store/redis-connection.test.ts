@@ -14,7 +14,7 @@ import {
 import { createRedisBus } from '@breakwater/bus'
 import { createRedisStore } from '@breakwater/store'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { startRedisProxy } from '../cluster/redis-proxy.ts'
+import { startRedisProxy } from '../kit/redis-proxy.ts'
 import { freePort } from '../kit/redis-process.ts'
 import { startRedis } from '../kit/redis.ts'
 import { queueBounds } from './redis-stores.ts'

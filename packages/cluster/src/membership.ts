@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Keys, Redis } from '@breakwater/redis'
 import type { LogEntry } from './log-entry.ts'
-import { CHANGE, JOIN, LEAVE } from './scripts.ts'
+import { CHANGE, evaluate, JOIN, LEAVE, logKeys } from './scripts.ts'
 
 /** One change as it travels. */
 export interface Step {
@@ -47,15 +47,10 @@ export class Membership {
   async join(): Promise<string> {
     const { nodeId, reads, leaseMs, keys, control } = this.#options
     const entry: LogEntry = { kind: 'joined', node: nodeId }
-    const [generation] = (await control.eval(
+    const [generation] = (await evaluate(
+      control,
       JOIN,
-      6,
-      keys.clusterHead,
-      keys.clusterLog,
-      keys.clusterNodes,
-      keys.clusterLeases,
-      keys.clusterGeneration,
-      keys.clusterDeparted,
+      [...logKeys(keys), keys.clusterLeases, keys.clusterGeneration, keys.clusterDeparted],
       nodeId,
       JSON.stringify({ reads }),
       leaseMs,
@@ -69,21 +64,10 @@ export class Membership {
   async leave(adoptAfterMs: number | undefined): Promise<void> {
     const { nodeId, keys, control } = this.#options
     const entry: LogEntry = { kind: 'left', node: nodeId }
-    await control
-      .eval(
-        LEAVE,
-        6,
-        keys.clusterHead,
-        keys.clusterLog,
-        keys.clusterNodes,
-        keys.clusterLeases,
-        keys.clusterRoutes(nodeId),
-        keys.clusterDeparted,
-        nodeId,
-        JSON.stringify(entry),
-        adoptAfterMs ?? '',
-      )
-      .catch(() => undefined)
+    const left = [...logKeys(keys), keys.clusterLeases, keys.clusterRoutes(nodeId)]
+    left.push(keys.clusterDeparted)
+    const facts = [nodeId, JSON.stringify(entry), adoptAfterMs ?? '']
+    await evaluate(control, LEAVE, left, ...facts).catch(() => undefined)
   }
 
   /** Returns the version; 0 if this node is no member. @throws {Error} Redis did not take it */
@@ -101,21 +85,8 @@ export class Membership {
     const sessions = [...new Set(steps.flatMap((step) => step.sessions))]
     const topics = [...new Set(steps.flatMap((step) => step.topics))]
     const entry: LogEntry = { kind: 'changed', node: nodeId, added, removed, sessions, topics }
-    const version = Number(
-      await this.#options.writer.eval(
-        CHANGE,
-        4,
-        keys.clusterHead,
-        keys.clusterLog,
-        keys.clusterNodes,
-        keys.clusterRoutes(nodeId),
-        nodeId,
-        JSON.stringify(entry),
-        added.length,
-        ...added,
-        ...removed,
-      ),
-    )
-    return version
+    const changed = [...logKeys(keys), keys.clusterRoutes(nodeId)]
+    const facts = [nodeId, JSON.stringify(entry), added.length, ...added, ...removed]
+    return Number(await evaluate(this.#options.writer, CHANGE, changed, ...facts))
   }
 }

@@ -8,7 +8,7 @@
  * this one dies.
  */
 import type { Keys, Redis } from '@breakwater/redis'
-import { BEAT } from './scripts.ts'
+import { BEAT, evaluate, logKeys } from './scripts.ts'
 
 export interface PresenceOptions {
   readonly redis: Redis
@@ -62,15 +62,10 @@ export class Presence implements Disposable {
     this.#again = false
     const askedAt = performance.now()
     try {
-      const [member, generation, head, due] = (await redis.eval(
+      const [member, generation, head, due] = (await evaluate(
+        redis,
         BEAT,
-        6,
-        keys.clusterHead,
-        keys.clusterLog,
-        keys.clusterNodes,
-        keys.clusterLeases,
-        keys.clusterGeneration,
-        keys.clusterDeparted,
+        [...logKeys(keys), keys.clusterLeases, keys.clusterGeneration, keys.clusterDeparted],
         nodeId,
         leaseMs,
         this.#mayJudge(askedAt) ? 1 : 0,

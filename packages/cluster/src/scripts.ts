@@ -1,4 +1,21 @@
 /** Lua that changes the log. Its keys have one hash tag; a change and its version are one step. */
+import type { Keys, Redis } from '@breakwater/redis'
+
+/** With which the keys of every script begin: head, log, nodes. */
+export function logKeys(keys: Keys): readonly [head: string, log: string, nodes: string] {
+  return [keys.clusterHead, keys.clusterLog, keys.clusterNodes]
+}
+
+/** @throws {Error} Redis did not take it */
+export function evaluate(
+  redis: Redis,
+  script: string,
+  keys: readonly string[],
+  ...args: readonly (string | number)[]
+): Promise<unknown> {
+  return redis.eval(script, keys.length, ...keys, ...args)
+}
+
 const APPEND_ENTRY = `local function append(head, log, entry)
   redis.call('INCR', head)
   local version = redis.call('GET', head)

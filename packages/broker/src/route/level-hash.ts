@@ -75,6 +75,18 @@ export class LevelHash {
   }
 }
 
+/** Mixes the hashes of these levels, as far as the text that was hashed last has them. */
+export function keyOf({ levels, count }: LevelHash, literals: Uint8Array): number {
+  let key = 0
+  for (let index = 0; index < literals.length; index++) {
+    const level = literals[index]!
+    if (level >= count) break
+    key = Math.imul(((key << 13) | (key >>> 19)) ^ levels[level]!, 0x9e3779b1)
+  }
+  key = Math.imul(key ^ (key >>> 15), 0x85ebca6b)
+  return key ^ (key >>> 13)
+}
+
 /** The last word, which carries the length in bytes, and the three rounds that finish a level. */
 function finish(
   v0: number,

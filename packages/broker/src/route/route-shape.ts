@@ -1,5 +1,5 @@
 import type { FilterShape } from './filter-shape.ts'
-import type { LevelHash } from './level-hash.ts'
+import { keyOf, type LevelHash } from './level-hash.ts'
 import { EMPTY_SET, type NodeSets } from './node-sets.ts'
 
 const SLOTS_MIN = 16
@@ -23,16 +23,8 @@ export class RouteShape {
   }
 
   /** Half a key: what this shape looks at in the text that was hashed last. */
-  key({ levels, count }: LevelHash): number {
-    const literals = this.#literals
-    let key = 0
-    for (let index = 0; index < literals.length; index++) {
-      const level = literals[index]!
-      if (level >= count) break
-      key = Math.imul(((key << 13) | (key >>> 19)) ^ levels[level]!, 0x9e3779b1)
-    }
-    key = Math.imul(key ^ (key >>> 15), 0x85ebca6b)
-    return key ^ (key >>> 13)
+  key(hash: LevelHash): number {
+    return keyOf(hash, this.#literals)
   }
 
   mayHave(key: number): boolean {

@@ -1,6 +1,6 @@
 import { topicMatchesFilter } from '@breakwater/bus'
 import type { FilterShape } from './filter-shape.ts'
-import type { LevelHash } from './level-hash.ts'
+import { keyOf, type LevelHash } from './level-hash.ts'
 import { SlotTable } from './slot-table.ts'
 
 /**
@@ -34,16 +34,7 @@ export class ShapeIndex {
 
   /** The key, in this shape, of the text that was hashed last. */
   key(hash: LevelHash): number {
-    const { levels, count } = hash
-    const literals = this.#literals
-    let key = 0
-    for (let index = 0; index < literals.length; index++) {
-      const level = literals[index]!
-      if (level >= count) break
-      key = Math.imul(((key << 13) | (key >>> 19)) ^ levels[level]!, 0x9e3779b1)
-    }
-    key = Math.imul(key ^ (key >>> 15), 0x85ebca6b)
-    return key ^ (key >>> 13)
+    return keyOf(hash, this.#literals)
   }
 
   /** The id of the one filter of this shape that matches the topic, or -1. */
