@@ -2,8 +2,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { expectNothingDelivered, unique } from '../conformance/suite.ts'
 import { WireClient } from '../kit/wire-client.ts'
-import { encodeConnect } from '../kit/wire-encoder.ts'
-import { acknowledgementsStored, connectAt, startCluster, type Cluster } from './cluster.ts'
+import { encodeConnect, encodePublish } from '../kit/wire-encoder.ts'
+import {
+  acknowledgementsStored,
+  connectAt,
+  receiveUntil,
+  startCluster,
+  type Cluster,
+} from './cluster.ts'
 
 let cluster: Cluster
 beforeAll(async () => {
@@ -12,6 +18,9 @@ beforeAll(async () => {
 afterAll(() => cluster[Symbol.asyncDispose]())
 
 const RACES = 200
+const ROUNDS = 20
+/** Sent before the second connection, acknowledged or not. */
+const AHEAD = 50
 /** At once: each has clients of its own. */
 const RACERS = 8
 
@@ -56,6 +65,29 @@ describe('[MQTT-3.1.4-2] a take-over from another node', () => {
     await publisher.publish({ topic, payload: 'missed', qos: 1 })
     await using third = await connectAt(cluster.a, { clientId, clean: false })
     expect(await third.receive(1)).toMatchObject([{ payload: Buffer.from('missed') }])
+  })
+
+  it('is granted when everything that the loser had sent is in force, its will included', async () => {
+    const topic = unique('t')
+    await using watcher = await connectAt(cluster.c)
+    await watcher.subscribe([topic, 1])
+    for (let round = 0; round < ROUNDS; round++) {
+      const clientId = unique('c')
+      const will = { topic, payload: 'will', qos: 1 }
+      await using first = await connectAt(cluster.a, { clientId, will })
+      for (let packetId = 1; packetId <= AHEAD; packetId++)
+        first.send(encodePublish({ topic, payload: `${packetId}`, qos: 1, packetId }))
+      await using second = await connectAt(cluster.b, { clientId })
+      await second.publish({ topic, payload: 'newer', qos: 1 })
+      const acknowledged = (await first.untilClosed()).filter(
+        ({ type }) => type === 'puback',
+      ).length
+      const payloads = await receiveUntil(watcher, 'newer')
+      expect(payloads.pop()).toBe('will')
+      expect(payloads.length).toBeGreaterThanOrEqual(acknowledged)
+      expect(payloads).toEqual(payloads.map((_, index) => `${index + 1}`))
+      await second.disconnect()
+    }
   })
 
   it('publishes the will of the loser once, and not that of the winner', async () => {

@@ -7,13 +7,17 @@ import type { WireClient } from '../kit/wire-client.ts'
 import type { WireWill } from '../kit/wire-encoder.ts'
 import { connectAt, startCluster, type Cluster } from './cluster.ts'
 
-const LEASE_MS = 1_000
+const LEASE_MS = 2_000
+/** Nobody waits for so long here. */
+const TAKE_OVER_MS = 10_000
 const WINDOW_MS = 1_500
 const WILLS = 100
 /** Killed or stopped with so many more clients that cause no will. */
 const OTHERS = 20
+const RETURNING = 200
 const MANY_WILLS = 1_500
 const KILLED_AFTER = 50
+const NOTHING = { topic: '', payload: Buffer.alloc(0) }
 /** After its lease a node is judged and its clients are adopted within so long. */
 const GRACE_MS = 4_000
 
@@ -29,7 +33,11 @@ describe('the wills of a node', () => {
   let cluster: Cluster
   beforeAll(async () => {
     cluster = await startCluster({
-      limits: { nodeLeaseMs: LEASE_MS, willDrainWindowMs: WINDOW_MS },
+      limits: {
+        nodeLeaseMs: LEASE_MS,
+        willDrainWindowMs: WINDOW_MS,
+        takeOverTimeoutMs: TAKE_OVER_MS,
+      },
     })
   })
   afterAll(() => cluster[Symbol.asyncDispose]())
@@ -70,6 +78,41 @@ describe('the wills of a node', () => {
     await using late = await watch(cluster.c, root)
     const retained = await late.receive(WILLS / 4)
     expect(new Set(retained.map(({ retain }) => retain))).toEqual(new Set([true]))
+  })
+
+  it('that is killed never come behind what their clients say when they are back', async () => {
+    const root = unique('r')
+    await using watcher = await watch(cluster.a, root, 1)
+    await using doomed = await spawnNode(cluster.settings)
+    await using stack = new AsyncDisposableStack()
+    const lost = await connectAll(stack, doomed, root, 'away', RETURNING)
+    await doomed.kill('SIGKILL')
+    const seen: string[] = []
+    const receive = async (): Promise<void> => {
+      const [{ topic, payload } = NOTHING] = await watcher.receive(1)
+      seen.push(`${payload.toString().startsWith('will') ? 'will' : 'newer'} ${topic}`)
+    }
+    // The wills are being published; those of QoS 0 wait for nothing.
+    await receive()
+    const newer = Promise.all(
+      lost.map(async ({ clientId, will }, index) => {
+        const client = stack.use(
+          await connectAt(index % 2 === 0 ? cluster.b : cluster.c, { clientId }),
+        )
+        await client.publish({ topic: will.topic, payload: 'newer', qos: 1 })
+      }),
+    )
+    const isNewer = (text: string): boolean => text.startsWith('newer')
+    while (seen.filter(isNewer).length < RETURNING) await receive()
+    await newer
+    await expectAdopted(cluster, doomed.id)
+    await expectNothingMore(watcher, cluster.b, root)
+    for (const { will } of lost) {
+      const told = seen
+        .filter((text) => text.endsWith(` ${will.topic}`))
+        .map((text) => text.split(' ')[0])
+      expect([['newer'], ['will', 'newer']]).toContainEqual(told)
+    }
   })
 
   it('that stops wait for their clients, and are published for those that stay away', async () => {

@@ -5,11 +5,8 @@
 import { Message, type Bus, type Notice } from '@breakwater/bus'
 import { MemoryStore, type Store } from '@breakwater/store'
 import { vi } from 'vitest'
-import {
-  Ownership,
-  type Contender,
-  type LastWords,
-} from '../../packages/broker/src/session/ownership.ts'
+import type { Contender, LastWords } from '../../packages/broker/src/session/contender.ts'
+import { Ownership } from '../../packages/broker/src/session/ownership.ts'
 
 export const TAKE_OVER_MS = 1_000
 const CLIENT = 'c'

@@ -26,7 +26,8 @@ import type { ConnectionFacts, Events } from './events.ts'
 import { PublishLane } from './route/publish.ts'
 import { replayRetained } from './route/retained-replay.ts'
 import type { Router } from './route/router.ts'
-import { Ownership, type End } from './session/ownership.ts'
+import type { End } from './session/contender.ts'
+import { Ownership } from './session/ownership.ts'
 import { Session } from './session/session.ts'
 import { Wills } from './session/wills.ts'
 
@@ -213,7 +214,8 @@ export class Sessions implements ControlHost {
     await immediate()
     this.#ownership.stop(bus.clustered ? 'kept' : 'due')
     const timeout = new AbortController()
-    if (store.available)
+    // Where Redis does not answer there is nothing to wait for.
+    if (store.available && cluster.confirmed)
       await Promise.race([
         this.#ownership.settled(),
         delay(STOP_TIMEOUT_MS, undefined, { signal: timeout.signal }).catch(() => undefined),

@@ -20,7 +20,7 @@ import {
 import { PacketType } from '../mqtt/packet-type.ts'
 import { encodeConnack } from '../mqtt/small-frames.ts'
 import type { SubscribeFrame, UnsubscribeFrame } from '../mqtt/subscribe-frame.ts'
-import type { Contender } from '../session/ownership.ts'
+import type { Contender } from '../session/contender.ts'
 import type { Session } from '../session/session.ts'
 import type { ControlClient } from './aedes-broker.ts'
 import { ControlStream, type StreamOwner } from './control-stream.ts'

@@ -8,10 +8,10 @@
  * the highest epoch wins, and its session opens when everybody before it has said the last word.
  *
  * Bounds: `takeOverTimeoutMs` for the former owner; no time at all where nobody listens, because its process is
- * gone; `openTimeoutMs` for all of it. What a former owner that was
- * not waited for writes later is refused by the store.
+ * gone; `openTimeoutMs` for all of it. What a former owner that was not waited for writes later is refused by the
+ * store.
  */
-import type { Bus, Message, Notice } from '@breakwater/bus'
+import type { Bus, Notice } from '@breakwater/bus'
 import type {
   AdoptedClient,
   Claimed,
@@ -20,37 +20,12 @@ import type {
   Owner,
   Store,
 } from '@breakwater/store'
-import { TENURE, type TenureAction, type TenureEvent, type TenureState } from './tenure.ts'
+import { Absent, type Contender, type End, type LastWords } from './contender.ts'
+import { TENURE, type TenureAction, type TenureEvent } from './tenure.ts'
+import { Tenure, Tenures, type Outcome } from './tenures.ts'
 
 /** Owners that are asked about in one call. */
 const RESYNC_BATCH = 1_000
-
-/** A connection that wants to be its client. */
-export interface Contender {
-  readonly clientId: string
-  readonly user: string
-  readonly persistent: boolean
-  readonly will: Message | undefined
-  /** Reads nothing more; resolves when everything received so far has taken effect. */
-  finish(): Promise<void>
-  /** Ends the connection with `taken-over`; its end comes as `ended`. Nothing if it has ended before. */
-  takenOver(): void
-}
-
-/** How a connection has ended: nothing to be said, its will is due, or that is left to other nodes. */
-export type End = 'left' | 'lost' | 'kept'
-
-/** What becomes of the will of a client whose connection was lost (wills.ts). */
-export interface LastWords {
-  /** The client may come back first. Says later, or at once, that the will is due, or that the client is back. */
-  linger(owner: Owner, say: (verdict: Verdict) => void): void
-  /** The same for a will that could not be published. */
-  retry(owner: Owner, say: (verdict: Verdict) => void): void
-  /** Resolves with whether it is stored everywhere. */
-  publish(clientId: string, will: Message): Promise<boolean>
-}
-
-export type Verdict = 'due' | 'fenced'
 
 export interface OwnershipOptions {
   readonly store: Store
@@ -61,58 +36,12 @@ export interface OwnershipOptions {
   readonly onFault: (what: string, error: Error) => void
 }
 
-type Outcome = OpenedSession | 'another-user' | undefined
-
 /** What the store said instead of a session. */
 type Refusal = 'another-user' | 'taken-over' | Error
 
-class Tenure implements Owner {
-  readonly contender: Contender
-  readonly clientId: string
-  state: TenureState
-  /** 0 until it is known. */
-  epoch: number
-  former: FormerOwner | undefined
-  /** The highest epoch that has asked while the own one was not known. */
-  heard = 0
-  settle: ((outcome: Outcome | Error) => void) | undefined
-
-  constructor(contender: Contender, state: TenureState, epoch: number) {
-    this.contender = contender
-    this.clientId = contender.clientId
-    this.state = state
-    this.epoch = epoch
-  }
-}
-
-/** A client whose connection was lost with its node. */
-class Absent implements Contender {
-  readonly clientId: string
-  readonly user = ''
-  readonly persistent = false
-  readonly will: Message
-
-  constructor(clientId: string, will: Message) {
-    this.clientId = clientId
-    this.will = will
-  }
-
-  async finish(): Promise<void> {}
-
-  takenOver(): void {}
-}
-
-interface Taker {
-  readonly epoch: number
-  readonly free: () => void
-}
-
 export class Ownership {
   readonly #options: OwnershipOptions
-  /** By client id, in the order of their claims: one, and for a short time more of them. */
-  readonly #tenures = new Map<string, readonly Tenure[]>()
-  /** Who waits until nothing with a lower epoch is left here. */
-  readonly #takers = new Map<string, readonly Taker[]>()
+  readonly #tenures = new Tenures()
   /** Claims that wait for the confirmation of another node. */
   readonly #asking = new Map<string, () => void>()
   /** Answers of the store that nobody waits for. */
@@ -151,8 +80,8 @@ export class Ownership {
           openTimeoutMs,
         )
         const { clientId } = contender
-        const others = this.#of(clientId)
-        this.#add(tenure)
+        const others = this.#tenures.of(clientId)
+        this.#tenures.add(tenure)
         // Known here: it need not wait for what the store says.
         for (const other of others)
           if (other.state === 'open' && other.contender.user === contender.user)
@@ -166,7 +95,7 @@ export class Ownership {
 
   /** The connection has ended. */
   ended(contender: Contender, how: End): void {
-    const tenure = this.#of(contender.clientId).find((held) => held.contender === contender)
+    const tenure = this.#tenures.of(contender.clientId).find((held) => held.contender === contender)
     if (tenure !== undefined) this.#step(tenure, how)
   }
 
@@ -182,13 +111,13 @@ export class Ownership {
 
   /** The store has refused a write of this owner. */
   fenced({ clientId, epoch }: Owner): void {
-    for (const tenure of this.#of(clientId))
+    for (const tenure of this.#tenures.of(clientId))
       if (tenure.epoch === epoch) this.#step(tenure, 'fenced')
   }
 
   /** Notices may have been missed: the store knows who has been replaced. @throws {Error} it does not answer */
   async resync(): Promise<void> {
-    const held = this.#all().filter(({ epoch }) => epoch > 0)
+    const held = this.#tenures.all().filter(({ epoch }) => epoch > 0)
     while (held.length > 0) await this.#fenceReplaced(held.splice(0, RESYNC_BATCH))
   }
 
@@ -200,7 +129,7 @@ export class Ownership {
   async adopt(clients: readonly AdoptedClient[]): Promise<void> {
     const tenures = clients.map(({ owner, will }) => {
       const tenure = new Tenure(new Absent(owner.clientId, will), 'lingering', owner.epoch)
-      this.#add(tenure)
+      this.#tenures.add(tenure)
       return tenure
     })
     try {
@@ -210,12 +139,15 @@ export class Ownership {
       // They are this node's by now: it looks them up again until it has an answer.
       for (const tenure of tenures) this.#act(tenure, 'retry', undefined)
     }
-    await Promise.all(tenures.map(({ clientId, epoch }) => this.#cleared(clientId, epoch + 1)))
+    await Promise.all(
+      tenures.map(({ clientId, epoch }) => this.#tenures.cleared(clientId, epoch + 1)),
+    )
   }
 
   /** The node stops: wills that wait are left to others, or published now. */
   stop(how: 'kept' | 'due'): void {
-    for (const tenure of this.#all()) if (tenure.state === 'lingering') this.#step(tenure, how)
+    for (const tenure of this.#tenures.all())
+      if (tenure.state === 'lingering') this.#step(tenure, how)
   }
 
   /** Resolves when no will is being published and the store knows of all that have left. */
@@ -226,21 +158,8 @@ export class Ownership {
   async #fenceReplaced(tenures: readonly Tenure[]): Promise<void> {
     const owners = tenures.map(({ clientId, epoch }) => ({ clientId, epoch }))
     for (const { clientId, epoch } of await this.#options.store.replacedOwners(owners))
-      for (const tenure of this.#of(clientId))
+      for (const tenure of this.#tenures.of(clientId))
         if (tenure.epoch > 0 && tenure.epoch < epoch) this.#step(tenure, 'fenced')
-  }
-
-  #all(): Tenure[] {
-    return [...this.#tenures.values()].flat()
-  }
-
-  #add(tenure: Tenure): void {
-    const { clientId } = tenure
-    this.#tenures.set(clientId, [...this.#of(clientId), tenure])
-  }
-
-  #of(clientId: string): readonly Tenure[] {
-    return this.#tenures.get(clientId) ?? []
   }
 
   async #claim(tenure: Tenure): Promise<void> {
@@ -262,8 +181,7 @@ export class Ownership {
     if (claimed.opened === undefined) this.#step(tenure, 'claimed')
     else this.#step(tenure, 'opened', claimed.opened)
     if (tenure.heard > tenure.epoch) this.#step(tenure, 'superseded')
-    // Its epoch may be higher than that of somebody who waits.
-    this.#freeTakers(clientId)
+    this.#tenures.changed(clientId)
   }
 
   async #open(tenure: Tenure): Promise<void> {
@@ -292,7 +210,7 @@ export class Ownership {
     const before = tenure.state
     // First the state: what an action brings about may come back as the next event.
     tenure.state = next
-    if (next === 'gone' && before !== 'gone') this.#remove(tenure)
+    if (next === 'gone' && before !== 'gone') this.#tenures.delete(tenure)
     if (event === 'kept') this.#kept = true
     this.#act(tenure, action, opened)
     if (tenure.state === 'claiming' || tenure.state === 'waiting' || tenure.state === 'opening')
@@ -362,38 +280,11 @@ export class Ownership {
 
   /** Ends what has a lower epoch here; resolves when nothing of it is left. */
   #letGo(clientId: string, epoch: number): Promise<void> {
-    for (const tenure of this.#of(clientId)) {
+    for (const tenure of this.#tenures.of(clientId)) {
       if (tenure.epoch === 0) tenure.heard = Math.max(tenure.heard, epoch)
       else if (tenure.epoch < epoch) this.#step(tenure, 'superseded')
     }
-    return this.#cleared(clientId, epoch)
-  }
-
-  /** Resolves when nothing with a lower epoch is left here. */
-  #cleared(clientId: string, epoch: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#takers.set(clientId, [...(this.#takers.get(clientId) ?? []), { epoch, free: resolve }])
-    this.#freeTakers(clientId)
-    return promise
-  }
-
-  #freeTakers(clientId: string): void {
-    const takers = this.#takers.get(clientId)
-    if (takers === undefined) return
-    // An epoch of 0 is not known yet: it may be lower.
-    const lowest = Math.min(...this.#of(clientId).map(({ epoch }) => epoch))
-    const waiting = takers.filter(({ epoch }) => epoch > lowest)
-    if (waiting.length === 0) this.#takers.delete(clientId)
-    else this.#takers.set(clientId, waiting)
-    for (const { epoch, free } of takers) if (epoch <= lowest) free()
-  }
-
-  #remove(tenure: Tenure): void {
-    const { clientId } = tenure
-    const others = this.#of(clientId).filter((held) => held !== tenure)
-    if (others.length === 0) this.#tenures.delete(clientId)
-    else this.#tenures.set(clientId, others)
-    this.#freeTakers(clientId)
+    return this.#tenures.cleared(clientId, epoch)
   }
 
   /** Whoever has asked waits so long, and no longer. */

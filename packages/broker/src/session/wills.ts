@@ -9,7 +9,7 @@ import { isServerTopic, type Message } from '@breakwater/bus'
 import type { Owner, Store } from '@breakwater/store'
 import type { Events } from '../events.ts'
 import type { Router } from '../route/router.ts'
-import type { LastWords, Verdict } from './ownership.ts'
+import type { LastWords, Verdict } from './contender.ts'
 
 const LINGERING_MAX = 100_000
 const PUBLISHING_MAX = 500
