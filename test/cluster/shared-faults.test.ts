@@ -9,7 +9,7 @@ import { drainAll, Member, payloadsOf } from './shared-member.ts'
 import { keysOf } from './redis-keys.ts'
 
 const WINDOW = 8
-const LEASE_MS = 1_000
+const LEASE_MS = 3_000
 const MESSAGES = 100
 const NUMBERS = Array.from({ length: MESSAGES }, (_, index) => String(index))
 
@@ -161,6 +161,35 @@ it('a QoS 2 exchange that a client has begun is finished when it resumes its ses
     expect(await resumed.expect('pubrel')).toMatchObject({ packetId })
   }
   await other.leave()
+})
+
+it('each message reaches one member, once, while connections to Redis are cut', async () => {
+  const topic = unique('t')
+  const filter = `$share/g/${topic}`
+  const members = await Promise.all(
+    [cluster.a, cluster.b, cluster.c].map((node) => Member.join(node, filter, 1)),
+  )
+  const publishers = await Promise.all([connectAt(cluster.a), connectAt(cluster.b)])
+  const rounds = 10
+  for (let round = 0; round < rounds; round += 1) {
+    for (const [index, publisher] of publishers.entries())
+      for (const payload of NUMBERS) {
+        const packetId = publisher.nextPacketId()
+        publisher.send(
+          encodePublish({ topic, payload: `${round}.${index}.${payload}`, qos: 1, packetId }),
+        )
+      }
+    cluster.proxy.cut()
+    for (const publisher of publishers) for (const _ of NUMBERS) await publisher.take('puback')
+  }
+  await drainAll(members, rounds * 2 * MESSAGES)
+  for (const member of members) await member.settled(publishers[0])
+  const payloads = payloadsOf(members)
+  expect(payloads).toHaveLength(rounds * 2 * MESSAGES)
+  expect(new Set(payloads).size).toBe(payloads.length)
+  for (const client of publishers) await client.disconnect()
+  for (const member of members) await member.leave()
+  await expect.poll(() => keysOfGroup(filter), { timeout: 5_000 }).toEqual([])
 })
 
 it('nothing is lost while members come and go at three nodes', async () => {

@@ -8,6 +8,8 @@ import { drainAll, Member } from './shared-member.ts'
 
 const STRATEGIES = ['local', 'random', 'hash-client', 'hash-topic'] as const
 const MESSAGES = 60
+const LARGE_BYTES = 200_000
+const LARGE_MAX = 400
 
 describe.each(STRATEGIES)('with the strategy %s', (strategy) => {
   let cluster: Cluster
@@ -34,6 +36,35 @@ describe.each(STRATEGIES)('with the strategy %s', (strategy) => {
     },
   )
 
+  it.each([0, 1] as const)('goes to those that the strategy names, QoS %i', async (qos) => {
+    const topic = unique('t')
+    const members = await Promise.all(
+      [cluster.a, cluster.a, cluster.b, cluster.b].map((node) =>
+        Member.join(node, `$share/g/${topic}/+`, qos),
+      ),
+    )
+    const publisherId = unique('p')
+    // One after the other from two nodes, one topic or one client.
+    for (const [index, node] of [cluster.a, cluster.b].entries()) {
+      const fields = strategy === 'hash-client' ? { clientId: publisherId } : {}
+      await using publisher = await connectAt(node, fields)
+      for (let count = 0; count < MESSAGES; count += 1) {
+        const level = strategy === 'hash-topic' ? 'same' : String(count)
+        const payload = String(index * MESSAGES + count)
+        await publisher.publish({ topic: `${topic}/${level}`, payload, qos })
+      }
+      await publisher.disconnect()
+    }
+    expect(await drainAll(members, 2 * MESSAGES)).toEqual(numbers(2 * MESSAGES))
+    const busy = members.filter(({ payloads }) => payloads.length > 0)
+    const [atA, alsoAtA] = members.map(({ payloads }) => payloads.map(Number))
+    if (strategy.startsWith('hash')) expect(busy).toHaveLength(1)
+    else expect(busy).toHaveLength(4)
+    if (strategy === 'local')
+      expect([...(atA ?? []), ...(alsoAtA ?? [])].every((number) => number < MESSAGES)).toBe(true)
+    for (const member of members) await member.leave()
+  })
+
   it.each([0, 1] as const)('one from a node without members reaches one, QoS %i', async (qos) => {
     const topic = unique('t')
     const members = await Promise.all(
@@ -44,6 +75,27 @@ describe.each(STRATEGIES)('with the strategy %s', (strategy) => {
     expect(await drainAll(members, MESSAGES)).toEqual(numbers(MESSAGES))
     for (const member of members) await member.leave()
   })
+})
+
+it('a QoS 0 message that meets a client that reads nothing is passed on to another node', async () => {
+  await using cluster = await startCluster()
+  const topic = unique('t')
+  const stuck = await Member.join(cluster.a, `$share/g/${topic}`, 0)
+  stuck.client.socket.pause()
+  const member = await Member.join(cluster.b, `$share/g/${topic}`, 0)
+  await using publisher = await connectAt(cluster.c)
+  const rest = 'x'.repeat(LARGE_BYTES)
+  let count = 0
+  // Every other one is for the first node, until it takes no more.
+  for (; count < LARGE_MAX && member.payloads.length < count / 2 + 10; count += 1) {
+    await publisher.publish({ topic, payload: `${count} ${rest}` })
+    await member.settled(publisher)
+  }
+  expect(count).toBeLessThan(LARGE_MAX)
+  const last = member.payloads.slice(-10).map((payload) => Number.parseInt(payload, 10))
+  expect(last).toEqual(Array.from({ length: 10 }, (_, index) => count - 10 + index))
+  await stuck.drop()
+  await member.leave()
 })
 
 /** Payloads 0 to count - 1, each to a topic of its own. */

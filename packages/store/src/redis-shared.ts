@@ -44,7 +44,7 @@ export class RedisShared implements SharedQueues {
   join(filter: string, member: SharedMemberId, done: SharedDone): void {
     this.#write({ keys: this.#keysOf(filter), words: ['J', member] }, (error) => {
       if (error !== undefined || member.startsWith('c')) done(error)
-      else this.#forgetDead(filter, member).then(() => done(), done)
+      else this.#joined(filter, member, done)
     })
   }
 
@@ -87,6 +87,10 @@ export class RedisShared implements SharedQueues {
   handOn(filter: string, positions: readonly number[], done: SharedDone): void {
     const keys = [this.#keys.shared(filter), this.#keys.sharedQueue(filter)]
     this.#write({ keys, words: ['H', positions.join()] }, done)
+  }
+
+  #joined(filter: string, member: SharedMemberId, done: SharedDone): void {
+    this.#forgetDead(filter, member).then(() => done(), done)
   }
 
   /**
