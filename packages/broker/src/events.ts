@@ -28,6 +28,10 @@ export interface ConnectionFacts {
   readonly clientId: string
 }
 
+export function factsOf({ id, listener, peer, clientId }: ConnectionFacts): ConnectionFacts {
+  return { id, listener, peer, clientId }
+}
+
 export type Source = 'live' | 'queue' | 'retained'
 
 const QOS = ['0', '1', '2'] as const

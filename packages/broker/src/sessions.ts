@@ -1,9 +1,9 @@
 /**
- * What the node does when the control plane says so: opens and ends sessions, programs the tables, tells the
+ * What the node does when the control plane says so: opens and ends sessions, publishes wills, tells the
  * other nodes. Composition, like node.ts: it knows the stages, they do not know each other.
  */
 import { setImmediate as immediate, setTimeout as delay } from 'node:timers/promises'
-import { isSharedFilter, Message, type Bus, type Notice } from '@breakwater/bus'
+import { isSharedFilter, type Bus, type Notice } from '@breakwater/bus'
 import type { Cluster } from '@breakwater/cluster'
 import type { Config } from '@breakwater/config'
 import {
@@ -18,27 +18,20 @@ import type { CloseReasonId } from './close-reason.ts'
 import type { Connection } from './connection/connection.ts'
 import type { ClientControl, ControlHost, PendingSession } from './control/client-control.ts'
 import { CleanOutbound } from './deliver/clean-outbound.ts'
-import { FanOut } from './deliver/fan-out.ts'
 import { FrameSink } from './deliver/frame-sink.ts'
 import type { Outbound } from './deliver/outbound.ts'
 import { StoredOutbound } from './deliver/stored-outbound.ts'
-import type { ConnectionFacts, Events } from './events.ts'
+import { factsOf, type Events } from './events.ts'
 import { PublishLane } from './route/publish.ts'
-import { replayRetained } from './route/retained-replay.ts'
 import type { Router } from './route/router.ts'
 import type { End } from './session/contender.ts'
 import { Ownership } from './session/ownership.ts'
 import { Session } from './session/session.ts'
 import { Wills } from './session/wills.ts'
-
-/** Stands for messages that another node may have put into a queue and told of in vain. */
-const UNSEEN = new FanOut(new Message('', Buffer.alloc(0), 1, false))
+import { Subscriptions, UNSEEN } from './subscriptions.ts'
 
 /** What is under way when the node stops has so long. */
 const STOP_TIMEOUT_MS = 1_000
-
-/** A client that comes back soon finds its routes in force. */
-const ROUTE_LINGER_MS = 1_000
 
 export interface SessionsOptions {
   readonly config: Config
@@ -54,9 +47,7 @@ export class Sessions implements ControlHost {
   readonly #options: SessionsOptions
   readonly #wills: Wills
   readonly #ownership: Ownership
-  /** Filters that may have lost their last subscriber here. */
-  readonly #idleRoutes = new Set<string>()
-  #idleTimer: NodeJS.Timeout | undefined
+  readonly #subscriptions: Subscriptions
 
   constructor(options: SessionsOptions) {
     this.#options = options
@@ -64,6 +55,7 @@ export class Sessions implements ControlHost {
     const { takeOverTimeoutMs, storeTimeoutMs, connectTimeoutMs } = config.limits
     // A client is refused before the deadline of its CONNECT would end it without an answer.
     const openTimeoutMs = Math.min(storeTimeoutMs, connectTimeoutMs * 0.8)
+    this.#subscriptions = new Subscriptions(options)
     this.#wills = new Wills({ store, router, events, windowMs: config.limits.willTakeOverWindowMs })
     this.#ownership = new Ownership({
       store,
@@ -92,7 +84,7 @@ export class Sessions implements ControlHost {
       return undefined
     }
     if (opened === undefined) return undefined
-    if (!persistent) this.#forgetStored(clientId)
+    if (!persistent) this.#subscriptions.forget(clientId)
     if (!connection.open) return undefined
     return {
       present: opened.present,
@@ -121,51 +113,17 @@ export class Sessions implements ControlHost {
     return why
   }
 
-  async subscribed(session: Session, granted: readonly StoredSubscription[]): Promise<() => void> {
-    const { router, store, cluster } = this.#options
-    // In the store before anybody is told to look there.
-    if (session.persistent) await store.addSubscriptions(session, granted)
-    const live = session.beginReplay()
-    const filters = granted.map(({ filter }) => filter)
-    // A connection that has ended meanwhile is in no table any more.
-    const joined = session.connection.open ? this.#program(session, granted) : undefined
-    if (session.persistent)
-      for (const { filter, qos } of granted) router.stored.set(session.clientId, filter, qos)
-    await joined
-    await cluster.announce({
-      added: filters,
-      sessions: session.persistent && granted.length > 0 ? [session.clientId] : [],
-    })
-    router.shared.look(filters)
-    const replayed = granted.filter(({ filter }) => !isSharedFilter(filter))
-    return () => this.#replay(session, replayed, live)
+  subscribed(session: Session, granted: readonly StoredSubscription[]): Promise<() => void> {
+    return this.#subscriptions.subscribed(session, granted)
   }
 
-  async unsubscribed(session: Session, filters: readonly string[]): Promise<void> {
-    const { store, cluster } = this.#options
-    if (session.persistent) await store.removeSubscriptions(session, filters)
-    for (const filter of filters) {
-      this.#unprogram(session, filter)
-      this.#options.router.stored.delete(session.clientId, filter)
-      if (session.persistent && isSharedFilter(filter))
-        await this.#options.router.shared.leaveStored(filter, session.clientId)
-    }
-    if (session.persistent) await cluster.announce({ sessions: [session.clientId] })
+  unsubscribed(session: Session, filters: readonly string[]): Promise<void> {
+    return this.#subscriptions.unsubscribed(session, filters)
   }
 
-  #replay(session: Session, subscriptions: readonly StoredSubscription[], live: Set<string>): void {
-    const { cluster, router, events, config } = this.#options
-    const messagesMax = config.limits.retainedReplayMessagesMax
-    const options = { cluster, retained: router.retained, events, messagesMax }
-    // One after the other, in the order of the SUBACKs.
-    session.replays = (session.replays ?? Promise.resolve())
-      .then(() => replayRetained(session, subscriptions, live, options))
-      .catch((error: Error) => {
-        // A subscriber that was promised retained messages and cannot have them is told by the close.
-        events.storeFailed('retained messages', error)
-        session.connection.close('store-unavailable', error.message)
-      })
-      .finally(() => session.endReplay(live))
+  /** A stored session has expired. */
+  expired(clientIds: readonly string[]): Promise<void> {
+    return this.#subscriptions.expired(clientIds)
   }
 
   unexpected(what: string, error: unknown): void {
@@ -179,7 +137,7 @@ export class Sessions implements ControlHost {
     void client.ended.then(() => this.#ownership.ended(client, how))
     if (session === undefined) return
     const { router } = this.#options
-    for (const filter of session.filters.keys()) this.#unroute(session, filter)
+    this.#subscriptions.ended(session)
     if (router.sessions.get(clientId) === session) router.sessions.delete(clientId)
     session.outbound.close()
     session.shared?.close()
@@ -258,12 +216,6 @@ export class Sessions implements ControlHost {
       if (persistent) outbound.queued(0, UNSEEN, 1)
   }
 
-  /** A stored session has expired. */
-  async expired(clientIds: readonly string[]): Promise<void> {
-    for (const clientId of clientIds) this.#clearStored(clientId)
-    await this.#options.cluster.announce({ sessions: clientIds })
-  }
-
   #start(connection: Connection, persistent: boolean, opened: OpenedSession): Session {
     const { config, store, router, events } = this.#options
     const { clientId } = connection
@@ -306,8 +258,7 @@ export class Sessions implements ControlHost {
     router.sessions.set(clientId, session)
     if (opened.released.some((packetId) => packetId >= SHARED_PACKET_ID_MIN))
       router.shared.serve(session, opened.released)
-    const joined = this.#program(session, opened.subscriptions)
-    this.#routeResumed(session, joined)
+    this.#subscriptions.resumed(session, opened.subscriptions)
     connection.onWritable = () => {
       outbound.writable()
       session.shared?.writable()
@@ -318,98 +269,4 @@ export class Sessions implements ControlHost {
     events.clientConnected(factsOf(connection), kind)
     return session
   }
-
-  /** Resolves when it is a member of its shared subscriptions. */
-  async #program(session: Session, granted: readonly StoredSubscription[]): Promise<void> {
-    const { router } = this.#options
-    const joined: Promise<void>[] = []
-    for (const { filter, qos } of granted) {
-      this.#countShape(session, filter)
-      session.filters.set(filter, qos)
-      if (!isSharedFilter(filter)) router.live.set(filter, session, qos)
-      else joined.push(router.shared.add(session, filter, qos))
-    }
-    if (joined.length > 0) await Promise.all(joined)
-  }
-
-  #countShape(session: Session, filter: string): void {
-    const shape = session.filters.has(filter) ? undefined : shapeOf(filter)
-    if (shape === undefined) return
-    session.shapes ??= new Map()
-    session.shapes.set(shape, (session.shapes.get(shape) ?? 0) + 1)
-  }
-
-  #unprogram(session: Session, filter: string): void {
-    if (!session.filters.delete(filter)) return
-    this.#unroute(session, filter)
-    const shape = shapeOf(filter)
-    if (shape === undefined || session.shapes === undefined) return
-    const others = (session.shapes.get(shape) ?? 1) - 1
-    if (others === 0) session.shapes.delete(shape)
-    else session.shapes.set(shape, others)
-  }
-
-  /**
-   * Until the others know that a resumed session is here, they put messages into its queue without a word:
-   * then it is read once more.
-   */
-  #routeResumed(session: Session, joined: Promise<void>): void {
-    const { cluster, events, router } = this.#options
-    if (session.filters.size === 0) return
-    const added = [...session.filters.keys()]
-    Promise.all([cluster.announce({ added }), joined]).then(
-      () => {
-        router.shared.look(added.filter(isSharedFilter))
-        if (session.persistent && session.connection.open) session.outbound.queued(0, UNSEEN, 1)
-      },
-      (error: Error) => {
-        events.storeFailed(`routes of ${session.clientId}`, error)
-        session.connection.close('store-unavailable', error.message)
-      },
-    )
-  }
-
-  #unroute(session: Session, filter: string): void {
-    const { router, cluster } = this.#options
-    if (isSharedFilter(filter)) {
-      // At once: the others would go on to choose this node.
-      if (router.shared.remove(session, filter)) cluster.withdraw([filter])
-      return
-    }
-    router.live.delete(filter, session)
-    this.#idleRoutes.add(filter)
-    if (this.#idleTimer !== undefined) return
-    this.#idleTimer = setTimeout(() => this.#withdrawIdle(), ROUTE_LINGER_MS).unref()
-  }
-
-  #withdrawIdle(): void {
-    const { router, cluster } = this.#options
-    this.#idleTimer = undefined
-    cluster.withdraw([...this.#idleRoutes].filter((filter) => !router.live.has(filter)))
-    this.#idleRoutes.clear()
-  }
-
-  #clearStored(clientId: string): void {
-    const { router, events } = this.#options
-    for (const filter of router.stored.sharedFilters(clientId))
-      router.shared
-        .leaveStored(filter, clientId)
-        .catch((error: Error) => events.storeFailed(`members of ${filter}`, error))
-    router.stored.clear(clientId)
-  }
-
-  /** A stored session has ended: nothing is queued for it any more, here and at other nodes. */
-  #forgetStored(clientId: string): void {
-    const { router, cluster, events } = this.#options
-    if (!router.stored.has(clientId)) return
-    this.#clearStored(clientId)
-    cluster
-      .announce({ sessions: [clientId] })
-      .catch((error: Error) => events.storeFailed(`end of the session of ${clientId}`, error))
-  }
-}
-
-export function factsOf(connection: Connection): ConnectionFacts {
-  const { id, listener, peer, clientId } = connection
-  return { id, listener, peer, clientId }
 }
