@@ -6,6 +6,7 @@ const BROKER = 'packages/broker/src/'
 /** In flow order. A stage may use values of stages behind it, never of one before it. */
 const STAGES = [
   'listen',
+  'certificates',
   'admit',
   'connection',
   'auth',

@@ -6,6 +6,7 @@ import { isServerTopic, Message, type Bus, type Notice } from '@breakwater/bus'
 import type { Cluster } from '@breakwater/cluster'
 import type { Config } from '@breakwater/config'
 import type { OpenedSession, Store, StoredSubscription } from '@breakwater/store'
+import { certificateRefusal } from './auth/certificate-rules.ts'
 import type { Authenticate } from './auth/authenticate.ts'
 import { refusalOf, shapeOf } from './auth/subscription-rules.ts'
 import type { CloseReasonId } from './close-reason.ts'
@@ -57,11 +58,17 @@ export class Sessions implements ControlHost {
     this.#ownership = new Ownership({ store, bus, takeOverTimeoutMs, openTimeoutMs })
   }
 
-  authenticate(
-    _connection: Connection,
+  async authenticate(
+    connection: Connection,
     username: string | undefined,
     password: Buffer | undefined,
   ): Promise<CloseReasonId | undefined> {
+    const { certificate, clientId } = connection
+    if (certificate?.identifies === true) {
+      const refusal = certificateRefusal(certificate, username, clientId)
+      if (refusal !== undefined) connection.close(refusal.reason, refusal.detail)
+      return refusal?.reason
+    }
     return this.#options.authenticate({ username, password })
   }
 

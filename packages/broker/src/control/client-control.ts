@@ -111,7 +111,7 @@ export class ClientControl implements StreamOwner {
       connection.close('internal-error')
       return false
     }
-    this.user = username ?? ''
+    this.user = connection.certificate?.name ?? username ?? ''
     try {
       this.#pending = await this.#host.openSession(this)
       return this.#pending !== undefined
