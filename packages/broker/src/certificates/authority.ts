@@ -114,7 +114,8 @@ export class Authority {
       signingAlgorithm: KEY,
       signingKey: this.#keys.privateKey,
     })
-    return `${list.toString('pem')}\n`
+    // RFC 7468, section 6.
+    return `${x509.PemConverter.encode(list.rawData, 'X509 CRL')}\n`
   }
 
   async issue(options: LeafOptions): Promise<CertificatePair> {

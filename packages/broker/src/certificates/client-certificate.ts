@@ -30,13 +30,6 @@ export function clientCertificateOf(
     return clientAuth === 'required' ? 'PEER_DID_NOT_RETURN_A_CERTIFICATE' : undefined
   const error = socket.authorizationError as unknown as string | null | undefined
   if (error !== undefined && error !== null) return error
-  if (!socket.isSessionReused()) {
-    let issuer = leaf.issuerCertificate
-    while (issuer !== undefined) {
-      trust.remember(issuer)
-      issuer = issuer.issuerCertificate
-    }
-  }
   const refusal = trust.refusal(leaf, nowMs)
   if (refusal !== undefined) return refusal
   return {

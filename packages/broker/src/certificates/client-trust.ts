@@ -3,14 +3,13 @@
  * and Node takes it as authorised without looking at dates, revocation or authorities again.
  *
  * In: the authorities (PEM bundle), their revocation lists, a certificate. Out: why it is refused, or nothing.
- * Bounds: `INTERMEDIATES_MAX` certificates that clients sent and OpenSSL verified; `CHAIN_MAX` steps.
+ * The bundle must hold every authority on the way from a certificate to its root: a ticket has no room for
+ * them, and what a client sends along is not to decide whether a revocation is seen. Bound: `CHAIN_MAX` steps.
  */
 import { X509Certificate } from 'node:crypto'
 import { factsOf, type CertificateFacts } from './certificate-facts.ts'
 import { parseRevocationLists, type RevocationList } from './revocation-list.ts'
 
-/** Above it the oldest are forgotten; clients below them do a full handshake after they were refused. */
-const INTERMEDIATES_MAX = 256
 const CHAIN_MAX = 8
 
 interface Known extends CertificateFacts {
@@ -21,8 +20,6 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
 export class ClientTrust {
   readonly #authorities = new Map<string, Known[]>()
-  /** Keyed by fingerprint; from chains of full handshakes. */
-  readonly #intermediates = new Map<string, Known>()
   readonly #lists: readonly RevocationList[]
   readonly #revoked = new Map<string, ReadonlySet<string>[]>()
 
@@ -60,23 +57,6 @@ export class ClientTrust {
     )
   }
 
-  /** What clients of earlier connections sent stays known across a rotation. */
-  inherit(other: ClientTrust): void {
-    for (const [fingerprint, known] of other.#intermediates)
-      this.#intermediates.set(fingerprint, known)
-  }
-
-  /** Remembers a certificate between a client's and an authority's that OpenSSL has verified. */
-  remember(certificate: X509Certificate): void {
-    const { fingerprint256 } = certificate
-    if (this.#intermediates.has(fingerprint256) || !certificate.ca) return
-    if (this.#intermediates.size >= INTERMEDIATES_MAX) {
-      const oldest = this.#intermediates.keys().next().value
-      if (oldest !== undefined) this.#intermediates.delete(oldest)
-    }
-    this.#intermediates.set(fingerprint256, { certificate, ...factsOf(certificate) })
-  }
-
   /** Undefined: good. Otherwise the word that OpenSSL has for it, so that one search finds both. */
   refusal(leaf: X509Certificate, nowMs: number): string | undefined {
     return this.#refusal({ certificate: leaf, ...factsOf(leaf) }, nowMs, 0)
@@ -105,11 +85,7 @@ export class ClientTrust {
 
   *#issuersOf({ issuer, subject, certificate }: Known): Generator<Known> {
     if (issuer === subject) return
-    const candidates = [
-      ...(this.#authorities.get(issuer) ?? []),
-      ...[...this.#intermediates.values()].filter((known) => known.subject === issuer),
-    ]
-    for (const known of candidates)
+    for (const known of this.#authorities.get(issuer) ?? [])
       if (
         certificate.checkIssued(known.certificate) &&
         certificate.verify(known.certificate.publicKey)

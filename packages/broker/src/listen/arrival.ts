@@ -11,6 +11,11 @@ export type Refused = (peer: string, reason: CloseReasonId, detail: string) => v
 
 export class Arrival {
   readonly socket: Socket
+  /**
+   * The uppermost stream so far. What ends is ended from the top: a socket that is destroyed under a TLS
+   * callback takes the process with it.
+   */
+  stream: Duplex
   /** The client; behind a proxy, whom the proxy names. */
   peer: string
   claims: ProxyClaims | undefined
@@ -19,6 +24,7 @@ export class Arrival {
 
   constructor(socket: Socket, refused: Refused) {
     this.socket = socket
+    this.stream = socket
     // A socket that was reset has no address any more, so it is asked while it is new.
     this.peer = `${socket.remoteAddress ?? 'unknown'}:${socket.remotePort ?? 0}`
     this.#refused = refused
@@ -34,14 +40,23 @@ export class Arrival {
     clearTimeout(this.#deadline)
   }
 
-  /** @param told a stream with an answer in it that is to leave before the end */
-  refuse(reason: CloseReasonId, detail: string, told?: Duplex): void {
+  refuse(reason: CloseReasonId, detail: string): void {
     const refused = this.#refused
     if (refused === undefined) return
     this.handOver()
     refused(this.peer, reason, detail)
-    if (told === undefined) this.socket.destroy()
-    else told.end(() => this.socket.destroy())
+    this.stream.destroy()
+  }
+
+  /** As `refuse`, behind an answer that is to leave first. */
+  refuseWith(answer: string, reason: CloseReasonId, detail: string): void {
+    const refused = this.#refused
+    if (refused === undefined) return
+    this.handOver()
+    refused(this.peer, reason, detail)
+    const { stream } = this
+    if (stream.writable) stream.end(answer, () => stream.destroy())
+    else stream.destroy()
   }
 
   /** What becomes of it is somebody else's from here on. */

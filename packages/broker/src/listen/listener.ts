@@ -144,7 +144,7 @@ class Door {
 
   #plain(arrival: Arrival, socket: Socket): void {
     if (this.#web === undefined) this.#handOver(arrival, socket, undefined)
-    else this.#web.enter(arrival, socket)
+    else this.#web.enter(arrival)
   }
 
   #createTls(keeper: TlsKeeper): Server {
@@ -170,6 +170,7 @@ class Door {
 
   #secured(keeper: TlsKeeper, socket: TLSSocket): void {
     const arrival = this.#arrivalOf(socket)
+    arrival.stream = socket
     this.#options.onHandshake(socket.isSessionReused() ? 'resumed' : 'full')
     const { trust } = keeper.material
     const certificate =
@@ -177,12 +178,11 @@ class Door {
     if (typeof certificate === 'string') {
       socket.on('error', () => undefined)
       arrival.refuse('certificate-refused', certificate)
-      socket.destroy()
     } else if (this.#web === undefined) {
       this.#handOver(arrival, socket, certificate)
     } else {
       if (certificate !== undefined) this.#certificates.set(arrival, certificate)
-      this.#web.enter(arrival, socket)
+      this.#web.enter(arrival)
     }
   }
 

@@ -89,13 +89,10 @@ export class TlsKeeper implements Disposable {
 
   #use(next: TlsMaterial): void {
     const { trust } = this.#material
-    if (next.trust !== undefined && trust !== undefined) {
-      if (next.trust.isOlderThan(trust))
-        throw new Error(
-          `BREAKWATER_TLS_CRL: ${this.tls.crlFile} is older than the list in use; it would take back revocations`,
-        )
-      next.trust.inherit(trust)
-    }
+    if (trust !== undefined && next.trust?.isOlderThan(trust) === true)
+      throw new Error(
+        `BREAKWATER_TLS_CRL: ${this.tls.crlFile} is older than the list in use; it would take back revocations`,
+      )
     this.#server?.setSecureContext(next.options)
     this.#material = next
     this.#options.events.certificatesInUse(this.#options.listener, factsOf(next), false)

@@ -57,7 +57,8 @@ export class WebSocketGate {
   }
 
   /** A socket whose bytes are HTTP from here on. */
-  enter(arrival: Arrival, stream: Duplex): void {
+  enter(arrival: Arrival): void {
+    const { stream } = arrival
     this.#arrivals.set(stream, arrival)
     arrival.within(this.#options.timeoutMs, 'WebSocket')
     stream.on('close', () => arrival.refuse('connection-lost', 'before the WebSocket'))
@@ -65,12 +66,14 @@ export class WebSocketGate {
   }
 
   #refuse(socket: Duplex, status: number, detail: string): void {
-    if (socket.writable)
-      socket.write(
-        `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
-      )
     socket.on('error', () => undefined)
-    this.#arrivals.get(socket)?.refuse('websocket-refused', detail, socket)
+    this.#arrivals
+      .get(socket)
+      ?.refuseWith(
+        `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+        'websocket-refused',
+        detail,
+      )
   }
 }
 
