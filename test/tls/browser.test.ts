@@ -37,54 +37,50 @@ client.on('connect', async () => {
 it.for([
   ['that is named', true],
   ['that is not named', false],
-] as const)(
-  'a page of an origin %s',
-  async ([, named], context) => {
-    const [program] = skipWithout(context, 'chromium')
-    const { promise: result, resolve } = Promise.withResolvers<string>()
-    const target = { url: '' }
-    const pages = createServer((request, response) => {
-      if (request.url === '/result') void text(request).then(resolve)
-      response.end(request.url === '/mqtt.js' ? library : page(target.url))
-    }).listen(0, '127.0.0.1')
-    await once(pages, 'listening')
-    const origin = `http://127.0.0.1:${(pages.address() as AddressInfo).port}`
-    await using node = await startNode({
-      listen: [`wss://127.0.0.1:0/mqtt?origin=${named ? origin : 'https://fleet.example'}`],
-    })
-    target.url = `wss://127.0.0.1:${node.ports[0]}/mqtt`
-    const profile = temporaryDirectory('chromium-')
-    const browser = spawn(
-      program,
-      [
-        '--headless',
-        '--no-sandbox',
-        '--disable-gpu',
-        '--no-first-run',
-        '--disable-dev-shm-usage',
-        '--ignore-certificate-errors',
-        `--user-data-dir=${profile}`,
-        '--remote-debugging-port=0',
-        `${origin}/`,
-      ],
-      { stdio: 'ignore' },
-    )
-    await once(browser, 'spawn')
-    const unguard = guardProgram(browser.pid as number, profile)
-    try {
-      const outcome = JSON.parse(await result) as unknown
-      if (named) expect(outcome).toEqual({ got: ['qos 0', 'qos 1', 'qos 2'] })
-      else {
-        expect(outcome).toHaveProperty('error')
-        await node.logged(({ detail }) => detail === 'a page of another origin')
-      }
-    } finally {
-      const gone = once(browser, 'exit')
-      browser.kill('SIGTERM')
-      await gone
-      unguard()
-      pages.close()
+] as const)('a page of an origin %s', { timeout: 60_000 }, async ([, named], context) => {
+  const [program] = skipWithout(context, 'chromium')
+  const { promise: result, resolve } = Promise.withResolvers<string>()
+  const target = { url: '' }
+  const pages = createServer((request, response) => {
+    if (request.url === '/result') void text(request).then(resolve)
+    response.end(request.url === '/mqtt.js' ? library : page(target.url))
+  }).listen(0, '127.0.0.1')
+  await once(pages, 'listening')
+  const origin = `http://127.0.0.1:${(pages.address() as AddressInfo).port}`
+  await using node = await startNode({
+    listen: [`wss://127.0.0.1:0/mqtt?origin=${named ? origin : 'https://fleet.example'}`],
+  })
+  target.url = `wss://127.0.0.1:${node.ports[0]}/mqtt`
+  const profile = temporaryDirectory('chromium-')
+  const browser = spawn(
+    program,
+    [
+      '--headless',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--no-first-run',
+      '--disable-dev-shm-usage',
+      '--ignore-certificate-errors',
+      `--user-data-dir=${profile}`,
+      '--remote-debugging-port=0',
+      `${origin}/`,
+    ],
+    { stdio: 'ignore' },
+  )
+  await once(browser, 'spawn')
+  const unguard = guardProgram(browser.pid as number, profile)
+  try {
+    const outcome = JSON.parse(await result) as unknown
+    if (named) expect(outcome).toEqual({ got: ['qos 0', 'qos 1', 'qos 2'] })
+    else {
+      expect(outcome).toHaveProperty('error')
+      await node.logged(({ detail }) => detail === 'a page of another origin')
     }
-  },
-  60_000,
-)
+  } finally {
+    const gone = once(browser, 'exit')
+    browser.kill('SIGTERM')
+    await gone
+    unguard()
+    pages.close()
+  }
+})

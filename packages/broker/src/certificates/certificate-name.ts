@@ -14,8 +14,9 @@ export function nameOf(
   const values = field === 'cn' ? commonNames(certificate) : alternativeNames(certificate, field)
   const names = new Set<string>()
   for (const value of values) {
-    const match = pattern === undefined ? [value] : pattern.exec(value)
-    const name = match?.[1] ?? match?.[0]
+    const match = pattern === undefined ? [value] : (pattern.exec(value) ?? [])
+    // A group that took no part is no name; the whole value would be more than the rule asked for.
+    const name = match.length > 1 ? match[1] : match[0]
     if (name !== undefined && name !== '') names.add(name)
   }
   const [name, another] = names

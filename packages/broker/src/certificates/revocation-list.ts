@@ -1,8 +1,8 @@
 /**
  * Revocation lists (RFC 5280, section 5): parsed, and proved to be their issuer's.
  *
- * In: PEM, one list or several. Out: the serial numbers per issuer. A list of 100,000 entries takes about a
- * tenth of a second and 10 MB. What cannot be checked is refused: an unknown algorithm, a critical extension
+ * In: PEM, one list or several. Out: the serial numbers per issuer. A list of 100,000 entries (4.7 MB) takes
+ * 0.3 s, in which the node does nothing else, and 8 MB. What cannot be checked is refused: an unknown algorithm, a critical extension
  * (an indirect or a delta list), a signature that is not the authority's.
  */
 import { constants, verify, type X509Certificate } from 'node:crypto'
