@@ -72,7 +72,7 @@ test('a list is used only if an authority of the bundle has signed it', async ()
   const bytes = Buffer.from(own.replace(/-----[^-]+-----/g, ''), 'base64')
   // One bit of a serial number.
   const at = bytes.length - 100
-  bytes[at] = (bytes[at] as number) ^ 1
+  bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at)
   const forged = `-----BEGIN X509 CRL-----\n${bytes.toString('base64')}\n-----END X509 CRL-----\n`
   expect(() => new ClientTrust(authority.pair.cert, forged)).toThrow()
 })
