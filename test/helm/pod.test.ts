@@ -73,10 +73,9 @@ describeChart('the pod', (helm) => {
       const names = Object.keys(variables).filter((name) => name.startsWith('BREAKWATER_'))
       expect(names.filter((name) => !known.has(name))).toEqual([])
       const config = decideConfig(readSettings(variables))
-      expect(config.tls).toEqual({
-        certFile: '/etc/breakwater/tls/tls.crt',
-        keyFile: '/etc/breakwater/tls/tls.key',
-      })
+      expect(config.listeners.map(({ tls }) => tls?.pairs)).toEqual([
+        [{ certFile: '/etc/breakwater/tls/tls.crt', keyFile: '/etc/breakwater/tls/tls.key' }],
+      ])
     },
   )
 

@@ -32,6 +32,8 @@ export interface TestNode extends AsyncDisposable {
   /** Of the first plain listener. */
   readonly port: number
   readonly tlsPort: number
+  /** Of all listeners, in their order. */
+  readonly ports: readonly number[]
   readonly adminPort: number
   /** PEM of the CA that signed the TLS listener's certificate. */
   readonly ca: string
@@ -65,6 +67,7 @@ export async function startNode(options: NodeOptions = {}): Promise<TestNode> {
     host: '127.0.0.1',
     port: port('mqtt'),
     tlsPort: port('mqtts'),
+    ports: node.listeners.map((listener) => listener.port),
     adminPort: node.adminPort,
     caPath: join(devDir, 'ca.crt'),
     get ca() {
@@ -112,6 +115,7 @@ export async function spawnNode(options: NodeOptions = {}): Promise<NodeProcess>
     host: '127.0.0.1',
     port: port('mqtt'),
     tlsPort: port('mqtts'),
+    ports: urls.map((url) => Number(new URL(url).port)),
     adminPort: Number(new URL(String(line['admin'])).port),
     caPath: join(devDir, 'ca.crt'),
     get ca() {

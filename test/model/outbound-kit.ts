@@ -50,7 +50,9 @@ export function createOutboundKit(): OutboundKit {
   const connection = new Connection({
     id: 1,
     listener: 'mqtt',
-    socket: line as unknown as Socket,
+    socket: line,
+    peer: '127.0.0.1:1',
+    certificate: undefined,
     packetBytesMax: 1_000,
     writeBounds: { outboundMessagesMax: 10_000, outboundBytesMax: 1_000_000 },
     counters: { bytes: { value: 0 }, writes: { value: 0 }, bytesIn: { value: 0 } },

@@ -6,6 +6,7 @@ const BROKER = 'packages/broker/src/'
 /** In flow order. A stage may use values of stages behind it, never of one before it. */
 const STAGES = [
   'listen',
+  'certificates',
   'admit',
   'connection',
   'auth',
@@ -18,7 +19,14 @@ const STAGES = [
 /** What every stage may use: the vocabulary, and the wire format. */
 const VOCABULARY = ['close-reason.ts', 'hold.ts', 'mqtt']
 /** Only these know several stages and put them together. */
-const COMPOSITION = ['node.ts', 'sessions.ts', 'dispatch.ts', 'main.ts', 'index.ts']
+const COMPOSITION = [
+  'node.ts',
+  'sessions.ts',
+  'subscriptions.ts',
+  'dispatch.ts',
+  'main.ts',
+  'index.ts',
+]
 
 const sources = filesBelow('packages', ['.ts']).filter(
   ({ path }) => path.includes('/src/') && !path.endsWith('.test.ts'),

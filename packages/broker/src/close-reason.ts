@@ -40,12 +40,27 @@ export const CLOSE_REASONS = {
   'handshake-timeout': {
     logLevel: 'info',
     fault: 'client',
-    meaning: 'TLS was not finished in time',
+    meaning: 'a PROXY header, TLS or a WebSocket was not finished in time',
   },
   'handshake-failed': {
     logLevel: 'info',
     fault: 'client',
-    meaning: 'TLS failed: plain text, an old version, an unknown protocol, a refused certificate',
+    meaning: 'TLS failed: plain text, an old version, an unknown protocol',
+  },
+  'certificate-refused': {
+    logLevel: 'info',
+    fault: 'client',
+    meaning: 'a client certificate that is missing, not trusted, not valid now, or revoked',
+  },
+  'proxy-refused': {
+    logLevel: 'info',
+    fault: 'operator',
+    meaning: 'no PROXY header where one belongs, or not from a proxy that is named',
+  },
+  'websocket-refused': {
+    logLevel: 'info',
+    fault: 'client',
+    meaning: 'HTTP that is no WebSocket for MQTT: path, origin or sub-protocol [MQTT-6.0.0-3]',
   },
   'connect-timeout': {
     logLevel: 'info',

@@ -12,6 +12,7 @@ import {
   type CloseReasonId,
   type DropReason,
 } from './close-reason.ts'
+import type { TlsFacts } from './listen/tls-keeper.ts'
 import { PacketType, packetTypeNames } from './mqtt/packet-type.ts'
 
 interface BrokerLabels extends LabelSets {
@@ -139,8 +140,48 @@ export class Events {
     this.#log.info({ listener, peer, reason, detail }, 'connection closed')
   }
 
-  handshakeDone(): void {
+  handshakeDone(kind: 'full' | 'resumed'): void {
     this.#instruments.counter('tls_handshakes_total').cell({ result: 'ok' }).value += 1
+    this.#instruments.counter('tls_sessions_total').cell({ kind }).value += 1
+  }
+
+  /** A socket that never became a connection, for another reason than TLS. */
+  arrivalRefused(listener: string, peer: string, reason: CloseReasonId, detail: string): void {
+    this.#countClose(listener, reason)
+    this.#log.info({ listener, peer, reason, detail }, 'connection closed')
+  }
+
+  /** What a proxy says of a client; nothing is decided by it. */
+  connectionProxied(listener: string, peer: string, claims: object): void {
+    this.#log.debug({ listener, peer, claims }, 'proxy claims')
+  }
+
+  certificatesInUse(
+    listener: string,
+    { notAfter, serials, nextUpdateMs }: TlsFacts,
+    first: boolean,
+  ): void {
+    const gauge = this.#instruments.gauge.bind(this.#instruments)
+    gauge('tls_certificate_not_after_timestamp_seconds').cell({ listener }).value =
+      notAfter.getTime() / 1_000
+    if (nextUpdateMs !== undefined)
+      gauge('tls_crl_next_update_timestamp_seconds').cell({ listener }).value = nextUpdateMs / 1_000
+    if (first) return
+    this.#instruments.counter('tls_reloads_total').cell({ listener, result: 'ok' }).value += 1
+    this.#log.info({ listener, notAfter, serials }, 'new certificates are in use')
+  }
+
+  certificatesRefused(listener: string, why: string): void {
+    this.#instruments.counter('tls_reloads_total').cell({ listener, result: 'error' }).value += 1
+    this.#log.error({ listener, why }, 'new certificates are refused; the old ones stay in use')
+  }
+
+  certificatesUnwatched(directory: string, error: Error): void {
+    this.#log.warn({ directory, error: error.message }, 'directory is polled, not watched')
+  }
+
+  revocationsStale(listener: string, since: Date): void {
+    this.#log.warn({ listener, since }, 'the revocation list in use should have been replaced')
   }
 
   #countClose(listener: string, reason: CloseReasonId): void {

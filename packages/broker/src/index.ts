@@ -1,5 +1,5 @@
 export { Authority } from './certificates/authority.ts'
-export type { CertificatePair, LeafOptions } from './certificates/authority.ts'
+export type { CertificatePair, LeafOptions, RevocationOptions } from './certificates/authority.ts'
 export { ensureDevelopmentCertificates } from './certificates/development.ts'
 export type { DevelopmentCertificates } from './certificates/development.ts'
 export { setPassword } from './auth/password-file.ts'

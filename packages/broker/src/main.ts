@@ -13,7 +13,7 @@ import {
 import { Command } from 'commander'
 import { PasswordFile, setPassword } from './auth/password-file.ts'
 import { ensureDevelopmentCertificates } from './certificates/development.ts'
-import { loadTlsIdentity } from './listen/tls-context.ts'
+import { makeTlsMaterial, readTlsFiles } from './listen/tls-context.ts'
 import { startNode } from './node.ts'
 import { VERSION } from './version.ts'
 
@@ -75,8 +75,9 @@ function readConfig(): Config {
 }
 
 /** What `serve` would read: every file that the configuration names, and what is in it. */
-function checkFiles({ tls, passwordFile, redis }: Config): void {
-  if (tls !== undefined) loadTlsIdentity(tls.certFile, tls.keyFile)
+function checkFiles({ listeners, passwordFile, redis }: Config): void {
+  for (const { tls } of listeners)
+    if (tls !== undefined && tls.pairs.length > 0) makeTlsMaterial(tls, readTlsFiles(tls))
   if (passwordFile !== undefined)
     PasswordFile.parse(readNamedFile('BREAKWATER_PASSWORD_FILE', passwordFile), passwordFile)
   if (redis?.passwordFile !== undefined)

@@ -4,7 +4,6 @@
  *   listen → connection → dispatch ─┬─ control (aedes) → sessions → route tables
  *                                   └─ route/publish → store, bus → deliver
  */
-import type { Socket } from 'node:net'
 import {
   createRedisBus,
   ENVELOPE_VERSION,
@@ -26,9 +25,9 @@ import { createRedisStore, MemoryStore, type OnFenced, type Store } from '@break
 import { destination, pino, type Logger } from 'pino'
 import { createAuthenticate } from './auth/authenticate.ts'
 import { PasswordFile } from './auth/password-file.ts'
-import { ensureDevelopmentCertificates } from './certificates/development.ts'
+import { pairTls } from './certificates/development.ts'
 import { closeReasonIds, DROP_REASONS } from './close-reason.ts'
-import { Connection } from './connection/connection.ts'
+import { Connection, type ByteStream } from './connection/connection.ts'
 import { TurnFlusher } from './connection/turn-flusher.ts'
 import { ControlPlane } from './control/control-plane.ts'
 import { Dispatch } from './dispatch.ts'
@@ -37,8 +36,8 @@ import { Events, factsOf, type BrokerInstruments } from './events.ts'
 import { Gauges } from './gauges.ts'
 import { InboxWatch } from './inbox-watch.ts'
 import { listenFault } from './listen/listen-fault.ts'
-import { startListener, type Listener } from './listen/listener.ts'
-import { loadTlsIdentity, type TlsIdentity } from './listen/tls-context.ts'
+import { startListener, type Listener, type PeerFacts } from './listen/listener.ts'
+import { TlsKeeper } from './listen/tls-keeper.ts'
 import { RedisMonitor } from './redis-monitor.ts'
 import { Router } from './route/router.ts'
 import { SessionExpiry } from './session/expiry.ts'
@@ -81,8 +80,8 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
   const events = new Events(log, instruments, listenerNames)
   const state = { ready: false, stopping: false }
 
-  const tls = await loadTls(config)
-  if (tls?.developmentCa !== undefined) events.developmentCertificate(tls.developmentCa)
+  const { tlsOf, developmentCa } = await pairTls(config)
+  if (developmentCa !== undefined) events.developmentCertificate(developmentCa)
   const passwords = readPasswords(config)
   if (config.allowAnonymous) events.anonymousAllowed()
 
@@ -184,12 +183,15 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
       bytesIn: bytes.cell({ direction: 'in', listener: listener.name }),
       writes: events.writes,
     }
-    const accept = (socket: Socket): void => {
+    const accept = (socket: ByteStream, { peer, certificate, claims }: PeerFacts): void => {
       lastConnectionId += 1
+      if (claims !== undefined) events.connectionProxied(listener.name, peer, claims)
       const connection = new Connection({
         id: lastConnectionId,
         listener: listener.name,
         socket,
+        peer,
+        certificate,
         packetBytesMax: config.limits.packetBytesMax,
         writeBounds: config.limits,
         counters,
@@ -200,25 +202,35 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
       connections.add(connection)
       if (state.stopping) connection.close('shutting-down')
     }
+    const tls = tlsOf(listener)
+    const keeper =
+      tls === undefined
+        ? undefined
+        : stack.use(
+            new TlsKeeper({
+              listener: listener.name,
+              tls,
+              pollMs: config.limits.tlsPollMs,
+              events,
+            }),
+          )
     listeners.push(
       stack.use(
         await startListener({
           config: listener,
-          tls: tls?.identity.options,
+          keeper,
           handshakeTimeoutMs: config.limits.handshakeTimeoutMs,
+          packetBytesMax: config.limits.packetBytesMax,
           onAccept: () => events.connectionAccepted(listener.name),
-          onSocket: accept,
-          onHandshake: () => events.handshakeDone(),
+          onStream: accept,
+          onHandshake: (kind) => events.handshakeDone(kind),
           onHandshakeFailed: (peer, reason, detail) =>
             events.handshakeFailed(listener.name, peer, reason, detail),
+          onRefused: (peer, reason, detail) =>
+            events.arrivalRefused(listener.name, peer, reason, detail),
         }),
       ),
     )
-    if (listener.protocol === 'mqtts' && tls !== undefined) {
-      instruments
-        .gauge('tls_certificate_not_after_timestamp_seconds')
-        .cell({ listener: listener.name }).value = tls.identity.notAfter.getTime() / 1_000
-    }
   }
 
   const ready = (): { ok: boolean; detail: string } =>
@@ -249,7 +261,7 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
     id: bus.nodeId,
     listeners,
     adminPort: admin.port,
-    developmentCa: tls?.developmentCa,
+    developmentCa,
     get connections(): number {
       return connections.size
     },
@@ -277,29 +289,6 @@ function createLogger(config: Config): Logger {
     },
     destination({ dest: 1, sync: false }),
   )
-}
-
-async function loadTls(
-  config: Config,
-): Promise<{ identity: TlsIdentity; developmentCa: string | undefined } | undefined> {
-  if (!config.listeners.some(({ protocol }) => protocol === 'mqtts')) return undefined
-  if (config.tls !== undefined) {
-    const { certFile, keyFile } = config.tls
-    return { identity: loadTlsIdentity(certFile, keyFile), developmentCa: undefined }
-  }
-  try {
-    const made = await ensureDevelopmentCertificates(config.devDir)
-    return {
-      identity: loadTlsIdentity(made.certFile, made.keyFile),
-      developmentCa: made.caPath,
-    }
-  } catch (error) {
-    if (error instanceof ConfigError) throw error
-    throw new ConfigError(
-      `BREAKWATER_TLS_CERT: is not set, and no development certificate can be made in ${config.devDir} (${(error as Error).message})`,
-      { cause: error },
-    )
-  }
 }
 
 function readPasswords(config: Config): PasswordFile | undefined {

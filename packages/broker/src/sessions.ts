@@ -12,6 +12,7 @@ import {
   type Store,
   type StoredSubscription,
 } from '@breakwater/store'
+import { certificateRefusal } from './auth/certificate-rules.ts'
 import type { Authenticate } from './auth/authenticate.ts'
 import { refusalOf, shapeOf } from './auth/subscription-rules.ts'
 import type { CloseReasonId } from './close-reason.ts'
@@ -67,11 +68,17 @@ export class Sessions implements ControlHost {
     })
   }
 
-  authenticate(
-    _connection: Connection,
+  async authenticate(
+    connection: Connection,
     username: string | undefined,
     password: Buffer | undefined,
   ): Promise<CloseReasonId | undefined> {
+    const { certificate, clientId } = connection
+    if (certificate?.identifies === true) {
+      const refusal = certificateRefusal(certificate, username, clientId)
+      if (refusal !== undefined) connection.close(refusal.reason, refusal.detail)
+      return refusal?.reason
+    }
     return this.#options.authenticate({ username, password })
   }
 

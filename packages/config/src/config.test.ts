@@ -19,7 +19,15 @@ const yaml = (text: string): string => {
 test('nothing set is one embedded node with anonymous access on mqtts 8883', () => {
   const config = decide({})
   expect(config.listeners).toEqual([
-    { name: 'mqtts', protocol: 'mqtts', host: '0.0.0.0', port: 8883 },
+    {
+      name: 'mqtts',
+      protocol: 'mqtts',
+      host: '0.0.0.0',
+      port: 8883,
+      webSocket: undefined,
+      proxies: undefined,
+      tls: expect.objectContaining({ pairs: [], clientAuth: 'none', minVersion: 'TLSv1.2' }),
+    },
   ])
   expect(config.redis).toBeUndefined()
   expect(config.allowAnonymous).toBe(true)

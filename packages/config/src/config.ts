@@ -1,14 +1,8 @@
 /** Layer two: decides. Defaults, parsing, checks across settings; the result is one frozen object. */
+import { bareHost, parseListeners, parseUrl, type ListenerConfig } from './listeners.ts'
+import { decideTls, type TlsParameter, type TlsTexts } from './listener-tls.ts'
 import { limitDeclarations, limitNames, limitsWith, type LimitName, type Limits } from './limits.ts'
 import { ConfigError, type SettingName, type Settings } from './settings.ts'
-
-export interface ListenerConfig {
-  /** Label of metrics and log lines, unique per node: `mqtts`, or `mqtts-8884` for a second one. */
-  readonly name: string
-  readonly protocol: 'mqtts' | 'mqtt'
-  readonly host: string
-  readonly port: number
-}
 
 export interface RedisConfig {
   readonly url: string
@@ -23,8 +17,6 @@ export interface Config {
   readonly admin: { readonly host: string; readonly port: number }
   /** Unset: embedded, one node, everything in memory. */
   readonly redis: RedisConfig | undefined
-  /** Unset: a development CA is made in `devDir`. */
-  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined
   readonly passwordFile: string | undefined
   readonly allowAnonymous: boolean
   readonly ack: 'stored'
@@ -62,18 +54,15 @@ export function decideConfig(settings: Settings): Config {
     return parse(text.trim(), (why) => new ConfigError(`${settings.origin(name)}: ${why}`))
   }
 
-  const listeners = read('listen', parseListeners, () => [
-    { name: 'mqtts', protocol: 'mqtts' as const, host: '0.0.0.0', port: 8883 },
-  ])
   const admin = read('admin', parseAdmin, () => ({ host: '0.0.0.0', port: 9464 }))
   const redisUrl = read('redisUrl', parseRedisUrl, () => undefined)
-  const certFile = read('tlsCert', parsePath, () => undefined)
-  const keyFile = read('tlsKey', parsePath, () => undefined)
-  if ((certFile === undefined) !== (keyFile === undefined)) {
-    const given = certFile === undefined ? 'tlsKey' : 'tlsCert'
-    const missing = certFile === undefined ? 'BREAKWATER_TLS_CERT' : 'BREAKWATER_TLS_KEY'
-    throw new ConfigError(`${settings.origin(given)}: needs ${missing} beside it`)
-  }
+  const tls = decideCommonTls(settings)
+  const listeners = parseListeners(
+    values.listen?.trim() ?? 'mqtts://0.0.0.0:8883',
+    tls,
+    (why) => new ConfigError(`${settings.origin('listen')}: ${why}`),
+  )
+  checkTlsUse(settings, listeners)
   const passwordFile = read('passwordFile', parsePath, () => undefined)
   const embedded = redisUrl === undefined
   const allowAnonymous = read(
@@ -81,7 +70,8 @@ export function decideConfig(settings: Settings): Config {
     parseBoolean,
     () => embedded && passwordFile === undefined,
   )
-  if (!allowAnonymous && passwordFile === undefined) {
+  const named = listeners.some((listener) => listener.tls?.identity !== undefined)
+  if (!allowAnonymous && passwordFile === undefined && !named) {
     throw new ConfigError(
       `${settings.origin('passwordFile')}: nobody could connect: give a file made with ` +
         '`breakwater passwd FILE USER`, or set BREAKWATER_ALLOW_ANONYMOUS=true',
@@ -102,7 +92,6 @@ export function decideConfig(settings: Settings): Config {
           caFile: read('redisCa', parsePath, () => undefined),
           prefix: read('redisPrefix', parsePrefix, () => 'breakwater:'),
         },
-    tls: certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile },
     passwordFile,
     allowAnonymous,
     ack: read('ack', parseAck, () => 'stored' as const),
@@ -117,6 +106,52 @@ export function decideConfig(settings: Settings): Config {
 }
 
 type Fail = (why: string) => ConfigError
+
+const TLS_SETTINGS = {
+  tlsCert: 'cert',
+  tlsKey: 'key',
+  tlsClientCa: 'client-ca',
+  tlsCrl: 'crl',
+  tlsClientAuth: 'client-auth',
+  tlsMinVersion: 'min-version',
+  tlsCiphers: 'ciphers',
+  tlsIdentity: 'identity',
+  tlsClientId: 'client-id',
+  tlsTicketKey: 'ticket-key',
+} as const
+
+type TlsSetting = keyof typeof TLS_SETTINGS
+
+/** What holds for every listener; each value is checked here, under its own name. */
+function decideCommonTls(settings: Settings): TlsTexts {
+  const texts: Partial<Record<TlsParameter, string>> = {}
+  for (const setting of Object.keys(TLS_SETTINGS) as TlsSetting[]) {
+    const parameter = TLS_SETTINGS[setting]
+    const text = settings.values[setting]?.trim()
+    if (text === undefined) continue
+    const fail = (why: string): ConfigError =>
+      new ConfigError(`${settings.origin(setting)}: ${why}`)
+    texts[parameter] = parsePath(text, fail)
+    if (setting === 'tlsCert' && settings.values.tlsKey === undefined)
+      throw fail('needs BREAKWATER_TLS_KEY beside it')
+    if (setting === 'tlsKey' && settings.values.tlsCert === undefined)
+      throw fail('needs BREAKWATER_TLS_CERT beside it')
+    // Alone, so that the line names this setting; what belongs beside it is another question.
+    if (setting !== 'tlsCert' && setting !== 'tlsKey')
+      decideTls({ 'client-ca': text, [parameter]: text }, fail)
+  }
+  return texts
+}
+
+/** Somebody who sets one of these believes that certificates are asked for. */
+function checkTlsUse(settings: Settings, listeners: readonly ListenerConfig[]): void {
+  if (listeners.some(({ tls }) => tls !== undefined && tls.clientAuth !== 'none')) return
+  for (const setting of ['tlsClientCa', 'tlsCrl', 'tlsIdentity', 'tlsClientId'] as const)
+    if (settings.values[setting] !== undefined)
+      throw new ConfigError(
+        `${settings.origin(setting)}: has no effect without BREAKWATER_TLS_CLIENT_AUTH`,
+      )
+}
 
 function decideLimits(settings: Settings): Limits {
   const overrides: Partial<Record<LimitName, number>> = {}
@@ -135,45 +170,10 @@ function decideLimits(settings: Settings): Limits {
   return limitsWith(overrides)
 }
 
-function parseUrl(text: string, fail: Fail): URL {
-  try {
-    return new URL(text)
-  } catch (cause) {
-    throw Object.assign(fail(`"${text}" is not a URL`), { cause })
-  }
-}
-
-function parseListeners(text: string, fail: Fail): readonly ListenerConfig[] {
-  const listeners: ListenerConfig[] = []
-  for (const part of text.split(',').map((item) => item.trim())) {
-    const url = parseUrl(part, fail)
-    const protocol = url.protocol.slice(0, -1)
-    if (protocol === 'ws' || protocol === 'wss')
-      throw fail(`"${part}": ${protocol}:// listeners are not available in this version`)
-    if (protocol !== 'mqtts' && protocol !== 'mqtt')
-      throw fail(`"${part}" must start with mqtts:// or mqtt://`)
-    if (url.hostname === '') throw fail(`"${part}" needs a host to listen on, such as 0.0.0.0`)
-    const port = url.port === '' ? (protocol === 'mqtts' ? 8883 : 1883) : Number(url.port)
-    const taken = listeners.some((other) => other.name === protocol)
-    listeners.push({
-      name: taken ? `${protocol}-${listeners.length + 1}` : protocol,
-      protocol,
-      host: bareHost(url),
-      port,
-    })
-  }
-  return listeners
-}
-
 function parseAdmin(text: string, fail: Fail): { host: string; port: number } {
   const url = parseUrl(text, fail)
   if (url.protocol !== 'http:') throw fail(`"${text}" must start with http://`)
   return { host: bareHost(url), port: url.port === '' ? 9464 : Number(url.port) }
-}
-
-/** `[::1]` in a URL is `::1` for a socket. */
-function bareHost(url: URL): string {
-  return url.hostname.replace(/^\[(.*)\]$/, '$1')
 }
 
 function parseRedisUrl(text: string, fail: Fail): string {

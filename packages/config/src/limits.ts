@@ -147,8 +147,16 @@ const LIMITS = {
     default: 10_000,
     min: 100,
     max: 600_000,
-    protects: 'sockets that open and never finish TLS',
+    protects: 'sockets that open and never finish TLS, a PROXY header or a WebSocket',
     atLimit: 'closed with `handshake-timeout`',
+  },
+  tlsPollMs: {
+    unit: 'ms',
+    default: 60_000,
+    min: 50,
+    max: 86_400_000,
+    protects: 'a rotation against a file system that tells nothing of changes',
+    atLimit: 'certificates, keys and revocation lists are read again, and used if they are new',
   },
   connectTimeoutMs: {
     unit: 'ms',

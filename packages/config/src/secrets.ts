@@ -23,8 +23,17 @@ export function readNamedFile(setting: string, path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (cause) {
-    const code = (cause as { code?: string }).code ?? 'unknown error'
-    const advice = ADVICE[code] ?? 'see that it can be read'
-    throw new ConfigError(`${setting}: cannot read ${path} (${code}); ${advice}`, { cause })
+    throw unreadable(setting, path, cause as { code?: string })
   }
+}
+
+/** One line about a file that cannot be read. */
+export function unreadable(
+  setting: string,
+  path: string,
+  cause: { readonly code?: string },
+): ConfigError {
+  const code = cause.code ?? 'unknown error'
+  const advice = ADVICE[code] ?? 'see that it can be read'
+  return new ConfigError(`${setting}: cannot read ${path} (${code}); ${advice}`, { cause })
 }

@@ -96,6 +96,25 @@ export const catalog = {
     help: 'TLS handshakes that ended, by result',
     labels: { result: ['ok', 'error', 'timeout'] },
   },
+  tls_sessions_total: {
+    type: 'counter',
+    unit: 'handshakes',
+    help: 'TLS handshakes that succeeded: full ones, and those that resumed a session by its ticket',
+    labels: { kind: ['full', 'resumed'] },
+  },
+  tls_reloads_total: {
+    type: 'counter',
+    unit: 'reloads',
+    help: 'Changes of certificates, keys, authorities and revocation lists: used, or refused while the old ones stay',
+    labels: { listener: 'listeners', result: ['ok', 'error'] },
+  },
+  tls_crl_next_update_timestamp_seconds: {
+    type: 'gauge',
+    unit: 'seconds',
+    help: 'Unix time by which the revocation list that a listener uses should have been replaced',
+    labels: { listener: 'listeners' },
+    initial: 'absent',
+  },
   tls_certificate_not_after_timestamp_seconds: {
     type: 'gauge',
     unit: 'seconds',

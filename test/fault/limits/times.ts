@@ -1,12 +1,16 @@
 import { once } from 'node:events'
+import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { connect as connectTcp } from 'node:net'
+import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, vi } from 'vitest'
+import { Authority } from '@breakwater/broker'
 import type { Limits } from '@breakwater/config'
 import { startNode, type TestNode } from '../../kit/node.ts'
 import { startRedisProxy } from '../../kit/redis-proxy.ts'
 import { startRedis } from '../../kit/redis.ts'
+import { temporaryDirectory } from '../../kit/temporary-directory.ts'
 import { WireClient } from '../../kit/wire-client.ts'
 import * as wire from '../../kit/wire-encoder.ts'
 import { PacketFlow } from '../packet-flow.ts'
@@ -211,9 +215,35 @@ async function driveDrainWindow(): Promise<void> {
   expect(client.isClosed).toBe(true)
 }
 
+async function drivePoll(): Promise<void> {
+  const directory = temporaryDirectory('poll-')
+  const authority = await Authority.create('poll')
+  const link = join(directory, 'now')
+  const put = async (version: string): Promise<void> => {
+    const pair = await authority.issue({ commonName: 'localhost', usage: 'server' })
+    mkdirSync(join(directory, version))
+    writeFileSync(join(directory, version, 'tls.crt'), pair.cert)
+    writeFileSync(join(directory, version, 'tls.key'), pair.key)
+    symlinkSync(version, `${link}-next`)
+    renameSync(`${link}-next`, link)
+  }
+  await put('v1')
+  await using node = await startNode({
+    limits: { tlsPollMs: 300 },
+    environment: {
+      BREAKWATER_TLS_CERT: join(link, 'tls.crt'),
+      BREAKWATER_TLS_KEY: join(link, 'tls.key'),
+    },
+  })
+  // What is watched is the old directory, in which nothing happens: no event tells of the new one.
+  await put('v2')
+  await node.logged(({ msg }) => msg === 'new certificates are in use')
+}
+
 export const timeLimits = {
   willDrainWindowMs: driveDrainWindow,
   willTakeOverWindowMs: driveWillWindow,
+  tlsPollMs: drivePoll,
   viewLeaseMs: driveViewLease,
   nodeLeaseMs: driveNodeLease,
   handshakeTimeoutMs: driveHandshake,

@@ -23,13 +23,20 @@ export interface CertificatePair {
 export interface LeafOptions {
   readonly commonName: string
   readonly usage: 'server' | 'client'
-  /** DNS names, IP addresses and URIs (SPIFFE), told apart by their form. */
+  /** DNS names, IP addresses, e-mail addresses and URIs (SPIFFE), told apart by their form. */
   readonly alternativeNames?: readonly string[]
   readonly notBefore?: Date
   readonly notAfter?: Date
 }
 
-/** A certificate authority that can issue. */
+export interface RevocationOptions {
+  /** PEM. */
+  readonly certificates: readonly string[]
+  readonly thisUpdate?: Date
+  readonly nextUpdate?: Date
+}
+
+/** A certificate authority that can issue and revoke. */
 export class Authority {
   readonly pair: CertificatePair
   readonly #certificate: x509.X509Certificate
@@ -45,7 +52,8 @@ export class Authority {
     this.#keys = keys
   }
 
-  static async create(commonName: string, days = 3_650): Promise<Authority> {
+  /** @param pathLength how many authorities may stand between this one and a certificate */
+  static async create(commonName: string, days = 3_650, pathLength = 0): Promise<Authority> {
     const keys = await generateKeys()
     const certificate = await x509.X509CertificateGenerator.createSelfSigned({
       serialNumber: serialNumber(),
@@ -55,11 +63,7 @@ export class Authority {
       signingAlgorithm: KEY,
       keys,
       extensions: [
-        new x509.BasicConstraintsExtension(true, 0, true),
-        new x509.KeyUsagesExtension(
-          x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign,
-          true,
-        ),
+        ...authorityExtensions(pathLength),
         await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
       ],
     })
@@ -73,6 +77,45 @@ export class Authority {
     const privateKey = await webcrypto.subtle.importKey('pkcs8', der, KEY, true, ['sign'])
     const publicKey = await certificate.publicKey.export(KEY, ['verify'])
     return new Authority(pair, certificate, { privateKey, publicKey })
+  }
+
+  /** An authority that this one has signed. */
+  async subordinate(commonName: string): Promise<Authority> {
+    const keys = await generateKeys()
+    const certificate = await x509.X509CertificateGenerator.create({
+      serialNumber: serialNumber(),
+      subject: nameOf(commonName),
+      issuer: this.#certificate.subject,
+      notBefore: new Date(Date.now() - BACKDATE_MS),
+      notAfter: this.#certificate.notAfter,
+      signingAlgorithm: KEY,
+      publicKey: keys.publicKey,
+      signingKey: this.#keys.privateKey,
+      extensions: [
+        ...authorityExtensions(0),
+        await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+        await x509.AuthorityKeyIdentifierExtension.create(this.#keys.publicKey),
+      ],
+    })
+    return new Authority(await pairOf(certificate, keys.privateKey), certificate, keys)
+  }
+
+  /** A revocation list of this authority, PEM. */
+  async revoke(options: RevocationOptions): Promise<string> {
+    const { certificates, thisUpdate = new Date(Date.now() - BACKDATE_MS), nextUpdate } = options
+    const list = await x509.X509CrlGenerator.create({
+      issuer: this.#certificate.subject,
+      thisUpdate,
+      nextUpdate: nextUpdate ?? new Date(Date.now() + DAY_MS),
+      entries: certificates.map((pem) => ({
+        serialNumber: new x509.X509Certificate(pem).serialNumber,
+        revocationDate: thisUpdate,
+      })),
+      signingAlgorithm: KEY,
+      signingKey: this.#keys.privateKey,
+    })
+    // RFC 7468, section 6.
+    return `${x509.PemConverter.encode(list.rawData, 'X509 CRL')}\n`
   }
 
   async issue(options: LeafOptions): Promise<CertificatePair> {
@@ -102,6 +145,13 @@ export class Authority {
   }
 }
 
+function authorityExtensions(pathLength: number): x509.Extension[] {
+  return [
+    new x509.BasicConstraintsExtension(true, pathLength, true),
+    new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+  ]
+}
+
 async function generateKeys(): Promise<webcrypto.CryptoKeyPair> {
   return webcrypto.subtle.generateKey(KEY, true, ['sign', 'verify'])
 }
@@ -128,7 +178,8 @@ function serialNumber(): string {
   return bytes.toString('hex')
 }
 
-function nameType(value: string): 'dns' | 'ip' | 'url' {
+function nameType(value: string): 'dns' | 'ip' | 'url' | 'email' {
   if (value.includes('://')) return 'url'
+  if (value.includes('@')) return 'email'
   return /^[\d.]+$|:/.test(value) ? 'ip' : 'dns'
 }

@@ -6,7 +6,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname, networkInterfaces } from 'node:os'
 import { join } from 'node:path'
-import { ConfigError } from '@breakwater/config'
+import { ConfigError, type Config, type ListenerConfig, type ListenerTls } from '@breakwater/config'
 import { Authority, type CertificatePair } from './authority.ts'
 
 export interface DevelopmentCertificates {
@@ -43,6 +43,36 @@ export async function ensureDevelopmentCertificates(
     writePair(certFile, keyFile, pair)
   }
   return { caPath, certFile, keyFile }
+}
+
+/**
+ * TLS of each listener, with a development certificate where none is configured.
+ *
+ * @throws {ConfigError} it cannot be made
+ */
+export async function pairTls({
+  listeners,
+  devDir,
+}: Pick<Config, 'listeners' | 'devDir'>): Promise<{
+  readonly tlsOf: (listener: ListenerConfig) => ListenerTls | undefined
+  readonly developmentCa: string | undefined
+}> {
+  if (!listeners.some(({ tls }) => tls?.pairs.length === 0))
+    return { tlsOf: ({ tls }) => tls, developmentCa: undefined }
+  try {
+    const { caPath, certFile, keyFile } = await ensureDevelopmentCertificates(devDir)
+    const made = [{ certFile, keyFile }]
+    return {
+      tlsOf: ({ tls }) => (tls?.pairs.length === 0 ? { ...tls, pairs: made } : tls),
+      developmentCa: caPath,
+    }
+  } catch (error) {
+    if (error instanceof ConfigError) throw error
+    throw new ConfigError(
+      `BREAKWATER_TLS_CERT: is not set, and no development certificate can be made in ${devDir} (${(error as Error).message})`,
+      { cause: error },
+    )
+  }
 }
 
 async function readAuthority(caPath: string, caKeyPath: string): Promise<Authority> {

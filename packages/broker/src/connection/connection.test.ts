@@ -1,5 +1,4 @@
 import { Duplex } from 'node:stream'
-import type { Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { Hold } from '../hold.ts'
@@ -63,7 +62,9 @@ function setUp() {
   const connection = new Connection({
     id: 1,
     listener: 'mqtt',
-    socket: line as unknown as Socket,
+    socket: line,
+    peer: '127.0.0.1:1',
+    certificate: undefined,
     packetBytesMax: 1_000,
     writeBounds: { outboundMessagesMax: 4, outboundBytesMax: 10_000 },
     counters,

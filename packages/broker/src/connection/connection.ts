@@ -6,13 +6,15 @@
  * which pushes back on the client, and the time does not count against its keep-alive. Bounds: those of the
  * reader and the writer; `connectTimeoutMs`, keep-alive and `stallTimeoutMs` by the sweep.
  */
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { ClientCertificate } from '../certificates/client-certificate.ts'
 import { Hold } from '../hold.ts'
 import { closeReason, type CloseReasonId } from '../close-reason.ts'
 import { FrameReader } from '../mqtt/frame-reader.ts'
 import { encodeConnack } from '../mqtt/small-frames.ts'
 import { FrameWriter, type WriteBounds, type WriteCounters } from './frame-writer.ts'
 import { readShared } from './shared-read-buffer.ts'
+import { StreamFault } from './stream-fault.ts'
 import type { TurnFlusher } from './turn-flusher.ts'
 
 export interface FrameHandler {
@@ -24,10 +26,19 @@ export interface FrameHandler {
   closed(connection: Connection, reason: CloseReasonId, detail: string | undefined): void
 }
 
+/** A socket, or what is one to MQTT. */
+export type ByteStream = Duplex & {
+  /** Ends it when everything that was written has left. */
+  destroySoon(): void
+}
+
 export interface ConnectionOptions {
   readonly id: number
   readonly listener: string
-  readonly socket: Socket
+  readonly socket: ByteStream
+  /** Address and port of the client. */
+  readonly peer: string
+  readonly certificate: ClientCertificate | undefined
   readonly packetBytesMax: number
   readonly writeBounds: WriteBounds
   readonly counters: WriteCounters & { readonly bytesIn: { value: number } }
@@ -43,6 +54,8 @@ export class Connection {
   readonly id: number
   readonly listener: string
   readonly peer: string
+  /** What TLS has proved of the client. */
+  readonly certificate: ClientCertificate | undefined
   readonly writer: FrameWriter
   /** Known from CONNECT on: 3 or 4. */
   protocolLevel = 0
@@ -56,7 +69,7 @@ export class Connection {
   /** Called when the write queue has room again after it was saturated or full. */
   onWritable: (() => void) | undefined
 
-  readonly #socket: Socket
+  readonly #socket: ByteStream
   readonly #reader: FrameReader
   readonly #handler: FrameHandler
   readonly #flusher: TurnFlusher
@@ -76,7 +89,8 @@ export class Connection {
     const { socket } = options
     this.id = options.id
     this.listener = options.listener
-    this.peer = `${socket.remoteAddress ?? 'unknown'}:${socket.remotePort ?? 0}`
+    this.peer = options.peer
+    this.certificate = options.certificate
     this.openedAt = options.nowMs
     this.lastSeen = options.nowMs
     this.#socket = socket
@@ -220,18 +234,22 @@ export class Connection {
 }
 
 /** One listener of each kind for all connections: closures of their own would cost each of them. */
-const connections = new WeakMap<Socket, Connection>()
+const connections = new WeakMap<ByteStream, Connection>()
 
-function onData(this: Socket, chunk: Buffer): void {
+function onData(this: ByteStream, chunk: Buffer): void {
   connections.get(this)?.read(chunk)
 }
 
-function onError(this: Socket, error: Error & { code?: string }): void {
+function onError(this: ByteStream, error: Error & { code?: string }): void {
+  if (error instanceof StreamFault) {
+    connections.get(this)?.lost(error.reason, error.message)
+    return
+  }
   // A reset is how many clients say goodbye; anything else is the network's fault.
   const reason = error.code === 'ECONNRESET' ? 'connection-lost' : 'socket-error'
   connections.get(this)?.lost(reason, error.code ?? error.message)
 }
 
-function onClose(this: Socket): void {
+function onClose(this: ByteStream): void {
   connections.get(this)?.lost('connection-lost')
 }

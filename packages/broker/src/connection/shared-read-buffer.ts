@@ -3,14 +3,14 @@
  * read allocates 64 KiB, cuts it down, and passes through a readable stream (decision 0004).
  *
  * Node has no public way to ask this of an accepted socket. Where the private one is missing, `data` events
- * are used and everything works as before.
+ * are used and everything works as before; so it is with what is no socket, such as a WebSocket.
  */
-import type { Socket } from 'node:net'
+import type { ByteStream } from './connection.ts'
 
 const BYTES = 65_536
 const shared = Buffer.allocUnsafeSlow(BYTES)
 
-type OnRead = (this: Socket, bytes: Buffer) => void
+type OnRead = (this: ByteStream, bytes: Buffer) => void
 
 interface Internals {
   _handle?: { useUserBuffer?: (buffer: Buffer) => void } | null
@@ -21,7 +21,7 @@ interface Internals {
  * Calls `onRead` with what arrives. The bytes are valid only until it returns: whoever keeps some of them
  * copies them.
  */
-export function readShared(socket: Socket, onRead: OnRead): void {
+export function readShared(socket: ByteStream, onRead: OnRead): void {
   const internals = socket as unknown as Internals
   const symbols = Object.getOwnPropertySymbols(socket)
   const buffer = symbols.find(({ description }) => description === 'kBuffer')
@@ -32,7 +32,7 @@ export function readShared(socket: Socket, onRead: OnRead): void {
     return
   }
   internals[buffer] = shared
-  internals[callback] = function takeShared(this: Socket, length: number): void {
+  internals[callback] = function takeShared(this: ByteStream, length: number): void {
     onRead.call(this, shared.subarray(0, length))
   }
   handle.useUserBuffer(shared)

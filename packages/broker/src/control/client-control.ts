@@ -119,7 +119,7 @@ export class ClientControl implements StreamOwner, Contender {
       connection.close('internal-error')
       return undefined
     }
-    this.user = username ?? ''
+    this.user = connection.certificate?.name ?? username ?? ''
     try {
       this.#pending = await this.#host.openSession(this)
       return this.#pending?.subscriptions

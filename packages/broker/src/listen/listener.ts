@@ -1,8 +1,9 @@
 /**
- * One listener: accepts sockets, terminates TLS, hands over what can speak MQTT.
+ * One listener: accepts sockets, reads a PROXY header, terminates TLS and WebSocket, hands over what can speak
+ * MQTT.
  *
- * In: TCP connections. Out: `onSocket`, after TLS where there is TLS. Bounds: `handshakeTimeoutMs`. A peer
- * that fails TLS is counted and logged under one reason and never reaches MQTT.
+ * In: TCP connections. Out: `onStream`, with who it is. Bounds: `handshakeTimeoutMs` for each step. A peer that
+ * fails one of them is counted and logged under one reason and never reaches MQTT.
  */
 import {
   createServer as createTcpServer,
@@ -10,21 +11,40 @@ import {
   type Server,
   type Socket,
 } from 'node:net'
-import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls'
-import type { ListenerConfig } from '@breakwater/config'
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
+import { blockListOf, type ListenerConfig } from '@breakwater/config'
+import { clientCertificateOf, type ClientCertificate } from '../certificates/client-certificate.ts'
 import type { CloseReasonId } from '../close-reason.ts'
+import type { ByteStream } from '../connection/connection.ts'
+import { Arrival } from './arrival.ts'
 import { listenFault } from './listen-fault.ts'
+import { passProxyGate } from './proxy-gate.ts'
+import type { ProxyClaims } from './proxy-header.ts'
+import type { TlsKeeper } from './tls-keeper.ts'
+import { WebSocketGate } from './websocket-gate.ts'
+
+/** Who is at the other end, as far as the listener knows. */
+export interface PeerFacts {
+  /** Address and port; of the client, also behind a proxy. */
+  readonly peer: string
+  readonly certificate: ClientCertificate | undefined
+  /** What a proxy claims, for the log. Nothing is decided by it. */
+  readonly claims: ProxyClaims | undefined
+}
 
 export interface ListenerOptions {
   readonly config: ListenerConfig
-  /** Needed for `mqtts`. */
-  readonly tls: TlsOptions | undefined
+  /** For `mqtts` and `wss`. */
+  readonly keeper: TlsKeeper | undefined
   readonly handshakeTimeoutMs: number
-  /** A TCP connection, before TLS. */
+  readonly packetBytesMax: number
+  /** A TCP connection, before anything was read. */
   readonly onAccept: () => void
-  readonly onSocket: (socket: Socket) => void
-  readonly onHandshake: () => void
+  readonly onStream: (stream: ByteStream, facts: PeerFacts) => void
+  readonly onHandshake: (kind: 'full' | 'resumed') => void
   readonly onHandshakeFailed: (peer: string, reason: CloseReasonId, detail: string) => void
+  /** Refused before or behind TLS. */
+  readonly onRefused: (peer: string, reason: CloseReasonId, detail: string) => void
 }
 
 export interface Listener extends AsyncDisposable {
@@ -37,40 +57,173 @@ export interface Listener extends AsyncDisposable {
 }
 
 const BACKLOG = 4_096
-const TCP_KEEP_ALIVE_MS = 60_000
+const SOCKET_OPTIONS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 } as const
+
+/** Application protocols that clients may name in their ClientHello (IANA). */
+const ALPN = { mqtts: ['mqtt'], wss: ['http/1.1'] } as const
 
 /** @throws {ConfigError} the port is taken or the address is not this machine's */
 export async function startListener(options: ListenerOptions): Promise<Listener> {
   const { config } = options
-  const state = { stopped: false }
-  const server = config.protocol === 'mqtts' ? createTls(options, state) : createTcp(options)
-  server.on('connection', options.onAccept)
-  const handshaking = trackRawSockets(server, config.protocol === 'mqtts')
-  await listen(server, config)
-  const { port } = server.address() as AddressInfo
+  const door = new Door(options)
+  await listen(door.server, config)
+  const { port } = door.server.address() as AddressInfo
   const host = config.host.includes(':') ? `[${config.host}]` : config.host
   return {
     name: config.name,
     port,
-    url: `${config.protocol}://${host}:${port}`,
-    stop: () => {
-      state.stopped = true
-      server.close()
-    },
+    url: `${config.protocol}://${host}:${port}${config.webSocket?.path ?? ''}`,
+    stop: () => door.close(),
     async [Symbol.asyncDispose](): Promise<void> {
-      state.stopped = true
-      server.close()
-      await Promise.all([...handshaking].map(destroyed))
+      door.close()
+      await Promise.all([...door.raw].map(destroyed))
     },
   }
 }
 
-function createTcp({ onSocket }: ListenerOptions): Server {
-  return createTcpServer({
-    noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
-  }).on('connection', onSocket)
+/** The steps of one listener, in order; each socket goes through those that the listener has. */
+class Door {
+  readonly server: Server
+  /** Sockets that may still be on their way, to be ended with the listener. */
+  readonly raw = new Set<Socket>()
+  readonly #options: ListenerOptions
+  readonly #arrivals = new WeakMap<object, Arrival>()
+  /** Certificates of sockets between TLS and WebSocket. */
+  readonly #certificates = new WeakMap<Arrival, ClientCertificate>()
+  readonly #tls: Server | undefined
+  readonly #web: WebSocketGate | undefined
+  #closed = false
+
+  constructor(options: ListenerOptions) {
+    this.#options = options
+    const { config, keeper, handshakeTimeoutMs, packetBytesMax } = options
+    if (keeper !== undefined) this.#tls = this.#createTls(keeper)
+    if (config.webSocket !== undefined)
+      this.#web = new WebSocketGate({
+        config: config.webSocket,
+        packetBytesMax,
+        timeoutMs: handshakeTimeoutMs,
+        next: (arrival, stream) => this.#handOver(arrival, stream, this.#certificates.get(arrival)),
+      })
+    if (config.proxies !== undefined) {
+      const proxies = blockListOf(config.proxies)
+      this.server = createTcpServer(SOCKET_OPTIONS, (socket) => {
+        const arrival = this.#accept(socket)
+        passProxyGate(arrival, proxies, handshakeTimeoutMs, () => this.#behindProxy(arrival))
+      })
+    } else if (this.#tls !== undefined) {
+      this.server = this.#tls
+      this.server.on('connection', (socket: Socket) => this.#accept(socket))
+    } else {
+      this.server = createTcpServer(SOCKET_OPTIONS, (socket) =>
+        this.#plain(this.#accept(socket), socket),
+      )
+    }
+  }
+
+  close(): void {
+    this.#closed = true
+    this.server.close()
+  }
+
+  #accept(socket: Socket): Arrival {
+    const { onAccept, onRefused, config } = this.#options
+    onAccept()
+    const arrival = new Arrival(socket, onRefused)
+    if (config.protocol === 'mqtt' && config.proxies === undefined) return arrival
+    this.#arrivals.set(socket, arrival)
+    this.raw.add(socket)
+    socket.once('close', () => this.raw.delete(socket))
+    return arrival
+  }
+
+  #behindProxy(arrival: Arrival): void {
+    if (this.#tls === undefined) this.#plain(arrival, arrival.socket)
+    else this.#tls.emit('connection', arrival.socket)
+  }
+
+  #plain(arrival: Arrival, socket: Socket): void {
+    if (this.#web === undefined) this.#handOver(arrival, socket, undefined)
+    else this.#web.enter(arrival)
+  }
+
+  #createTls(keeper: TlsKeeper): Server {
+    const { config, handshakeTimeoutMs } = this.#options
+    const { clientAuth } = keeper.tls
+    const server = createTlsServer({
+      ...keeper.material.options,
+      ...SOCKET_OPTIONS,
+      handshakeTimeout: handshakeTimeoutMs,
+      ALPNProtocols: [...ALPN[config.protocol as 'mqtts' | 'wss']],
+      requestCert: clientAuth !== 'none',
+      // With `optional` the handshake goes on without one; what is shown is looked at all the same.
+      rejectUnauthorized: clientAuth === 'required',
+      SNICallback: (host, done) => done(null, keeper.material.contexts?.(host)),
+    })
+    keeper.serve(server)
+    server.on('secureConnection', (socket) => this.#secured(keeper, socket))
+    server.on('tlsClientError', (error: Error & { code?: string }, socket: TLSSocket) => {
+      this.#tlsFailed(error, socket)
+    })
+    return server
+  }
+
+  #secured(keeper: TlsKeeper, socket: TLSSocket): void {
+    const arrival = this.#arrivalOf(socket)
+    arrival.stream = socket
+    this.#options.onHandshake(socket.isSessionReused() ? 'resumed' : 'full')
+    const { trust } = keeper.material
+    const certificate =
+      trust === undefined ? undefined : clientCertificateOf(socket, keeper.tls, trust, Date.now())
+    if (typeof certificate === 'string') {
+      socket.on('error', () => undefined)
+      arrival.refuse('certificate-refused', certificate)
+    } else if (this.#web === undefined) {
+      this.#handOver(arrival, socket, certificate)
+    } else {
+      if (certificate !== undefined) this.#certificates.set(arrival, certificate)
+      this.#web.enter(arrival)
+    }
+  }
+
+  #tlsFailed(error: Error & { code?: string }, socket: TLSSocket): void {
+    const arrival = this.#arrivalOf(socket)
+    arrival.handOver()
+    // Node ends a connection whose certificate is not good as if it had been reset.
+    const certificate = socket.authorizationError as unknown as string | null | undefined
+    if (certificate !== undefined && certificate !== null && !this.#closed)
+      this.#options.onHandshakeFailed(arrival.peer, 'certificate-refused', certificate)
+    else
+      this.#options.onHandshakeFailed(
+        arrival.peer,
+        this.#reasonOf(error),
+        error.code ?? error.message,
+      )
+    socket.destroy()
+  }
+
+  #reasonOf(error: { code?: string }): CloseReasonId {
+    if (this.#closed) return 'shutting-down'
+    if (error.code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE') return 'certificate-refused'
+    return error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT' ? 'handshake-timeout' : 'handshake-failed'
+  }
+
+  #arrivalOf(socket: TLSSocket): Arrival {
+    const parent = (socket as { _parent?: object })._parent
+    const known = parent === undefined ? undefined : this.#arrivals.get(parent)
+    return known ?? new Arrival(socket, this.#options.onRefused)
+  }
+
+  #handOver(
+    arrival: Arrival,
+    stream: ByteStream,
+    certificate: ClientCertificate | undefined,
+  ): void {
+    const { peer, claims } = arrival
+    arrival.handOver()
+    this.#arrivals.delete(arrival.socket)
+    this.#options.onStream(stream, { peer, certificate, claims })
+  }
 }
 
 function destroyed(socket: Socket): Promise<void> {
@@ -78,54 +231,6 @@ function destroyed(socket: Socket): Promise<void> {
     socket.once('close', () => resolve())
     socket.destroy()
   })
-}
-
-function createTls(options: ListenerOptions, state: { readonly stopped: boolean }): Server {
-  const { onSocket, onHandshake, onHandshakeFailed } = options
-  const server = createTlsServer({
-    ...options.tls,
-    handshakeTimeout: options.handshakeTimeoutMs,
-    noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
-  })
-  server.on('secureConnection', (socket) => {
-    onHandshake()
-    onSocket(socket)
-  })
-  server.on('tlsClientError', (error: Error & { code?: string }, socket: TLSSocket) => {
-    onHandshakeFailed(peerOf(socket), reasonOf(error, state), error.code ?? error.message)
-    socket.destroy()
-  })
-  return server
-}
-
-function reasonOf(error: { code?: string }, state: { readonly stopped: boolean }): CloseReasonId {
-  if (state.stopped) return 'shutting-down'
-  return error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT' ? 'handshake-timeout' : 'handshake-failed'
-}
-
-const peers = new WeakMap<object, string>()
-
-function peerOf(socket: TLSSocket): string {
-  // A socket that was reset has no address any more; the raw one below it was asked when it was new.
-  const parent = (socket as { _parent?: object })._parent
-  return (
-    (parent === undefined ? undefined : peers.get(parent)) ??
-    `${socket.remoteAddress ?? 'unknown'}:${socket.remotePort ?? 0}`
-  )
-}
-
-/** Sockets in their TLS handshake, to be ended with the listener. */
-function trackRawSockets(server: Server, tls: boolean): ReadonlySet<Socket> {
-  const raw = new Set<Socket>()
-  if (!tls) return raw
-  server.on('connection', (socket: Socket) => {
-    peers.set(socket, `${socket.remoteAddress ?? 'unknown'}:${socket.remotePort ?? 0}`)
-    raw.add(socket)
-    socket.once('close', () => raw.delete(socket))
-  })
-  return raw
 }
 
 function listen(server: Server, config: ListenerConfig): Promise<void> {

@@ -1,0 +1,26 @@
+import type { ClientCertificate } from '../certificates/client-certificate.ts'
+import type { CloseReasonId } from '../close-reason.ts'
+
+interface Refusal {
+  readonly reason: CloseReasonId
+  readonly detail: string
+}
+
+/**
+ * Why a client may not be who it says it is, where its certificate says who it is; undefined: welcome. The
+ * certificate has proved more than a password could, so none is asked for; but a user name that is another one
+ * is a contradiction, and never quietly replaced.
+ */
+export function certificateRefusal(
+  { name, enforced }: ClientCertificate,
+  username: string | undefined,
+  clientId: string,
+): Refusal | undefined {
+  if (name === undefined)
+    return { reason: 'not-authorized', detail: 'its certificate holds no name by the rule' }
+  if (username !== undefined && username !== name)
+    return { reason: 'not-authorized', detail: 'the user name is not that of its certificate' }
+  if (enforced && clientId !== name)
+    return { reason: 'client-id-rejected', detail: 'it is not the name in its certificate' }
+  return undefined
+}

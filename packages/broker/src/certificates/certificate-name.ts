@@ -1,0 +1,56 @@
+/** The name that a client certificate gives to its client, by the rule of the listener. */
+import type { X509Certificate } from 'node:crypto'
+import type { IdentityRule } from '@breakwater/config'
+
+const LABELS = { uri: 'URI:', dns: 'DNS:', email: 'email:' } as const
+
+/**
+ * Undefined: it has none, or more than one that fits and nobody could say which. A name is never guessed.
+ */
+export function nameOf(
+  certificate: X509Certificate,
+  { field, pattern }: IdentityRule,
+): string | undefined {
+  const values = field === 'cn' ? commonNames(certificate) : alternativeNames(certificate, field)
+  const names = new Set<string>()
+  for (const value of values) {
+    const match = pattern === undefined ? [value] : (pattern.exec(value) ?? [])
+    // A group that took no part is no name; the whole value would be more than the rule asked for.
+    const name = match.length > 1 ? match[1] : match[0]
+    if (name !== undefined && name !== '') names.add(name)
+  }
+  const [name, another] = names
+  return another === undefined ? name : undefined
+}
+
+/** RFC 2253, as OpenSSL writes it. */
+const ESCAPED = /\\(?:([0-9A-F]{2})|(.))/g
+
+/** One line per attribute; line breaks within a value are escaped. */
+function commonNames({ subject }: X509Certificate): readonly string[] {
+  if (subject === undefined) return []
+  return subject
+    .split('\n')
+    .filter((line) => line.startsWith('CN='))
+    .map((line) =>
+      line.slice(3).replace(ESCAPED, (_all, hex: string, text: string) => {
+        return text ?? String.fromCharCode(Number.parseInt(hex, 16))
+      }),
+    )
+}
+
+/**
+ * Node joins them with a comma and a space, and writes a value with special characters as a JSON string, so
+ * that no value can pretend to be two.
+ */
+function alternativeNames(
+  { subjectAltName = '' }: X509Certificate,
+  field: keyof typeof LABELS,
+): readonly string[] {
+  const label = LABELS[field]
+  const parts = subjectAltName.match(/[^,:" ]+:(?:"(?:[^"\\]|\\.)*"|[^,]*)/g) ?? []
+  return parts
+    .filter((part) => part.startsWith(label))
+    .map((part) => part.slice(label.length))
+    .map((value) => (value.startsWith('"') ? (JSON.parse(value) as string) : value))
+}

@@ -1,0 +1,41 @@
+/** What a connection's certificate says of its client, and whether the connection may go on. */
+import type { TLSSocket } from 'node:tls'
+import type { ListenerTls } from '@breakwater/config'
+import { nameOf } from './certificate-name.ts'
+import type { ClientTrust } from './client-trust.ts'
+
+export interface ClientCertificate {
+  /** Without leading zeros, upper case. */
+  readonly serial: string
+  /** Who it is; undefined where the listener's rule finds no name in it, or has none. */
+  readonly name: string | undefined
+  /** Whether the name, and not CONNECT, says who the client is. */
+  readonly identifies: boolean
+  /** Whether the client id must be the name. */
+  readonly enforced: boolean
+}
+
+/**
+ * The certificate of a connection, full handshake or resumed; undefined without one. A string: refused, and
+ * why. Node's own answer is not enough: it takes what comes out of a ticket as it is.
+ */
+export function clientCertificateOf(
+  socket: TLSSocket,
+  { clientAuth, identity, clientId }: ListenerTls,
+  trust: ClientTrust,
+  nowMs: number,
+): ClientCertificate | string | undefined {
+  const leaf = socket.getPeerX509Certificate()
+  if (leaf === undefined)
+    return clientAuth === 'required' ? 'PEER_DID_NOT_RETURN_A_CERTIFICATE' : undefined
+  const error = socket.authorizationError as unknown as string | null | undefined
+  if (error !== undefined && error !== null) return error
+  const refusal = trust.refusal(leaf, nowMs)
+  if (refusal !== undefined) return refusal
+  return {
+    serial: leaf.serialNumber,
+    name: identity === undefined ? undefined : nameOf(leaf, identity),
+    identifies: identity !== undefined,
+    enforced: clientId === 'enforce',
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * A socket on its way from accept to MQTT: through a PROXY header, TLS and a WebSocket, whichever its listener
+ * has. It ends in one of two ways, exactly once: handed over, or refused with one reason.
+ */
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { CloseReasonId } from '../close-reason.ts'
+import type { ProxyClaims } from './proxy-header.ts'
+
+export type Refused = (peer: string, reason: CloseReasonId, detail: string) => void
+
+export class Arrival {
+  readonly socket: Socket
+  /**
+   * The uppermost stream so far. What ends is ended from the top: a socket that is destroyed under a TLS
+   * callback takes the process with it.
+   */
+  stream: Duplex
+  /** The client; behind a proxy, whom the proxy names. */
+  peer: string
+  claims: ProxyClaims | undefined
+  #refused: Refused | undefined
+  #deadline: NodeJS.Timeout | undefined
+
+  constructor(socket: Socket, refused: Refused) {
+    this.socket = socket
+    this.stream = socket
+    // A socket that was reset has no address any more, so it is asked while it is new.
+    this.peer = `${socket.remoteAddress ?? 'unknown'}:${socket.remotePort ?? 0}`
+    this.#refused = refused
+  }
+
+  /** A step that has no deadline of its own begins. */
+  within(ms: number, what: string): void {
+    clearTimeout(this.#deadline)
+    this.#deadline = setTimeout(() => this.refuse('handshake-timeout', what), ms).unref()
+  }
+
+  stepDone(): void {
+    clearTimeout(this.#deadline)
+  }
+
+  refuse(reason: CloseReasonId, detail: string): void {
+    const refused = this.#refused
+    if (refused === undefined) return
+    this.handOver()
+    refused(this.peer, reason, detail)
+    this.stream.destroy()
+  }
+
+  /** As `refuse`, behind an answer that is to leave first. */
+  refuseWith(answer: string, reason: CloseReasonId, detail: string): void {
+    const refused = this.#refused
+    if (refused === undefined) return
+    this.handOver()
+    refused(this.peer, reason, detail)
+    const { stream } = this
+    if (stream.writable) stream.end(answer, () => stream.destroy())
+    else stream.destroy()
+  }
+
+  /** What becomes of it is somebody else's from here on. */
+  handOver(): void {
+    this.#refused = undefined
+    clearTimeout(this.#deadline)
+  }
+}

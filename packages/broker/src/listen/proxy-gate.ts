@@ -1,0 +1,52 @@
+/**
+ * Takes the PROXY header off a connection before anything else reads it. Only from the proxies that were
+ * named: a header of anybody else could say any address.
+ */
+import type { BlockList, Socket } from 'node:net'
+import type { Arrival } from './arrival.ts'
+import { readProxyHeader } from './proxy-header.ts'
+
+/** Calls `next` when the header was read; what came behind it is in the socket again. */
+export function passProxyGate(
+  arrival: Arrival,
+  proxies: BlockList,
+  timeoutMs: number,
+  next: () => void,
+): void {
+  const { socket } = arrival
+  if (!isFrom(proxies, socket)) {
+    arrival.refuse('proxy-refused', 'not from a proxy that is named')
+    return
+  }
+  arrival.within(timeoutMs, 'PROXY header')
+  let bytes: Buffer = Buffer.alloc(0)
+  const readable = (): void => {
+    const chunk = socket.read() as Buffer | null
+    if (chunk === null) return
+    bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk])
+    const header = readProxyHeader(bytes)
+    if (header === undefined) return
+    if (typeof header === 'string') {
+      arrival.refuse('proxy-refused', header)
+      return
+    }
+    socket.off('readable', readable)
+    socket.off('error', failed)
+    socket.off('end', ended)
+    arrival.stepDone()
+    arrival.peer = header.peer ?? arrival.peer
+    arrival.claims = header.claims
+    if (bytes.length > header.bytes) socket.unshift(bytes.subarray(header.bytes))
+    next()
+  }
+  const failed = (error: Error): void => arrival.refuse('connection-lost', error.message)
+  const ended = (): void => arrival.refuse('proxy-refused', 'no PROXY header')
+  socket.on('readable', readable)
+  socket.on('error', failed)
+  socket.on('end', ended)
+}
+
+function isFrom(proxies: BlockList, { remoteAddress = '' }: Socket): boolean {
+  const address = remoteAddress.replace(/^::ffff:/, '')
+  return proxies.check(address, address.includes(':') ? 'ipv6' : 'ipv4')
+}

@@ -1,0 +1,113 @@
+/**
+ * Keeps what a TLS listener serves equal to its files, while clients stay connected.
+ *
+ * In: changes in the directories of the files, and a poll. Out: `setSecureContext` on the server for the
+ * handshakes that follow. New files are used only when all of them are good; until then the old ones are, and
+ * it is said once what is wrong. Bounds: `tlsPollMs`; the settling time and attempts of `certificates/`.
+ */
+import type { Server } from 'node:tls'
+import type { ListenerTls } from '@breakwater/config'
+import type { ClientTrust } from '../certificates/client-trust.ts'
+import { DirectoryWatch } from '../certificates/directory-watch.ts'
+import { filesOf, makeTlsMaterial, readTlsFiles, type TlsMaterial } from './tls-context.ts'
+
+export interface TlsFacts {
+  /** Of the certificate that expires first. */
+  readonly notAfter: Date
+  readonly serials: readonly string[]
+  /** By when the revocation list should be replaced. */
+  readonly nextUpdateMs: number | undefined
+}
+
+/** What happens to the files of a listener, for its log lines and metrics. */
+export interface TlsEvents {
+  certificatesInUse(listener: string, material: TlsFacts, first: boolean): void
+  /** New files are not used; each fault is told once. */
+  certificatesRefused(listener: string, why: string): void
+  certificatesUnwatched(directory: string, error: Error): void
+  /** The revocation list in use should have been replaced by now; once per list. */
+  revocationsStale(listener: string, since: Date): void
+}
+
+export interface TlsKeeperOptions {
+  readonly listener: string
+  readonly tls: ListenerTls
+  readonly pollMs: number
+  readonly events: TlsEvents
+}
+
+export class TlsKeeper implements Disposable {
+  readonly tls: ListenerTls
+  readonly #options: TlsKeeperOptions
+  readonly #watch: DirectoryWatch
+  #material: TlsMaterial
+  #server: Server | undefined
+  #fault: string | undefined
+  #staleSaid: ClientTrust | undefined
+
+  /** @throws {ConfigError} the files are not good; a node does not start with less than it was told */
+  constructor(options: TlsKeeperOptions) {
+    this.tls = options.tls
+    this.#options = options
+    this.#material = makeTlsMaterial(options.tls, readTlsFiles(options.tls))
+    options.events.certificatesInUse(options.listener, factsOf(this.#material), true)
+    this.#sayStale()
+    this.#watch = new DirectoryWatch({
+      files: filesOf(options.tls),
+      pollMs: options.pollMs,
+      changed: () => this.#check(),
+      deaf: (directory, error) => options.events.certificatesUnwatched(directory, error),
+    })
+  }
+
+  get material(): TlsMaterial {
+    return this.#material
+  }
+
+  /** The server that is to serve what is new. */
+  serve(server: Server): void {
+    this.#server = server
+  }
+
+  [Symbol.dispose](): void {
+    this.#watch[Symbol.dispose]()
+  }
+
+  #check(): void {
+    this.#sayStale()
+    try {
+      const files = readTlsFiles(this.tls)
+      if (files.digest !== this.#material.digest) this.#use(makeTlsMaterial(this.tls, files))
+      this.#fault = undefined
+    } catch (error) {
+      const why = (error as Error).message
+      if (why === this.#fault) return
+      this.#fault = why
+      this.#options.events.certificatesRefused(this.#options.listener, why)
+    }
+  }
+
+  #use(next: TlsMaterial): void {
+    const { trust } = this.#material
+    if (trust !== undefined && next.trust?.isOlderThan(trust) === true)
+      throw new Error(
+        `BREAKWATER_TLS_CRL: ${this.tls.crlFile} is older than the list in use; it would take back revocations`,
+      )
+    this.#server?.setSecureContext(next.options)
+    this.#material = next
+    this.#options.events.certificatesInUse(this.#options.listener, factsOf(next), false)
+    this.#sayStale()
+  }
+
+  #sayStale(): void {
+    const { trust } = this.#material
+    const sinceMs = trust?.nextUpdateMs
+    if (sinceMs === undefined || sinceMs > Date.now() || this.#staleSaid === trust) return
+    this.#staleSaid = trust
+    this.#options.events.revocationsStale(this.#options.listener, new Date(sinceMs))
+  }
+}
+
+function factsOf({ notAfter, serials, trust }: TlsMaterial): TlsFacts {
+  return { notAfter, serials, nextUpdateMs: trust?.nextUpdateMs }
+}

@@ -1,0 +1,92 @@
+/**
+ * HTTP in front of MQTT over WebSocket (MQTT 3.1.1, section 6): one path, the sub-protocol `mqtt`, pages of
+ * the named origins. Anything else is answered in HTTP, counted, and closed.
+ */
+import { createServer, STATUS_CODES, type IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { WebSocketConfig } from '@breakwater/config'
+import { WebSocketServer } from 'ws'
+import type { Arrival } from './arrival.ts'
+import { WebSocketStream } from './websocket-stream.ts'
+
+/** [MQTT-6.0.0-3], and what clients of MQTT 3.1 name. */
+const PROTOCOLS = ['mqtt', 'mqttv3.1']
+/** A message may hold several packets; more than this beside the largest one it does not. */
+const MESSAGE_ROOM_BYTES = 65_536
+
+export interface WebSocketGateOptions {
+  readonly config: WebSocketConfig
+  readonly packetBytesMax: number
+  readonly timeoutMs: number
+  readonly next: (arrival: Arrival, stream: WebSocketStream) => void
+}
+
+export class WebSocketGate {
+  readonly #options: WebSocketGateOptions
+  readonly #http = createServer()
+  readonly #webSockets: WebSocketServer
+  readonly #arrivals = new WeakMap<Duplex, Arrival>()
+
+  constructor(options: WebSocketGateOptions) {
+    this.#options = options
+    this.#webSockets = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: options.packetBytesMax + MESSAGE_ROOM_BYTES,
+      handleProtocols: (offered) => PROTOCOLS.find((one) => offered.has(one)) ?? false,
+    })
+    this.#http.on('request', ({ socket }: IncomingMessage) =>
+      this.#refuse(socket, 426, 'a request that is no WebSocket'),
+    )
+    this.#http.on('clientError', (error: Error & { code?: string }, socket) =>
+      this.#refuse(socket, 400, error.code ?? error.message),
+    )
+    this.#http.on('upgrade', (request: IncomingMessage, socket, head) => {
+      const refusal = refusalOf(request, options.config)
+      if (refusal !== undefined) this.#refuse(socket, ...refusal)
+      else
+        this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+          const arrival = this.#arrivals.get(socket)
+          if (arrival !== undefined) options.next(arrival, new WebSocketStream(webSocket))
+        })
+    })
+    this.#webSockets.on('wsClientError', (error: Error, socket: Duplex) =>
+      this.#refuse(socket, 400, error.message),
+    )
+  }
+
+  /** A socket whose bytes are HTTP from here on. */
+  enter(arrival: Arrival): void {
+    const { stream } = arrival
+    this.#arrivals.set(stream, arrival)
+    arrival.within(this.#options.timeoutMs, 'WebSocket')
+    stream.on('close', () => arrival.refuse('connection-lost', 'before the WebSocket'))
+    this.#http.emit('connection', stream)
+  }
+
+  #refuse(socket: Duplex, status: number, detail: string): void {
+    socket.on('error', () => undefined)
+    this.#arrivals
+      .get(socket)
+      ?.refuseWith(
+        `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+        'websocket-refused',
+        detail,
+      )
+  }
+}
+
+function refusalOf(
+  { url = '', headers }: IncomingMessage,
+  { path, origins }: WebSocketConfig,
+): [status: number, detail: string] | undefined {
+  if (url.split('?', 1)[0] !== path) return [404, 'another path']
+  const { origin } = headers
+  // Only browsers send one: it says which page wants the connection, not who the client is.
+  if (origins !== undefined && origin !== undefined && !origins.includes(origin))
+    return [403, 'a page of another origin']
+  const offered = headers['sec-websocket-protocol']?.split(',').map((one) => one.trim()) ?? []
+  if (!PROTOCOLS.some((one) => offered.includes(one))) return [400, 'no sub-protocol mqtt']
+  return undefined
+}

@@ -1,0 +1,164 @@
+/**
+ * Listeners: a comma list of URLs, each with settings of its own as query parameters. A parameter has the
+ * name of the setting that it replaces for this listener (`BREAKWATER_TLS_CLIENT_AUTH` → `client-auth`).
+ */
+import { BlockList, isIP } from 'node:net'
+import {
+  decideTls,
+  TLS_PARAMETERS,
+  type ListenerTls,
+  type TlsParameter,
+  type TlsTexts,
+} from './listener-tls.ts'
+
+export interface ListenerConfig {
+  /** Label of metrics and log lines, unique per node: `mqtts`, or `mqtts-2` for another one. */
+  readonly name: string
+  readonly protocol: 'mqtts' | 'wss' | 'mqtt' | 'ws'
+  readonly host: string
+  readonly port: number
+  /** For `mqtts` and `wss`. */
+  readonly tls: ListenerTls | undefined
+  /** For `wss` and `ws`. */
+  readonly webSocket: WebSocketConfig | undefined
+  /** Where connections begin with a PROXY header: networks of the proxies, `10.0.0.0/8`. */
+  readonly proxies: readonly string[] | undefined
+}
+
+export interface WebSocketConfig {
+  /** Exactly this one: `/mqtt`. */
+  readonly path: string
+  /** Pages that may connect, `https://fleet.example`; undefined: all. Only browsers send one. */
+  readonly origins: readonly string[] | undefined
+}
+
+type Fail = (why: string) => Error
+
+const PORTS = { mqtts: 8883, wss: 443, mqtt: 1883, ws: 80 } as const
+const BETWEEN_URLS = /,(?=\s*(?:mqtts?|wss?):\/\/)/
+
+/**
+ * @param common what holds for every listener that does not say otherwise
+ * @throws what `fail` makes: one line
+ */
+export function parseListeners(
+  text: string,
+  common: TlsTexts,
+  fail: Fail,
+): readonly ListenerConfig[] {
+  const listeners: ListenerConfig[] = []
+  for (const part of text.split(BETWEEN_URLS).map((item) => item.trim())) {
+    const url = parseUrl(part, fail)
+    const protocol = url.protocol.slice(0, -1)
+    if (!isProtocol(protocol))
+      throw fail(`"${part}" must start with mqtts://, wss://, mqtt:// or ws://`)
+    if (url.hostname === '') throw fail(`"${part}" needs a host to listen on, such as 0.0.0.0`)
+    const secure = protocol === 'mqtts' || protocol === 'wss'
+    const web = protocol === 'wss' || protocol === 'ws'
+    const taken = listeners.some((other) => other.name === protocol)
+    const name = taken ? `${protocol}-${listeners.length + 1}` : protocol
+    const query = new Query(url.searchParams, (why) => fail(`"${part}": ${why}`))
+    const proxies = query.all('proxy')?.flatMap((value) => value.split(','))
+    const origins = web ? query.all('origin') : undefined
+    const own = secure ? query.tls() : {}
+    query.end()
+    const tls = secure ? decideTls({ ...common, ...own }, query.fail) : undefined
+    checkNetworks(proxies, query.fail)
+    checkOrigins(origins, query.fail)
+    if (!web && url.pathname !== '' && url.pathname !== '/')
+      throw query.fail('only wss:// and ws:// have a path')
+    if (web && tls !== undefined && tls.clientAuth !== 'none' && origins === undefined)
+      throw query.fail(
+        'a page of anybody could use the certificate that is in a browser: name the pages with origin=https://…',
+      )
+    listeners.push({
+      name,
+      protocol,
+      host: bareHost(url),
+      port: url.port === '' ? PORTS[protocol] : Number(url.port),
+      tls,
+      webSocket: web ? { path: url.pathname === '/' ? '/mqtt' : url.pathname, origins } : undefined,
+      proxies,
+    })
+  }
+  return listeners
+}
+
+/** Parameters of one URL: each is asked for once, and what nobody asked for is a mistake. */
+class Query {
+  readonly #params: URLSearchParams
+  readonly fail: Fail
+
+  constructor(params: URLSearchParams, fail: Fail) {
+    this.#params = params
+    this.fail = fail
+  }
+
+  all(name: string): readonly string[] | undefined {
+    const values = this.#params.getAll(name)
+    this.#params.delete(name)
+    return values.length === 0 ? undefined : values
+  }
+
+  tls(): TlsTexts {
+    const texts: Partial<Record<TlsParameter, string>> = {}
+    for (const name of TLS_PARAMETERS) {
+      const values = this.all(name)
+      if (values !== undefined) texts[name] = values.join(',')
+    }
+    return texts
+  }
+
+  end(): void {
+    for (const name of this.#params.keys())
+      throw this.fail(`"${name}" is no setting of such a listener, see docs/CONFIG.md`)
+  }
+}
+
+function isProtocol(text: string): text is ListenerConfig['protocol'] {
+  return Object.hasOwn(PORTS, text)
+}
+
+function checkNetworks(networks: readonly string[] | undefined, fail: Fail): void {
+  if (networks === undefined) return
+  try {
+    blockListOf(networks)
+  } catch (cause) {
+    throw Object.assign(
+      fail('proxy must be addresses or networks of proxies, such as 10.0.0.0/8'),
+      { cause },
+    )
+  }
+}
+
+/** @throws {Error} one of them is no network */
+export function blockListOf(networks: readonly string[]): BlockList {
+  const list = new BlockList()
+  for (const network of networks) {
+    const [address = '', prefix] = network.split('/')
+    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
+    if (prefix === undefined) list.addAddress(address, family)
+    else if (/^\d+$/.test(prefix)) list.addSubnet(address, Number(prefix), family)
+    else throw new Error(`${network} is no network`)
+  }
+  return list
+}
+
+function checkOrigins(origins: readonly string[] | undefined, fail: Fail): void {
+  for (const origin of origins ?? [])
+    if (!URL.canParse(origin) || new URL(origin).origin !== origin)
+      throw fail(`origin "${origin}" must be scheme, host and port only: https://fleet.example`)
+}
+
+export function parseUrl(text: string, fail: Fail): URL {
+  try {
+    return new URL(text)
+  } catch (cause) {
+    throw Object.assign(fail(`"${text}" is not a URL`), { cause })
+  }
+}
+
+/** `[::1]` in a URL is `::1` for a socket. */
+export function bareHost(url: URL): string {
+  return url.hostname.replace(/^\[(.*)\]$/, '$1')
+}

@@ -1,0 +1,301 @@
+/** Clients that show certificates: who is let in, under which name, and who is not, also out of a ticket. */
+import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { SecureVersion } from 'node:tls'
+import { Authority, type CertificatePair, type LeafOptions } from '@breakwater/broker'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { unique } from '../conformance/suite.ts'
+import { startNode, type TestNode } from '../kit/node.ts'
+import type { ConnectFields } from '../kit/wire-encoder.ts'
+import { MountedSecret } from './mounted-secret.ts'
+import { meet, type Peer } from './tls-peer.ts'
+
+const versions = ['TLSv1.2', 'TLSv1.3'] as const
+const users = { keeper: 'of: the light' }
+const NAME = 'spiffe://fleet/device/buoy-7'
+const ENFORCE = 'identity=uri:spiffe://fleet/device/([^/]%2B)&client-id=enforce'
+
+const authority = await Authority.create('devices')
+const stranger = await Authority.create('somebody else')
+const ticketKey = randomBytes(48)
+
+function device(options: Partial<LeafOptions> = {}, by = authority): Promise<CertificatePair> {
+  return by.issue({ commonName: 'buoy', usage: 'client', alternativeNames: [NAME], ...options })
+}
+
+interface Fleet {
+  readonly node: TestNode
+  readonly secret: MountedSecret
+  /** With the certificate of the device, or without one. */
+  meet(
+    listener: number,
+    pair?: CertificatePair,
+    options?: { session?: Buffer | undefined; version?: SecureVersion; mqtt?: ConnectFields },
+  ): Promise<Peer>
+}
+
+const REQUIRED = 0
+const OPTIONAL = 1
+const NAMED = 2
+const NONE = 3
+
+async function startFleet(files: Record<string, string>): Promise<Fleet> {
+  const secret = new MountedSecret({ ...files, 'ticket.key': ticketKey })
+  const node = await startNode({
+    users,
+    listen: [
+      'mqtts://127.0.0.1:0?client-auth=required&identity=cn',
+      'mqtts://127.0.0.1:0?client-auth=optional&identity=cn',
+      `mqtts://127.0.0.1:0?client-auth=required&${ENFORCE}`,
+      'mqtts://127.0.0.1:0',
+    ],
+    environment: {
+      BREAKWATER_TLS_CLIENT_CA: secret.path('ca.crt'),
+      ...(files['crl.pem'] === undefined ? {} : { BREAKWATER_TLS_CRL: secret.path('crl.pem') }),
+      BREAKWATER_TLS_TICKET_KEY: secret.path('ticket.key'),
+    },
+  })
+  return {
+    node,
+    secret,
+    meet: (listener, pair, { session, version, mqtt = { clientId: unique('c') } } = {}) =>
+      meet(
+        {
+          port: node.ports[listener],
+          ca: node.ca,
+          ...pair,
+          ...(session === undefined ? {} : { session }),
+          ...(version === undefined ? {} : { minVersion: version, maxVersion: version }),
+        },
+        mqtt,
+      ),
+  }
+}
+
+/** The reason and detail with which a connection ended. */
+async function endOf({ node }: Fleet, peer: Peer): Promise<string> {
+  const line = await node.logged(
+    (one) => one['msg'] === 'connection closed' && one['peer'] === peer.address,
+  )
+  return `${String(line['reason'])} ${String(line['detail'])}`
+}
+
+/** How a connection ended that got no CONNACK. */
+async function refused(fleet: Fleet, meeting: Promise<Peer>): Promise<string> {
+  using peer = await meeting
+  expect(peer.returnCode).toBeUndefined()
+  return endOf(fleet, peer)
+}
+
+describe.each(versions)('over %s', (version) => {
+  let fleet: Fleet
+  beforeAll(async () => {
+    fleet = await startFleet({ 'ca.crt': authority.pair.cert })
+  })
+  afterAll(() => fleet.node[Symbol.asyncDispose]())
+
+  it('a good certificate is let in where one is required, and no certificate is not', async () => {
+    using peer = await fleet.meet(REQUIRED, await device(), { version })
+    expect(peer.returnCode).toBe(0)
+    expect(await refused(fleet, fleet.meet(REQUIRED, undefined, { version }))).toBe(
+      'certificate-refused ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE',
+    )
+  })
+
+  it.each([
+    ['of another authority', () => device({}, stranger), /UNABLE_TO_(GET_ISSUER|VERIFY_LEAF)/],
+    [
+      'that has expired',
+      () => device({ notBefore: new Date(0), notAfter: new Date(Date.now() - 60_000) }),
+      /CERT_HAS_EXPIRED/,
+    ],
+    [
+      'that is not valid yet',
+      () => device({ notBefore: new Date(Date.now() + 3_600_000) }),
+      /CERT_NOT_YET_VALID/,
+    ],
+    ['of a server', () => device({ usage: 'server' }), /INVALID_PURPOSE/],
+  ])(
+    'a certificate %s is refused where one is required and where it is optional',
+    async (_, make, why) => {
+      const pair = await make()
+      for (const listener of [REQUIRED, OPTIONAL]) {
+        const end = await refused(fleet, fleet.meet(listener, pair, { version }))
+        expect(end).toMatch(/^certificate-refused /)
+        expect(end).toMatch(why)
+      }
+    },
+  )
+
+  it('a bad certificate is given no ticket', async () => {
+    using first = await fleet.meet(OPTIONAL, await device({}, stranger), { version })
+    expect([first.returnCode, first.ticket]).toEqual([undefined, undefined])
+  })
+
+  it('without a certificate, where it is optional, the password decides', async () => {
+    const connect = (password: string): ConnectFields => ({
+      clientId: unique('c'),
+      username: 'keeper',
+      password,
+    })
+    using right = await fleet.meet(OPTIONAL, undefined, { version, mqtt: connect(users.keeper) })
+    using wrong = await fleet.meet(OPTIONAL, undefined, { version, mqtt: connect('wrong') })
+    using none = await fleet.meet(OPTIONAL, undefined, { version })
+    expect([right.returnCode, wrong.returnCode, none.returnCode]).toEqual([0, 4, 5])
+  })
+
+  it('a resumed session has the name of the full handshake, and only that one', async () => {
+    const pair = await device()
+    using full = await fleet.meet(NAMED, pair, { version, mqtt: { clientId: 'buoy-7' } })
+    expect([full.reused, full.returnCode]).toEqual([false, 0])
+    const session = full.ticket
+    using same = await fleet.meet(NAMED, pair, { version, session, mqtt: { clientId: 'buoy-7' } })
+    expect([same.reused, same.returnCode]).toEqual([true, 0])
+    using other = await fleet.meet(NAMED, pair, { version, session, mqtt: { clientId: 'buoy-8' } })
+    expect([other.reused, other.returnCode]).toEqual([true, 2])
+    expect(await endOf(fleet, other)).toBe(
+      'client-id-rejected it is not the name in its certificate',
+    )
+  })
+
+  it('a ticket from a connection without a certificate opens no door that needs one', async () => {
+    for (const from of [NONE, OPTIONAL]) {
+      const mqtt = { clientId: unique('c'), username: 'keeper', password: users.keeper }
+      using first = await fleet.meet(from, undefined, { version, mqtt })
+      expect(first.returnCode).toBe(0)
+      using again = await fleet.meet(from, undefined, { version, mqtt, session: first.ticket })
+      expect([again.reused, again.returnCode]).toEqual([true, 0])
+      const end = await refused(
+        fleet,
+        fleet.meet(REQUIRED, undefined, { version, session: first.ticket }),
+      )
+      expect(end).toMatch(/^certificate-refused /)
+    }
+  })
+
+  it('a ticket of one listener asks for a full handshake at another that demands more', async () => {
+    using first = await fleet.meet(OPTIONAL, await device(), { version })
+    expect(first.returnCode).toBe(0)
+    using second = await fleet.meet(REQUIRED, await device(), { version, session: first.ticket })
+    expect([second.reused, second.returnCode]).toEqual([false, 0])
+  })
+
+  it('an expired certificate is refused with a ticket from before', async () => {
+    const notAfter = new Date(Math.ceil(Date.now() / 1_000) * 1_000 + 2_000)
+    const pair = await device({ notAfter })
+    using first = await fleet.meet(REQUIRED, pair, { version })
+    expect(first.returnCode).toBe(0)
+    await delay(notAfter.getTime() - Date.now() + 50)
+    using again = await fleet.meet(REQUIRED, pair, { version, session: first.ticket })
+    expect([again.reused, again.returnCode]).toEqual([true, undefined])
+    expect(await endOf(fleet, again)).toBe('certificate-refused CERT_HAS_EXPIRED')
+  })
+})
+
+describe.each(versions)('over %s, what changes', (version) => {
+  it('a revoked certificate is refused, in a full handshake and with a ticket from before', async () => {
+    const [good, bad] = [await device(), await device()]
+    const files = async (
+      revoked: readonly string[],
+      ageMs: number,
+    ): Promise<Record<string, string>> => ({
+      'ca.crt': authority.pair.cert,
+      'crl.pem': await authority.revoke({
+        certificates: revoked,
+        thisUpdate: new Date(Date.now() - ageMs),
+      }),
+    })
+    const fleet = await startFleet(await files([], 7_200_000))
+    await using _node = fleet.node
+    using before = await fleet.meet(REQUIRED, bad, { version })
+    using beforeGood = await fleet.meet(REQUIRED, good, { version })
+    expect([before.returnCode, beforeGood.returnCode]).toEqual([0, 0])
+    fleet.secret.update({ ...(await files([bad.cert], 3_600_000)), 'ticket.key': ticketKey })
+    await reloaded(fleet, 3)
+    using again = await fleet.meet(REQUIRED, bad, { version, session: before.ticket })
+    expect([again.reused, again.returnCode]).toEqual([true, undefined])
+    expect(await endOf(fleet, again)).toBe('certificate-refused CERT_REVOKED')
+    expect(await refused(fleet, fleet.meet(OPTIONAL, bad, { version }))).toMatch(/ CERT_REVOKED$/)
+    using fine = await fleet.meet(REQUIRED, good, { version, session: beforeGood.ticket })
+    expect([fine.reused, fine.returnCode]).toEqual([true, 0])
+    // An older list would take the revocation back.
+    fleet.secret.update({ ...(await files([], 5_000_000)), 'ticket.key': ticketKey })
+    const line = await fleet.node.logged(({ why }) => why !== undefined)
+    expect(line['why']).toMatch(/^BREAKWATER_TLS_CRL: .* is older than the list in use/)
+    expect(await refused(fleet, fleet.meet(REQUIRED, bad, { version }))).toMatch(/ CERT_REVOKED$/)
+  })
+
+  it('a certificate whose authority was removed is refused with a ticket from before', async () => {
+    const pair = await device()
+    const fleet = await startFleet({ 'ca.crt': authority.pair.cert + stranger.pair.cert })
+    await using _node = fleet.node
+    using before = await fleet.meet(REQUIRED, pair, { version })
+    expect(before.returnCode).toBe(0)
+    fleet.secret.update({ 'ca.crt': stranger.pair.cert, 'ticket.key': ticketKey })
+    await reloaded(fleet, 3)
+    const again = fleet.meet(REQUIRED, pair, { version, session: before.ticket })
+    expect(await refused(fleet, again)).toMatch(/^certificate-refused UNABLE/)
+    using other = await fleet.meet(REQUIRED, await device({}, stranger), { version })
+    expect(other.returnCode).toBe(0)
+  })
+})
+
+/** Each listener has the new files; those of the last one have no client certificates, so only a key. */
+async function reloaded({ node }: Fleet, listeners: number): Promise<void> {
+  const count = (): number =>
+    node.logs().filter(({ msg }) => msg === 'new certificates are in use').length
+  await expect.poll(count, { timeout: 5_000 }).toBe(listeners)
+}
+
+describe('the name in a certificate', () => {
+  it('is the user: another user name in CONNECT is a contradiction', async () => {
+    const fleet = await startFleet({ 'ca.crt': authority.pair.cert })
+    await using _node = fleet.node
+    const pair = await device({ commonName: 'keeper' })
+    const meetAs = async (fields: ConnectFields): Promise<number | undefined> => {
+      using peer = await fleet.meet(REQUIRED, pair, { mqtt: { clientId: unique('c'), ...fields } })
+      return peer.returnCode
+    }
+    expect(await meetAs({})).toBe(0)
+    expect(await meetAs({ username: 'keeper', password: 'is not asked for' })).toBe(0)
+    expect(await meetAs({ username: 'somebody', password: users.keeper })).toBe(5)
+  })
+
+  it('owns its sessions: another certificate cannot take one over', async () => {
+    const fleet = await startFleet({ 'ca.crt': authority.pair.cert })
+    await using _node = fleet.node
+    const mqtt = { clientId: unique('c'), clean: false }
+    using owner = await fleet.meet(REQUIRED, await device({ commonName: 'owner' }), { mqtt })
+    using thief = await fleet.meet(REQUIRED, await device({ commonName: 'thief' }), { mqtt })
+    expect([owner.returnCode, thief.returnCode]).toEqual([0, 2])
+  })
+
+  it.each([
+    ['none', []],
+    ['one of another form', ['spiffe://fleet/ship/7']],
+    ['two that fit', ['spiffe://fleet/device/a', 'spiffe://fleet/device/b']],
+    ['one that only begins right', ['spiffe://fleet/device/a/b']],
+  ])('is missing if it holds %s: CONNACK 0x05', async (_title, alternativeNames) => {
+    const fleet = await startFleet({ 'ca.crt': authority.pair.cert })
+    await using _node = fleet.node
+    using peer = await fleet.meet(NAMED, await device({ alternativeNames }))
+    expect(peer.returnCode).toBe(5)
+    expect(await endOf(fleet, peer)).toMatch(/its certificate holds no name by the rule/)
+  })
+
+  it('is that of a certificate below an authority that is in the bundle, not one sent along', async () => {
+    const root = await Authority.create('root', 100, 1)
+    const region = await root.subordinate('region')
+    const leaf = await device({}, region)
+    const sent = { cert: leaf.cert + region.pair.cert, key: leaf.key }
+    const fleet = await startFleet({ 'ca.crt': root.pair.cert })
+    await using _node = fleet.node
+    const end = await refused(fleet, fleet.meet(REQUIRED, sent))
+    expect(end).toBe('certificate-refused UNABLE_TO_GET_ISSUER_CERT')
+    fleet.secret.update({ 'ca.crt': root.pair.cert + region.pair.cert, 'ticket.key': ticketKey })
+    await reloaded(fleet, 3)
+    using full = await fleet.meet(REQUIRED, leaf)
+    using resumed = await fleet.meet(REQUIRED, leaf, { session: full.ticket })
+    expect([full.returnCode, resumed.reused, resumed.returnCode]).toEqual([0, true, 0])
+  })
+})
