@@ -1,6 +1,5 @@
 /** The deliver stage of one client without a network: what it is sent is decoded into a list. */
 import { Duplex } from 'node:stream'
-import type { Socket } from 'node:net'
 import { closeReasonIds, DROP_REASONS } from '@breakwater/broker'
 import { createInstruments } from '@breakwater/metrics'
 import { pino } from 'pino'
