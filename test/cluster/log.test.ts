@@ -55,6 +55,9 @@ async function join(
     load: async () => {
       member.events.push('load')
     },
+    forgotten: () => {
+      member.events.push('forgotten')
+    },
     adopt: async (node) => {
       member.events.push(`adopt ${node}`)
     },

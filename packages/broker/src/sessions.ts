@@ -223,6 +223,11 @@ export class Sessions implements ControlHost {
     await this.#ownership.resync()
   }
 
+  /** The store may know nothing of who is connected here. */
+  restore(): Promise<void> {
+    return this.#ownership.restore()
+  }
+
   /** The store has refused a write of an owner that has been replaced. */
   fenced(clientId: string, epoch: number): void {
     this.#ownership.fenced({ clientId, epoch })

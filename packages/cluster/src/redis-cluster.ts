@@ -253,6 +253,7 @@ class RedisCluster implements Cluster {
       const added = routes.slice(start, start + BATCH_CHANGES_MAX)
       await this.#membership.change([{ added, removed: [], sessions: [] }])
     }
+    this.#handler?.forgotten()
     if (!empty) this.#handler?.leaseLost()
   }
 
