@@ -59,7 +59,13 @@ export class Sessions implements ControlHost {
     const { takeOverTimeoutMs, storeTimeoutMs, connectTimeoutMs } = config.limits
     // A client is refused before the deadline of its CONNECT would end it without an answer.
     const openTimeoutMs = Math.min(storeTimeoutMs, connectTimeoutMs * 0.8)
-    this.#wills = new Wills({ store, router, events, windowMs: config.limits.willTakeOverWindowMs })
+    this.#wills = new Wills({
+      store,
+      router,
+      events,
+      clustered: bus.clustered,
+      windowMs: config.limits.willTakeOverWindowMs,
+    })
     this.#ownership = new Ownership({
       store,
       bus,
