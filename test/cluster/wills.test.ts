@@ -16,7 +16,9 @@ const WILLS = 100
 /** Killed or stopped with so many more clients that cause no will. */
 const OTHERS = 20
 const RETURNING = 200
-const MANY_WILLS = 1_500
+const MANY_WILLS = 600
+/** Until a node continues where another was killed, four of these go by. */
+const SHORT_LEASE_MS = 1_000
 const KILLED_AFTER = 50
 const NOTHING = { topic: '', payload: Buffer.alloc(0) }
 /** After its lease a node is judged and its clients are adopted within so long. */
@@ -145,7 +147,7 @@ it('goes on at another node where the one that publishes them is killed, too', a
   const settings = { redisUrl: redis.url, redisPrefix: redis.prefix }
   // Too young, with such a lease, to judge anybody.
   await using witness = await startNode({ ...settings, limits: { nodeLeaseMs: 600_000 } })
-  const judging = { ...settings, limits: { nodeLeaseMs: LEASE_MS } }
+  const judging = { ...settings, limits: { nodeLeaseMs: SHORT_LEASE_MS } }
   await using doomed = await spawnNode(judging)
   await using adopter = await spawnNode(judging)
   const root = unique('r')
