@@ -66,6 +66,9 @@ async function join(
     load: async () => {
       member.events.push('load')
     },
+    forgotten: () => {
+      member.events.push('forgotten')
+    },
     adopt: async (node) => {
       member.events.push(`adopt ${node}`)
     },

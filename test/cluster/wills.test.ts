@@ -6,6 +6,7 @@ import { startRedis } from '../kit/redis.ts'
 import type { WireClient } from '../kit/wire-client.ts'
 import type { WireWill } from '../kit/wire-encoder.ts'
 import { connectAt, startCluster, type Cluster } from './cluster.ts'
+import { startRedisProxy } from './redis-proxy.ts'
 
 const LEASE_MS = 2_000
 /** Nobody waits for so long here. */
@@ -15,7 +16,9 @@ const WILLS = 100
 /** Killed or stopped with so many more clients that cause no will. */
 const OTHERS = 20
 const RETURNING = 200
-const MANY_WILLS = 1_500
+const MANY_WILLS = 600
+/** Until a node continues where another was killed, four of these go by. */
+const SHORT_LEASE_MS = 1_000
 const KILLED_AFTER = 50
 const NOTHING = { topic: '', payload: Buffer.alloc(0) }
 /** After its lease a node is judged and its clients are adopted within so long. */
@@ -144,7 +147,7 @@ it('goes on at another node where the one that publishes them is killed, too', a
   const settings = { redisUrl: redis.url, redisPrefix: redis.prefix }
   // Too young, with such a lease, to judge anybody.
   await using witness = await startNode({ ...settings, limits: { nodeLeaseMs: 600_000 } })
-  const judging = { ...settings, limits: { nodeLeaseMs: LEASE_MS } }
+  const judging = { ...settings, limits: { nodeLeaseMs: SHORT_LEASE_MS } }
   await using doomed = await spawnNode(judging)
   await using adopter = await spawnNode(judging)
   const root = unique('r')
@@ -186,6 +189,30 @@ it('waits for a client whose connection was lost, as long as the window says', a
     away.map(({ will }) => will.topic).toSorted(),
   )
   await expectNothingMore(watcher, cluster.b, root)
+})
+
+it('is not published by a node that was cut off while the client went elsewhere', async () => {
+  await using cluster = await startCluster({ limits: { takeOverTimeoutMs: 300 } })
+  await using proxy = await startRedisProxy(cluster.redis.url)
+  await using cut = await startNode({ ...cluster.settings, redisUrl: proxy.url })
+  const root = unique('r')
+  await using watcher = await watch(cluster.a, root)
+  const clientId = unique('c')
+  const will = willOf(`${root}/will`, 1)
+  await using first = await connectAt(cut, { clientId, will })
+  proxy.stall()
+  // It is asked, and does not hear.
+  await using second = await connectAt(cluster.b, { clientId })
+  await second.publish({ topic: will.topic, payload: 'newer', qos: 1 })
+  expect(await watcher.receive(1)).toMatchObject([{ payload: Buffer.from('newer') }])
+  await first.drop()
+  await cut.logged(({ msg }) => msg === 'connection closed')
+  await proxy.restore()
+  // What the node that was cut off says comes behind what it said before.
+  await using fence = await connectAt(cut, { will: willOf(`${root}/fence`, 1) })
+  await fence.drop()
+  expect(await watcher.receive(1)).toMatchObject([{ topic: `${root}/fence` }])
+  await second.expectSilence()
 })
 
 interface Mortal {

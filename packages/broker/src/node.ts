@@ -113,6 +113,10 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
     sessions.resync().catch((error: Error) => events.storeFailed('resync', error))
   }
   bus.onResync(resync)
+  const restore = (): void => {
+    if (state.stopping) return
+    sessions.restore().catch((error: Error) => events.storeFailed('owners', error))
+  }
   bus.onGap((why) => sessions.missed('bus-overflow', why))
   bus.onShared((message) => shared.deliverFromBus(message))
   bus.onWord((from, word) => {
@@ -147,11 +151,11 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
     },
     confirm: (nodeId, version) => bus.tell(nodeId, { kind: 'confirmed', version }),
     adopt: (nodeId) => sessions.adopt(nodeId),
-    leaseLost: () => {
-      sessions.missed('lease-lost')
-      // Others may have adopted clients that are connected here.
-      resync()
+    forgotten: () => {
+      // Once more when whoever was adopting clients of this node has heard that it is back.
+      for (const afterMs of [0, config.limits.nodeLeaseMs]) setTimeout(restore, afterMs).unref()
     },
+    leaseLost: () => sessions.missed('lease-lost'),
   })
   const control = stack.use(await ControlPlane.create(sessions))
   stack.use(

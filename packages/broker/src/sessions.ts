@@ -57,7 +57,13 @@ export class Sessions implements ControlHost {
     // A client is refused before the deadline of its CONNECT would end it without an answer.
     const openTimeoutMs = Math.min(storeTimeoutMs, connectTimeoutMs * 0.8)
     this.#subscriptions = new Subscriptions(options)
-    this.#wills = new Wills({ store, router, events, windowMs: config.limits.willTakeOverWindowMs })
+    this.#wills = new Wills({
+      store,
+      router,
+      events,
+      clustered: bus.clustered,
+      windowMs: config.limits.willTakeOverWindowMs,
+    })
     this.#ownership = new Ownership({
       store,
       bus,
@@ -200,6 +206,11 @@ export class Sessions implements ControlHost {
     this.#readQueues()
     this.#options.router.shared.resync()
     await this.#ownership.resync()
+  }
+
+  /** The store may know nothing of who is connected here. */
+  restore(): Promise<void> {
+    return this.#ownership.restore()
   }
 
   /** The store has refused a write of an owner that has been replaced. */

@@ -41,6 +41,8 @@ export interface ClusterHandler {
    * again, here or elsewhere, where this rejects or takes this process with it.
    */
   adopt(nodeId: string): Promise<void>
+  /** Redis knew nothing of this node: it was taken for dead, or all was lost. What was said of it is said again. */
+  forgotten(): void
   /** Others took this node for dead: what they published since then has not been sent here. */
   leaseLost(): void
 }

@@ -261,6 +261,7 @@ class RedisCluster implements Cluster {
       const added = routes.slice(start, start + BATCH_CHANGES_MAX)
       await this.#membership.change([stepOf({ added })])
     }
+    this.#handler?.forgotten()
     if (!empty) this.#handler?.leaseLost()
   }
 

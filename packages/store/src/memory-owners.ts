@@ -1,5 +1,5 @@
 import type { Message } from '@breakwater/bus'
-import type { AdoptedClient, ClientClaim, FormerOwner, Owner } from './store.ts'
+import type { AdoptedClient, ClientClaim, FormerOwner, HeldClient, Owner } from './store.ts'
 
 const CHUNK = 1_000
 
@@ -50,6 +50,11 @@ export class MemoryOwners {
         ? []
         : [{ clientId, epoch: record.epoch }]
     })
+  }
+
+  restore({ clientId, nodeId, epoch, user, will }: HeldClient): void {
+    if (this.#records.has(clientId)) return
+    this.#records.set(clientId, { nodeId, epoch, user, will: will?.detached() })
   }
 
   *adopt(departedNodeId: string, byNodeId: string): Iterable<readonly AdoptedClient[]> {

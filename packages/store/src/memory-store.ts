@@ -10,6 +10,7 @@ import {
   type Claimed,
   type ClientClaim,
   type Appended,
+  type HeldClient,
   type OnFenced,
   type OpenedSession,
   type Owner,
@@ -70,6 +71,16 @@ export class MemoryStore implements Store {
 
   async replacedOwners(owners: readonly Owner[]): Promise<readonly Owner[]> {
     return this.#owners.replaced(owners)
+  }
+
+  async restoreOwners(clients: readonly HeldClient[]): Promise<readonly Owner[]> {
+    return clients.flatMap((client) => {
+      const { clientId, epoch } = client
+      const later = this.#sessions.get(clientId)?.epoch ?? 0
+      if (later > epoch && !this.#owners.has(clientId)) return [{ clientId, epoch: later }]
+      this.#owners.restore(client)
+      return this.#owners.replaced([client])
+    })
   }
 
   async *adoptClients(

@@ -127,6 +127,21 @@ return 1`,
 )
 
 /**
+ * Keys: owners, wills, session. Arguments: client id, epoch, node id, user, will or ''. Makes the record where
+ * there is none and the session has no later owner. Returns the epoch of a later owner, or 0.
+ */
+export const RESTORE: Script = script(
+  `local record = redis.call('HGET', KEYS[1], ARGV[1])
+local last = redis.call('HGET', KEYS[3], 'epoch')
+if record then last = string.match(record, '^%d+') end
+if last and tonumber(last) > tonumber(ARGV[2]) then return last end
+if record then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], table.concat({ARGV[2], ARGV[3], '-', ARGV[4]}, ' '))
+if ARGV[5] ~= '' then redis.call('HSET', KEYS[2], ARGV[1], ARGV[5]) end
+return 0`,
+)
+
+/**
  * Keys: owners, wills. Arguments: departed node, node that adopts, cursor, records to look at, bytes max.
  * Returns the next cursor, then client id, epoch and will in turn. Where the wills are too many bytes it stops
  * (after one at least), and the cursor is the same again: what was adopted is not found a second time.

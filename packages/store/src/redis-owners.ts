@@ -6,13 +6,14 @@ import { randomInt } from 'node:crypto'
 import { decodeMessage, encodeMessage } from '@breakwater/bus'
 import { bucketOf, BUCKETS, type Keys, type Redis } from '@breakwater/redis'
 import { byBucket, pipelined, sessionKeys } from './buckets.ts'
-import { ADOPT, CLAIM, LEAVE, OPEN, TAKEN_OVER, WITHDRAW } from './owner-scripts.ts'
+import { ADOPT, CLAIM, LEAVE, OPEN, RESTORE, TAKEN_OVER, WITHDRAW } from './owner-scripts.ts'
 import { subscriptionsIn } from './redis-filters.ts'
 import { evaluate, FENCED } from './scripts.ts'
 import type {
   AdoptedClient,
   Claimed,
   ClientClaim,
+  HeldClient,
   OpenedSession,
   Owner,
   SessionTerms,
@@ -101,6 +102,24 @@ export class RedisOwners {
     return owners.flatMap(({ clientId, epoch }) => {
       const now = epochs.get(clientId) ?? 0
       return now > epoch ? [{ clientId, epoch: now }] : []
+    })
+  }
+
+  async restore(clients: readonly HeldClient[]): Promise<readonly Owner[]> {
+    const epochs = await Promise.all(
+      clients.map(({ clientId, epoch, nodeId, user, will }) => {
+        const bucket = bucketOf(clientId)
+        return evaluate(
+          this.#control,
+          RESTORE,
+          [this.#keys.owners(bucket), this.#keys.wills(bucket), this.#keys.session(clientId)],
+          [clientId, epoch, nodeId, user, will === undefined ? '' : encodeMessage(will)],
+        )
+      }),
+    )
+    return clients.flatMap(({ clientId }, index) => {
+      const later = Number(epochs[index])
+      return later > 0 ? [{ clientId, epoch: later }] : []
     })
   }
 

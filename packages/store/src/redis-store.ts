@@ -30,6 +30,7 @@ import {
   type ClientClaim,
   type OnFenced,
   type OpenedSession,
+  type HeldClient,
   type Owner,
   type PublishEffects,
   type QueueBounds,
@@ -173,6 +174,10 @@ class RedisStore implements Store {
 
   replacedOwners(owners: readonly Owner[]): Promise<readonly Owner[]> {
     return this.#owners.replaced(owners)
+  }
+
+  restoreOwners(clients: readonly HeldClient[]): Promise<readonly Owner[]> {
+    return this.#owners.restore(clients)
   }
 
   adoptClients(departedNodeId: string, byNodeId: string): AsyncIterable<readonly AdoptedClient[]> {

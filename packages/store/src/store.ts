@@ -42,6 +42,11 @@ export interface ClientClaim {
   readonly will?: Message
 }
 
+/** A client that is connected, as it was claimed. */
+export interface HeldClient extends Omit<ClientClaim, 'persistent'> {
+  readonly epoch: number
+}
+
 export interface Claimed {
   readonly epoch: number
   /**
@@ -215,6 +220,11 @@ export interface Store extends AsyncDisposable {
   leaveClient(owner: Owner): Promise<void>
   /** Those whose client id has a later owner now, with its epoch. */
   replacedOwners(owners: readonly Owner[]): Promise<readonly Owner[]>
+  /**
+   * After a time in which others may have taken this node for dead, or in which all was lost: a client id that
+   * nobody has is its owner's again. Returns what `replacedOwners` does.
+   */
+  restoreOwners(clients: readonly HeldClient[]): Promise<readonly Owner[]>
   /**
    * The clients of a node that is gone, in chunks: those with a will are `byNodeId`'s from now on, which
    * publishes it and then leaves the client; the others are nobody's. A client comes by at one adopter. Their

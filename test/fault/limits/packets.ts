@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
-import { startNode } from '../../kit/node.ts'
+import { startNode, type TestNode } from '../../kit/node.ts'
+import { WireClient } from '../../kit/wire-client.ts'
 import * as wire from '../../kit/wire-encoder.ts'
 import { connect, expectClosedWith, LISTEN_PLAIN as listen, type LimitDriver } from './driver.ts'
 
@@ -15,6 +16,14 @@ async function drivePacketBytes(): Promise<void> {
   await expectClosedWith(node, client, 'packet-too-large')
 }
 
+/** Without a CONNACK: 3.1.1 has no return code for it. */
+async function expectWillRefused(node: TestNode, topic: string): Promise<void> {
+  await using client = await WireClient.open(node)
+  client.send(wire.encodeConnect({ clientId: 'willing', will: { topic } }))
+  await client.expectClosed()
+  expect(node.closeReasons()).toEqual(['topic-too-long', 'topic-too-long'])
+}
+
 async function driveTopicBytes(): Promise<void> {
   await using node = await startNode({ listen, limits: { topicBytesMax: 16 } })
   await using client = await connect(node)
@@ -22,8 +31,11 @@ async function driveTopicBytes(): Promise<void> {
   expect(await client.subscribe([longest, 1], [longer, 1])).toEqual([1, 0x80])
   client.send(wire.encodePublish({ topic: longest, qos: 0 }))
   expect((await client.expect('publish')).topic).toBe(longest)
+  await using willing = await connect(node, { will: { topic: longest } })
+  await willing.expectSilence()
   client.send(wire.encodePublish({ topic: longer, qos: 1 }))
   await expectClosedWith(node, client, 'topic-too-long')
+  await expectWillRefused(node, longer)
 }
 
 async function driveTopicLevels(): Promise<void> {
@@ -41,6 +53,7 @@ async function driveTopicLevels(): Promise<void> {
   expect((await client.expect('publish')).topic).toBe('a/b/c')
   client.send(wire.encodePublish({ topic: 'a/b/c/d', qos: 1 }))
   await expectClosedWith(node, client, 'topic-too-long')
+  await expectWillRefused(node, 'a/b/c/d')
 }
 
 async function driveFilters(): Promise<void> {

@@ -121,6 +121,24 @@ export class Ownership {
     while (held.length > 0) await this.#fenceReplaced(held.splice(0, RESYNC_BATCH))
   }
 
+  /** The store may have forgotten whom this node has, or given them away. @throws {Error} it does not answer */
+  async restore(): Promise<void> {
+    const held = this.#tenures
+      .all()
+      .filter(({ state }) => state === 'open' || state === 'lingering')
+    while (held.length > 0) {
+      const batch = held.splice(0, RESYNC_BATCH)
+      const clients = batch.map(({ clientId, epoch, contender: { user, will } }) => {
+        const client = { clientId, epoch, nodeId: this.#options.bus.nodeId, user }
+        return will === undefined ? client : { ...client, will }
+      })
+      this.#fence(await this.#options.store.restoreOwners(clients))
+      // Whoever has left meanwhile may have been put back.
+      for (const { state, clientId, epoch } of batch)
+        if (state === 'gone') this.#track(this.#leave({ clientId, epoch }))
+    }
+  }
+
   /**
    * Clients of a node that is gone, which are this node's now: resolves when their wills are published, but not
    * of those who are back by then. They are held first and looked up then, so that whoever claims one of them
@@ -157,7 +175,11 @@ export class Ownership {
 
   async #fenceReplaced(tenures: readonly Tenure[]): Promise<void> {
     const owners = tenures.map(({ clientId, epoch }) => ({ clientId, epoch }))
-    for (const { clientId, epoch } of await this.#options.store.replacedOwners(owners))
+    this.#fence(await this.#options.store.replacedOwners(owners))
+  }
+
+  #fence(replaced: readonly Owner[]): void {
+    for (const { clientId, epoch } of replaced)
       for (const tenure of this.#tenures.of(clientId))
         if (tenure.epoch > 0 && tenure.epoch < epoch) this.#step(tenure, 'fenced')
   }

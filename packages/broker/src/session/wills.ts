@@ -26,6 +26,8 @@ export interface WillsOptions {
   readonly store: Store
   readonly router: Router
   readonly events: Events
+  /** Whether the client may be back at another node. */
+  readonly clustered: boolean
   /** For so long a will waits for its client to come back. */
   readonly windowMs: number
 }
@@ -38,6 +40,7 @@ export class Wills implements LastWords, Disposable {
   #publishing = 0
   #looking = false
   #timer: NodeJS.Timeout | undefined
+  #soon = false
 
   constructor(options: WillsOptions) {
     this.#options = options
@@ -48,13 +51,17 @@ export class Wills implements LastWords, Disposable {
   }
 
   linger(owner: Owner, say: (verdict: Verdict) => void): void {
-    const { windowMs } = this.#options
-    if (windowMs === 0) {
+    const { windowMs, clustered } = this.#options
+    if (windowMs === 0 && !clustered) {
       say('due')
       return
     }
     this.#lingering.push({ owner, dueAt: performance.now() + windowMs, say })
     this.#start()
+    // Those of one turn are looked up together.
+    if (windowMs > 0 || this.#soon) return
+    this.#soon = true
+    setImmediate(() => void this.#look())
   }
 
   retry(owner: Owner, say: (verdict: Verdict) => void): void {
@@ -83,6 +90,7 @@ export class Wills implements LastWords, Disposable {
   }
 
   async #look(): Promise<void> {
+    this.#soon = false
     if (this.#looking) return
     this.#looking = true
     let batch = this.#take()

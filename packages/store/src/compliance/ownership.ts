@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { OpenedSession, Owner, SessionTerms } from '../store.ts'
+import type { HeldClient, OpenedSession, Owner, SessionTerms } from '../store.ts'
 import { adopted, claim, owning, PERSISTENT, topics, USER } from './claim-steps.ts'
 import { message, nextMillisecond, type OpenRaw, type Suite } from './store-under-test.ts'
 
@@ -260,6 +260,42 @@ export function ownershipCompliance({ describe, test }: Suite, open: OpenRaw): v
         { clientId: 'opened', epoch: opened.epoch },
       ])
       assert.deepEqual(await store.replacedOwners([]), [])
+    })
+  })
+
+  describe('owners that are restored', () => {
+    test('have what nobody has, with their wills, and hear who has what somebody has', async () => {
+      await using under = await open()
+      const { store, other } = under
+      const will = message('will')
+      const held: HeldClient[] = []
+      for (const clientId of ['lost', 'kept', 'claimed', 'returned']) {
+        const { epoch } = await owning(store, clientId)
+        held.push({ clientId, epoch, nodeId: 'back', user: USER, will })
+      }
+      const [lost, kept, claimed, returned] = held as [
+        HeldClient,
+        HeldClient,
+        HeldClient,
+        HeldClient,
+      ]
+      await store.leaveClient(lost)
+      const later = await claim(other, 'claimed')
+      // Somebody has opened its session since, and has left again.
+      await store.leaveClient(returned)
+      const visitor = await claim(other, 'returned')
+      await other.leaveClient({ clientId: 'returned', epoch: visitor.epoch })
+      assert.deepEqual(await store.restoreOwners(held), [
+        { clientId: 'claimed', epoch: later.epoch },
+        { clientId: 'returned', epoch: visitor.epoch },
+      ])
+      const next = await claim(other, 'lost')
+      assert.deepEqual(next.former, { nodeId: 'back', epoch: lost.epoch })
+      assert.ok(next.epoch > lost.epoch)
+      await store.leaveClient(kept)
+      await store.restoreOwners([kept])
+      assert.deepEqual(topics(await adopted(other, 'back', 'heir')), ['kept will'])
+      assert.equal(claimed.epoch < later.epoch, true)
     })
   })
 }

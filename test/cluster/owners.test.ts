@@ -1,0 +1,66 @@
+/** The store forgets who is connected where: the nodes say it again, and there is one owner again. */
+import { bucketOf, keysWith } from '@breakwater/redis'
+import { Redis } from 'ioredis'
+import { expect, it, onTestFinished } from 'vitest'
+import { unique } from '../conformance/suite.ts'
+import { startNode } from '../kit/node.ts'
+import { connectAt, startCluster, type Cluster } from './cluster.ts'
+import { startRedisProxy } from './redis-proxy.ts'
+
+const LEASE_MS = 1_000
+
+it('a Redis that comes back empty is told who is connected', async () => {
+  await using cluster = await startCluster({}, ['--save', ''])
+  const clientId = unique('c')
+  await using first = await connectAt(cluster.a, { clientId })
+  const redis = redisOf(cluster)
+  await redis.flushall()
+  await expectRecord(cluster, redis, clientId, cluster.a.id)
+  await using second = await connectAt(cluster.b, { clientId })
+  await first.untilClosed()
+  expect(cluster.a.closeReasons()).toEqual(['taken-over'])
+  await second.expectSilence()
+})
+
+it('a node that was taken for dead and is back has its clients again', async () => {
+  await using cluster = await startCluster({ limits: { nodeLeaseMs: LEASE_MS } })
+  await using proxy = await startRedisProxy(cluster.redis.url)
+  await using cut = await startNode({ ...cluster.settings, redisUrl: proxy.url })
+  const [clientId, other] = [unique('c'), unique('c')]
+  const topic = unique('t')
+  await using watcher = await connectAt(cluster.a)
+  await watcher.subscribe([topic, 1])
+  const will = { topic, payload: 'taken for dead', qos: 1 }
+  await using first = await connectAt(cut, { clientId, will })
+  await using silent = await connectAt(cut, { clientId: other })
+  proxy.stall()
+  expect(await watcher.receive(1)).toMatchObject([{ payload: Buffer.from('taken for dead') }])
+  await proxy.restore()
+  const redis = redisOf(cluster)
+  for (const id of [clientId, other]) await expectRecord(cluster, redis, id, cut.id)
+  for (const client of [first, silent]) await client.expectSilence()
+  await using second = await connectAt(cluster.b, { clientId })
+  await first.untilClosed()
+  await using third = await connectAt(cluster.c, { clientId: other })
+  await silent.untilClosed()
+  expect(cut.closeReasons()).toEqual(['taken-over', 'taken-over'])
+  for (const client of [second, third]) await client.expectSilence()
+})
+
+function redisOf({ redis }: Cluster): Redis {
+  const client = new Redis(redis.url)
+  // The server ends before it does.
+  client.on('error', () => undefined)
+  onTestFinished(() => client.disconnect())
+  return client
+}
+
+async function expectRecord(
+  { redis: { prefix } }: Cluster,
+  redis: Redis,
+  clientId: string,
+  nodeId: string,
+): Promise<void> {
+  const key = keysWith(prefix).owners(bucketOf(clientId))
+  await expect.poll(() => redis.hget(key, clientId), { timeout: 10_000 }).toContain(nodeId)
+}
