@@ -116,7 +116,7 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
   bus.onGap((why) => sessions.missed('bus-overflow', why))
   bus.onShared((message) => shared.deliverFromBus(message))
   bus.onWord((from, word) => {
-    if (word.kind === 'assigned') shared.look([word.filter])
+    if (word.kind === 'assigned') shared.membership.look([word.filter])
     else cluster.confirmedBy(from, word.version)
   })
   await cluster.start({
@@ -130,7 +130,7 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
     },
     left: (nodeId, forGood) => {
       router.routes.clear(nodeId)
-      if (forGood) shared.gone(nodeId)
+      if (forGood) shared.membership.gone(nodeId)
       else shared.table.clearNode(nodeId)
     },
     sessionsChanged: async (clientIds) => {

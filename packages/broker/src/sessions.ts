@@ -123,7 +123,7 @@ export class Sessions implements ControlHost {
       added: filters,
       sessions: session.persistent && granted.length > 0 ? [session.clientId] : [],
     })
-    router.shared.look(filters)
+    router.shared.membership.look(filters)
     const replayed = granted.filter(({ filter }) => !isSharedFilter(filter))
     return () => this.#replay(session, replayed, live)
   }
@@ -135,7 +135,7 @@ export class Sessions implements ControlHost {
       this.#unprogram(session, filter)
       this.#options.router.stored.delete(session.clientId, filter)
       if (session.persistent && isSharedFilter(filter))
-        await this.#options.router.shared.leaveStored(filter, session.clientId)
+        await this.#options.router.shared.membership.leaveStored(filter, session.clientId)
     }
     if (session.persistent) await cluster.announce({ sessions: [session.clientId] })
   }
@@ -193,7 +193,7 @@ export class Sessions implements ControlHost {
   /** Something may have been missed: who owns a client id now, and what has come into a queue. */
   async resync(): Promise<void> {
     this.#readQueues()
-    this.#options.router.shared.resync()
+    this.#options.router.shared.membership.resync()
     await this.#ownership.resync()
   }
 
@@ -209,9 +209,9 @@ export class Sessions implements ControlHost {
       if (!persistent && [...filters].some(([filter, qos]) => qos > 0 && !isSharedFilter(filter)))
         connection.close(reason, detail)
     this.#readQueues()
-    const { shared } = this.#options.router
-    if (reason === 'lease-lost') shared.revive()
-    else shared.resync()
+    const { membership } = this.#options.router.shared
+    if (reason === 'lease-lost') membership.revive()
+    else membership.resync()
   }
 
   #readQueues(): void {
@@ -326,7 +326,7 @@ export class Sessions implements ControlHost {
     const added = [...session.filters.keys()]
     Promise.all([cluster.announce({ added }), joined]).then(
       () => {
-        router.shared.look(added.filter(isSharedFilter))
+        router.shared.membership.look(added.filter(isSharedFilter))
         if (session.persistent && session.connection.open) session.outbound.queued(0, UNSEEN, 1)
       },
       (error: Error) => {
@@ -359,7 +359,7 @@ export class Sessions implements ControlHost {
   #clearStored(clientId: string): void {
     const { router, events } = this.#options
     for (const filter of router.stored.sharedFilters(clientId))
-      router.shared
+      router.shared.membership
         .leaveStored(filter, clientId)
         .catch((error: Error) => events.storeFailed(`members of ${filter}`, error))
     router.stored.clear(clientId)
