@@ -102,6 +102,21 @@ describe.each([1, 2] as const)('with QoS %i', (qos) => {
     await expect.poll(() => keysOfGroup(filter), { timeout: 10_000 }).toEqual([])
   })
 
+  it('all that a stopped node had arrives at others', async () => {
+    const topic = unique('t')
+    const filter = `$share/g/${topic}`
+    const stopped = await cluster.join()
+    const silent = await Member.join(stopped, filter, qos, { acknowledges: false })
+    await using publisher = await connectAt(cluster.a)
+    await publishAll(publisher, topic, qos)
+    await drainAll([silent], WINDOW)
+    const member = await Member.join(cluster.b, filter, qos)
+    await stopped[Symbol.asyncDispose]()
+    expect(await drainAll([member], MESSAGES)).toEqual(NUMBERS)
+    await member.leave()
+    await expect.poll(() => keysOfGroup(filter)).toEqual([])
+  })
+
   it('a group with offline members alone keeps messages until one is back', async () => {
     const topic = unique('t')
     const filter = `$share/g/${topic}`

@@ -6,7 +6,7 @@ import { startRedis } from '../kit/redis.ts'
 import type { WireClient } from '../kit/wire-client.ts'
 import type { WireWill } from '../kit/wire-encoder.ts'
 import { connectAt, startCluster, type Cluster } from './cluster.ts'
-import { startRedisProxy } from './redis-proxy.ts'
+import { startRedisProxy } from '../kit/redis-proxy.ts'
 
 const LEASE_MS = 2_000
 /** Nobody waits for so long here. */

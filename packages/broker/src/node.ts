@@ -120,7 +120,7 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
   bus.onGap((why) => sessions.missed('bus-overflow', why))
   bus.onShared((message) => shared.deliverFromBus(message))
   bus.onWord((from, word) => {
-    if (word.kind === 'assigned') shared.look([word.filter])
+    if (word.kind === 'assigned') shared.membership.look([word.filter])
     else cluster.confirmedBy(from, word.version)
   })
   await cluster.start({
@@ -135,7 +135,7 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
     left: (nodeId, how) => {
       router.routes.clear(nodeId)
       if (how === 'told-again') shared.table.clearNode(nodeId)
-      else shared.gone(nodeId)
+      else shared.membership.gone(nodeId)
       if (how === 'died')
         router.retained
           .audit()

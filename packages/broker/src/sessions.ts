@@ -204,7 +204,7 @@ export class Sessions implements ControlHost {
   /** Something may have been missed: who owns a client id now, and what has come into a queue. */
   async resync(): Promise<void> {
     this.#readQueues()
-    this.#options.router.shared.resync()
+    this.#options.router.shared.membership.resync()
     await this.#ownership.resync()
   }
 
@@ -224,9 +224,9 @@ export class Sessions implements ControlHost {
       if (!persistent && [...filters].some(([filter, qos]) => qos > 0 && !isSharedFilter(filter)))
         connection.close(reason, detail)
     this.#readQueues()
-    const { shared } = this.#options.router
-    if (reason === 'lease-lost') shared.revive()
-    else shared.resync()
+    const { membership } = this.#options.router.shared
+    if (reason === 'lease-lost') membership.revive()
+    else membership.resync()
   }
 
   #readQueues(): void {

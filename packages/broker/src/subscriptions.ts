@@ -55,7 +55,7 @@ export class Subscriptions {
       added: filters,
       sessions: session.persistent && granted.length > 0 ? [session.clientId] : [],
     })
-    router.shared.look(filters)
+    router.shared.membership.look(filters)
     const replayed = granted.filter(({ filter }) => !isSharedFilter(filter))
     return () => this.#replay(session, replayed, live)
   }
@@ -67,7 +67,7 @@ export class Subscriptions {
       this.#unprogram(session, filter)
       this.#options.router.stored.delete(session.clientId, filter)
       if (session.persistent && isSharedFilter(filter))
-        await this.#options.router.shared.leaveStored(filter, session.clientId)
+        await this.#options.router.shared.membership.leaveStored(filter, session.clientId)
     }
     if (session.persistent) await cluster.announce({ sessions: [session.clientId] })
   }
@@ -83,7 +83,7 @@ export class Subscriptions {
     const added = [...session.filters.keys()]
     Promise.all([cluster.announce({ added }), joined]).then(
       () => {
-        router.shared.look(added.filter(isSharedFilter))
+        router.shared.membership.look(added.filter(isSharedFilter))
         if (session.persistent && session.connection.open) session.outbound.queued(0, UNSEEN, 1)
       },
       (error: Error) => {
@@ -182,7 +182,7 @@ export class Subscriptions {
   #clearStored(clientId: string): void {
     const { router, events } = this.#options
     for (const filter of router.stored.sharedFilters(clientId))
-      router.shared
+      router.shared.membership
         .leaveStored(filter, clientId)
         .catch((error: Error) => events.storeFailed(`members of ${filter}`, error))
     router.stored.clear(clientId)

@@ -64,6 +64,7 @@ test.each([
   [{ BREAKWATER_SESSION_EXPIRY: '1s' }, /^BREAKWATER_SESSION_EXPIRY: must be from 2s to 3650d/],
   [{ BREAKWATER_SHUTDOWN_TIMEOUT: '90d' }, /^BREAKWATER_SHUTDOWN_TIMEOUT: must be from 1s to 1h/],
   [{ BREAKWATER_ACK: 'replicated:1' }, /^BREAKWATER_ACK: .*not available in this version/],
+  [{ BREAKWATER_SHARED_STRATEGY: 'sticky' }, /^BREAKWATER_SHARED_STRATEGY: must be one of local,/],
   [{ BREAKWATER_LOG_LEVEL: 'loud' }, /^BREAKWATER_LOG_LEVEL: must be one of/],
   [{ BREAKWATER_REDIS_URL: 'http://x' }, /^BREAKWATER_REDIS_URL: must start with redis/],
   [{ BREAKWATER_REDIS_PREFIX: 'x' }, /^BREAKWATER_REDIS_PREFIX: has no effect without/],

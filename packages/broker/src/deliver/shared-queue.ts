@@ -49,6 +49,8 @@ export class SharedQueue {
   #behind = true
   /** Whether it may hold what nobody delivers. */
   #claimable = true
+  /** Before, what is appended for this node may be claimed by another, and by this one once more. */
+  #joined = false
   #reading = false
   /** Whether anything was sent since `handOn` was asked last. */
   #moving = false
@@ -78,6 +80,12 @@ export class SharedQueue {
     else if (position === 0 || (position >= this.#readFrom && !this.#known.has(position)))
       this.#wait({ position, message, hash })
     this.pump()
+  }
+
+  /** This node is a member of the queue. */
+  joined(): void {
+    this.#joined = true
+    this.look()
   }
 
   /** Something that nobody delivers may be there to take. */
@@ -127,7 +135,8 @@ export class SharedQueue {
       this.#moving = true
       member.outbound.send(this, entry, qos)
     }
-    if (this.#behind && !this.#reading && !this.#closed && ready()) this.#startReading()
+    if (!this.#behind || !this.#joined || this.#reading || this.#closed) return
+    if (ready()) this.#startReading()
   }
 
   /**
@@ -137,7 +146,7 @@ export class SharedQueue {
   async handOn(): Promise<boolean> {
     const moving = this.#moving
     this.#moving = false
-    if (moving || this.#reading || this.#closed) return false
+    if (moving || !this.#joined || this.#reading || this.#closed) return false
     const { queues, filter, nodeId } = this.#options
     let positions = this.#waiting.map(({ position }) => position).filter((at) => at > 0)
     if (positions.length === 0 && this.#behind) {

@@ -10,12 +10,13 @@
  */
 import { SharedMessage, type Bus, type Message } from '@breakwater/bus'
 import type { SharedStrategy } from '@breakwater/config'
-import type { SharedAppend, SharedMemberId, Store } from '@breakwater/store'
+import type { SharedAppend, Store } from '@breakwater/store'
 import { SharedOutbound } from '../deliver/shared-outbound.ts'
 import { SharedQueue } from '../deliver/shared-queue.ts'
 import type { Events } from '../events.ts'
 import type { Session } from '../session/session.ts'
 import { chooseNode, firstFrom, hashOf, startOf } from './shared-choice.ts'
+import { SharedMembership } from './shared-membership.ts'
 import { SharedTable, type SharedGroup, type SharedMember } from './shared-table.ts'
 
 /** One group that a message goes to. */
@@ -36,18 +37,16 @@ export interface SharedSubscriptionsOptions {
   readonly inflightMessagesMax: number
 }
 
-/** So long no member of a node takes anything before its messages are anybody's. */
-const STALL_MS = 1_000
 const NOBODY: readonly Assignment[] = []
 
 export class SharedSubscriptions implements Disposable {
   readonly table: SharedTable
+  readonly membership: SharedMembership
   readonly #store: Store
   readonly #bus: Bus
   readonly #events: Events
   readonly #strategy: SharedStrategy
   readonly #inflightMessagesMax: number
-  readonly #timer: NodeJS.Timeout
 
   constructor(options: SharedSubscriptionsOptions) {
     const { store, bus, events, strategy, shapesMax, inflightMessagesMax } = options
@@ -57,11 +56,17 @@ export class SharedSubscriptions implements Disposable {
     this.#bus = bus
     this.#events = events
     this.#strategy = strategy
-    this.#timer = setInterval(() => this.#handOnStalled(), STALL_MS).unref()
+    this.membership = new SharedMembership({
+      table: this.table,
+      queues: store.shared,
+      bus,
+      events,
+      queueOf: (group) => this.#queueOf(group),
+    })
   }
 
   [Symbol.dispose](): void {
-    clearInterval(this.#timer)
+    this.membership[Symbol.dispose]()
   }
 
   /** A session of this node has, or had, shared messages; `released`: packet ids that it owes PUBCOMP for. */
@@ -84,72 +89,14 @@ export class SharedSubscriptions implements Disposable {
 
   /** A session of this node is a member; resolves when the store knows. */
   async add(session: Session, filter: string, qos: 0 | 1 | 2): Promise<void> {
-    const group = this.table.open(filter)
-    const { clientId } = session
-    if (group === undefined) return
+    const { clientId, persistent } = session
     const outbound = this.serve(session, [])
-    const joins: SharedMemberId[] = []
-    if (group.queue === undefined) {
-      group.queue = this.#queueOf(group)
-      joins.push(`n${this.#bus.nodeId}`)
-    }
-    this.table.setMember(group, { clientId, outbound, qos })
-    outbound.queues.add(group.queue)
-    if (session.persistent && qos > 0) joins.push(`c${clientId}`)
-    await Promise.all(joins.map((member) => this.#join(filter, member)))
-    if (session.persistent && qos === 0) await this.leaveStored(filter, clientId)
-    group.queue?.look()
+    await this.membership.add(filter, qos, { clientId, persistent, outbound })
   }
 
   /** Returns whether it was the last member of this node. */
-  remove(session: Session, filter: string): boolean {
-    const group = this.table.get(filter)
-    const { shared } = session
-    if (group === undefined || shared === undefined) return false
-    if (!this.table.deleteMember(group, shared)) return false
-    if (group.queue !== undefined) shared.queues.delete(group.queue)
-    if (group.members.length > 0) return false
-    void this.#leave(group)
-    return true
-  }
-
-  /** A stored session is no member any more. */
-  async leaveStored(filter: string, clientId: string): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#store.shared.leave(filter, `c${clientId}`, (error) => {
-        if (error === undefined) resolve()
-        else reject(error)
-      })
-    })
-  }
-
-  /** The others know all members of this node: what they gave up before is seen now. */
-  look(filters: readonly string[]): void {
-    for (const filter of filters) this.table.get(filter)?.queue?.look()
-  }
-
-  /** Others took this node for dead, and may have taken what it had to deliver. */
-  revive(): void {
-    for (const { filter, queue } of this.table.all)
-      if (queue !== undefined)
-        this.#join(filter, `n${this.#bus.nodeId}`).then(
-          () => queue.reset(),
-          (error: Error) => this.#events.storeFailed(`members of ${filter}`, error),
-        )
-  }
-
-  /** Messages of other nodes to this one may have been lost. */
-  resync(): void {
-    for (const { queue } of this.table.all) queue?.look()
-  }
-
-  /** A node has left for good: its members are gone, what it had to deliver is anybody's. */
-  gone(nodeId: string): void {
-    for (const group of this.table.clearNode(nodeId))
-      this.#store.shared.leave(group.filter, `n${nodeId}`, (error) => {
-        if (error !== undefined) this.#events.storeFailed(`members of ${group.filter}`, error)
-        else this.#lookSomewhere(group)
-      })
+  remove({ shared }: Session, filter: string): boolean {
+    return shared !== undefined && this.membership.remove(filter, shared)
   }
 
   /** Whether a message has effects beyond this node's memory. */
@@ -224,7 +171,7 @@ export class SharedSubscriptions implements Disposable {
       const kept = message.detached()
       if (group !== undefined && group.members.length > 0) this.#offer(group, position, kept, hash)
       // It is in the queue all the same, where those can take it who have members.
-      else if (group !== undefined && position !== 0) this.#tellOthers(group)
+      else if (group !== undefined && position !== 0) this.membership.tellOthers(group)
       else if (position === 0) this.#events.dropped('session-gone', message.qos)
       return
     }
@@ -241,17 +188,14 @@ export class SharedSubscriptions implements Disposable {
   }
 
   #offer(group: SharedGroup, position: number, message: Message, hash: number): void {
-    const { filter, queue } = group
+    const { queue } = group
     if (queue === undefined) {
-      this.#tellOthers(group)
+      this.membership.tellOthers(group)
       return
     }
     queue.offer(position, message, hash)
     // Redis has lost the queue.
-    if (position === 0)
-      this.#join(filter, `n${this.#bus.nodeId}`).catch((error: Error) =>
-        this.#events.storeFailed(`members of ${filter}`, error),
-      )
+    if (position === 0) this.membership.rejoin(group, () => queue.look())
   }
 
   #deliverOnce(group: SharedGroup, message: Message, hash: number): void {
@@ -283,54 +227,6 @@ export class SharedSubscriptions implements Disposable {
       ready: () => group.members.some(({ outbound, qos }) => outbound.takes(qos)),
       onFault: (error) => this.#events.storeFailed(`queue of ${group.filter}`, error),
     })
-  }
-
-  #join(filter: string, member: SharedMemberId): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#store.shared.join(filter, member, (error) => {
-        if (error === undefined) resolve()
-        else reject(error)
-      })
-    })
-  }
-
-  /** What members have finished is stored before others may take the rest. */
-  async #leave(group: SharedGroup): Promise<void> {
-    group.emptied += 1
-    const { emptied, filter } = group
-    await this.#store.shared.settled()
-    if (group.members.length > 0 || group.emptied !== emptied) return
-    group.queue?.close()
-    group.queue = undefined
-    this.#store.shared.leave(filter, `n${this.#bus.nodeId}`, (error) => {
-      if (error !== undefined) this.#events.storeFailed(`members of ${filter}`, error)
-      else this.#lookSomewhere(group)
-      this.table.close(group)
-    })
-  }
-
-  #lookSomewhere(group: SharedGroup): void {
-    if (group.queue === undefined) this.#tellOthers(group)
-    else group.queue.look()
-  }
-
-  /** All that have members: the first that asks takes it. */
-  #tellOthers({ filter, nodes }: SharedGroup): void {
-    for (const node of nodes) this.#bus.tell(node, { kind: 'assigned', filter })
-  }
-
-  #handOnStalled(): void {
-    for (const group of this.table.all) {
-      const { queue, members, nodes, filter } = group
-      if (queue === undefined || nodes.length === 0 || members.length === 0) continue
-      if (members.some(({ outbound, qos }) => outbound.takes(qos))) continue
-      queue.handOn().then(
-        (any) => {
-          if (any) this.#tellOthers(group)
-        },
-        (error: Error) => this.#events.storeFailed(`queue of ${filter}`, error),
-      )
-    }
   }
 }
 

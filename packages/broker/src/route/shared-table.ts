@@ -29,6 +29,8 @@ export interface SharedGroup extends Target {
   readonly stored: Set<string>
   /** What this node has to deliver; there while it is a member of the group's queue. */
   queue: SharedQueue | undefined
+  /** Resolves when it is. */
+  joined: Promise<void> | undefined
   /** Rise with each choice, of a node and of a member. */
   nodeTurn: number
   memberTurn: number
@@ -144,6 +146,7 @@ function groupOf(filter: string, { topicFilter }: SharedFilter): SharedGroup {
     nodes: [],
     stored: new Set(),
     queue: undefined,
+    joined: undefined,
     nodeTurn: 0,
     memberTurn: 0,
     emptied: 0,
