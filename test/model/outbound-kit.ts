@@ -1,6 +1,5 @@
 /** The deliver stage of one client without a network: what it is sent is decoded into a list. */
 import { Duplex } from 'node:stream'
-import type { Socket } from 'node:net'
 import { closeReasonIds, DROP_REASONS } from '@breakwater/broker'
 import { createInstruments } from '@breakwater/metrics'
 import { pino } from 'pino'
@@ -50,7 +49,7 @@ export function createOutboundKit(): OutboundKit {
   const connection = new Connection({
     id: 1,
     listener: 'mqtt',
-    socket: line as unknown as Socket,
+    socket: line,
     peer: '127.0.0.1:1',
     certificate: undefined,
     packetBytesMax: 1_000,
