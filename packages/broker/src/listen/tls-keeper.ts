@@ -20,7 +20,7 @@ export interface TlsFacts {
 }
 
 /** What happens to the files of a listener, for its log lines and metrics. */
-export interface TlsEvents {
+interface TlsEvents {
   certificatesInUse(listener: string, material: TlsFacts, first: boolean): void
   /** New files are not used; each fault is told once. */
   certificatesRefused(listener: string, why: string): void
