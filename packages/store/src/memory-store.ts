@@ -120,6 +120,13 @@ export class MemoryStore implements Store {
   }
 
   append({ message, queues, replay = false, inbound }: PublishEffects, done: AppendDone): void {
+    if (inbound !== undefined) {
+      const { inbound: stored } = this.#sessions.get(inbound.clientId) ?? {}
+      if (stored?.delete(inbound.packetId) !== true) {
+        done(undefined, { positions: queues.map(() => -1), dropped: 0, again: true })
+        return
+      }
+    }
     if (message.retain && !replay) {
       if (message.payload.length === 0) this.#retained.delete(message.topic)
       else this.#retained.set(message.topic, message.detached())
@@ -141,8 +148,6 @@ export class MemoryStore implements Store {
       positions.push(position)
       dropped += made
     }
-    if (inbound !== undefined)
-      this.#sessions.get(inbound.clientId)?.inbound.delete(inbound.packetId)
     done(undefined, { positions, dropped })
   }
 

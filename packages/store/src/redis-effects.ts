@@ -5,6 +5,8 @@ import type { AppendDone, PublishEffects, QueueAppend } from './store.ts'
 
 /** Queues of one write: no call that carries several messages is held up by one with many. */
 const CHUNK = 500
+/** Of a write, instead of what was dropped: see BATCH. */
+const LEFT_OUT = -1
 
 /**
  * Everything that one PUBLISH changes in Redis: one write, or several where it goes to many queues. The
@@ -32,15 +34,15 @@ export class RedisEffects {
       const start = write * CHUNK
       const chunk = writes === 1 ? queues : queues.slice(start, start + CHUNK)
       const operations: Operation[] = []
+      if (inbound !== undefined && write === writes - 1) {
+        const keys = [this.#keys.inbound(inbound.clientId)]
+        // Of several writes an earlier one may have been executed alone: then the last one must be, too.
+        operations.push({ keys, words: [writes === 1 ? 'T' : 'D', inbound.packetId] })
+      }
       if (retain && write === 0) operations.push(this.#retained(message))
       const order = replay
         ? this.#replay(message.topic, chunk, operations)
         : this.#append(variants, chunk, operations)
-      if (inbound !== undefined && write === writes - 1)
-        operations.push({
-          keys: [this.#keys.inbound(inbound.clientId)],
-          words: ['D', inbound.packetId],
-        })
       const size = {
         queues: chunk.length,
         bytes: write === 0 ? variants.bytes + (retain ? message.bytes : 0) : 0,
@@ -119,6 +121,7 @@ class Answers {
   readonly #positions: number[]
   readonly #done: AppendDone
   #dropped = 0
+  #again = false
   #open: number
   #failure: Error | undefined
 
@@ -136,11 +139,13 @@ class Answers {
     order: readonly number[],
   ): void {
     this.#failure ??= error
-    this.#dropped += answer[0] ?? 0
+    if (answer[0] === LEFT_OUT) this.#again = true
+    else this.#dropped += answer[0] ?? 0
     for (let index = 1; index < answer.length; index += 1)
       this.#positions[start + (order[index - 1] as number)] = answer[index] as number
     this.#open -= 1
-    if (this.#open === 0)
-      this.#done(this.#failure, { positions: this.#positions, dropped: this.#dropped })
+    if (this.#open > 0) return
+    const appended = { positions: this.#positions, dropped: this.#dropped }
+    this.#done(this.#failure, this.#again ? { ...appended, again: true } : appended)
   }
 }

@@ -14,8 +14,9 @@ import { FENCED, script, type Script } from './scripts.ts'
  *   R topic QoS                what is retained now goes to the end of a queue (session, queue, retained)
  *   S topic message, C topic   retained set, cleared (retained)
  *   P epoch id message, D id   QoS 2 publish kept (session, inbound), deleted (inbound)
+ *   T id                       the same; where there is none, the rest of the write is left out (inbound)
  *
- * Returns per write dropped and the positions (0: no session), or the text of an error. The mark is set
+ * Returns per write dropped (-1: left out) and the positions (0: no session), or the text of an error. The mark is set
  * first: a server that refuses writes refuses all of them there, and nothing has happened.
  */
 export const BATCH: Script = script(
@@ -26,7 +27,7 @@ end
 if mark < tonumber(ARGV[2]) then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
 local call = redis.call
 local countMax, bytesMax, oldest = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1'
-local answer
+local answer, skip
 
 local function push(session, queue, message)
   local found = call('HMGET', session, 'last', 'bytes', 'count')
@@ -81,11 +82,17 @@ local run = {
     end
   end,
   D = function(key, word) call('HDEL', KEYS[key], ARGV[word]) end,
+  T = function(key, word)
+    if call('HDEL', KEYS[key], ARGV[word]) == 0 then
+      answer[1] = -1
+      skip = true
+    end
+  end,
 }
-local words = {A = 2, R = 2, S = 2, C = 1, P = 3, D = 1}
-local keys = {A = 0, R = 3, S = 1, C = 1, P = 2, D = 1}
+local words = {A = 2, R = 2, S = 2, C = 1, P = 3, D = 1, T = 1}
+local keys = {A = 0, R = 3, S = 1, C = 1, P = 2, D = 1, T = 1}
 
-local answers, key, word, skip = {}, 2, 8 + tonumber(ARGV[7]), false
+local answers, key, word = {}, 2, 8 + tonumber(ARGV[7])
 while word <= #ARGV do
   local op = ARGV[word]
   if op == 'I' then

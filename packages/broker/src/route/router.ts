@@ -84,12 +84,14 @@ export class Router {
     this.#store.append(effects, (error, appended) => {
       if (appended.dropped > 0) this.#events.dropped('queue-full', message.qos, appended.dropped)
       if (error !== undefined) done(error, NO_EFFECTS)
+      else if (appended.again === true) done(undefined, { queues: [], appended })
       else this.#forward(message, (failure) => done(failure, { queues, appended }))
     })
   }
 
   /** To the sessions of this node: live copies, and word of what was put into their queues. */
   deliver(message: Message, effects: Effects): void {
+    if (effects.appended.again === true) return
     const fanOut = new FanOut(message)
     this.#deliverLive(fanOut)
     for (const [index, { clientId, qos }] of effects.queues.entries()) {
