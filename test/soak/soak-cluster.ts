@@ -120,7 +120,13 @@ export class SoakCluster implements AsyncDisposable, Doors {
 
   /** Redis ends and starts again with what it has on disk. */
   async restartRedis(): Promise<void> {
-    await this.admin.call('DEBUG', 'RESTART').catch(() => undefined)
+    // Sent once: the answer never comes, and a second one would be a second restart.
+    const once = new Redis(this.redis.url, { lazyConnect: true, retryStrategy: () => null })
+    once.on('error', () => undefined)
+    await once.connect()
+    await once.call('DEBUG', 'RESTART').catch(() => undefined)
+    once.disconnect()
+    await this.admin.ping()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -107,41 +107,26 @@ export function indexHistory(lines: readonly HistoryLine[]): HistoryIndex {
     // A line without CONNECT is one of a connection that never began.
     if (connection === undefined) continue
     const life = lifeOf.get(connection)
-    switch (line.kind) {
-      case 'connack':
-        if (line.returnCode === 0) accept(connection, seq, line.sessionPresent)
-        break
-      case 'disconnect':
-        connection.disconnected = true
-        break
-      case 'closed':
-        connection.closed = { seq, at: line.at, by: line.by }
-        break
-      case 'suback':
-        if (line.qos <= 2)
-          for (const list of [connection.subscriptions, life?.subscriptions ?? []])
-            list.push({ filter: line.filter, qos: line.qos, from: seq, until: Infinity })
-        break
-      case 'unsubscribe':
-        for (const subscription of [...connection.subscriptions, ...(life?.subscriptions ?? [])])
-          if (subscription.filter === line.filter && subscription.until === Infinity)
-            subscription.until = seq
-        break
-      case 'publish':
-        messageOf(published, line.message).sends.push({ ...line, seq })
-        break
-      case 'pubrel':
-        messageOf(published, line.message).releases += 1
-        break
-      case 'puback':
-      case 'pubcomp':
-        messageOf(published, line.message).acknowledged ??= seq
-        break
-      case 'delivered':
-        connection.deliveries.push({ ...line, seq })
-        life?.deliveries.push({ ...line, seq })
-        break
-      default:
+    if (line.kind === 'connack') {
+      if (line.returnCode === 0) accept(connection, seq, line.sessionPresent)
+    } else if (line.kind === 'disconnect') connection.disconnected = true
+    else if (line.kind === 'closed') connection.closed = { seq, at: line.at, by: line.by }
+    else if (line.kind === 'suback') {
+      if (line.qos > 2) continue
+      for (const list of [connection.subscriptions, life?.subscriptions ?? []])
+        list.push({ filter: line.filter, qos: line.qos, from: seq, until: Infinity })
+    } else if (line.kind === 'unsubscribe') {
+      for (const subscription of [...connection.subscriptions, ...(life?.subscriptions ?? [])])
+        if (subscription.filter === line.filter && subscription.until === Infinity)
+          subscription.until = seq
+    } else if (line.kind === 'publish')
+      messageOf(published, line.message).sends.push({ ...line, seq })
+    else if (line.kind === 'pubrel') messageOf(published, line.message).releases += 1
+    else if (line.kind === 'puback' || line.kind === 'pubcomp')
+      messageOf(published, line.message).acknowledged ??= seq
+    else if (line.kind === 'delivered') {
+      connection.deliveries.push({ ...line, seq })
+      life?.deliveries.push({ ...line, seq })
     }
   }
   return { lines, published, connections, lives, acceptedOf, lost }

@@ -6,7 +6,7 @@ import { checkLeftovers } from './no-leftovers.ts'
 import { checkOneOwner } from './one-owner.ts'
 import { checkResume } from './resume.ts'
 import { checkStalled } from './stalled.ts'
-import { pair, StoryLines } from './story-lines.ts'
+import { pair, type StoryLines } from './story-lines.ts'
 
 describe('G3: one owner', () => {
   const options = { endWithinMs: 1_000, recoverMs: 500 }
