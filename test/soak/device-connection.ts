@@ -243,7 +243,7 @@ export class DeviceConnection {
 }
 
 /** A payload is the message's id, and what fills it up. */
-export function messageOf(payload: Buffer): string {
+function messageOf(payload: Buffer): string {
   const text = payload.toString()
   const end = text.indexOf(' ')
   return end === -1 ? text : text.slice(0, end)

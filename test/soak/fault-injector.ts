@@ -37,6 +37,7 @@ const INJECTIONS: Readonly<Record<FaultKind, Injection>> = {
     await cluster.restart(step.node)
   },
   'kill-stalled-node': async ({ cluster, step }) => {
+    await cluster.started(step.node)
     cluster.proxy(step.node).stall()
     await delay(STALLED_BEFORE_KILL_MS)
     await cluster.kill(step.node)

@@ -76,7 +76,7 @@ export interface Delivery extends ClientLine {
 }
 
 /** Of a subscriber: its PUBACK or PUBREC, which say that it has the message. */
-export interface Answer extends ClientLine {
+interface Answer extends ClientLine {
   readonly kind: 'answer'
   readonly message: string
   readonly packetId: number
@@ -87,7 +87,7 @@ interface Reading extends ClientLine {
   readonly kind: 'stall' | 'read'
 }
 
-export interface FaultLine extends Line {
+interface FaultLine extends Line {
   readonly kind: 'fault'
   readonly fault: string
   /** A node, a client or Redis. */

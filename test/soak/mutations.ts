@@ -69,7 +69,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'forgets DUP',
     breaks: 'G6',
-    faults: ['client-drop', 'client-replies-lost', 'take-over'],
+    faults: ['client-drop', 'client-half-open'],
     edits: [
       {
         file: OUTBOUND,
@@ -81,7 +81,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'gives other packet ids on resume',
     breaks: 'G6',
-    faults: ['client-drop', 'client-replies-lost', 'take-over'],
+    faults: ['client-drop', 'client-half-open'],
     edits: [
       {
         file: 'store/src/store.ts',

@@ -43,7 +43,9 @@ const PUBLISHERS = 5
 const SUBSCRIBERS = 9
 const TOPICS = ['t/0', 't/1', 't/2', 't/3'] as const
 const FILTERS = [...TOPICS, 't/+', 't/#', '+/2', '#'] as const
-const PAYLOAD_RATES = [20, 40, 80] as const
+const RATES = [10, 20, 40] as const
+/** Long enough that a connection which ends has something unanswered. */
+const ANSWER_DELAYS_MS = [0, 50, 200, 400] as const
 
 export function drawPlan({ seed, seconds, kinds }: PlanOptions): RoundPlan {
   const random = randomOf(seed, 'devices')
@@ -70,7 +72,7 @@ function publishers(random: Random): DevicePlan[] {
     filters: [],
     publishes: qos[index % qos.length] as readonly QoS[],
     topics: index % 2 === 0 ? [TOPICS[index % TOPICS.length] as string] : TOPICS,
-    messagesPerSecond: random.pick(PAYLOAD_RATES),
+    messagesPerSecond: random.pick(RATES),
     retainEvery: index === 3 ? 10 : 0,
     answerDelayMs: 0,
   }))
@@ -88,7 +90,7 @@ function subscribers(random: Random): DevicePlan[] {
       topics: [],
       messagesPerSecond: 0,
       retainEvery: 0,
-      answerDelayMs: random.pick([0, 0, 20, 100]),
+      answerDelayMs: random.pick(ANSWER_DELAYS_MS),
     }
   })
 }

@@ -44,7 +44,8 @@ export class SoakCluster implements AsyncDisposable, Doors {
   /** Nodes that ended by themselves, and the last that they said. */
   readonly crashes: string[] = []
   readonly #slots: Slot[] = []
-  readonly #errorFile = join(temporaryDirectory('soak-errors-'), 'stderr')
+  readonly #directory = temporaryDirectory('soak-')
+  readonly #errorFile = join(this.#directory, 'stderr')
   readonly #errors = openSync(this.#errorFile, 'a')
   readonly #recorder: Recorder
   readonly #main: string | undefined
@@ -100,6 +101,11 @@ export class SoakCluster implements AsyncDisposable, Doors {
   /** Those that run now. */
   get nodes(): readonly { readonly name: string; readonly node: NodeProcess }[] {
     return this.#slots.map((slot) => ({ name: nameOf(slot), node: slot.node }))
+  }
+
+  /** Settled when the node's process is ready. */
+  async started(index: number): Promise<void> {
+    await this.#slot(index).starting
   }
 
   async kill(index: number): Promise<void> {
@@ -174,7 +180,7 @@ export class SoakCluster implements AsyncDisposable, Doors {
     })
     const { process: child } = node
     // A run of an hour may be ended from outside: its nodes end with it.
-    const callOff = guardProgram(child.pid ?? 0, temporaryDirectory('soak-'))
+    const callOff = guardProgram(child.pid ?? 0, this.#directory)
     child.once('exit', callOff)
     return node
   }

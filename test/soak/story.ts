@@ -23,7 +23,7 @@ export function storyOf(lines: readonly HistoryLine[], violation: Violation): st
   return left > 0 ? [...told, `… ${left} more lines`] : told
 }
 
-export function tell(line: HistoryLine): string {
+function tell(line: HistoryLine): string {
   const at = `${(line.at / 1_000).toFixed(3).padStart(8)} s  `
   if (line.kind === 'fault') return `${at}FAULT ${line.phase} ${line.fault} of ${line.target}`
   if (line.kind === 'node-closed')

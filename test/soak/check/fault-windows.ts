@@ -4,6 +4,8 @@ import type { HistoryLine } from '../history.ts'
 export interface Windows {
   /** How much of the time between these two was calm, ms. */
   calmMs(from: number, to: number): number
+  /** Whether all of it was. */
+  isCalm(from: number, to: number): boolean
 }
 
 /** Each fault counts until `recoverMs` after its end. */
@@ -22,6 +24,7 @@ export function faultWindows(lines: readonly HistoryLine[], recoverMs: number): 
   for (const from of open.values()) windows.push([from, Infinity])
   windows.sort(([one], [other]) => one - other)
   return {
+    isCalm: (from, to) => windows.every(([begin, end]) => end <= from || begin >= to),
     calmMs: (from, to) => {
       let calm = 0
       let now = from

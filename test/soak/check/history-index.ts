@@ -16,7 +16,7 @@ export interface Published {
   acknowledged: number | undefined
 }
 
-export interface Subscription {
+interface Subscription {
   readonly filter: string
   readonly qos: number
   /** Place of the SUBACK. */

@@ -33,8 +33,11 @@ export function checkResume(index: HistoryIndex): Violation[] {
   return inOrder(violations)
 }
 
+/** Faults of nodes and of Redis; a client that moves or drops keeps no node from anything. */
+const OF_CLUSTER = /^(?:kill|stop|redis|node-redis|fenced)-/
+
 function keepsFromNoting(line: HistoryLine): boolean {
-  return line.kind !== 'fault' || !line.fault.startsWith('client-')
+  return line.kind === 'fault' && OF_CLUSTER.test(line.fault)
 }
 
 /** The same message again: packet id and DUP. */
@@ -59,7 +62,7 @@ function changed(index: HistoryIndex, life: Life, windows: Windows): Violation[]
       !dup &&
       connection !== before.connection &&
       before.seq < asked &&
-      windows.calmMs(before.at, before.at + NOTE_MS) === NOTE_MS
+      windows.isCalm(before.at, before.at + NOTE_MS)
     )
       violations.push({ ...about, text: `${client} got ${id} again without DUP` })
   }
