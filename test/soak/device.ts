@@ -4,13 +4,13 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Packet } from '../kit/wire-decoder.ts'
-import { encodeSubscribe, encodeUnsubscribe } from '../kit/wire-encoder.ts'
 import { DeviceConnection } from './device-connection.ts'
 import type { Recorder } from './history.ts'
 import type { Link } from './link.ts'
 import { Outbox } from './outbox.ts'
 import type { DevicePlan } from './plan.ts'
 import type { Random } from './random.ts'
+import { Subscriptions } from './subscriptions.ts'
 
 /** Where a client can connect just now. */
 export interface Doors {
@@ -42,14 +42,11 @@ export class Device {
   readonly plan: DevicePlan
   readonly #options: DeviceOptions
   readonly #outbox: Outbox
+  readonly #subscriptions: Subscriptions
   #current: DeviceConnection | undefined
   /** Taken over, as this client knows; they live until the broker ends them. */
   #old: DeviceConnection[] = []
   #node = 0
-  #requests = new Map<number, readonly { readonly filter: string; readonly qos: number }[]>()
-  /** Filters with a SUBACK in the session as it is. */
-  readonly #granted = new Set<string>()
-  #lastRequestId = 30_000
   #retry: NodeJS.Timeout | undefined
   #publishing: NodeJS.Timeout | undefined
   #owed = 0
@@ -60,6 +57,7 @@ export class Device {
     this.#options = options
     this.plan = options.plan
     this.#outbox = new Outbox(options.plan, options.recorder)
+    this.#subscriptions = new Subscriptions(options.plan, options.recorder)
     this.#node = options.random.integer(0, options.doors.count - 1)
   }
 
@@ -91,16 +89,15 @@ export class Device {
       this.#current?.accepted === true &&
       this.#outbox.waiting === 0 &&
       this.#current.answersWaiting === 0 &&
-      this.plan.filters.every(([filter]) => this.#granted.has(filter))
+      this.#subscriptions.missing.length === 0
     )
   }
 
   /** For the message of a failure. */
   describe(): string {
-    const missing = this.plan.filters.filter(([filter]) => !this.#granted.has(filter)).length
     return (
       `${this.#current?.accepted === true ? 'connected' : 'not connected'}, ` +
-      `${this.#outbox.waiting} publishes and ${missing} SUBACKs open`
+      `${this.#outbox.waiting} publishes and ${this.#subscriptions.missing.length} SUBACKs open`
     )
   }
 
@@ -149,22 +146,13 @@ export class Device {
   /** Ends the session by a clean CONNECT; the next connection begins a new one. */
   async endSession(): Promise<void> {
     this.#cleanNext = true
-    this.#granted.clear()
+    this.#subscriptions.forget()
     this.#current?.disconnect()
     await this.#until(() => !this.#cleanNext, END_TIMEOUT_MS)
   }
 
   resubscribe(): void {
-    const connection = this.#current
-    const [first] = this.plan.filters
-    if (connection === undefined || !connection.accepted || first === undefined) return
-    const [filter, qos] = first
-    if (!this.#granted.has(filter)) return
-    this.#granted.delete(filter)
-    const { recorder } = this.#options
-    const facts = { client: this.plan.id, connection: connection.number, filter, qos }
-    recorder.record({ kind: 'unsubscribe', ...facts })
-    connection.send(encodeUnsubscribe(this.#request([{ filter, qos }]), [filter]))
+    if (this.#current?.accepted === true) this.#subscriptions.renew(this.#current)
   }
 
   /** Ends for good, and its session with it. */
@@ -221,7 +209,7 @@ export class Device {
     if (connection.fault !== undefined) throw connection.fault
     if (connection !== this.#current) return
     this.#current = undefined
-    this.#requests.clear()
+    this.#subscriptions.giveUp()
     if (this.#away) return
     const { random, doors } = this.#options
     this.#retry = setTimeout(
@@ -239,14 +227,14 @@ export class Device {
       return
     }
     if (packet.type === 'suback')
-      this.#acknowledged('suback', packet.packetId, connection, packet.returnCodes)
+      this.#subscriptions.subscribed(packet.packetId, packet.returnCodes, connection)
     else if (packet.type === 'unsuback')
-      this.#acknowledged('unsuback', packet.packetId, connection, [])
+      this.#subscriptions.unsubscribed(packet.packetId, connection)
     else this.#outbox.step(packet, connection, connection === this.#current)
   }
 
   #begin(connection: DeviceConnection, sessionPresent: boolean): void {
-    if (!sessionPresent) this.#granted.clear()
+    if (!sessionPresent) this.#subscriptions.forget()
     this.#outbox.resume(connection, sessionPresent)
     if (this.#cleanNext && !this.plan.clean) {
       this.#cleanNext = false
@@ -254,51 +242,7 @@ export class Device {
       return
     }
     this.#cleanNext = false
-    this.#subscribe(
-      connection,
-      this.plan.filters.filter(([filter]) => !this.#granted.has(filter)),
-    )
-  }
-
-  #subscribe(connection: DeviceConnection, filters: readonly (readonly [string, number])[]): void {
-    if (filters.length === 0) return
-    for (const [filter, qos] of filters)
-      this.#options.recorder.record({
-        kind: 'subscribe',
-        client: this.plan.id,
-        connection: connection.number,
-        filter,
-        qos,
-      })
-    const requestId = this.#request(filters.map(([filter, qos]) => ({ filter, qos })))
-    connection.send(encodeSubscribe(requestId, filters))
-  }
-
-  #acknowledged(
-    kind: 'suback' | 'unsuback',
-    packetId: number,
-    connection: DeviceConnection,
-    returnCodes: readonly number[],
-  ): void {
-    const filters = this.#requests.get(packetId) ?? []
-    this.#requests.delete(packetId)
-    for (const [index, { filter, qos }] of filters.entries()) {
-      const granted = returnCodes[index] ?? qos
-      const facts = { client: this.plan.id, connection: connection.number, filter, qos: granted }
-      this.#options.recorder.record({ kind, ...facts })
-      if (kind === 'suback' && granted !== 0x80) this.#granted.add(filter)
-    }
-    if (kind === 'unsuback')
-      this.#subscribe(
-        connection,
-        filters.map(({ filter, qos }) => [filter, qos]),
-      )
-  }
-
-  #request(filters: readonly { readonly filter: string; readonly qos: number }[]): number {
-    this.#lastRequestId = this.#lastRequestId >= 60_000 ? 30_000 : this.#lastRequestId + 1
-    this.#requests.set(this.#lastRequestId, filters)
-    return this.#lastRequestId
+    this.#subscriptions.complete(connection)
   }
 
   #note(kind: 'stall' | 'read', connection: DeviceConnection): void {

@@ -5,7 +5,7 @@ import { buildMutant } from './mutation-build.ts'
 import { runMutation } from './mutation-run.ts'
 import { MUTATIONS } from './mutations.ts'
 
-const TIMEOUT_MS = 120_000
+const TIMEOUT_MS = 300_000
 
 it.each(MUTATIONS)('the place of the mistake is there: $name', ({ edits }) => {
   expect(buildMutant(edits)).toMatch(/broker.src.main\.ts$/)
