@@ -4,7 +4,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { Writable } from 'node:stream'
+import { Writable, type Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { setPassword, startNode as startBreakwater } from '@breakwater/broker'
 import { decideConfig, limitVariable, readSettings, type Limits } from '@breakwater/config'
@@ -22,6 +22,10 @@ export interface NodeOptions {
   /** Default: plain and TLS, both on free ports. */
   readonly listen?: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
+  /** The program of a node that is a process: default, that of this checkout. */
+  readonly main?: string
+  /** Where such a process writes its errors: a file descriptor. Default: where this one does. */
+  readonly stderr?: number
 }
 
 export type LogLine = Readonly<Record<string, unknown>>
@@ -88,10 +92,10 @@ const MAIN = fileURLToPath(new URL('../../packages/broker/src/main.ts', import.m
 /** A node in a process of its own, for `kill -9` and for what it costs. */
 export async function spawnNode(options: NodeOptions = {}): Promise<NodeProcess> {
   const log = new LogTail()
-  const child = spawn(process.execPath, ['--conditions=source', MAIN, 'serve'], {
+  const child = spawn(process.execPath, ['--conditions=source', options.main ?? MAIN, 'serve'], {
     env: { PATH: process.env['PATH'], ...(await environmentOf(options)) },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+    stdio: ['ignore', 'pipe', options.stderr ?? 'inherit'],
+  }) as ChildProcess & { readonly stdout: Readable }
   createInterface({ input: child.stdout }).on('line', (line) => log.add(line))
   const exited = once(child, 'exit')
   const ready = log.logged(({ msg }) => msg === 'node is ready')

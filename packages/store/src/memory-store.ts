@@ -153,6 +153,14 @@ export class MemoryStore implements Store {
       done(new QueueFullError(), NOTHING)
       return
     }
+    if (inbound !== undefined) {
+      const { inbound: stored } = this.#sessions.get(inbound.clientId) ?? {}
+      if (stored?.delete(inbound.packetId) !== true) {
+        const positions = queues.map(() => -1)
+        done(undefined, { positions, dropped: 0, retainedChanged: false, again: true })
+        return
+      }
+    }
     const retainedChanged = message.retain && !replay && this.#retain(message)
     const appended = replay ? this.#retained.get(message.topic) : message
     const positions: number[] = []
@@ -177,8 +185,6 @@ export class MemoryStore implements Store {
       dropped += made
       return position
     })
-    if (inbound !== undefined)
-      this.#sessions.get(inbound.clientId)?.inbound.delete(inbound.packetId)
     done(undefined, {
       positions,
       ...(sharedPositions === undefined ? {} : { shared: sharedPositions }),

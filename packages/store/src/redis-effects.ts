@@ -10,6 +10,8 @@ const NOTHING: Appended = { positions: [], dropped: 0, retainedChanged: false }
 /** Queues of one write: no call that carries several messages is held up by one with many. */
 const CHUNK = 500
 const NO_SHARED: readonly SharedAppend[] = []
+/** Of a write, instead of what was dropped: see BATCH. */
+const LEFT_OUT = -1
 
 /**
  * Everything that one PUBLISH changes in Redis: one write, or several where it goes to many queues. The
@@ -39,6 +41,11 @@ export class RedisEffects {
       const start = write * CHUNK
       const chunk = writes === 1 ? queues : queues.slice(start, start + CHUNK)
       const operations: Operation[] = []
+      if (inbound !== undefined && write === writes - 1) {
+        const keys = [this.#keys.inbound(inbound.clientId)]
+        // Of several writes an earlier one may have been executed alone: then the last one must be, too.
+        operations.push({ keys, words: [writes === 1 ? 'T' : 'D', inbound.packetId] })
+      }
       if (retain && write === 0) operations.push(this.#retained(message))
       const order = replay
         ? this.#replay(message.topic, chunk, operations)
@@ -47,11 +54,6 @@ export class RedisEffects {
       if (write === writes - 1)
         for (const append of shared)
           operations.push(sharedAppend(this.#keys, append, variants.at(append.qos)))
-      if (inbound !== undefined && write === writes - 1)
-        operations.push({
-          keys: [this.#keys.inbound(inbound.clientId)],
-          words: ['D', inbound.packetId],
-        })
       const size = {
         queues: chunk.length + (write === writes - 1 ? shared.length : 0),
         bytes: write === 0 ? variants.bytes + (retain ? message.bytes : 0) : 0,
@@ -135,6 +137,7 @@ class Answers {
   readonly #retain: boolean
   #retainedChanged = false
   #dropped = 0
+  #again = false
   #open: number
   #failure: Error | undefined
 
@@ -159,7 +162,8 @@ class Answers {
     order: readonly number[],
   ): void {
     this.#failure ??= error
-    this.#dropped += answer[0] ?? 0
+    if (answer[0] === LEFT_OUT) this.#again = true
+    else this.#dropped += answer[0] ?? 0
     const hasRetained = this.#retain && start === 0 && answer.length > 1
     if (hasRetained) this.#retainedChanged = answer[1] !== 0
     const positions = answer.slice(hasRetained ? 2 : 1)
@@ -174,6 +178,7 @@ class Answers {
       ...(this.#shared.length === 0 ? {} : { shared: this.#shared }),
       dropped: this.#dropped,
       retainedChanged: this.#retainedChanged,
+      ...(this.#again ? { again: true } : {}),
     })
   }
 }

@@ -121,8 +121,8 @@ export interface PublishEffects {
    */
   readonly replay?: boolean
   /**
-   * The QoS 2 publish that this is: it is forgotten with the last of the effects, so that it takes effect once
-   * also where a node dies before PUBCOMP.
+   * The QoS 2 publish that this is: it is forgotten in the same step, so that it takes effect once also where a
+   * node dies before PUBCOMP, or a former owner's release comes late. Where it is gone, nothing happens.
    */
   readonly inbound?: InboundPublish
 }
@@ -156,6 +156,8 @@ export interface Appended {
   readonly shared?: readonly number[]
   readonly dropped: number
   readonly retainedChanged: boolean
+  /** The QoS 2 publish had taken effect before: nothing was changed. */
+  readonly again?: true
 }
 
 export interface RetainedRead {

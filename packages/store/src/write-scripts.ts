@@ -29,8 +29,9 @@ const POSITIONS_PER_SECOND = 32_768
  *   J member, L member         joins, leaves a shared subscription (hash, queue, members); the last one ends it
  *   H positions                these are for any node (hash, queue)
  *   P epoch id message, D id   QoS 2 publish kept (session, inbound), deleted (inbound)
+ *   T id                       the same; where there is none, the rest of the write is left out (inbound)
  *
- * Returns per write dropped, then what its operations say, or the text of an error: A and R the positions (0:
+ * Returns per write dropped (-1: left out), then what its operations say, or the text of an error: A and R the positions (0:
  * no session), S and C whether the topic is new or gone (1), P whether it was kept; -1 where it is not known,
  * because it was executed before. The mark is set first: a server that refuses writes refuses all of them
  * there, and nothing has happened.
@@ -56,7 +57,7 @@ end
 if mark < tonumber(ARGV[2]) then redis.call('SET', KEYS[1], ARGV[2] .. kept, 'PX', ARGV[3]) end
 local call = redis.call
 local countMax, bytesMax, policy = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
-local answer
+local answer, skip
 
 local function full(count, bytes)
   return count > countMax or (bytes > bytesMax and count > 1)
@@ -150,9 +151,15 @@ local run = {
     end
   end,
   D = function(key, word) call('HDEL', KEYS[key], ARGV[word]) end,
+  T = function(key, word)
+    if call('HDEL', KEYS[key], ARGV[word]) == 0 then
+      answer[1] = -1
+      skip = true
+    end
+  end,
 }
-local words = {F = 1, A = 2, R = 2, G = 3, J = 1, L = 1, H = 1, S = 2, C = 1, P = 3, D = 1}
-local keys = {F = 0, R = 3, G = 3, J = 3, L = 3, H = 2, S = 1, C = 1, P = 2, D = 1}
+local words = {F = 1, A = 2, R = 2, G = 3, J = 1, L = 1, H = 1, S = 2, C = 1, P = 3, D = 1, T = 1}
+local keys = {F = 0, R = 3, G = 3, J = 3, L = 3, H = 2, S = 1, C = 1, P = 2, D = 1, T = 1}
 
 -- Operations that say something.
 local answered = {A = true, R = true, G = true, S = true, C = true, P = true}
@@ -182,7 +189,7 @@ local function refuses(key, word)
   return false
 end
 
-local answers, key, word, skip = {}, 2, 9 + tonumber(ARGV[8]), false
+local answers, key, word = {}, 2, 9 + tonumber(ARGV[8])
 while word <= #ARGV do
   local op = ARGV[word]
   if op == 'I' then

@@ -129,6 +129,10 @@ export class Router {
         done(error, NO_EFFECTS)
         return
       }
+      if (appended.again === true) {
+        done(undefined, { queues: [], appended })
+        return
+      }
       for (const [index, assignment] of shared.entries())
         assignment.position = appended.shared?.[index] ?? 0
       const placed = assignments.filter(({ position }) => position !== QUEUE_FULL)
@@ -154,6 +158,7 @@ export class Router {
 
   /** To the sessions of this node: live copies, and word of what was put into their queues. */
   deliver(message: Message, effects: Effects): void {
+    if (effects.appended.again === true) return
     const fanOut = new FanOut(message)
     this.#deliverLive(fanOut)
     for (const [index, { clientId, qos }] of effects.queues.entries()) {

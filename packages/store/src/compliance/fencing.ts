@@ -64,6 +64,21 @@ export function fencingCompliance({ describe, test }: Suite, open: OpenRaw): voi
       }
       assert.equal((await other.readQueue(owner, 1, 10, 1_000)).length, 1)
     })
+
+    test('takes effect once, though a former owner releases it too', async () => {
+      await using under = await open()
+      const { store, other } = under
+      const owner = await own(store, 'a')
+      const published = message('t', 'm', { qos: 2, retain: true })
+      await called((done) => store.storeInbound(owner, 7, published, done))
+      const queues = [{ clientId: 'a', qos: 2 as const }]
+      const effects = { message: published, queues, inbound: { clientId: 'a', packetId: 7 } }
+      const first = await append(store, effects)
+      assert.deepEqual(first, { positions: [1], dropped: 0 })
+      const second = await append(other, effects)
+      assert.deepEqual(second, { positions: [-1], dropped: 0, again: true })
+      assert.equal((await other.readQueue(owner, 1, 10, 1_000)).length, 1)
+    })
   })
 
   describe('the filters of some sessions', () => {

@@ -1,0 +1,122 @@
+/** G1, G2, G5 and G12: each checker finds the history that breaks its promise, and only that one. */
+import { describe, expect, it } from 'vitest'
+import { checkAcknowledgedStored } from './acknowledged-stored.ts'
+import { checkExactlyOnce } from './exactly-once.ts'
+import { matches } from './filter-match.ts'
+import { checkLiveGaps } from './live-gaps.ts'
+import { checkOrder } from './order.ts'
+import { pair, type StoryLines } from './story-lines.ts'
+
+const stored = (story: StoryLines): (string | undefined)[] =>
+  checkAcknowledgedStored(story.index).map(({ message }) => message)
+
+describe('G1: acknowledged means stored', () => {
+  it('a message that was acknowledged and never came is found, the first one first', () => {
+    const story = pair().published('m1').published('m2').published('m3').deliver('sub', 2, 'm1')
+    expect(stored(story)).toEqual(['m2', 'm3'])
+  })
+
+  it('a message may come on a later connection, at any time', () => {
+    const story = pair().published('m1').closed('sub', 2)
+    expect(stored(story)).toEqual(['m1'])
+    story.connect('sub', 3, { sessionPresent: true }).deliver('sub', 3, 'm1')
+    expect(stored(story)).toEqual([])
+  })
+
+  it('nothing is owed without an acknowledgement, or to a subscription that came later or went', () => {
+    expect(stored(pair().publish('m1'))).toEqual([])
+    const late = pair().connect('late', 3).published('m1').subscribe('late', 3, 't')
+    expect(stored(late.deliver('sub', 2, 'm1'))).toEqual([])
+    const facts = { client: 'sub', connection: 2, filter: 't', qos: 1 }
+    expect(
+      stored(
+        pair()
+          .published('m1')
+          .add({ kind: 'unsubscribe', ...facts }),
+      ),
+    ).toEqual([])
+    expect(stored(pair().published('m1').connect('sub', 3, { clean: true }))).toEqual([])
+  })
+
+  it('of QoS 2 only PUBCOMP is the last word', () => {
+    const facts = { client: 'pub', connection: 1, message: 'm1', packetId: 1 }
+    const story = pair()
+      .publish('m1', { qos: 2 })
+      .add({ kind: 'pubrec', ...facts })
+    expect(stored(story)).toEqual([])
+    expect(stored(story.add({ kind: 'pubcomp', ...facts }))).toEqual(['m1'])
+  })
+})
+
+describe('G2: a live connection has no gap', () => {
+  const gaps = (story: StoryLines): (string | undefined)[] =>
+    checkLiveGaps(story.index, { closeWithinMs: 1_000 }).map(({ message }) => message)
+
+  it('a message that is missing before one that came is found', () => {
+    const story = pair({ clean: true }).published('m1').published('m2')
+    expect(gaps(story.deliver('sub', 2, 'm2').closed('sub', 2))).toEqual(['m1'])
+  })
+
+  it('what is missing at the end is found on a connection that stayed, and only there', () => {
+    const story = pair({ clean: true }).published('m1').deliver('sub', 2, 'm1').published('m2')
+    expect(gaps(story)).toEqual(['m2'])
+    expect(gaps(story.closed('sub', 2))).toEqual([])
+  })
+
+  it('a gap is told by a connection that the broker closes in time', () => {
+    const gap = (): StoryLines =>
+      pair({ clean: true }).published('m1').published('m2').deliver('sub', 2, 'm2')
+    expect(gaps(gap().closed('sub', 2, 'broker'))).toEqual([])
+    expect(gaps(gap().wait(5_000).closed('sub', 2, 'broker'))).toEqual(['m1'])
+  })
+})
+
+describe('G5: order', () => {
+  const wrong = (story: StoryLines): (string | undefined)[] =>
+    checkOrder(story.index).map(({ message }) => message)
+
+  it('a message behind one that was published later is found', () => {
+    const story = pair().published('m1').published('m2').deliver('sub', 2, 'm2')
+    expect(wrong(story)).toEqual([])
+    // On its connection, and in its session.
+    expect(wrong(story.deliver('sub', 2, 'm1'))).toEqual(['m1', 'm1'])
+  })
+
+  it('what comes again may come behind, other topics and publishers have an order of their own', () => {
+    const story = pair().published('m1').published('m2').published('x1', { topic: 'x' })
+    story.deliver('sub', 2, 'x1').deliver('sub', 2, 'm1').deliver('sub', 2, 'm2').closed('sub', 2)
+    story.connect('sub', 3, { sessionPresent: true }).deliver('sub', 3, 'm1', { dup: true })
+    expect(wrong(story.deliver('sub', 3, 'm2', { dup: true }))).toEqual([])
+  })
+
+  it('a message that was published twice has no place', () => {
+    const story = pair().publish('m1').published('m2').published('m1', { dup: true })
+    expect(wrong(story.deliver('sub', 2, 'm2').deliver('sub', 2, 'm1'))).toEqual([])
+  })
+})
+
+describe('G12: QoS 2 once', () => {
+  const twice = (story: StoryLines): (string | undefined)[] =>
+    checkExactlyOnce(story.index).map(({ message }) => message)
+
+  it('two packet ids of one message in one session are found', () => {
+    const story = pair().published('m1', { qos: 2 }).deliver('sub', 2, 'm1', { packetId: 1 })
+    expect(twice(story)).toEqual([])
+    expect(twice(story.deliver('sub', 2, 'm1', { packetId: 2 }))).toEqual(['m1'])
+  })
+
+  it('the same packet id again is a repetition, and QoS 1 may be published twice', () => {
+    const again = pair().published('m1', { qos: 2 }).deliver('sub', 2, 'm1').closed('sub', 2)
+    again.connect('sub', 3, { sessionPresent: true }).deliver('sub', 3, 'm1', { dup: true })
+    expect(twice(again)).toEqual([])
+    const once = pair().published('m1').deliver('sub', 2, 'm1', { packetId: 1 })
+    expect(twice(once.deliver('sub', 2, 'm1', { packetId: 2 }))).toEqual([])
+  })
+})
+
+it('filters match as the standard says', () => {
+  for (const filter of ['t/1', 't/+', 't/#', '#', '+/1', 't/1/#'])
+    expect(matches(filter, 't/1')).toBe(true)
+  for (const filter of ['t', 't/+/+', '+', 't/2', 't/1/+'])
+    expect(matches(filter, 't/1')).toBe(false)
+})

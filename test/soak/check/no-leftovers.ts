@@ -1,0 +1,39 @@
+/**
+ * G7: when every session has ended, Redis holds nothing of a session; nothing of a node that is gone but what has
+ * a lifetime of its own. What may stay is listed here, everything else is a leftover, also a key nobody knows.
+ */
+import type { FoundKey } from '../leftovers.ts'
+import type { Violation } from './violation.ts'
+
+export interface LeftoverFacts {
+  readonly prefix: string
+  readonly keys: readonly FoundKey[]
+  /** Node ids. */
+  readonly alive: readonly string[]
+  readonly at: number
+}
+
+/** packages/redis/src/keys.ts says why each stays; an inbox of a dead node has its own expiry. */
+const STAYS: readonly RegExp[] = [
+  /^v1:epoch$/,
+  /^v1:\{cluster\}:(?:head|log|nodes|leases|generation)$/,
+  /^v1:\{[^}]+\}:(?:inbox|inbox-bytes)$/,
+  /^v1:\{[^}]+\}:writer:/,
+  /^v1:\{\d+\}:retained$/,
+]
+const ROUTES = /^v1:\{cluster\}:routes:(.+)$/
+
+export function checkLeftovers({ prefix, keys, alive, at }: LeftoverFacts): Violation[] {
+  const violations: Violation[] = []
+  const found = (text: string): void => void violations.push({ guarantee: 'G7', text, at })
+  for (const { key, entries } of keys) {
+    const name = key.startsWith(prefix) ? key.slice(prefix.length) : key
+    if (STAYS.some((pattern) => pattern.test(name))) continue
+    const routes = ROUTES.exec(name)?.[1]
+    if (routes !== undefined && alive.includes(routes)) continue
+    if (routes !== undefined) found(`routes of the dead node ${routes} are left`)
+    else if (entries.length > 0) found(`${name} still names ${entries.join(', ')}`)
+    else found(`${name} is left`)
+  }
+  return violations
+}
