@@ -1,6 +1,7 @@
 /** Layer two: decides. Defaults, parsing, checks across settings; the result is one frozen object. */
 import { limitDeclarations, limitNames, limitsWith, type LimitName, type Limits } from './limits.ts'
-import { ConfigError, type SettingName, type Settings } from './settings.ts'
+import { parseRedisAddress } from './redis-address.ts'
+import { ConfigError, SETTINGS, type SettingName, type Settings } from './settings.ts'
 
 export interface ListenerConfig {
   /** Label of metrics and log lines, unique per node: `mqtts`, or `mqtts-8884` for a second one. */
@@ -11,9 +12,13 @@ export interface ListenerConfig {
 }
 
 export interface RedisConfig {
+  /** Of a form that `parseRedisAddress` reads. */
   readonly url: string
   readonly passwordFile: string | undefined
   readonly caFile: string | undefined
+  /** What nodes show to Redis. */
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined
+  readonly sentinelPasswordFile: string | undefined
   /** Starts the name of every key and channel. */
   readonly prefix: string
 }
@@ -58,13 +63,18 @@ export function decideConfig(settings: Settings): Config {
   ])
   const admin = read('admin', parseAdmin, () => ({ host: '0.0.0.0', port: 9464 }))
   const redisUrl = read('redisUrl', parseRedisUrl, () => undefined)
-  const certFile = read('tlsCert', parsePath, () => undefined)
-  const keyFile = read('tlsKey', parsePath, () => undefined)
-  if ((certFile === undefined) !== (keyFile === undefined)) {
-    const given = certFile === undefined ? 'tlsKey' : 'tlsCert'
-    const missing = certFile === undefined ? 'BREAKWATER_TLS_CERT' : 'BREAKWATER_TLS_KEY'
-    throw new ConfigError(`${settings.origin(given)}: needs ${missing} beside it`)
+  const readPair = (
+    cert: SettingName,
+    key: SettingName,
+  ): { readonly certFile: string; readonly keyFile: string } | undefined => {
+    const certFile = read(cert, parsePath, () => undefined)
+    const keyFile = read(key, parsePath, () => undefined)
+    if (certFile !== undefined && keyFile !== undefined) return { certFile, keyFile }
+    if (certFile === undefined && keyFile === undefined) return undefined
+    const [given, missing] = certFile === undefined ? [key, cert] : [cert, key]
+    throw new ConfigError(`${settings.origin(given)}: needs ${SETTINGS[missing]} beside it`)
   }
+  const tls = readPair('tlsCert', 'tlsKey')
   const passwordFile = read('passwordFile', parsePath, () => undefined)
   const embedded = redisUrl === undefined
   const allowAnonymous = read(
@@ -78,7 +88,7 @@ export function decideConfig(settings: Settings): Config {
         '`breakwater passwd FILE USER`, or set BREAKWATER_ALLOW_ANONYMOUS=true',
     )
   }
-  for (const name of ['redisPasswordFile', 'redisCa', 'redisPrefix'] as const) {
+  for (const name of REDIS_SETTINGS) {
     if (embedded && values[name] !== undefined)
       throw new ConfigError(`${settings.origin(name)}: has no effect without BREAKWATER_REDIS_URL`)
   }
@@ -91,9 +101,11 @@ export function decideConfig(settings: Settings): Config {
           url: redisUrl,
           passwordFile: read('redisPasswordFile', parsePath, () => undefined),
           caFile: read('redisCa', parsePath, () => undefined),
+          tls: readPair('redisCert', 'redisKey'),
+          sentinelPasswordFile: read('redisSentinelPasswordFile', parsePath, () => undefined),
           prefix: read('redisPrefix', parsePrefix, () => 'breakwater:'),
         },
-    tls: certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile },
+    tls,
     passwordFile,
     allowAnonymous,
     ack: read('ack', parseAck, () => 'stored' as const),
@@ -106,6 +118,15 @@ export function decideConfig(settings: Settings): Config {
 }
 
 type Fail = (why: string) => ConfigError
+
+const REDIS_SETTINGS = [
+  'redisPasswordFile',
+  'redisSentinelPasswordFile',
+  'redisCa',
+  'redisCert',
+  'redisKey',
+  'redisPrefix',
+] as const
 
 function decideLimits(settings: Settings): Limits {
   const overrides: Partial<Record<LimitName, number>> = {}
@@ -166,17 +187,11 @@ function bareHost(url: URL): string {
 }
 
 function parseRedisUrl(text: string, fail: Fail): string {
-  // It may hold a password: unlike other values it is not repeated in a message.
-  if (!URL.canParse(text))
-    throw fail(
-      'is not a URL such as redis://host:6379; characters like @ / # in a password are %-encoded',
-    )
-  const url = new URL(text)
-  if (url.hostname === '') throw fail('needs a host, such as redis://127.0.0.1:6379')
-  if (url.protocol === 'redis-sentinel:' || url.protocol === 'redis-cluster:')
-    throw fail(`${url.protocol}// is not available in this version; use redis:// or rediss://`)
-  if (url.protocol !== 'redis:' && url.protocol !== 'rediss:')
-    throw fail('must start with redis:// or rediss://')
+  try {
+    parseRedisAddress(text)
+  } catch (error) {
+    throw fail((error as Error).message)
+  }
   return text
 }
 
