@@ -1,7 +1,7 @@
 /** A redis-server of this machine as a child process, on a port of its own, with nothing kept on disk. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,12 +23,22 @@ export const redisArguments = '--bind 127.0.0.1 --appendonly no --maxmemory-poli
 const portTries = 5
 const readyTimeoutMs = 10_000
 
-export async function startRedisProcess(args: readonly string[]): Promise<RedisServer> {
+export interface RedisProcessOptions {
+  /** A sentinel: what its configuration file says beside the port. */
+  readonly sentinel?: string
+  /** TLS alone, and only for who shows a certificate of the authority; all PEM. */
+  readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string }
+}
+
+export async function startRedisProcess(
+  args: readonly string[],
+  options: RedisProcessOptions = {},
+): Promise<RedisServer> {
   const program = findProgram('redis-server')
   if (program === undefined) throw new Error('redis-server not installed')
   for (let tries = 1; ; tries++) {
     try {
-      return await launch(program, await freePort(), args)
+      return await launch(program, await freePort(), args, options)
     } catch (error) {
       if (tries === portTries || !portTaken(error)) throw error
     }
@@ -56,13 +66,20 @@ async function launch(
   program: string,
   port: number,
   args: readonly string[],
+  { sentinel, tls }: RedisProcessOptions,
 ): Promise<RedisServer> {
   const directory = await mkdtemp(join(tmpdir(), 'breakwater-redis-'))
+  const place = tls === undefined ? ['--port', `${port}`] : await tlsArguments(directory, port, tls)
+  const command = [...redisArguments, ...place, '--dir', directory, ...args]
+  const sentinelFile = join(directory, 'sentinel.conf')
+  if (sentinel !== undefined)
+    await writeFile(sentinelFile, `bind 127.0.0.1\nport ${port}\ndir ${directory}\n${sentinel}\n`)
   const child = spawn(
     program,
-    [...redisArguments, '--port', `${port}`, '--dir', directory, ...args],
+    sentinel === undefined ? command : [sentinelFile, '--sentinel', ...args],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   )
+  const started = sentinel === undefined ? 'Ready to accept connections' : '+monitor'
   const release = child.pid === undefined ? () => undefined : guardProgram(child.pid, directory)
   const exited = new Promise<void>((resolve) => {
     child.once('exit', () => resolve())
@@ -73,7 +90,7 @@ async function launch(
     for (const stream of [child.stdout, child.stderr]) {
       createInterface({ input: stream }).on('line', (line) => {
         said.push(line)
-        if (line.includes('Ready to accept connections')) resolve(true)
+        if (line.includes(started)) resolve(true)
       })
     }
   })
@@ -89,10 +106,24 @@ async function launch(
     await stop()
     throw new Error(`redis-server did not start: ${said.slice(-5).join(' | ')}`)
   }
-  const url = `redis://127.0.0.1:${port}`
+  const url = `${tls === undefined ? 'redis' : 'rediss'}://127.0.0.1:${port}`
   return {
     url,
     ...(child.pid !== undefined && { pid: child.pid }),
     [Symbol.asyncDispose]: stop,
   }
+}
+
+async function tlsArguments(
+  directory: string,
+  port: number,
+  files: Required<RedisProcessOptions>['tls'],
+): Promise<string[]> {
+  const args = ['--port', '0', '--tls-port', `${port}`, '--tls-auth-clients', 'yes']
+  for (const [name, text] of Object.entries(files)) {
+    const path = join(directory, `${name}.pem`)
+    await writeFile(path, text)
+    args.push(name === 'ca' ? '--tls-ca-cert-file' : `--tls-${name}-file`, path)
+  }
+  return args
 }

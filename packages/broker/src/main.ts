@@ -6,7 +6,6 @@ import {
   ConfigError,
   decideConfig,
   readNamedFile,
-  readSecretFile,
   readSettings,
   type Config,
 } from '@breakwater/config'
@@ -14,7 +13,7 @@ import { Command } from 'commander'
 import { PasswordFile, setPassword } from './auth/password-file.ts'
 import { ensureDevelopmentCertificates } from './certificates/development.ts'
 import { makeTlsMaterial, readTlsFiles } from './listen/tls-context.ts'
-import { startNode } from './node.ts'
+import { redisSettings, startNode } from './node.ts'
 import { VERSION } from './version.ts'
 
 /** Should something keep the process alive after everything was closed. */
@@ -80,9 +79,7 @@ function checkFiles({ listeners, passwordFile, redis }: Config): void {
     if (tls !== undefined && tls.pairs.length > 0) makeTlsMaterial(tls, readTlsFiles(tls))
   if (passwordFile !== undefined)
     PasswordFile.parse(readNamedFile('BREAKWATER_PASSWORD_FILE', passwordFile), passwordFile)
-  if (redis?.passwordFile !== undefined)
-    readSecretFile('BREAKWATER_REDIS_PASSWORD_FILE', redis.passwordFile)
-  if (redis?.caFile !== undefined) readNamedFile('BREAKWATER_REDIS_CA', redis.caFile)
+  if (redis !== undefined) redisSettings(redis)
 }
 
 async function serve(config: Config): Promise<void> {

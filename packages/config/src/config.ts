@@ -2,12 +2,17 @@
 import { bareHost, parseListeners, parseUrl, type ListenerConfig } from './listeners.ts'
 import { decideTls, type TlsParameter, type TlsTexts } from './listener-tls.ts'
 import { limitDeclarations, limitNames, limitsWith, type LimitName, type Limits } from './limits.ts'
-import { ConfigError, type SettingName, type Settings } from './settings.ts'
+import { parseRedisAddress } from './redis-address.ts'
+import { ConfigError, SETTINGS, type SettingName, type Settings } from './settings.ts'
 
 export interface RedisConfig {
+  /** Of a form that `parseRedisAddress` reads. */
   readonly url: string
   readonly passwordFile: string | undefined
   readonly caFile: string | undefined
+  /** What nodes show to Redis. */
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined
+  readonly sentinelPasswordFile: string | undefined
   /** Starts the name of every key and channel. */
   readonly prefix: string
 }
@@ -63,6 +68,17 @@ export function decideConfig(settings: Settings): Config {
     (why) => new ConfigError(`${settings.origin('listen')}: ${why}`),
   )
   checkTlsUse(settings, listeners)
+  const readPair = (
+    cert: SettingName,
+    key: SettingName,
+  ): { readonly certFile: string; readonly keyFile: string } | undefined => {
+    const certFile = read(cert, parsePath, () => undefined)
+    const keyFile = read(key, parsePath, () => undefined)
+    if (certFile !== undefined && keyFile !== undefined) return { certFile, keyFile }
+    if (certFile === undefined && keyFile === undefined) return undefined
+    const [given, missing] = certFile === undefined ? [key, cert] : [cert, key]
+    throw new ConfigError(`${settings.origin(given)}: needs ${SETTINGS[missing]} beside it`)
+  }
   const passwordFile = read('passwordFile', parsePath, () => undefined)
   const embedded = redisUrl === undefined
   const allowAnonymous = read(
@@ -77,7 +93,7 @@ export function decideConfig(settings: Settings): Config {
         '`breakwater passwd FILE USER`, or set BREAKWATER_ALLOW_ANONYMOUS=true',
     )
   }
-  for (const name of ['redisPasswordFile', 'redisCa', 'redisPrefix'] as const) {
+  for (const name of REDIS_SETTINGS) {
     if (embedded && values[name] !== undefined)
       throw new ConfigError(`${settings.origin(name)}: has no effect without BREAKWATER_REDIS_URL`)
   }
@@ -90,6 +106,8 @@ export function decideConfig(settings: Settings): Config {
           url: redisUrl,
           passwordFile: read('redisPasswordFile', parsePath, () => undefined),
           caFile: read('redisCa', parsePath, () => undefined),
+          tls: readPair('redisCert', 'redisKey'),
+          sentinelPasswordFile: read('redisSentinelPasswordFile', parsePath, () => undefined),
           prefix: read('redisPrefix', parsePrefix, () => 'breakwater:'),
         },
     passwordFile,
@@ -152,6 +170,14 @@ function checkTlsUse(settings: Settings, listeners: readonly ListenerConfig[]): 
         `${settings.origin(setting)}: has no effect without BREAKWATER_TLS_CLIENT_AUTH`,
       )
 }
+const REDIS_SETTINGS = [
+  'redisPasswordFile',
+  'redisSentinelPasswordFile',
+  'redisCa',
+  'redisCert',
+  'redisKey',
+  'redisPrefix',
+] as const
 
 function decideLimits(settings: Settings): Limits {
   const overrides: Partial<Record<LimitName, number>> = {}
@@ -177,17 +203,11 @@ function parseAdmin(text: string, fail: Fail): { host: string; port: number } {
 }
 
 function parseRedisUrl(text: string, fail: Fail): string {
-  // It may hold a password: unlike other values it is not repeated in a message.
-  if (!URL.canParse(text))
-    throw fail(
-      'is not a URL such as redis://host:6379; characters like @ / # in a password are %-encoded',
-    )
-  const url = new URL(text)
-  if (url.hostname === '') throw fail('needs a host, such as redis://127.0.0.1:6379')
-  if (url.protocol === 'redis-sentinel:' || url.protocol === 'redis-cluster:')
-    throw fail(`${url.protocol}// is not available in this version; use redis:// or rediss://`)
-  if (url.protocol !== 'redis:' && url.protocol !== 'rediss:')
-    throw fail('must start with redis:// or rediss://')
+  try {
+    parseRedisAddress(text)
+  } catch (error) {
+    throw fail((error as Error).message)
+  }
   return text
 }
 

@@ -1,12 +1,18 @@
 import { Redis, type RedisOptions } from 'ioredis'
+import { parseRedisAddress, redactUrl } from '@breakwater/config'
 
 export interface RedisSettings {
-  /** `redis://` or `rediss://`, with user, password and database if any. */
+  /** One of the forms of `parseRedisAddress`. */
   readonly url: string
   /** Takes the place of one in the URL. */
   readonly password: string | undefined
-  /** PEM of the authority that signed the server's certificate. */
+  /** PEM of the authority that signed the certificates of the servers and sentinels. */
   readonly ca: string | undefined
+  /** PEM of what this client shows to them; both or none. */
+  readonly cert?: string | undefined
+  readonly key?: string | undefined
+  /** Of the sentinels, who have one of their own. */
+  readonly sentinelPassword?: string | undefined
   readonly prefix: string
 }
 
@@ -49,13 +55,14 @@ function roleOptions(role: RedisRole, timeoutMs: number | undefined): RedisOptio
     : { maxRetriesPerRequest: null, commandTimeout: timeoutMs }
 }
 
-/** One connection, not yet connected; see `connectOrFail`. */
+/** One connection, not yet connected; see `connectOrFail`. @throws {Error} the URL is none */
 export function createRedis(
   settings: RedisSettings,
   role: RedisRole,
   { keyPrefix, timeoutMs }: ConnectionOptions = {},
 ): Redis {
-  return new Redis(addressOf(settings), {
+  return new Redis({
+    ...placeOptions(settings),
     ...roleOptions(role, timeoutMs),
     ...(keyPrefix === undefined ? {} : { keyPrefix }),
     lazyConnect: true,
@@ -63,20 +70,37 @@ export function createRedis(
     connectTimeout: CONNECT_TIMEOUT_MS,
     disconnectTimeout: DISCONNECT_TIMEOUT_MS,
     keepAlive: 10_000,
+    // A user with few rights would be refused, and the refusal logged at the server.
+    disableClientInfo: true,
     retryStrategy: reconnectDelayMs,
-    ...(settings.ca === undefined ? {} : { tls: { ca: settings.ca } }),
   })
 }
 
-/**
- * ioredis lets the URL win over the options. An URL with a user and no password would set an empty one over
- * that of the settings, and one with a query could undo what a role is.
- */
-function addressOf({ url, password }: RedisSettings): string {
-  const address = new URL(url)
-  address.search = ''
-  if (password !== undefined) address.password = encodeURIComponent(password)
-  return address.href
+function placeOptions(settings: RedisSettings): RedisOptions {
+  const { ca, cert, key, sentinelPassword } = settings
+  const { tls, hosts, master, username, password, database } = parseRedisAddress(settings.url)
+  const secret = settings.password ?? password
+  const common = {
+    db: database,
+    ...(username === undefined ? {} : { username }),
+    ...(secret === undefined ? {} : { password: secret }),
+  }
+  const secure = {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined || key === undefined ? {} : { cert, key }),
+  }
+  if (master === undefined) return { ...common, ...hosts[0], ...(tls ? { tls: secure } : {}) }
+  return {
+    ...common,
+    name: master,
+    sentinels: [...hosts],
+    // Hears of a failover from the sentinels, also where the old master still answers.
+    failoverDetector: true,
+    sentinelRetryStrategy: reconnectDelayMs,
+    sentinelCommandTimeout: CONNECT_TIMEOUT_MS,
+    ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
+    ...(tls ? { tls: secure, sentinelTLS: secure, enableTLSForSentinelMode: true } : {}),
+  }
 }
 
 /**
@@ -101,23 +125,14 @@ export async function connectOrFail(
   }, timeoutMs)
   try {
     await redis.connect()
+    redis.off('error', remember)
   } catch (error) {
+    // The listener stays: what was under way may still fail.
     redis.disconnect()
     const cause = last ?? (error as Error)
     const reason = (cause as { code?: string }).code ?? cause.message
     throw new Error(`${redactUrl(settings.url)}: ${reason}`, { cause: error })
   } finally {
     clearTimeout(impatience)
-    redis.off('error', remember)
   }
-}
-
-/** The address without credentials, for messages and logs. */
-export function redactUrl(url: string): string {
-  const parsed = new URL(url)
-  parsed.username = ''
-  parsed.password = ''
-  parsed.search = ''
-  parsed.hash = ''
-  return parsed.href
 }

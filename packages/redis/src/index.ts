@@ -1,4 +1,4 @@
-export { connectOrFail, createRedis, redactUrl } from './client.ts'
+export { connectOrFail, createRedis } from './client.ts'
 export type { ConnectionOptions, RedisRole, RedisSettings } from './client.ts'
 export { failureOf } from './failure.ts'
 export { pingSeconds, readFacts, REDIS_MAJOR_MIN, unfitReason } from './health.ts'

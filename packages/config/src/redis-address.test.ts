@@ -1,0 +1,78 @@
+import { expect, test } from 'vitest'
+import { parseRedisAddress, redactUrl } from './redis-address.ts'
+
+const ONE = {
+  tls: false,
+  hosts: [{ host: 'host', port: 6_379 }],
+  master: undefined,
+  username: undefined,
+  password: undefined,
+  database: 0,
+}
+
+test.each([
+  ['redis://host', ONE],
+  ['redis://host/', ONE],
+  ['redis://host?enableOfflineQueue=true', ONE],
+  [
+    'rediss://[::1]:6380/7',
+    { ...ONE, tls: true, hosts: [{ host: '::1', port: 6_380 }], database: 7 },
+  ],
+  ['redis://ann:s%2Fec@host', { ...ONE, username: 'ann', password: 's/ec' }],
+  ['redis://:secret@host', { ...ONE, password: 'secret' }],
+  ['redis://ann@host', { ...ONE, username: 'ann' }],
+  [
+    'redis-sentinel://a,b:1/main',
+    {
+      ...ONE,
+      hosts: [
+        { host: 'a', port: 26_379 },
+        { host: 'b', port: 1 },
+      ],
+      master: 'main',
+    },
+  ],
+  [
+    'rediss-sentinel://u:p@[::1]:2,b/my%20main/4',
+    {
+      tls: true,
+      hosts: [
+        { host: '::1', port: 2 },
+        { host: 'b', port: 26_379 },
+      ],
+      master: 'my main',
+      username: 'u',
+      password: 'p',
+      database: 4,
+    },
+  ],
+])('%s is an address', (url, address) => {
+  expect(parseRedisAddress(url)).toEqual(address)
+})
+
+test.each([
+  ['sesame', /^is not a URL/],
+  ['http://sesame', /^must start with redis:/],
+  ['redis-cluster://sesame', /not available/],
+  ['redis://:sesame@', /^is not a URL/],
+  ['redis://a:sesame/@host', /^needs a host/],
+  ['redis://sesame,b', /several hosts.*redis-sentinel/],
+  ['redis://sesame:0', /^needs a host/],
+  ['redis://sesame:65536', /^needs a host/],
+  ['redis://sesame/x', /^names a database/],
+  ['redis://a:%sesame@host', /encodes nothing/],
+  ['redis-sentinel://sesame', /^needs the name of the master/],
+])('%s is none, and is not repeated', (url, message) => {
+  expect(() => parseRedisAddress(url)).toThrow(message)
+  expect(() => parseRedisAddress(url)).not.toThrow(/sesame/)
+})
+
+test.each([
+  ['redis://ann:secret@host:6379/2', 'redis://host:6379/2'],
+  ['redis://:secret@host', 'redis://host'],
+  ['rediss://host:6379?password=secret#secret', 'rediss://host:6379'],
+  ['redis://[::1]:6379', 'redis://[::1]:6379'],
+  ['redis-sentinel://ann:secret@a,b:2/main?x=secret', 'redis-sentinel://a,b:2/main'],
+])('%s is written without what is secret', (url, redacted) => {
+  expect(redactUrl(url)).toBe(redacted)
+})

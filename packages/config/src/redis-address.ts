@@ -1,0 +1,93 @@
+/**
+ * Where Redis is, out of one URL:
+ *
+ *   redis://host:6379/0                         one server; rediss:// over TLS
+ *   redis-sentinel://host1,host2:26379/name/0   the master that the sentinels name; rediss-sentinel:// over TLS
+ *
+ * with `user:password@` before the hosts, if any. A query is left out: it could undo what a connection's role
+ * is.
+ */
+export interface RedisHost {
+  readonly host: string
+  readonly port: number
+}
+
+export interface RedisAddress {
+  readonly tls: boolean
+  /** One server, or all sentinels that are known. */
+  readonly hosts: readonly RedisHost[]
+  /** What the sentinels call the master; undefined for one server. */
+  readonly master: string | undefined
+  readonly username: string | undefined
+  readonly password: string | undefined
+  readonly database: number
+}
+
+const SCHEMES: readonly string[] = ['redis', 'rediss', 'redis-sentinel', 'rediss-sentinel']
+const FORM =
+  /^[a-z-]+:\/\/(?:(?<user>[^:@/]*)(?::(?<password>[^@/]*))?@)?(?<hosts>[^/?#@]+)(?:\/(?<path>[^?#]*))?(?:[?#].*)?$/
+const HOST = /^(?<host>\[[0-9a-f:.]+\]|[^:[\]\s]+)(?::(?<port>\d{1,5}))?$/i
+const SERVER_PORT = 6_379
+const SENTINEL_PORT = 26_379
+const PORT_MAX = 65_535
+
+/** @throws {Error} what is wrong, in words that go on from "BREAKWATER_REDIS_URL: "; never repeats the URL */
+export function parseRedisAddress(url: string): RedisAddress {
+  const scheme = /^([a-z][a-z+.-]*):\/\//i.exec(url)?.[1]
+  if (scheme === 'redis-cluster')
+    throw new Error(
+      'redis-cluster:// is not available in this version; use one server or sentinels',
+    )
+  if (scheme !== undefined && !SCHEMES.includes(scheme))
+    throw new Error(`must start with ${SCHEMES.map((name) => `${name}://`).join(' or ')}`)
+  const parts = FORM.exec(url)?.groups
+  if (parts === undefined)
+    throw new Error(
+      'is not a URL such as redis://host:6379; characters like @ / # in a password are %-encoded',
+    )
+  const { user = '', password, hosts = '', path = '' } = parts
+  const sentinel = scheme?.endsWith('-sentinel') === true
+  const [first = '', second = ''] = path.split('/')
+  if (sentinel && first === '')
+    throw new Error('needs the name of the master, such as redis-sentinel://host1,host2/mymaster')
+  const names = hosts.split(',')
+  if (!sentinel && names.length > 1)
+    throw new Error('names several hosts: for sentinels use redis-sentinel://host1,host2/mymaster')
+  return {
+    tls: scheme?.startsWith('rediss') === true,
+    hosts: names.map((name) => parseHost(name, sentinel ? SENTINEL_PORT : SERVER_PORT)),
+    master: sentinel ? decode(first) : undefined,
+    username: user === '' ? undefined : decode(user),
+    password: password === undefined ? undefined : decode(password),
+    database: parseDatabase(sentinel ? second : first),
+  }
+}
+
+function parseHost(text: string, defaultPort: number): RedisHost {
+  const { host, port } = HOST.exec(text)?.groups ?? {}
+  if (host === undefined || Number(port ?? 1) > PORT_MAX || Number(port ?? 1) < 1)
+    throw new Error('needs a host, such as redis://127.0.0.1:6379')
+  return {
+    host: host.replace(/^\[(.*)\]$/, '$1'),
+    port: port === undefined ? defaultPort : Number(port),
+  }
+}
+
+function parseDatabase(text: string): number {
+  if (text === '') return 0
+  if (!/^\d{1,5}$/.test(text)) throw new Error('names a database that is not a number')
+  return Number(text)
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch (cause) {
+    throw new Error('holds a % that encodes nothing', { cause })
+  }
+}
+
+/** The address without credentials and query, for messages and logs. */
+export function redactUrl(url: string): string {
+  return url.replace(/^([a-z-]+:\/\/)(?:[^@]*@)?([^?#]*).*$/, '$1$2')
+}

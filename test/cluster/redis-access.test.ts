@@ -1,0 +1,82 @@
+/** Redis that asks who comes: TLS with certificates on both sides, and a user with few rights. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Authority } from '@breakwater/broker'
+import { Redis } from 'ioredis'
+import { expect, it } from 'vitest'
+import { unique } from '../conformance/suite.ts'
+import { startNode, type NodeOptions } from '../kit/node.ts'
+import { findProgram } from '../kit/program.ts'
+import { startRedisProcess } from '../kit/redis-process.ts'
+import { temporaryDirectory } from '../kit/temporary-directory.ts'
+import { connectAt } from './cluster.ts'
+
+/** Sessions, queues, QoS 2, retained, takeover and the ways between two nodes. */
+async function exercise(settings: NodeOptions): Promise<void> {
+  await using a = await startNode(settings)
+  await using b = await startNode(settings)
+  const [topic, clientId] = [unique('t'), unique('c')]
+  await using first = await connectAt(b, { clientId, clean: false })
+  await first.subscribe([`${topic}/+`, 2])
+  await using publisher = await connectAt(a, { clientId: unique('p'), clean: false })
+  for (const qos of [0, 1, 2] as const)
+    await publisher.publish({ topic: `${topic}/${qos}`, payload: 'live', qos, retain: true })
+  expect(await first.receive(3)).toHaveLength(3)
+  await using second = await connectAt(a, { clientId, clean: false })
+  await first.untilClosed()
+  await second.subscribe([`${topic}/#`, 1])
+  expect((await second.receive(3)).every(({ retain }) => retain)).toBe(true)
+  await second.unsubscribe(`${topic}/#`)
+  await second.disconnect()
+  await publisher.publish({ topic: `${topic}/1`, payload: 'queued', qos: 1 })
+  await using third = await connectAt(b, { clientId, clean: false })
+  expect(await third.receive(1)).toMatchObject([{ payload: Buffer.from('queued') }])
+  await third.disconnect()
+  await using last = await connectAt(b, { clientId })
+  await last.publish({ topic: `${topic}/0`, payload: '', retain: true, qos: 1 })
+  for (const node of [a, b])
+    expect(node.logs().filter(({ msg }) => /redis|store/i.test(String(msg)))).toEqual([])
+}
+
+it('over TLS the server is verified, and sees the certificate of the nodes', async (context) => {
+  if (findProgram('redis-server') === undefined) context.skip('redis-server not installed')
+  const authority = await Authority.create('Redis test')
+  const issue = (usage: 'server' | 'client') =>
+    authority.issue({ commonName: usage, usage, alternativeNames: ['127.0.0.1'] })
+  const ca = authority.pair.cert
+  await using redis = await startRedisProcess([], { tls: { ca, ...(await issue('server')) } })
+  const directory = temporaryDirectory('redis-tls-')
+  const file = (name: string, text: string): string => {
+    writeFileSync(join(directory, name), text)
+    return join(directory, name)
+  }
+  const { cert, key } = await issue('client')
+  const trusted = { BREAKWATER_REDIS_CA: file('ca.pem', ca) }
+  const own = {
+    BREAKWATER_REDIS_CERT: file('cert.pem', cert),
+    BREAKWATER_REDIS_KEY: file('key.pem', key),
+  }
+  await exercise({ redisUrl: redis.url, environment: { ...trusted, ...own } })
+  const start = (environment: Record<string, string>) =>
+    startNode({ redisUrl: redis.url, environment })
+  await expect(start(own)).rejects.toThrow(/^BREAKWATER_REDIS_URL: rediss:.*SELF_SIGNED/)
+  await expect(start(trusted)).rejects.toThrow(/^BREAKWATER_REDIS_URL: rediss:/)
+}, 30_000)
+
+it('a user with the rights that docs/REDIS.md lists can do everything', async (context) => {
+  if (findProgram('redis-server') === undefined) context.skip('redis-server not installed')
+  await using redis = await startRedisProcess([])
+  const admin = new Redis(redis.url)
+  const rule = /ACL SETUSER breakwater ([^`]*)/.exec(
+    readFileSync(new URL('../../docs/REDIS.md', import.meta.url), 'utf8'),
+  )?.[1]
+  const words = rule?.replace('PASSWORD', 'sesame').trim().split(/\s+/) ?? []
+  await admin.call('ACL', 'SETUSER', 'breakwater', ...words)
+  await admin.call('ACL', 'SETUSER', 'default', 'resetpass', '>other')
+  const redisUrl = redis.url.replace('redis://', 'redis://breakwater:sesame@')
+  await exercise({ redisUrl })
+  expect(await admin.call('ACL', 'LOG')).toEqual([])
+  await admin.call('ACL', 'SETUSER', 'breakwater', '-xadd')
+  await expect(exercise({ redisUrl })).rejects.toThrow()
+  admin.disconnect()
+}, 30_000)
