@@ -55,7 +55,7 @@ test.each([
   ['http://sesame', /^must start with redis:/],
   ['redis-cluster://sesame', /not available/],
   ['redis://:sesame@', /^is not a URL/],
-  ['redis://a:sesame/@host', /^needs a host/],
+  ['redis://a:sesame/@host', /^is not a URL/],
   ['redis://sesame,b', /several hosts.*redis-sentinel/],
   ['redis://sesame:0', /^needs a host/],
   ['redis://sesame:65536', /^needs a host/],

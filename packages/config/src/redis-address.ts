@@ -27,6 +27,8 @@ const SCHEMES: readonly string[] = ['redis', 'rediss', 'redis-sentinel', 'rediss
 const FORM =
   /^[a-z-]+:\/\/(?:(?<user>[^:@/]*)(?::(?<password>[^@/]*))?@)?(?<hosts>[^/?#@]+)(?:\/(?<path>[^?#]*))?(?:[?#].*)?$/
 const HOST = /^(?<host>\[[0-9a-f:.]+\]|[^:[\]\s]+)(?::(?<port>\d{1,5}))?$/i
+const NO_URL =
+  'is not a URL such as redis://host:6379; characters like @ / # in a password are %-encoded'
 const SERVER_PORT = 6_379
 const SENTINEL_PORT = 26_379
 const PORT_MAX = 65_535
@@ -41,10 +43,7 @@ export function parseRedisAddress(url: string): RedisAddress {
   if (scheme !== undefined && !SCHEMES.includes(scheme))
     throw new Error(`must start with ${SCHEMES.map((name) => `${name}://`).join(' or ')}`)
   const parts = FORM.exec(url)?.groups
-  if (parts === undefined)
-    throw new Error(
-      'is not a URL such as redis://host:6379; characters like @ / # in a password are %-encoded',
-    )
+  if (parts === undefined) throw new Error(NO_URL)
   const { user = '', password, hosts = '', path = '' } = parts
   const sentinel = scheme?.endsWith('-sentinel') === true
   const [first = '', second = ''] = path.split('/')
@@ -65,7 +64,9 @@ export function parseRedisAddress(url: string): RedisAddress {
 
 function parseHost(text: string, defaultPort: number): RedisHost {
   const { host, port } = HOST.exec(text)?.groups ?? {}
-  if (host === undefined || Number(port ?? 1) > PORT_MAX || Number(port ?? 1) < 1)
+  // Most likely a password that begins the path.
+  if (host === undefined) throw new Error(NO_URL)
+  if (Number(port ?? 1) > PORT_MAX || Number(port ?? 1) < 1)
     throw new Error('needs a host, such as redis://127.0.0.1:6379')
   return {
     host: host.replace(/^\[(.*)\]$/, '$1'),
