@@ -26,6 +26,8 @@ export interface NodeOptions {
   readonly main?: string
   /** Where such a process writes its errors: a file descriptor. Default: where this one does. */
   readonly stderr?: number
+  /** How long it may take to be ready; then it is killed. Default: for ever. */
+  readonly readyWithinMs?: number
 }
 
 export type LogLine = Readonly<Record<string, unknown>>
@@ -102,7 +104,10 @@ export async function spawnNode(options: NodeOptions = {}): Promise<NodeProcess>
   const failed = exited.then(([code]) => {
     throw new Error(`the node exited with ${code} before it was ready`)
   })
-  const line = await Promise.race([ready, failed])
+  const { readyWithinMs } = options
+  const late =
+    readyWithinMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), readyWithinMs)
+  const line = await Promise.race([ready, failed]).finally(() => clearTimeout(late))
   failed.catch(() => undefined)
   const urls = line['listen'] as string[]
   const port = (protocol: string): number =>

@@ -25,6 +25,7 @@ const LIMITS = {
 
 const START_TRIES = 20
 const START_AGAIN_MS = 300
+const READY_WITHIN_MS = 40_000
 const CRASH_LINES = 6
 
 interface Slot {
@@ -145,10 +146,14 @@ export class SoakCluster implements AsyncDisposable, Doors {
     if (exitCode === null && signalCode === null) return
     // A node that finds no Redis ends again; whoever runs it starts it again.
     for (let tries = 1; ; tries += 1) {
+      const begun = performance.now()
       try {
         slot.node = await this.#spawn(slot.proxy)
         break
       } catch (error) {
+        // It neither ended nor became ready: nobody would start it again.
+        if (performance.now() - begun >= READY_WITHIN_MS)
+          this.crashes.push(`node ${slot.name} was not ready within ${READY_WITHIN_MS} ms`)
         if (tries === START_TRIES) throw error
         await delay(START_AGAIN_MS)
       }
@@ -176,6 +181,7 @@ export class SoakCluster implements AsyncDisposable, Doors {
       redisPrefix: this.redis.prefix,
       limits: LIMITS,
       stderr: this.#errors,
+      readyWithinMs: READY_WITHIN_MS,
       ...(this.#main === undefined ? {} : { main: this.#main }),
     })
     const { process: child } = node

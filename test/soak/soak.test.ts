@@ -9,7 +9,7 @@ import { replayCommand, scheduleOf, storiesOf } from './report.ts'
 import { runRound } from './round.ts'
 
 const SEEDS = [1, 2, 3]
-const FAULT_SECONDS = 8
+const FAULT_SECONDS = 6
 /** About 20 s each, where nothing else wants the cores. */
 const TIMEOUT_MS = 300_000
 

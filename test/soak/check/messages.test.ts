@@ -89,6 +89,18 @@ describe('G5: order', () => {
     expect(wrong(story.deliver('sub', 3, 'm2', { dup: true }))).toEqual([])
   })
 
+  it('QoS 0 has an order on a connection, and none from one to the next', () => {
+    const moved = (): StoryLines => {
+      const story = pair().publish('m1', { qos: 0 }).publish('m2', { qos: 0 })
+      story.deliver('sub', 2, 'm2', { qos: 0 }).closed('sub', 2)
+      return story.connect('sub', 3, { sessionPresent: true })
+    }
+    expect(wrong(moved().deliver('sub', 3, 'm1', { qos: 0 }))).toEqual([])
+    const same = pair().publish('m1', { qos: 0 }).publish('m2', { qos: 0 })
+    same.deliver('sub', 2, 'm2', { qos: 0 }).deliver('sub', 2, 'm1', { qos: 0 })
+    expect(wrong(same)).toEqual(['m1'])
+  })
+
   it('a message that was published twice has no place', () => {
     const story = pair().publish('m1').published('m2').published('m1', { dup: true })
     expect(wrong(story.deliver('sub', 2, 'm2').deliver('sub', 2, 'm1'))).toEqual([])

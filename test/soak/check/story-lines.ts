@@ -100,7 +100,7 @@ interface PublishOptions {
   readonly client?: string
   readonly connection?: number
   readonly topic?: string
-  readonly qos?: 1 | 2
+  readonly qos?: 0 | 1 | 2
   readonly dup?: boolean
 }
 
