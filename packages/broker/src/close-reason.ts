@@ -95,6 +95,12 @@ export const CLOSE_REASONS = {
     fault: 'client',
     meaning: 'wrong user name or password',
   },
+  'authentication-unavailable': {
+    connackCode: 3,
+    logLevel: 'warn',
+    fault: 'operator',
+    meaning: 'nobody could say who it is: keys or the HTTP hook did not answer',
+  },
   'not-authorized': {
     connackCode: 5,
     logLevel: 'info',
