@@ -125,7 +125,7 @@ it.each([
   const first = await issue()
   const secret = new MountedSecret(filesOf(first))
   await using node = await startNode({
-    limits: { tlsPollMs: 100 },
+    limits: { filePollMs: 100 },
     environment: {
       BREAKWATER_TLS_CERT: secret.path('tls.crt'),
       BREAKWATER_TLS_KEY: secret.path('tls.key'),

@@ -110,6 +110,27 @@ export const CLOSE_REASONS = {
     fault: 'client',
     meaning: 'wrong user name or password',
   },
+  'login-expired': {
+    logLevel: 'info',
+    fault: 'client',
+    meaning: 'the token that the client logged in with has ended',
+  },
+  'access-revoked': {
+    logLevel: 'info',
+    fault: 'operator',
+    meaning: 'new access rules do not allow a subscription that the client holds',
+  },
+  'publish-denied': {
+    logLevel: 'info',
+    fault: 'client',
+    meaning: 'it published where it may not, and `BREAKWATER_PUBLISH_DENIED` is `close`',
+  },
+  'authentication-unavailable': {
+    connackCode: 3,
+    logLevel: 'warn',
+    fault: 'operator',
+    meaning: 'nobody could say who it is: keys or the HTTP hook did not answer',
+  },
   'not-authorized': {
     connackCode: 5,
     logLevel: 'info',

@@ -176,6 +176,15 @@ export class Events {
     this.#log.error({ listener, why }, 'new certificates are refused; the old ones stay in use')
   }
 
+  /** A file of passwords or rules has changed. */
+  fileInUse(path: string): void {
+    this.#log.info({ path }, 'a new version of the file is in use')
+  }
+
+  fileRefused(path: string, why: string): void {
+    this.#log.error({ path, why }, 'a new version of the file is refused; the old one stays in use')
+  }
+
   certificatesUnwatched(directory: string, error: Error): void {
     this.#log.warn({ directory, error: error.message }, 'directory is polled, not watched')
   }

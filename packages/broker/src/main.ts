@@ -10,6 +10,8 @@ import {
   type Config,
 } from '@breakwater/config'
 import { Command } from 'commander'
+import { explainAccess, type ExplainOptions } from './access/explain-command.ts'
+import { AccessRules } from './access/access-rules.ts'
 import { PasswordFile, setPassword } from './auth/password-file.ts'
 import { ensureDevelopmentCertificates } from './certificates/development.ts'
 import { makeTlsMaterial, readTlsFiles } from './listen/tls-context.ts'
@@ -65,6 +67,26 @@ program
   })
 
 program
+  .command('acl')
+  .description('access rules')
+  .command('explain')
+  .description('name the rule that decides')
+  .requiredOption('--topic <topic>', 'topic to publish to, or filter to subscribe to')
+  .requiredOption('--action <action>', 'publish or subscribe')
+  .requiredOption('--client-id <id>', 'client id')
+  .option('--as <user>', 'user name; without it a client without credentials')
+  .option('--cn <name>', 'common name of its certificate')
+  .option('--uri <uri>', 'URI of its certificate')
+  .option('--claims <json>', 'claims of its token, as JSON')
+  .option('--file <file>', 'rules; default: BREAKWATER_ACL_FILE')
+  .action((asked: ExplainOptions) => {
+    const file = asked.file ?? readConfig().aclFile
+    if (file === undefined)
+      throw new ConfigError('acl explain: no rules; give --file, or set BREAKWATER_ACL_FILE')
+    console.log(explainAccess(readNamedFile('BREAKWATER_ACL_FILE', file), file, asked).join('\n'))
+  })
+
+program
   .command('version')
   .description('print the version')
   .action(() => console.log(VERSION))
@@ -74,11 +96,13 @@ function readConfig(): Config {
 }
 
 /** What `serve` would read: every file that the configuration names, and what is in it. */
-function checkFiles({ listeners, passwordFile, redis }: Config): void {
+function checkFiles({ listeners, passwordFile, aclFile, redis }: Config): void {
   for (const { tls } of listeners)
     if (tls !== undefined && tls.pairs.length > 0) makeTlsMaterial(tls, readTlsFiles(tls))
   if (passwordFile !== undefined)
     PasswordFile.parse(readNamedFile('BREAKWATER_PASSWORD_FILE', passwordFile), passwordFile)
+  if (aclFile !== undefined)
+    AccessRules.parse(readNamedFile('BREAKWATER_ACL_FILE', aclFile), aclFile)
   if (redis !== undefined) redisSettings(redis)
 }
 

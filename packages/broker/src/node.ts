@@ -23,8 +23,6 @@ import { createInstruments, startAdminServer, startRuntimeMetrics } from '@break
 import type { RedisSettings } from '@breakwater/redis'
 import { createRedisStore, MemoryStore, type OnFenced, type Store } from '@breakwater/store'
 import { destination, pino, type Logger } from 'pino'
-import { createAuthenticate } from './auth/authenticate.ts'
-import { PasswordFile } from './auth/password-file.ts'
 import { pairTls } from './certificates/development.ts'
 import { closeReasonIds, DROP_REASONS } from './close-reason.ts'
 import { Connection, type ByteStream } from './connection/connection.ts'
@@ -33,6 +31,7 @@ import { ControlPlane } from './control/control-plane.ts'
 import { Dispatch } from './dispatch.ts'
 import { drain } from './drain/drain.ts'
 import { Events, factsOf, type BrokerInstruments } from './events.ts'
+import { Gate } from './gate.ts'
 import { Gauges } from './gauges.ts'
 import { InboxWatch } from './inbox-watch.ts'
 import { listenFault } from './listen/listen-fault.ts'
@@ -82,7 +81,7 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
 
   const { tlsOf, developmentCa } = await pairTls(config)
   if (developmentCa !== undefined) events.developmentCertificate(developmentCa)
-  const passwords = readPasswords(config)
+  const gate = stack.use(new Gate(config, events))
   if (config.allowAnonymous) events.anonymousAllowed()
 
   const { store, bus, cluster } = await openBackplane(config, events, instruments, stack, {
@@ -105,8 +104,9 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
     cluster,
     router,
     events,
-    authenticate: createAuthenticate(passwords, config.allowAnonymous),
+    gate,
   })
+  gate.onRules((rules) => sessions.rulesChanged(rules))
   bus.onNotice((from, notice) => sessions.notice(from, notice))
   bus.onMessage((message) => router.deliverFromBus(message))
   const resync = (): void => {
@@ -214,7 +214,7 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
             new TlsKeeper({
               listener: listener.name,
               tls,
-              pollMs: config.limits.tlsPollMs,
+              pollMs: config.limits.filePollMs,
               events,
             }),
           )
@@ -293,12 +293,6 @@ function createLogger(config: Config): Logger {
     },
     destination({ dest: 1, sync: false }),
   )
-}
-
-function readPasswords(config: Config): PasswordFile | undefined {
-  const { passwordFile } = config
-  if (passwordFile === undefined) return undefined
-  return PasswordFile.parse(readNamedFile('BREAKWATER_PASSWORD_FILE', passwordFile), passwordFile)
 }
 
 async function openBackplane(

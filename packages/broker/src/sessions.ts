@@ -12,8 +12,9 @@ import {
   type Store,
   type StoredSubscription,
 } from '@breakwater/store'
-import { certificateRefusal } from './auth/certificate-rules.ts'
-import type { Authenticate } from './auth/authenticate.ts'
+import type { AccessRules } from './access/access-rules.ts'
+import type { Permissions } from './access/permissions.ts'
+import type { Refused } from './auth/answer.ts'
 import { refusalOf, shapeOf } from './auth/subscription-rules.ts'
 import type { CloseReasonId } from './close-reason.ts'
 import type { Connection } from './connection/connection.ts'
@@ -23,6 +24,7 @@ import { FrameSink } from './deliver/frame-sink.ts'
 import type { Outbound } from './deliver/outbound.ts'
 import { StoredOutbound } from './deliver/stored-outbound.ts'
 import { factsOf, type Events } from './events.ts'
+import type { Admitted, Gate, Login } from './gate.ts'
 import { PublishLane } from './route/publish.ts'
 import type { Router } from './route/router.ts'
 import type { End } from './session/contender.ts'
@@ -41,7 +43,7 @@ export interface SessionsOptions {
   readonly cluster: Cluster
   readonly router: Router
   readonly events: Events
-  readonly authenticate: Authenticate
+  readonly gate: Gate
 }
 
 export class Sessions implements ControlHost {
@@ -74,22 +76,12 @@ export class Sessions implements ControlHost {
     })
   }
 
-  async authenticate(
-    connection: Connection,
-    username: string | undefined,
-    password: Buffer | undefined,
-  ): Promise<CloseReasonId | undefined> {
-    const { certificate, clientId } = connection
-    if (certificate?.identifies === true) {
-      const refusal = certificateRefusal(certificate, username, clientId)
-      if (refusal !== undefined) connection.close(refusal.reason, refusal.detail)
-      return refusal?.reason
-    }
-    return this.#options.authenticate({ username, password })
+  authenticate(connection: Connection, login: Login): Promise<Admitted | Refused> {
+    return this.#options.gate.admit(connection, login)
   }
 
   async openSession(client: ClientControl): Promise<PendingSession | undefined> {
-    const { clientId, connection, persistent } = client
+    const { clientId, connection, persistent, permissions } = client
     if (!connection.open) return undefined
     const opened = await this.#ownership.claim(client)
     if (opened === 'another-user') {
@@ -98,11 +90,13 @@ export class Sessions implements ControlHost {
     }
     if (opened === undefined) return undefined
     if (!persistent) this.#subscriptions.forget(clientId)
+    const subscriptions = await this.#subscriptions.allowed(connection, opened, permissions)
     if (!connection.open) return undefined
+    const allowed = { ...opened, subscriptions }
     return {
       present: opened.present,
-      subscriptions: opened.subscriptions,
-      start: () => this.#start(connection, persistent, opened),
+      subscriptions,
+      start: () => this.#start(connection, persistent, allowed, permissions),
     }
   }
 
@@ -120,7 +114,10 @@ export class Sessions implements ControlHost {
         }),
       ),
     }
-    const why = refusalOf(filter, session, added, this.#options.config.limits)
+    const why =
+      session.permissions?.subscribe(filter) === false
+        ? 'the access rules do not allow it'
+        : refusalOf(filter, session, added, this.#options.config.limits)
     if (why !== undefined)
       this.#options.events.subscriptionRefused(factsOf(session.connection), filter, why)
     return why
@@ -196,6 +193,15 @@ export class Sessions implements ControlHost {
     if (this.#ownership.leavesBehind) cluster.leaveBehind(config.limits.willDrainWindowMs)
   }
 
+  /** The access rules have changed. A client that holds what it may not have any more is told by the close. */
+  rulesChanged(rules: AccessRules): void {
+    for (const { permissions, filters, connection } of this.#options.router.sessions.values()) {
+      permissions?.renew(rules)
+      for (const filter of filters.keys())
+        if (permissions?.subscribe(filter) === false) connection.close('access-revoked', filter)
+    }
+  }
+
   /** What other nodes say. */
   notice(from: string, notice: Notice): void {
     this.#ownership.notice(from, notice)
@@ -234,7 +240,12 @@ export class Sessions implements ControlHost {
       if (persistent) outbound.queued(0, UNSEEN, 1)
   }
 
-  #start(connection: Connection, persistent: boolean, opened: OpenedSession): Session {
+  #start(
+    connection: Connection,
+    persistent: boolean,
+    opened: OpenedSession,
+    permissions: Permissions | undefined,
+  ): Session {
     const { config, store, router, events } = this.#options
     const { clientId } = connection
     const { limits } = config
@@ -246,6 +257,7 @@ export class Sessions implements ControlHost {
           inflightMessagesMax: limits.inflightMessagesMax,
           store,
           sink,
+          ...(permissions === undefined ? {} : { isWanted: (topic) => session.wants(topic) }),
           onFault: (error) => {
             events.storeFailed(`queue of ${clientId}`, error)
             connection.close('store-unavailable', error.message)
@@ -263,8 +275,10 @@ export class Sessions implements ControlHost {
       store,
       events,
       limits,
+      permissions,
+      closeDenied: config.publishDenied === 'close',
     })
-    const session = new Session({
+    const session: Session = new Session({
       clientId,
       connection,
       persistent,
@@ -272,6 +286,7 @@ export class Sessions implements ControlHost {
       sink,
       outbound,
       lane,
+      permissions,
     })
     router.sessions.set(clientId, session)
     if (opened.released.some((packetId) => packetId >= SHARED_PACKET_ID_MIN))

@@ -8,10 +8,12 @@
 import { isSharedFilter, Message } from '@breakwater/bus'
 import type { Cluster } from '@breakwater/cluster'
 import type { Config } from '@breakwater/config'
-import type { Store, StoredSubscription } from '@breakwater/store'
+import type { OpenedSession, Store, StoredSubscription } from '@breakwater/store'
+import type { Permissions } from './access/permissions.ts'
 import { shapeOf } from './auth/subscription-rules.ts'
+import type { Connection } from './connection/connection.ts'
 import { FanOut } from './deliver/fan-out.ts'
-import type { Events } from './events.ts'
+import { factsOf, type Events } from './events.ts'
 import { replayRetained } from './route/retained-replay.ts'
 import type { Router } from './route/router.ts'
 import type { Session } from './session/session.ts'
@@ -38,6 +40,29 @@ export class Subscriptions {
 
   constructor(options: SubscriptionsOptions) {
     this.#options = options
+  }
+
+  /** Of a session that is resumed: filters that the access rules of now do not allow are gone. */
+  async allowed(
+    connection: Connection,
+    { epoch, subscriptions }: OpenedSession,
+    permissions: Permissions | undefined,
+  ): Promise<readonly StoredSubscription[]> {
+    if (permissions === undefined) return subscriptions
+    const denied = subscriptions
+      .map(({ filter }) => filter)
+      .filter((filter) => !permissions.subscribe(filter))
+    if (denied.length === 0) return subscriptions
+    const { router, store, cluster, events } = this.#options
+    const { clientId } = connection
+    await store.removeSubscriptions({ clientId, epoch }, denied)
+    for (const filter of denied) {
+      events.subscriptionRefused(factsOf(connection), filter, 'the access rules do not allow it')
+      router.stored.delete(clientId, filter)
+      if (isSharedFilter(filter)) await router.shared.membership.leaveStored(filter, clientId)
+    }
+    await cluster.announce({ sessions: [clientId] })
+    return subscriptions.filter(({ filter }) => !denied.includes(filter))
   }
 
   async subscribed(session: Session, granted: readonly StoredSubscription[]): Promise<() => void> {

@@ -39,10 +39,11 @@ export class Sweep implements Disposable {
         if (nowMs - connection.openedAt > connectTimeoutMs) connection.close('connect-timeout')
         continue
       }
-      const { keepAliveMs } = connection
+      const { keepAliveMs, expiresAt } = connection
       // [MQTT-3.1.2-24]: one and a half times the interval.
       if (keepAliveMs > 0 && silentMs > keepAliveMs * 1.5) connection.close('keep-alive-timeout')
       else if (connection.stalledFor(nowMs) > stallTimeoutMs) connection.close('stalled')
+      else if (expiresAt !== undefined && expiresAt <= Date.now()) connection.close('login-expired')
     }
     for (const [connection, deadline] of this.#closing) {
       if (deadline < nowMs) connection.destroy()

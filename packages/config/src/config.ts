@@ -17,13 +17,29 @@ export interface RedisConfig {
   readonly prefix: string
 }
 
+export interface JwtConfig {
+  /** Path of a JWKS file, or where to fetch it. */
+  readonly keys: string | URL
+  readonly audience: string | undefined
+  readonly issuer: string | undefined
+  readonly usernameClaim: string
+}
+
 export interface Config {
   readonly listeners: readonly ListenerConfig[]
   readonly admin: { readonly host: string; readonly port: number }
   /** Unset: embedded, one node, everything in memory. */
   readonly redis: RedisConfig | undefined
   readonly passwordFile: string | undefined
+  /** Tokens as passwords. */
+  readonly jwt: JwtConfig | undefined
+  /** Who else is asked who a client is. */
+  readonly authHttpUrl: URL | undefined
   readonly allowAnonymous: boolean
+  /** Rules of who may publish and subscribe where; unset: everybody everywhere. */
+  readonly aclFile: string | undefined
+  /** What happens to a client that publishes where it may not. */
+  readonly publishDenied: 'drop' | 'close'
   readonly ack: 'stored'
   /** Which member of a shared subscription gets a message. */
   readonly sharedStrategy: SharedStrategy
@@ -39,6 +55,7 @@ export interface Config {
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
+const PUBLISH_DENIED = ['drop', 'close'] as const
 const QUEUE_POLICIES = ['drop-oldest', 'drop-newest', 'close-publisher'] as const
 type QueuePolicy = (typeof QUEUE_POLICIES)[number]
 export const SHARED_STRATEGIES = ['local', 'random', 'hash-client', 'hash-topic'] as const
@@ -81,13 +98,12 @@ export function decideConfig(settings: Settings): Config {
   }
   const passwordFile = read('passwordFile', parsePath, () => undefined)
   const embedded = redisUrl === undefined
-  const allowAnonymous = read(
-    'allowAnonymous',
-    parseBoolean,
-    () => embedded && passwordFile === undefined,
-  )
-  const named = listeners.some((listener) => listener.tls?.identity !== undefined)
-  if (!allowAnonymous && passwordFile === undefined && !named) {
+  const jwt = decideJwt(settings, read)
+  const authHttpUrl = read('authHttpUrl', parseHttpUrl, () => undefined)
+  const canTell = passwordFile !== undefined || jwt !== undefined || authHttpUrl !== undefined
+  const allowAnonymous = read('allowAnonymous', parseBoolean, () => embedded && !canTell)
+  const certificates = listeners.some(({ tls }) => tls?.identity !== undefined)
+  if (!allowAnonymous && !canTell && !certificates) {
     throw new ConfigError(
       `${settings.origin('passwordFile')}: nobody could connect: give a file made with ` +
         '`breakwater passwd FILE USER`, or set BREAKWATER_ALLOW_ANONYMOUS=true',
@@ -111,7 +127,11 @@ export function decideConfig(settings: Settings): Config {
           prefix: read('redisPrefix', parsePrefix, () => 'breakwater:'),
         },
     passwordFile,
+    jwt,
+    authHttpUrl,
     allowAnonymous,
+    aclFile: read('aclFile', parsePath, () => undefined),
+    publishDenied: read('publishDenied', oneOf(PUBLISH_DENIED), () => 'drop' as const),
     ack: read('ack', parseAck, () => 'stored' as const),
     sharedStrategy: read('sharedStrategy', oneOf(SHARED_STRATEGIES), () => 'local' as const),
     sessionExpiryMs: read('sessionExpiry', durationFrom('2s', '3650d'), () => 7 * 86_400_000),
@@ -124,6 +144,23 @@ export function decideConfig(settings: Settings): Config {
 }
 
 type Fail = (why: string) => ConfigError
+type Read = <T>(name: SettingName, parse: (text: string, fail: Fail) => T, fallback: () => T) => T
+
+function decideJwt(settings: Settings, read: Read): JwtConfig | undefined {
+  const keys = read<string | URL | undefined>('jwtKeys', parseFileOrUrl, () => undefined)
+  if (keys === undefined) {
+    for (const name of ['jwtAudience', 'jwtIssuer', 'jwtUsernameClaim'] as const)
+      if (settings.values[name] !== undefined)
+        throw new ConfigError(`${settings.origin(name)}: has no effect without BREAKWATER_JWT_KEYS`)
+    return undefined
+  }
+  return {
+    keys,
+    audience: read<string | undefined>('jwtAudience', parsePath, () => undefined),
+    issuer: read<string | undefined>('jwtIssuer', parsePath, () => undefined),
+    usernameClaim: read('jwtUsernameClaim', parsePath, () => 'sub'),
+  }
+}
 
 const TLS_SETTINGS = {
   tlsCert: 'cert',
@@ -209,6 +246,21 @@ function parseRedisUrl(text: string, fail: Fail): string {
     throw fail((error as Error).message)
   }
   return text
+}
+
+function parseHttpUrl(text: string, fail: Fail): URL {
+  const url = parseUrl(text, fail)
+  if (url.protocol !== 'https:' && url.protocol !== 'http:')
+    throw fail('must start with https:// or http://')
+  return url
+}
+
+/** Keys that are fetched decide who gets in: over TLS only. */
+function parseFileOrUrl(text: string, fail: Fail): string | URL {
+  if (!/^[a-z][a-z+.-]*:\/\//i.test(text)) return parsePath(text, fail)
+  const url = parseUrl(text, fail)
+  if (url.protocol !== 'https:') throw fail('must be a file, or start with https://')
+  return url
 }
 
 function parsePath(text: string, fail: Fail): string {

@@ -150,13 +150,30 @@ const LIMITS = {
     protects: 'sockets that open and never finish TLS, a PROXY header or a WebSocket',
     atLimit: 'closed with `handshake-timeout`',
   },
-  tlsPollMs: {
+  filePollMs: {
     unit: 'ms',
     default: 60_000,
     min: 50,
     max: 86_400_000,
     protects: 'a rotation against a file system that tells nothing of changes',
-    atLimit: 'certificates, keys and revocation lists are read again, and used if they are new',
+    atLimit:
+      'certificates, keys, revocation lists, passwords and access rules are read again, and used if they are new',
+  },
+  authHttpTimeoutMs: {
+    unit: 'ms',
+    default: 3_000,
+    min: 10,
+    max: 60_000,
+    protects: 'CONNECT against an HTTP hook that does not answer',
+    atLimit: 'CONNACK 0x03, closed with `authentication-unavailable`',
+  },
+  authHttpCacheMs: {
+    unit: 'ms',
+    default: 60_000,
+    min: 0,
+    max: 86_400_000,
+    protects: 'the HTTP hook against clients that come back (0 = each CONNECT is asked about)',
+    atLimit: 'the same credentials are asked about again',
   },
   connectTimeoutMs: {
     unit: 'ms',

@@ -2,6 +2,7 @@
 import { limitNames, type LimitName } from '@breakwater/config'
 import { describe, test } from 'vitest'
 import type { LimitDriver } from './driver.ts'
+import { loginLimits } from './logins.ts'
 import { packetLimits } from './packets.ts'
 import { queueLimits } from './queues.ts'
 import { rateLimits } from './rates.ts'
@@ -10,6 +11,7 @@ import { timeLimits } from './times.ts'
 /** Total by its type: a limit without a driver does not compile. */
 const drivers: Readonly<Record<LimitName, LimitDriver>> = {
   ...packetLimits,
+  ...loginLimits,
   ...queueLimits,
   ...timeLimits,
   ...rateLimits,

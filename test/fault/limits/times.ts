@@ -229,7 +229,7 @@ async function drivePoll(): Promise<void> {
   }
   await put('v1')
   await using node = await startNode({
-    limits: { tlsPollMs: 300 },
+    limits: { filePollMs: 300 },
     environment: {
       BREAKWATER_TLS_CERT: join(link, 'tls.crt'),
       BREAKWATER_TLS_KEY: join(link, 'tls.key'),
@@ -243,7 +243,7 @@ async function drivePoll(): Promise<void> {
 export const timeLimits = {
   willDrainWindowMs: driveDrainWindow,
   willTakeOverWindowMs: driveWillWindow,
-  tlsPollMs: drivePoll,
+  filePollMs: drivePoll,
   viewLeaseMs: driveViewLease,
   nodeLeaseMs: driveNodeLease,
   handshakeTimeoutMs: driveHandshake,

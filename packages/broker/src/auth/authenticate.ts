@@ -1,26 +1,46 @@
-import type { CloseReasonId } from '../close-reason.ts'
+/**
+ * Who may connect. The ways of logging in are asked in turn: token, password file, HTTP hook; the first answer
+ * counts. Who shows no credentials, or some that nobody knows, gets in only where anonymous clients are
+ * allowed; someone who shows credentials to a node that can check them must be right also there.
+ *
+ * A client whose certificate says who it is is not asked for more (certificate-rules.ts).
+ */
+import type { Answer, Authenticator, Credentials } from './answer.ts'
 import type { PasswordFile } from './password-file.ts'
 
-interface Credentials {
-  readonly username: string | undefined
-  readonly password: Buffer | undefined
+export type Authenticate = (credentials: Credentials) => Promise<Answer>
+
+export interface AuthenticateOptions {
+  /** In the order in which they are asked. */
+  readonly ways: readonly Authenticator[]
+  readonly allowAnonymous: boolean
 }
 
-/** Undefined: welcome. Otherwise why not. */
-export type Authenticate = (credentials: Credentials) => Promise<CloseReasonId | undefined>
+export function createAuthenticate({ ways, allowAnonymous }: AuthenticateOptions): Authenticate {
+  return async (credentials) => {
+    for (const way of ways) {
+      const answer = await way(credentials)
+      if (answer !== undefined) return answer
+    }
+    const { username } = credentials
+    if (username === undefined)
+      return allowAnonymous ? { username: undefined } : { refused: 'not-authorized' }
+    return allowAnonymous && ways.length === 0 ? { username } : { refused: 'bad-credentials' }
+  }
+}
 
 /**
- * Who may connect: users of the password file, and clients without credentials if they are allowed. Someone
- * who shows credentials must be right, also where anonymous clients are allowed.
+ * The password file as a way of logging in. `decides`: nobody is asked after it, so a user that it does not
+ * know is wrong, and finds that out no sooner than one with a wrong password.
  */
-export function createAuthenticate(
-  passwords: PasswordFile | undefined,
-  allowAnonymous: boolean,
-): Authenticate {
-  return async ({ username, password }) => {
-    if (username === undefined) return allowAnonymous ? undefined : 'not-authorized'
-    if (passwords === undefined) return allowAnonymous ? undefined : 'bad-credentials'
-    const right = await passwords.verify(username, password ?? Buffer.alloc(0))
-    return right ? undefined : 'bad-credentials'
+export function passwordAuthenticator(
+  passwords: () => PasswordFile,
+  decides: boolean,
+): Authenticator {
+  return async ({ username, password = Buffer.alloc(0) }) => {
+    if (username === undefined) return undefined
+    if (!decides && !passwords().has(username)) return undefined
+    const right = await passwords().verify(username, password)
+    return right ? { username } : { refused: 'bad-credentials' }
   }
 }

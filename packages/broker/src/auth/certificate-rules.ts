@@ -1,10 +1,5 @@
 import type { ClientCertificate } from '../certificates/client-certificate.ts'
-import type { CloseReasonId } from '../close-reason.ts'
-
-interface Refusal {
-  readonly reason: CloseReasonId
-  readonly detail: string
-}
+import type { Refused } from './answer.ts'
 
 /**
  * Why a client may not be who it says it is, where its certificate says who it is; undefined: welcome. The
@@ -15,12 +10,12 @@ export function certificateRefusal(
   { name, enforced }: ClientCertificate,
   username: string | undefined,
   clientId: string,
-): Refusal | undefined {
+): Refused | undefined {
   if (name === undefined)
-    return { reason: 'not-authorized', detail: 'its certificate holds no name by the rule' }
+    return { refused: 'not-authorized', detail: 'its certificate holds no name by the rule' }
   if (username !== undefined && username !== name)
-    return { reason: 'not-authorized', detail: 'the user name is not that of its certificate' }
+    return { refused: 'not-authorized', detail: 'the user name is not that of its certificate' }
   if (enforced && clientId !== name)
-    return { reason: 'client-id-rejected', detail: 'it is not the name in its certificate' }
+    return { refused: 'client-id-rejected', detail: 'it is not the name in its certificate' }
   return undefined
 }

@@ -1,10 +1,12 @@
 /**
  * Users and their passwords, one per line: `name:$scrypt$N$r$p$salt$hash`, numbers in decimal, bytes in
- * base64. Made and edited by `breakwater passwd`. Lines that are empty or begin with `#` are skipped.
+ * base64. Made and edited by `breakwater passwd`; lines of `mosquitto_passwd` are read too. Lines that are
+ * empty or begin with `#` are skipped.
  */
 import { createHmac, randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import { ConfigError } from '@breakwater/config'
+import { parseMosquittoHash, type VerifyPassword } from './mosquitto-hash.ts'
 
 interface ScryptParameters {
   readonly N: number
@@ -34,7 +36,9 @@ interface Credential extends ScryptParameters {
 }
 
 export class PasswordFile {
-  readonly #credentials: ReadonlyMap<string, Credential>
+  readonly #verifiers: ReadonlyMap<string, VerifyPassword>
+  /** What a user that does not exist is verified with: it takes as long as for one that does. */
+  readonly #strangers: readonly VerifyPassword[]
   /**
    * Passwords that were right once, by user, under a key that never leaves this process: when a thousand
    * devices come back at once, nobody derives a thousand hashes. Bound: one per user of the file.
@@ -42,46 +46,52 @@ export class PasswordFile {
   readonly #verified = new Map<string, Buffer>()
   readonly #key = randomBytes(32)
 
-  private constructor(credentials: ReadonlyMap<string, Credential>) {
-    this.#credentials = credentials
+  private constructor(verifiers: ReadonlyMap<string, VerifyPassword>) {
+    this.#verifiers = verifiers
+    this.#strangers = verifiers.size === 0 ? [scryptVerifier(DUMMY)] : [...verifiers.values()]
   }
 
   get users(): number {
-    return this.#credentials.size
+    return this.#verifiers.size
+  }
+
+  has(username: string): boolean {
+    return this.#verifiers.has(username)
   }
 
   /** @throws {ConfigError} one line with the number of the line that is wrong */
   static parse(text: string, path: string): PasswordFile {
-    const credentials = new Map<string, Credential>()
+    const verifiers = new Map<string, VerifyPassword>()
     for (const [index, line] of text.split(/\r?\n/).entries()) {
       if (line === '' || line.startsWith('#')) continue
       const colon = line.indexOf(':')
-      const credential = parseHash(line.slice(colon + 1))
-      if (colon < 1 || credential === undefined) {
+      const hash = line.slice(colon + 1)
+      const verify = parseScryptHash(hash) ?? parseMosquittoHash(hash)
+      if (colon < 1 || verify === undefined) {
         throw new ConfigError(
           `BREAKWATER_PASSWORD_FILE: ${path} line ${index + 1} is not name:$scrypt$…; use \`breakwater passwd\``,
         )
       }
-      credentials.set(line.slice(0, colon), credential)
+      verifiers.set(line.slice(0, colon), verify)
     }
-    return new PasswordFile(credentials)
+    return new PasswordFile(verifiers)
   }
 
-  /**
-   * Takes the same time for a user that does not exist: a dummy hash is derived. Off the event loop, on the
-   * thread pool.
-   */
+  /** Off the event loop, on the thread pool. */
   async verify(username: string, password: Buffer): Promise<boolean> {
     const mark = createHmac('sha256', this.#key).update(password).digest()
     const known = this.#verified.get(username)
     if (known !== undefined && timingSafeEqual(known, mark)) return true
-    const credential = this.#credentials.get(username)
-    const { salt, hash, N, r, p } = credential ?? DUMMY
-    const options = { N, r, p, maxmem: MEMORY_MAX_BYTES }
-    const derived = await derive(password, salt, hash.length, options)
-    const right = timingSafeEqual(derived, hash) && credential !== undefined
-    if (right) this.#verified.set(username, mark)
-    return right
+    const verify = this.#verifiers.get(username)
+    const right = await (verify ?? this.#strangerOf(username))(password)
+    if (right && verify !== undefined) this.#verified.set(username, mark)
+    return right && verify !== undefined
+  }
+
+  /** The same for the same name: its time says nothing that changes. */
+  #strangerOf(username: string): VerifyPassword {
+    const place = createHmac('sha256', this.#key).update(username).digest().readUInt32BE()
+    return this.#strangers[place % this.#strangers.length] as VerifyPassword
   }
 }
 
@@ -114,7 +124,7 @@ export async function setPassword(
   return `${lines.join('\n')}\n`
 }
 
-function parseHash(text: string): Credential | undefined {
+function parseScryptHash(text: string): VerifyPassword | undefined {
   const [empty, scheme, N, r, p, salt, hash, ...rest] = text.split('$')
   if (empty !== '' || scheme !== 'scrypt' || rest.length > 0) return undefined
   if (salt === undefined || hash === undefined) return undefined
@@ -132,5 +142,11 @@ function parseHash(text: string): Credential | undefined {
     credential.p > 0 &&
     bytes < MEMORY_MAX_BYTES &&
     credential.hash.length >= 16
-  return sound ? credential : undefined
+  return sound ? scryptVerifier(credential) : undefined
+}
+
+function scryptVerifier({ salt, hash, N, r, p }: Credential): VerifyPassword {
+  const options = { N, r, p, maxmem: MEMORY_MAX_BYTES }
+  return async (password) =>
+    timingSafeEqual(await derive(password, salt, hash.length, options), hash)
 }

@@ -2,6 +2,14 @@
 import type { X509Certificate } from 'node:crypto'
 import type { IdentityRule } from '@breakwater/config'
 
+export interface CertificateNames {
+  /** Undefined where there are several. */
+  readonly cn: string | undefined
+  readonly uri: readonly string[]
+  readonly dns: readonly string[]
+  readonly email: readonly string[]
+}
+
 const LABELS = { uri: 'URI:', dns: 'DNS:', email: 'email:' } as const
 
 /**
@@ -21,6 +29,16 @@ export function nameOf(
   }
   const [name, another] = names
   return another === undefined ? name : undefined
+}
+
+export function namesOf(certificate: X509Certificate): CertificateNames {
+  const [cn, another] = commonNames(certificate)
+  return {
+    cn: another === undefined ? cn : undefined,
+    uri: alternativeNames(certificate, 'uri'),
+    dns: alternativeNames(certificate, 'dns'),
+    email: alternativeNames(certificate, 'email'),
+  }
 }
 
 /** RFC 2253, as OpenSSL writes it. */

@@ -1,7 +1,7 @@
 /** What a connection's certificate says of its client, and whether the connection may go on. */
 import type { TLSSocket } from 'node:tls'
 import type { ListenerTls } from '@breakwater/config'
-import { nameOf } from './certificate-name.ts'
+import { nameOf, namesOf, type CertificateNames } from './certificate-name.ts'
 import type { ClientTrust } from './client-trust.ts'
 
 export interface ClientCertificate {
@@ -9,6 +9,8 @@ export interface ClientCertificate {
   readonly serial: string
   /** Who it is; undefined where the listener's rule finds no name in it, or has none. */
   readonly name: string | undefined
+  /** All names, for access rules. */
+  readonly names: CertificateNames
   /** Whether the name, and not CONNECT, says who the client is. */
   readonly identifies: boolean
   /** Whether the client id must be the name. */
@@ -35,6 +37,7 @@ export function clientCertificateOf(
   return {
     serial: leaf.serialNumber,
     name: identity === undefined ? undefined : nameOf(leaf, identity),
+    names: namesOf(leaf),
     identifies: identity !== undefined,
     enforced: clientId === 'enforce',
   }

@@ -61,6 +61,8 @@ export class Connection {
   protocolLevel = 0
   clientId = ''
   keepAliveMs = 0
+  /** When what the client logged in with ends, ms since the epoch. */
+  expiresAt: number | undefined
   /** CONNACK was written: a return code can no longer be told. */
   answered = false
   readonly openedAt: number

@@ -7,8 +7,10 @@
  */
 import type { Message } from '@breakwater/bus'
 import type { StoredSubscription } from '@breakwater/store'
-import type { CloseReasonId } from '../close-reason.ts'
+import type { Permissions } from '../access/permissions.ts'
+import type { Refused } from '../auth/answer.ts'
 import type { Connection } from '../connection/connection.ts'
+import type { Admitted, Login } from '../gate.ts'
 import { Hold } from '../hold.ts'
 import type { ConnectFrame } from '../mqtt/connect-frame.ts'
 import {
@@ -27,11 +29,7 @@ import { ControlStream, type StreamOwner } from './control-stream.ts'
 
 /** What the node does for a connection; the control plane only knows when. */
 export interface ControlHost {
-  authenticate(
-    connection: Connection,
-    username: string | undefined,
-    password: Buffer | undefined,
-  ): Promise<CloseReasonId | undefined>
+  authenticate(connection: Connection, login: Login): Promise<Admitted | Refused>
   /** Claims the client id and opens its session; undefined if the connection ended meanwhile. */
   openSession(client: ClientControl): Promise<PendingSession | undefined>
   /** Why a filter is refused, or undefined. */
@@ -69,6 +67,8 @@ export class ClientControl implements StreamOwner, Contender {
   readonly will: Message | undefined
   /** Who it is, once it is known; nobody in particular where clients are anonymous. */
   user = ''
+  /** Undefined: everything. */
+  permissions: Permissions | undefined
   session: Session | undefined
   /** A control packet has effects under way. */
   busy = true
@@ -109,17 +109,20 @@ export class ClientControl implements StreamOwner, Contender {
   ): Promise<readonly StoredSubscription[] | undefined> {
     const { connection } = this
     try {
-      const refused = await this.#host.authenticate(connection, username, password)
-      if (refused !== undefined) {
-        connection.close(refused)
+      const willTopic = this.will?.topic
+      const answer = await this.#host.authenticate(connection, { username, password, willTopic })
+      if ('refused' in answer) {
+        connection.close(answer.refused, answer.detail)
         return undefined
       }
+      this.user = answer.user
+      this.permissions = answer.permissions
+      connection.expiresAt = answer.expiresAt
     } catch (error) {
       this.#host.unexpected('authentication', error)
       connection.close('internal-error')
       return undefined
     }
-    this.user = connection.certificate?.name ?? username ?? ''
     try {
       this.#pending = await this.#host.openSession(this)
       return this.#pending?.subscriptions

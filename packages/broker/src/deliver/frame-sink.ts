@@ -45,6 +45,11 @@ export class FrameSink {
     this.publishMessage(message, 0, 0, 'retained', { retain: true, duplicate: false })
   }
 
+  /** Of a topic that the client may not have any more. */
+  dropDenied(qos: QoS): void {
+    this.#events.dropped('denied', qos)
+  }
+
   dropSlow(qos: QoS): void {
     this.#events.dropped('slow-consumer', qos)
   }

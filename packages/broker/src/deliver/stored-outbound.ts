@@ -29,6 +29,8 @@ export interface StoredOutboundOptions {
   readonly inflightMessagesMax: number
   readonly store: Store
   readonly sink: FrameSink
+  /** Whether the session may still have messages of this topic; unset: all of them. */
+  readonly isWanted?: (topic: string) => boolean
   readonly onFault: (error: Error) => void
 }
 
@@ -37,6 +39,7 @@ export class StoredOutbound implements Outbound {
   readonly #store: Store
   readonly #sink: FrameSink
   readonly #onFault: (error: Error) => void
+  readonly #isWanted: ((topic: string) => boolean) | undefined
   readonly #exchanges: Inflight
   /** Sent by an earlier connection, as far as is known. */
   readonly #sentBefore: number
@@ -53,6 +56,7 @@ export class StoredOutbound implements Outbound {
     this.#store = options.store
     this.#sink = options.sink
     this.#onFault = options.onFault
+    this.#isWanted = options.isWanted
     this.#exchanges = new Inflight(options.inflightMessagesMax)
     this.#sentBefore = options.opened.sentPosition
     for (const packetId of options.opened.released) {
@@ -177,6 +181,12 @@ export class StoredOutbound implements Outbound {
   #sendAll(found: readonly QueuedMessage[]): boolean {
     for (const { position, message } of found) {
       if (!this.#mayStart(position)) return false
+      if (this.#isWanted?.(message.topic) === false) {
+        this.#sink.dropDenied(message.qos)
+        this.#store.settle(this.#owner, position, queuedBytes(message))
+        this.#next = position + 1
+        continue
+      }
       const qos = message.qos === 2 ? 2 : 1
       this.#start(position, qos, message)
       this.#sink.publishMessage(

@@ -3,7 +3,7 @@
  *
  * In: changes in the directories of the files, and a poll. Out: `setSecureContext` on the server for the
  * handshakes that follow. New files are used only when all of them are good; until then the old ones are, and
- * it is said once what is wrong. Bounds: `tlsPollMs`; the settling time and attempts of `certificates/`.
+ * it is said once what is wrong. Bounds: `filePollMs`; the settling time and attempts of `certificates/`.
  */
 import type { Server } from 'node:tls'
 import type { ListenerTls } from '@breakwater/config'

@@ -14,6 +14,7 @@
 import { isServerTopic, isValidTopicName, Message, topicLevels, type QoS } from '@breakwater/bus'
 import type { Limits } from '@breakwater/config'
 import { QueueFullError, type Store } from '@breakwater/store'
+import type { Permissions } from '../access/permissions.ts'
 import type { CloseReasonId } from '../close-reason.ts'
 import type { Connection } from '../connection/connection.ts'
 import { Hold } from '../hold.ts'
@@ -54,6 +55,10 @@ export interface PublishLaneOptions {
   readonly store: Store
   readonly events: Events
   readonly limits: Limits
+  /** Undefined: everything. */
+  readonly permissions: Permissions | undefined
+  /** Whether a publish that is denied ends the connection. */
+  readonly closeDenied: boolean
 }
 
 export class PublishLane {
@@ -74,6 +79,7 @@ export class PublishLane {
   #topicBytes: Buffer = NO_BYTES
   #topic = ''
   #topicAllowed = false
+  #permissionsVersion = 0
 
   constructor(options: PublishLaneOptions) {
     this.#options = options
@@ -173,8 +179,12 @@ export class PublishLane {
   }
 
   #fanOutReleased(packetId: number, message: Message): void {
-    if (!isServerTopic(message.topic)) this.#store('pubrel', packetId, message)
+    if (this.#mayPublish(message.topic)) this.#store('pubrel', packetId, message)
     else this.#deny(message, packetId)
+  }
+
+  #mayPublish(topic: string): boolean {
+    return !isServerTopic(topic) && this.#options.permissions?.publish(topic) !== false
   }
 
   /** Of an earlier connection of this session: the message is only in the store. */
@@ -196,7 +206,11 @@ export class PublishLane {
     const { id, listener, peer } = this.#connection
     const facts = { id, listener, peer, clientId: this.#options.clientId }
     this.#events.publishDenied(facts, message.topic, message.qos)
-    if (message.qos === 0) return
+    const { persistent, closeDenied, store, clientId } = this.#options
+    // Stored, it would be denied again when the session resumes.
+    if (message.qos === 2 && persistent) store.deleteInbound(clientId, packetId, () => undefined)
+    if (closeDenied) this.#connection.close('publish-denied', message.topic)
+    if (message.qos === 0 || closeDenied) return
     const packet = message.qos === 1 ? 'publish' : 'pubrel'
     this.#enqueue({ packet, qos: message.qos, packetId, message: undefined }, true)
   }
@@ -292,8 +306,9 @@ export class PublishLane {
 
   /** Reads and checks the topic; the one of the PUBLISH before is known by its bytes. */
   #readTopic(buffer: Buffer, start: number, end: number): CloseReasonId | undefined {
-    if (sameBytes(this.#topicBytes, buffer, start, end)) return undefined
-    const { limits } = this.#options
+    const { limits, permissions } = this.#options
+    const asked = this.#permissionsVersion === (permissions?.version ?? 0)
+    if (asked && sameBytes(this.#topicBytes, buffer, start, end)) return undefined
     if (end - start > limits.topicBytesMax) return 'topic-too-long'
     const topic = readUtf8(buffer, start, end)
     // [MQTT-1.5.3-1] [MQTT-3.3.2-2] [MQTT-4.7.3-1]
@@ -301,7 +316,8 @@ export class PublishLane {
     if (topicLevels(topic) > limits.topicLevelsMax) return 'topic-too-long'
     this.#topicBytes = Buffer.from(buffer.subarray(start, end))
     this.#topic = topic
-    this.#topicAllowed = !isServerTopic(topic)
+    this.#permissionsVersion = permissions?.version ?? 0
+    this.#topicAllowed = this.#mayPublish(topic)
     return undefined
   }
 

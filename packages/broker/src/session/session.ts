@@ -1,5 +1,6 @@
-import type { QoS } from '@breakwater/bus'
+import { topicMatchesFilter, type QoS } from '@breakwater/bus'
 import { SHARED_PACKET_ID_MIN } from '@breakwater/store'
+import type { Permissions } from '../access/permissions.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { FrameSink } from '../deliver/frame-sink.ts'
 import type { OutgoingPacket } from '../deliver/exchange.ts'
@@ -23,6 +24,8 @@ export class Session {
   readonly sink: FrameSink
   readonly outbound: Outbound
   readonly lane: PublishLane
+  /** Undefined: everything. */
+  readonly permissions: Permissions | undefined
   /** There once it was a member of a shared subscription. */
   shared: SharedOutbound | undefined
   /** Granted filters. */
@@ -42,6 +45,7 @@ export class Session {
     sink: FrameSink
     outbound: Outbound
     lane: PublishLane
+    permissions: Permissions | undefined
   }) {
     this.clientId = parts.clientId
     this.connection = parts.connection
@@ -50,6 +54,7 @@ export class Session {
     this.sink = parts.sink
     this.outbound = parts.outbound
     this.lane = parts.lane
+    this.permissions = parts.permissions
     this.filters = new Map()
   }
 
@@ -59,6 +64,12 @@ export class Session {
     if (outbound !== undefined) outbound.acknowledge(packet, packetId)
     // The client remembers an exchange that is finished here: let it finish too.
     else if (packet === 'pubrec') this.sink.pubrel(packetId)
+  }
+
+  /** Whether one of its filters matches: the queue may hold what it subscribed to once. */
+  wants(topic: string): boolean {
+    for (const filter of this.filters.keys()) if (topicMatchesFilter(topic, filter)) return true
+    return false
   }
 
   /** Filters are about to be programmed whose retained messages will be replayed. */

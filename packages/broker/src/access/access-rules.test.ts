@@ -1,0 +1,178 @@
+import { describe, expect, it, test } from 'vitest'
+import { AccessRules, explain } from './access-rules.ts'
+import type { Identity } from './identity.ts'
+import { parseRules } from './rules-file.ts'
+
+const ann: Identity = { clientId: 'meter-7', username: 'ann' }
+
+function rules(text: string): AccessRules {
+  return AccessRules.parse(text, 'acl.yaml')
+}
+
+function may(text: string, identity: Identity = ann) {
+  const access = rules(text).of(identity)
+  return {
+    publish: (topic: string) => access.publish(topic).allowed,
+    subscribe: (filter: string) => access.subscribe(filter).allowed,
+  }
+}
+
+describe('rules', () => {
+  it('are tried in order, the first that fits decides, else the default', () => {
+    const access = rules(`
+rules:
+  - { name: no secrets, deny: [publish], topics: ['a/secret'] }
+  - { allow: [publish], topics: ['a/#'] }
+`).of(ann)
+    expect(access.publish('a/secret')).toEqual({ allowed: false, rule: 1, name: 'no secrets' })
+    expect(access.publish('a/b')).toEqual({ allowed: true, rule: 2, name: undefined })
+    expect(access.publish('b')).toEqual({ allowed: false, rule: undefined, name: undefined })
+    expect(access.subscribe('a/b').allowed).toBe(false)
+    expect(may('default: allow\nrules: []').publish('x')).toBe(true)
+  })
+
+  it('of a wildcard do not let it slip past a deny', () => {
+    const { subscribe } = may(`
+rules:
+  - { deny: [subscribe], topics: ['+/secret/#'] }
+  - { allow: [subscribe], topics: ['#'] }
+`)
+    for (const filter of ['#', 'a/#', 'a/+', '+/+', 'a/secret', 'a/secret/b', '+/secret/+'])
+      expect(subscribe(filter), filter).toBe(false)
+    for (const filter of ['a/b', 'a/b/#', 'a/y/secret', 'b'])
+      expect(subscribe(filter), filter).toBe(true)
+  })
+
+  it('that allow must cover all of a filter; an allow before a deny stands', () => {
+    const { subscribe } = may(`
+rules:
+  - { allow: [subscribe], topics: ['a/b'] }
+  - { deny: [subscribe], topics: ['a/+'] }
+  - { allow: [subscribe], topics: ['x/+/y', 'z/#'] }
+`)
+    expect(subscribe('a/b')).toBe(true)
+    expect(subscribe('a/+')).toBe(false)
+    expect(subscribe('x/+/y')).toBe(true)
+    expect(subscribe('x/1/y')).toBe(true)
+    expect(subscribe('x/#')).toBe(false)
+    expect(subscribe('z')).toBe(true)
+    expect(subscribe('#')).toBe(false)
+  })
+
+  it('about everybody do not reach $ topics by a wildcard', () => {
+    const text = `rules: [{ allow: [publish, subscribe], topics: ['#'] }]`
+    expect(may(text).subscribe('$SYS/#')).toBe(false)
+    expect(may(text).publish('$other/x')).toBe(false)
+  })
+
+  it.each([
+    ['users: [ann]', ann, true],
+    ['users: [an*, bob]', ann, true],
+    ['users: [bob]', ann, false],
+    ['users: ["*"]', { clientId: 'x', username: undefined }, false],
+    ['anonymous: true', { clientId: 'x', username: undefined }, true],
+    ['anonymous: true', ann, false],
+    ['anonymous: false', ann, true],
+    ['clients: [meter-*]', ann, true],
+    ['clients: [meter]', ann, false],
+    [
+      'certificates: [pump]',
+      { ...ann, certificate: { cn: 'pump', uri: [], dns: [], email: [] } },
+      true,
+    ],
+    ['certificates: [pump]', ann, false],
+    ['claims: { role: admin }', { ...ann, claims: { role: ['user', 'admin'] } }, true],
+    ['claims: { level: 3 }', { ...ann, claims: { level: 3 } }, true],
+    ['claims: { role: admin }', { ...ann, claims: { role: { admin: true } } }, false],
+    ['users: [ann], clients: [other]', ann, false],
+  ] as const)('with %s fit only whom they are about', (who, identity, allowed) => {
+    const text = `rules: [{ ${who}, allow: [publish], topics: ['t'] }]`
+    expect(may(text, identity).publish('t')).toBe(allowed)
+  })
+})
+
+test('an explanation names each rule up to the one that decides', () => {
+  const text = `
+rules:
+  - { name: others, users: [bob], allow: [subscribe], topics: ['#'] }
+  - { allow: [publish], topics: ['#'] }
+  - { allow: [subscribe], topics: ['x/\${cert.cn}'] }
+  - { allow: [subscribe], topics: ['a/b'] }
+  - { allow: [subscribe], topics: ['c/#'] }
+  - { name: a part of it, deny: [subscribe], topics: ['a/b/c'] }
+  - { allow: [subscribe], topics: ['a/#'] }
+`
+  const steps = explain(parseRules(text, 'acl.yaml'), ann, 'subscribe', 'a/#')
+  expect(steps.map(({ rule, passedOver }) => [rule, passedOver])).toEqual([
+    [1, 'is about others'],
+    [2, 'says nothing of subscribe'],
+    [3, 'has a variable that this client has no value for'],
+    [4, 'allows only a part of the filter'],
+    [5, 'is about other topics'],
+    [6, undefined],
+  ])
+  expect(rules(text).of(ann).subscribe('a/#')).toMatchObject({ allowed: false, rule: 6 })
+})
+
+describe('variables', () => {
+  const text = `rules: [{ allow: [publish, subscribe], topics: ['d/\${clientid}/\${username}/#'] }]`
+
+  it('stand for the own names', () => {
+    expect(may(text).subscribe('d/meter-7/ann/#')).toBe(true)
+    expect(may(text).subscribe('d/meter-8/ann/#')).toBe(false)
+    expect(may(text).subscribe('d/+/ann/#')).toBe(false)
+    expect(may(text, { ...ann, username: undefined }).publish('d/meter-7//x')).toBe(false)
+  })
+
+  it.each(['#', '+', 'a/b', '', 'x\0y', '../#'])(
+    'stand for nothing that is unsafe: %j',
+    (clientId) => {
+      const { publish, subscribe } = may(text, { ...ann, clientId })
+      expect(publish(`d/${clientId}/ann/x`)).toBe(false)
+      expect(subscribe('d/+/ann/#')).toBe(false)
+    },
+  )
+
+  it('in a value are text', () => {
+    const odd = may(text, { clientId: '${username}', username: 'ann' })
+    expect(odd.publish('d/ann/ann/x')).toBe(false)
+    expect(odd.publish('d/${username}/ann/x')).toBe(true)
+  })
+
+  it('of a certificate or a token may have several values', () => {
+    const { publish } = may(
+      `rules: [{ allow: [publish], topics: ['\${cert.san.uri}/x', 't/\${jwt.site}'] }]`,
+      {
+        ...ann,
+        certificate: { cn: undefined, uri: ['spiffe://a/b', 'spiffe://c'], dns: [], email: [] },
+        claims: { site: ['north', 'south', '#'] },
+      },
+    )
+    for (const topic of ['spiffe://a/b/x', 'spiffe://c/x', 't/north', 't/south'])
+      expect(publish(topic), topic).toBe(true)
+    expect(publish('t/east')).toBe(false)
+  })
+})
+
+test.each([
+  ['rules: [', /^acl\.yaml:1:\d+: /],
+  ['', /^acl\.yaml:1:1: the file must be a mapping with rules$/],
+  ['rules: 3', /^acl\.yaml:1:8: rules must be a list of rules$/],
+  ['rule: []', /^acl\.yaml:1:\d+: rule/],
+  ['default: maybe\nrules: []', /^acl\.yaml:1:10: default must be allow or deny$/],
+  ['rules:\n  - allow: [publish]', /^acl\.yaml:2:\d+: rules\.0/],
+  ['rules:\n  - topics: [t]', /^acl\.yaml:2:5: rules\.0 must have either allow or deny$/],
+  [
+    'rules:\n  - { allow: [read], topics: [t] }',
+    /rules\.0\.allow\.0 must be publish or subscribe$/,
+  ],
+  [
+    'rules:\n  - { allow: [publish], topics: ["a#"] }',
+    /^acl\.yaml:2:34: rules\.0\.topics\.0 is not a topic/,
+  ],
+  ['rules:\n  - { allow: [publish], topics: ["${user}"] }', /names a variable that there is not/],
+  ['rules:\n  - { allow: [publish], topics: ["$share/g/t"] }', /without \$share/],
+  ['rules:\n  - { allow: [publish], topics: [t], user: x }', /rules\.0\.user is not known/],
+])('%j is refused with its place', (text, message) => {
+  expect(() => rules(text)).toThrow(message)
+})

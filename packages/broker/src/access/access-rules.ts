@@ -1,0 +1,175 @@
+/**
+ * Who may publish and subscribe where. Rules are tried from top to bottom; the first that fits decides, else
+ * the default.
+ *
+ * A filter is more than one topic, so a rule may fit a part of it: one that allows decides for a subscription
+ * only where it covers all of it, one that denies already where it touches it. So no wildcard slips past a
+ * deny, and what several rules only allow together is denied: subscribe to the parts.
+ *
+ * Bounds: DECISIONS_MAX topics remembered per client, EXPANSIONS_MAX filters that one filter becomes.
+ */
+import { topicMatchesFilter } from '@breakwater/bus'
+import { covers, intersects } from './filter-relations.ts'
+import { claimValues, valuesOf, type Identity, type Variable } from './identity.ts'
+import { parseRules, type Action, type RulesText, type RuleText } from './rules-file.ts'
+
+export interface Decision {
+  readonly allowed: boolean
+  /** Place in the file, from 1; undefined where the default decided. */
+  readonly rule: number | undefined
+  readonly name: string | undefined
+}
+
+/** What became of one rule: the reason why it does not fit, or undefined where it decides. */
+export interface Step {
+  readonly rule: number
+  readonly name: string | undefined
+  readonly passedOver: string | undefined
+}
+
+interface OwnRule {
+  readonly decision: Decision
+  readonly actions: readonly Action[]
+  /** With the client's own names in the place of the variables. */
+  readonly filters: readonly string[]
+}
+
+const DECISIONS_MAX = 128
+/** Of one filter: a certificate may have many names. */
+const EXPANSIONS_MAX = 64
+const VARIABLE = /\$\{([^}]*)\}/
+
+export class AccessRules {
+  readonly #rules: readonly RuleText[]
+  readonly #fallback: Decision
+
+  constructor({ rules, default: fallback }: RulesText) {
+    this.#rules = rules
+    this.#fallback = { allowed: fallback === 'allow', rule: undefined, name: undefined }
+  }
+
+  /** @throws {ConfigError} one line that names the place in the file */
+  static parse(text: string, path: string): AccessRules {
+    return new AccessRules(parseRules(text, path))
+  }
+
+  /** The rules that are about this client, ready to be asked. */
+  of(identity: Identity): ClientAccess {
+    const own: OwnRule[] = []
+    for (const [index, rule] of this.#rules.entries()) {
+      if (!isAbout(rule, identity)) continue
+      const filters = rule.topics.flatMap((topic) => expand(topic, identity))
+      if (filters.length === 0) continue
+      const decision = { allowed: rule.allow !== undefined, rule: index + 1, name: rule.name }
+      own.push({ decision, actions: rule.allow ?? rule.deny ?? [], filters })
+    }
+    return new ClientAccess(own, this.#fallback)
+  }
+}
+
+/** Every rule up to the one that decides, and why those before it do not. */
+export function explain(
+  { rules }: RulesText,
+  identity: Identity,
+  action: Action,
+  topic: string,
+): readonly Step[] {
+  const steps: Step[] = []
+  for (const [index, rule] of rules.entries()) {
+    const passedOver = whyNot(rule, identity, action, topic)
+    steps.push({ rule: index + 1, name: rule.name, passedOver })
+    if (passedOver === undefined) break
+  }
+  return steps
+}
+
+function whyNot(
+  rule: RuleText,
+  identity: Identity,
+  action: Action,
+  topic: string,
+): string | undefined {
+  if (!isAbout(rule, identity)) return 'is about others'
+  if (!(rule.allow ?? rule.deny ?? []).includes(action)) return `says nothing of ${action}`
+  const filters = rule.topics.flatMap((text) => expand(text, identity))
+  if (filters.length === 0) return 'has a variable that this client has no value for'
+  if (filters.some((filter) => fitsTopic(filter, rule.allow !== undefined, action, topic)))
+    return undefined
+  if (action === 'subscribe' && filters.some((filter) => intersects(filter, topic)))
+    return 'allows only a part of the filter'
+  return 'is about other topics'
+}
+
+function fitsTopic(filter: string, allows: boolean, action: Action, topic: string): boolean {
+  if (action === 'publish') return topicMatchesFilter(topic, filter)
+  return allows ? covers(filter, topic) : intersects(filter, topic)
+}
+
+export class ClientAccess {
+  readonly #rules: readonly OwnRule[]
+  readonly #fallback: Decision
+  readonly #decisions = new Map<string, Decision>()
+
+  constructor(rules: readonly OwnRule[], fallback: Decision) {
+    this.#rules = rules
+    this.#fallback = fallback
+  }
+
+  publish(topic: string): Decision {
+    const known = this.#decisions.get(topic)
+    if (known !== undefined) return known
+    const decision = this.#first('publish', topic)
+    if (this.#decisions.size >= DECISIONS_MAX) this.#decisions.clear()
+    this.#decisions.set(topic, decision)
+    return decision
+  }
+
+  /** `filter`: without `$share/GROUP/`. */
+  subscribe(filter: string): Decision {
+    return this.#first('subscribe', filter)
+  }
+
+  #first(action: Action, topic: string): Decision {
+    for (const { decision, actions, filters } of this.#rules) {
+      if (!actions.includes(action)) continue
+      if (filters.some((filter) => fitsTopic(filter, decision.allowed, action, topic)))
+        return decision
+    }
+    return this.#fallback
+  }
+}
+
+function isAbout(rule: RuleText, identity: Identity): boolean {
+  const { users, clients, certificates, claims, anonymous } = rule
+  const { clientId, username, certificate } = identity
+  if (users !== undefined && !fitsOne(users, username)) return false
+  if (clients !== undefined && !fitsOne(clients, clientId)) return false
+  if (certificates !== undefined && !fitsOne(certificates, certificate?.cn)) return false
+  if (anonymous !== undefined && anonymous !== (username === undefined)) return false
+  return Object.entries(claims ?? {}).every(([claim, value]) =>
+    claimValues(identity.claims?.[claim]).includes(String(value)),
+  )
+}
+
+/** A `*` at the end of a name stands for any rest. */
+function fitsOne(names: readonly string[], name: string | undefined): boolean {
+  if (name === undefined) return false
+  return names.some((wanted) =>
+    wanted.endsWith('*') ? name.startsWith(wanted.slice(0, -1)) : name === wanted,
+  )
+}
+
+/** One filter per value of its variables; none where one of them has no value. */
+function expand(topic: string, identity: Identity): readonly string[] {
+  // Text and variables in turn. What a value says is text, whatever it looks like.
+  const parts = topic.split(VARIABLE)
+  let filters = [parts[0] ?? '']
+  for (let index = 1; index < parts.length; index += 2) {
+    const values = valuesOf(parts[index] as Variable, identity)
+    const rest = parts[index + 1] ?? ''
+    filters = filters
+      .flatMap((filter) => values.map((value) => `${filter}${value}${rest}`))
+      .slice(0, EXPANSIONS_MAX)
+  }
+  return filters
+}

@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest'
+import { explainAccess, type ExplainOptions } from './explain-command.ts'
+
+const RULES = `
+rules:
+  - { name: secrets, deny: [publish, subscribe], topics: ['devices/+/secret/#'] }
+  - { allow: [publish, subscribe], topics: ['devices/\${clientid}/#'] }
+  - { claims: { role: admin }, allow: [subscribe], topics: ['#'] }
+`
+
+function ask(options: Partial<ExplainOptions>): readonly string[] {
+  const asked = { topic: 'devices/a/x', action: 'publish', clientId: 'a', ...options }
+  return explainAccess(RULES, 'acl.yaml', asked)
+}
+
+test('the answer comes first, then why', () => {
+  expect(ask({})).toEqual([
+    'allowed: publish to devices/a/x',
+    '  rule 1 "secrets" is about other topics',
+    '  rule 2 decides',
+  ])
+  expect(ask({ topic: 'devices/a/#', action: 'subscribe' })).toEqual([
+    'denied: subscribe to devices/a/#',
+    '  rule 1 "secrets" decides',
+  ])
+  expect(ask({ topic: '$share/g/x', action: 'subscribe', claims: '{"role":"admin"}' })).toEqual([
+    'allowed: subscribe to $share/g/x',
+    '  rule 1 "secrets" is about other topics',
+    '  rule 2 is about other topics',
+    '  rule 3 decides',
+  ])
+  expect(ask({ topic: 'x' }).at(-1)).toBe('  the default decides: deny')
+})
+
+test.each([
+  [{ action: 'read' }, /--action is publish or subscribe/],
+  [{ topic: 'a/#' }, /"a\/#" is nothing to publish to/],
+  [{ topic: 'a#', action: 'subscribe' }, /"a#" is nothing to subscribe to/],
+  [{ claims: 'role' }, /--claims is a JSON object/],
+])('%j is refused in one line', (options, message) => {
+  expect(() => ask(options)).toThrow(message)
+})

@@ -1,0 +1,67 @@
+/** `breakwater acl explain`: which rule decides, and why those before it do not. */
+import { isValidTopicFilter, isValidTopicName } from '@breakwater/bus'
+import { ConfigError } from '@breakwater/config'
+import { AccessRules, explain } from './access-rules.ts'
+import type { Identity } from './identity.ts'
+import { Permissions } from './permissions.ts'
+import { ACTIONS, parseRules, type Action } from './rules-file.ts'
+
+export interface ExplainOptions {
+  readonly topic: string
+  readonly action: string
+  readonly clientId: string
+  readonly as?: string
+  readonly cn?: string
+  readonly uri?: string
+  readonly claims?: string
+  readonly file?: string
+}
+
+/** The answer first, then a line per rule. @throws {ConfigError} one line */
+export function explainAccess(
+  text: string,
+  path: string,
+  options: ExplainOptions,
+): readonly string[] {
+  const { topic } = options
+  const action = ACTIONS.find((known) => known === options.action)
+  if (action === undefined) throw new ConfigError('acl explain: --action is publish or subscribe')
+  const isValid = action === 'publish' ? isValidTopicName(topic) : isValidTopicFilter(topic)
+  if (!isValid) throw new ConfigError(`acl explain: "${topic}" is nothing to ${action} to`)
+  const rules = parseRules(text, path)
+  const identity = identityOf(options)
+  const permissions = new Permissions(identity, new AccessRules(rules))
+  const allowed = action === 'publish' ? permissions.publish(topic) : permissions.subscribe(topic)
+  const steps = explain(rules, identity, action, behindGroup(topic, action))
+  const lines = steps.map(({ rule, name, passedOver }) => {
+    const label = name === undefined ? `rule ${rule}` : `rule ${rule} "${name}"`
+    return `  ${label} ${passedOver ?? 'decides'}`
+  })
+  if (steps.at(-1)?.passedOver !== undefined || steps.length === 0)
+    lines.push(`  the default decides: ${rules.default}`)
+  return [`${allowed ? 'allowed' : 'denied'}: ${action} to ${topic}`, ...lines]
+}
+
+function behindGroup(topic: string, action: Action): string {
+  return action === 'publish' ? topic : topic.replace(/^\$share\/[^/]+\//, '')
+}
+
+function identityOf({ clientId, as, cn, uri, claims }: ExplainOptions): Identity {
+  const certificate = { cn, uri: uri === undefined ? [] : [uri], dns: [], email: [] }
+  return {
+    clientId,
+    username: as,
+    ...(cn === undefined && uri === undefined ? {} : { certificate }),
+    ...(claims === undefined ? {} : { claims: parseClaims(claims) }),
+  }
+}
+
+function parseClaims(text: string): Record<string, unknown> {
+  try {
+    const claims: unknown = JSON.parse(text)
+    if (typeof claims === 'object' && claims !== null) return claims as Record<string, unknown>
+  } catch {
+    // The same line says it.
+  }
+  throw new ConfigError('acl explain: --claims is a JSON object, such as \'{"site":"north"}\'')
+}

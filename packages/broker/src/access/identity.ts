@@ -1,0 +1,65 @@
+import type { CertificateNames } from '../certificates/certificate-name.ts'
+
+/** Who a client is, as far as it was proved, and what rules may say of it. */
+export interface Identity {
+  readonly clientId: string
+  /** Undefined for a client without credentials. */
+  readonly username: string | undefined
+  /** Of the certificate that the client showed, if any. */
+  readonly certificate?: CertificateNames
+  /** Of the token that it logged in with, if any. */
+  readonly claims?: Readonly<Record<string, unknown>>
+}
+
+const VARIABLES = [
+  'clientid',
+  'username',
+  'cert.cn',
+  'cert.san.uri',
+  'cert.san.dns',
+  'cert.san.email',
+] as const
+
+export type Variable = (typeof VARIABLES)[number] | `jwt.${string}`
+
+export function isVariable(name: string): name is Variable {
+  return VARIABLES.includes(name as never) || /^jwt\.[\w-]+$/.test(name)
+}
+
+/**
+ * What may stand for a variable in a filter. A value that would change the levels or the reach of the filter
+ * stands for nothing: a client that calls itself `#` or `a/b` must not get the topics of others. A URI has
+ * slashes by its nature, and was proved by an authority.
+ */
+export function valuesOf(variable: Variable, identity: Identity): readonly string[] {
+  const unsafe = variable === 'cert.san.uri' ? /[+#\0]/ : /[+#\0/]/
+  return rawValues(variable, identity).filter((value) => value !== '' && !unsafe.test(value))
+}
+
+function rawValues(variable: Variable, identity: Identity): readonly string[] {
+  const { clientId, username, certificate, claims } = identity
+  switch (variable) {
+    case 'clientid':
+      return [clientId]
+    case 'username':
+      return username === undefined ? [] : [username]
+    case 'cert.cn':
+      return certificate?.cn === undefined ? [] : [certificate.cn]
+    case 'cert.san.uri':
+      return certificate?.uri ?? []
+    case 'cert.san.dns':
+      return certificate?.dns ?? []
+    case 'cert.san.email':
+      return certificate?.email ?? []
+    default:
+      return claimValues(claims?.[variable.slice('jwt.'.length)])
+  }
+}
+
+/** A claim may be one value or a list. */
+export function claimValues(claim: unknown): readonly string[] {
+  const values: readonly unknown[] = Array.isArray(claim) ? claim : [claim]
+  return values
+    .filter((value) => typeof value === 'string' || typeof value === 'number')
+    .map(String)
+}

@@ -1,0 +1,31 @@
+import type { AccessRules, ClientAccess } from './access-rules.ts'
+import type { Identity } from './identity.ts'
+
+const SHARED = /^\$share\/[^/]+\//
+
+/** What one connected client may do, by the rules of now. */
+export class Permissions {
+  readonly #identity: Identity
+  #access: ClientAccess
+  /** Rises when the rules change: whoever remembers an answer asks again. */
+  version = 1
+
+  constructor(identity: Identity, rules: AccessRules) {
+    this.#identity = identity
+    this.#access = rules.of(identity)
+  }
+
+  renew(rules: AccessRules): void {
+    this.#access = rules.of(this.#identity)
+    this.version += 1
+  }
+
+  publish(topic: string): boolean {
+    return this.#access.publish(topic).allowed
+  }
+
+  /** Of a shared subscription the filter behind the group counts. */
+  subscribe(filter: string): boolean {
+    return this.#access.subscribe(filter.replace(SHARED, '')).allowed
+  }
+}

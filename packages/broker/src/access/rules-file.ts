@@ -1,0 +1,130 @@
+/**
+ * The file of access rules (BREAKWATER_ACL_FILE), YAML:
+ *
+ *   default: deny
+ *   rules:
+ *     - name: devices speak for themselves
+ *       allow: [publish, subscribe]
+ *       topics: ['devices/${clientid}/#']
+ *
+ * A rule says for whom it is (`users`, `clients`, `certificates`, `claims`, `anonymous`; all that are given
+ * must fit, and everybody fits where none is given), what it does (`allow` or `deny`) and where (`topics`).
+ */
+import { isValidTopicFilter } from '@breakwater/bus'
+import { ConfigError } from '@breakwater/config'
+import * as v from 'valibot'
+import { isNode, LineCounter, parseDocument, type Document } from 'yaml'
+import { isVariable } from './identity.ts'
+
+export const ACTIONS = ['publish', 'subscribe'] as const
+export type Action = (typeof ACTIONS)[number]
+
+export interface RuleText {
+  readonly name?: string | undefined
+  readonly users?: readonly string[] | undefined
+  readonly clients?: readonly string[] | undefined
+  readonly certificates?: readonly string[] | undefined
+  readonly claims?: Readonly<Record<string, string | number>> | undefined
+  readonly anonymous?: boolean | undefined
+  readonly allow?: readonly Action[] | undefined
+  readonly deny?: readonly Action[] | undefined
+  readonly topics: readonly string[]
+}
+
+export interface RulesText {
+  readonly default: 'allow' | 'deny'
+  readonly rules: readonly RuleText[]
+}
+
+const RULES_MAX = 10_000
+const VARIABLE = /\$\{([^}]*)\}/g
+
+const name = v.pipe(v.string('must be text'), v.nonEmpty('must not be empty'))
+const names = v.pipe(v.array(name, 'must be a list of names'), v.nonEmpty('must not be empty'))
+const actions = v.pipe(
+  v.array(v.picklist(ACTIONS, 'must be publish or subscribe'), 'must be a list of actions'),
+  v.nonEmpty('must not be empty'),
+)
+const topic = v.pipe(
+  name,
+  v.check(
+    (text) => [...text.matchAll(VARIABLE)].every(([, inner]) => isVariable(inner ?? '')),
+    'names a variable that there is not: ${clientid}, ${username}, ${cert.cn}, ${cert.san.uri}, ${cert.san.dns}, ${cert.san.email} or ${jwt.CLAIM}',
+  ),
+  v.check(
+    (text) => isValidTopicFilter(text.replaceAll(VARIABLE, 'x')),
+    'is not a topic filter: + and # stand alone in their level, # at the end',
+  ),
+  v.check((text) => !text.startsWith('$share/'), 'must be the filter alone, without $share/GROUP/'),
+)
+const rule = v.pipe(
+  v.strictObject(
+    {
+      name: v.optional(name),
+      users: v.optional(names),
+      clients: v.optional(names),
+      certificates: v.optional(names),
+      claims: v.optional(
+        v.record(
+          v.string(),
+          v.union([v.string(), v.number()], 'must be text or a number'),
+          'must map claims to values',
+        ),
+      ),
+      anonymous: v.optional(v.boolean('must be true or false')),
+      allow: v.optional(actions),
+      deny: v.optional(actions),
+      topics: v.pipe(v.array(topic, 'must be a list of filters'), v.nonEmpty('must not be empty')),
+    },
+    (issue) =>
+      issue.expected === 'never'
+        ? 'is not known in a rule'
+        : 'must be a rule: a mapping with topics',
+  ),
+  v.check(
+    ({ allow, deny }) => (allow === undefined) !== (deny === undefined),
+    'must have either allow or deny',
+  ),
+)
+const file: v.GenericSchema<unknown, RulesText> = v.strictObject(
+  {
+    default: v.optional(v.picklist(['allow', 'deny'], 'must be allow or deny'), 'deny'),
+    rules: v.pipe(
+      v.array(rule, 'must be a list of rules'),
+      v.maxLength(RULES_MAX, `must not have more than ${RULES_MAX} rules`),
+    ),
+  },
+  (issue) => (issue.expected === 'never' ? 'is not known here' : 'must be a mapping with rules'),
+)
+
+/** @throws {ConfigError} one line that names the place in the file and what it must be */
+export function parseRules(text: string, path: string): RulesText {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines })
+  const [fault] = document.errors
+  if (fault !== undefined) {
+    const at = fault.linePos?.[0]
+    const place = at === undefined ? path : `${path}:${at.line}:${at.col}`
+    throw new ConfigError(`${place}: ${fault.message.split(' at line', 1)[0] ?? fault.message}`)
+  }
+  const result = v.safeParse(file, document.toJS(), { abortEarly: true })
+  if (result.success) return result.output
+  const [issue] = result.issues
+  const keys = (issue.path ?? []).map(({ key }) => key as string | number)
+  const { line, col } = placeOf(document, keys, lines)
+  const what = keys.length === 0 ? 'the file' : keys.join('.')
+  throw new ConfigError(`${path}:${line}:${col}: ${what} ${issue.message}`)
+}
+
+/** Of the value that is wrong, or of the next thing around it that is there. */
+function placeOf(
+  document: Document,
+  keys: readonly (string | number)[],
+  lines: LineCounter,
+): { readonly line: number; readonly col: number } {
+  for (let depth = keys.length; depth > 0; depth -= 1) {
+    const node: unknown = document.getIn(keys.slice(0, depth), true)
+    if (isNode(node) && node.range) return lines.linePos(node.range[0])
+  }
+  return { line: 1, col: 1 }
+}

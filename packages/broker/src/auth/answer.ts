@@ -1,0 +1,40 @@
+/**
+ * What one way of logging in says of a client. The ways are asked in turn; the first answer counts, and who
+ * has none passes the question on.
+ */
+import type { CertificateNames } from '../certificates/certificate-name.ts'
+import type { CloseReasonId } from '../close-reason.ts'
+
+/** What a client shows with its CONNECT. */
+export interface Credentials {
+  readonly clientId: string
+  readonly username: string | undefined
+  readonly password: Buffer | undefined
+  /** Of a certificate that TLS has verified. */
+  readonly certificate: CertificateNames | undefined
+  /** `address:port`, for others' logs. */
+  readonly peer: string
+}
+
+interface Accepted {
+  /** Who it is; undefined for a client without credentials. */
+  readonly username: string | undefined
+  readonly claims?: Readonly<Record<string, unknown>>
+  /** When the connection must end, ms since the epoch. */
+  readonly expiresAt?: number
+}
+
+export interface Refused {
+  readonly refused: CloseReasonId
+  /** For the log, never for the client. */
+  readonly detail?: string
+}
+
+export type Answer = Accepted | Refused
+
+/** Undefined: somebody else has to know. */
+export type Authenticator = (credentials: Credentials) => Promise<Answer | undefined>
+
+export function isRefused(answer: Answer): answer is Refused {
+  return 'refused' in answer
+}

@@ -1,0 +1,96 @@
+import { exportJWK, generateKeyPair, SignJWT, type CryptoKey } from 'jose'
+import { beforeAll, expect, test } from 'vitest'
+import type { Credentials } from './answer.ts'
+import { createTokenAuthenticator, type TokenOptions } from './token.ts'
+
+let keys: string
+let secret: CryptoKey
+let foreign: CryptoKey
+
+beforeAll(async () => {
+  const own = await generateKeyPair('ES256', { extractable: true })
+  secret = own.privateKey
+  foreign = (await generateKeyPair('ES256')).privateKey
+  keys = JSON.stringify({ keys: [{ ...(await exportJWK(own.publicKey)), alg: 'ES256', kid: 'k' }] })
+})
+
+async function token(
+  claims: Record<string, unknown>,
+  { key = secret, expires = '1h' }: { key?: CryptoKey; expires?: string | undefined } = {},
+): Promise<string> {
+  const made = new SignJWT(claims).setProtectedHeader({ alg: 'ES256', kid: 'k' })
+  return await (expires === '' ? made : made.setExpirationTime(expires)).sign(key)
+}
+
+async function ask(
+  password: string | undefined,
+  options: Partial<TokenOptions> = {},
+  username?: string,
+) {
+  const authenticate = createTokenAuthenticator({
+    keys,
+    audience: 'mqtt',
+    issuer: 'maker',
+    usernameClaim: 'sub',
+    ...options,
+  })
+  const credentials: Credentials = {
+    clientId: 'c',
+    username,
+    password: password === undefined ? undefined : Buffer.from(password),
+    certificate: undefined,
+    peer: 'test',
+  }
+  return await authenticate(credentials)
+}
+
+const GOOD = { sub: 'ann', aud: 'mqtt', iss: 'maker', site: 'north' }
+
+test('a token says who it is, what it claims, and until when', async () => {
+  const answer = await ask(await token(GOOD))
+  expect(answer).toMatchObject({ username: 'ann', claims: { site: 'north' } })
+  const inMs = (answer as { expiresAt: number }).expiresAt - Date.now()
+  expect(inMs).toBeGreaterThan(3_590_000)
+  expect(inMs).toBeLessThanOrEqual(3_600_000)
+  expect(await ask(await token(GOOD), {}, 'ann')).toMatchObject({ username: 'ann' })
+  expect(await ask(await token(GOOD), { usernameClaim: 'site' })).toMatchObject({
+    username: 'north',
+  })
+})
+
+test.each([
+  ['another audience', { ...GOOD, aud: 'http' }, {}, undefined],
+  ['another issuer', { ...GOOD, iss: 'thief' }, {}, undefined],
+  ['no subject', { aud: 'mqtt', iss: 'maker' }, {}, undefined],
+  ['a subject that is no text', { ...GOOD, sub: 7 }, {}, undefined],
+  ['another user name', GOOD, {}, 'bob'],
+  ['no end', GOOD, { expires: '' }, undefined],
+  ['its end behind it', GOOD, { expires: '-10s' }, undefined],
+] as const)('a token with %s is refused', async (_, claims, how, username) => {
+  expect(await ask(await token(claims, how), {}, username)).toMatchObject({
+    refused: 'bad-credentials',
+  })
+})
+
+test('a token of another key, changed, or without a signature is refused', async () => {
+  const right = await token(GOOD)
+  const [head = '', body = '', signature = ''] = right.split('.')
+  const none = Buffer.from('{"alg":"none"}').toString('base64url')
+  const symmetric = Buffer.from('{"alg":"HS256"}').toString('base64url')
+  const other = Buffer.from(JSON.stringify({ ...GOOD, sub: 'root', exp: 9e9 })).toString(
+    'base64url',
+  )
+  for (const text of [
+    await token(GOOD, { key: foreign }),
+    `${head}.${other}.${signature}`,
+    `${none}.${body}.${signature}`,
+    `${symmetric}.${body}.${signature}`,
+    'a.b.c',
+  ])
+    expect(await ask(text)).toMatchObject({ refused: 'bad-credentials' })
+})
+
+test('what is no token is for somebody else to judge', async () => {
+  for (const password of [undefined, '', 'sesame', 'a.b', 'a.b.c.d', 'a b.c.d'])
+    expect(await ask(password)).toBeUndefined()
+})

@@ -1,0 +1,139 @@
+/**
+ * Who gets in, and what they may do there. Composition, like node.ts: the ways of logging in, the access rules,
+ * and the files that they come from, which may change while the node runs.
+ *
+ * In: what a client shows with CONNECT. Out: who it is and its permissions, or the reason why not; `onRules`
+ * when the rules have changed. Bounds: those of each way, and `filePollMs`.
+ */
+import { readNamedFile, type Config } from '@breakwater/config'
+import { AccessRules } from './access/access-rules.ts'
+import { Permissions } from './access/permissions.ts'
+import { isRefused, type Authenticator, type Refused } from './auth/answer.ts'
+import {
+  createAuthenticate,
+  passwordAuthenticator,
+  type Authenticate,
+} from './auth/authenticate.ts'
+import { certificateRefusal } from './auth/certificate-rules.ts'
+import { HttpHook } from './auth/http-hook.ts'
+import { PasswordFile } from './auth/password-file.ts'
+import { createTokenAuthenticator } from './auth/token.ts'
+import type { Connection } from './connection/connection.ts'
+import type { Events } from './events.ts'
+import { KeptFile } from './kept-file.ts'
+
+export interface Admitted {
+  /** Nobody in particular where clients are anonymous. */
+  readonly user: string
+  /** Undefined: everything. */
+  readonly permissions: Permissions | undefined
+  /** When the connection must end, ms since the epoch. */
+  readonly expiresAt: number | undefined
+}
+
+export interface Login {
+  readonly username: string | undefined
+  readonly password: Buffer | undefined
+  readonly willTopic: string | undefined
+}
+
+export class Gate implements Disposable {
+  readonly #authenticate: Authenticate
+  readonly #rules: KeptFile<AccessRules> | undefined
+  readonly #files: Disposable[] = []
+  #rulesChanged: (rules: AccessRules) => void = () => {}
+
+  /** @throws {ConfigError} a file is not good; a node does not start with less than it was told */
+  constructor(config: Config, events: Events) {
+    const { aclFile, allowAnonymous } = config
+    const keep = <Content>(
+      setting: string,
+      path: string,
+      parse: (text: string, path: string) => Content,
+      changed: (content: Content) => void,
+    ): KeptFile<Content> => {
+      const file = new KeptFile({
+        setting,
+        path,
+        parse,
+        pollMs: config.limits.filePollMs,
+        changed: (content) => {
+          events.fileInUse(path)
+          changed(content)
+        },
+        refused: (why) => events.fileRefused(path, why),
+        deaf: (directory, error) => events.certificatesUnwatched(directory, error),
+      })
+      this.#files.push(file)
+      return file
+    }
+    this.#authenticate = createAuthenticate({ ways: waysOf(config, keep), allowAnonymous })
+    if (aclFile !== undefined)
+      this.#rules = keep('BREAKWATER_ACL_FILE', aclFile, parseRulesFile, (rules) =>
+        this.#rulesChanged(rules),
+      )
+  }
+
+  onRules(handler: (rules: AccessRules) => void): void {
+    this.#rulesChanged = handler
+  }
+
+  async admit(
+    { clientId, certificate, peer }: Connection,
+    { username, password, willTopic }: Login,
+  ): Promise<Admitted | Refused> {
+    const names = certificate?.names
+    const answer =
+      certificate?.identifies === true
+        ? (certificateRefusal(certificate, username, clientId) ?? { username: certificate.name })
+        : await this.#authenticate({ clientId, username, password, certificate: names, peer })
+    if (isRefused(answer)) return answer
+    const { claims, expiresAt } = answer
+    const rules = this.#rules?.current
+    const identity = {
+      clientId,
+      username: answer.username,
+      ...(names === undefined ? {} : { certificate: names }),
+      ...(claims === undefined ? {} : { claims }),
+    }
+    const permissions = rules === undefined ? undefined : new Permissions(identity, rules)
+    if (willTopic !== undefined && permissions?.publish(willTopic) === false)
+      return { refused: 'not-authorized', detail: `it may not publish its will to ${willTopic}` }
+    return { user: answer.username ?? '', permissions, expiresAt }
+  }
+
+  [Symbol.dispose](): void {
+    for (const file of this.#files) file[Symbol.dispose]()
+  }
+}
+
+type Keep = <Content>(
+  setting: string,
+  path: string,
+  parse: (text: string, path: string) => Content,
+  changed: (content: Content) => void,
+) => KeptFile<Content>
+
+function waysOf(config: Config, keep: Keep): Authenticator[] {
+  const { jwt, passwordFile, authHttpUrl, limits } = config
+  const ways: Authenticator[] = []
+  if (jwt !== undefined) {
+    const { keys } = jwt
+    const read = typeof keys === 'string' ? readNamedFile('BREAKWATER_JWT_KEYS', keys) : keys
+    ways.push(createTokenAuthenticator({ ...jwt, keys: read }))
+  }
+  if (passwordFile !== undefined) {
+    const parse = (text: string, path: string): PasswordFile => PasswordFile.parse(text, path)
+    const file = keep('BREAKWATER_PASSWORD_FILE', passwordFile, parse, () => undefined)
+    ways.push(passwordAuthenticator(() => file.current, authHttpUrl === undefined))
+  }
+  if (authHttpUrl !== undefined) {
+    const { authHttpTimeoutMs: timeoutMs, authHttpCacheMs: cacheMs } = limits
+    ways.push(new HttpHook({ url: authHttpUrl, timeoutMs, cacheMs }).authenticate)
+  }
+  return ways
+}
+
+function parseRulesFile(text: string, path: string): AccessRules {
+  return AccessRules.parse(text, path)
+}

@@ -1,0 +1,154 @@
+/** Access rules as clients meet them: publish, subscribe, wills, resume, and rules that change. */
+import { renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { unique } from '../conformance/suite.ts'
+import { connectAt } from '../cluster/cluster.ts'
+import { startNode, type NodeOptions, type TestNode } from '../kit/node.ts'
+import { temporaryDirectory } from '../kit/temporary-directory.ts'
+import { WireClient } from '../kit/wire-client.ts'
+
+const RULES = `
+rules:
+  - { deny: [publish, subscribe], topics: ['open/secret/#'] }
+  - { allow: [publish, subscribe], topics: ['open/#', 'own/\${clientid}/#'] }
+`
+
+interface Ruled extends AsyncDisposable {
+  readonly node: TestNode
+  change(text: string): Promise<void>
+}
+
+async function startRuled(rules = RULES, options: NodeOptions = {}): Promise<Ruled> {
+  const file = join(temporaryDirectory('acl-'), 'acl.yaml')
+  const put = (text: string): void => {
+    writeFileSync(`${file}.new`, text)
+    renameSync(`${file}.new`, file)
+  }
+  put(rules)
+  const environment = { ...options.environment, BREAKWATER_ACL_FILE: file }
+  const node = await startNode({ ...options, environment })
+  return {
+    node,
+    async change(text) {
+      const before = node.logs().length
+      put(text)
+      await expect
+        .poll(
+          () =>
+            node
+              .logs()
+              .slice(before)
+              .some(({ path }) => path === file),
+          { timeout: 5_000 },
+        )
+        .toBe(true)
+    },
+    [Symbol.asyncDispose]: () => node[Symbol.asyncDispose](),
+  }
+}
+
+test('a denied publish is acknowledged, goes nowhere and is counted', async () => {
+  await using ruled = await startRuled()
+  await using watcher = await connectAt(ruled.node, { clientId: 'w' })
+  await watcher.subscribe(['open/news', 1])
+  await using client = await connectAt(ruled.node, { clientId: 'c' })
+  for (const qos of [0, 1, 2] as const)
+    for (const topic of ['open/secret/x', 'own/w/x', 'elsewhere'])
+      await client.publish({ topic, payload: 'x', qos, retain: true })
+  await client.publish({ topic: 'own/c/x', payload: 'mine', qos: 1 })
+  await client.publish({ topic: 'open/news', payload: 'last', qos: 1 })
+  expect(await watcher.receive(1)).toMatchObject([{ payload: Buffer.from('last') }])
+  expect(ruled.node.logs().filter(({ topic }) => topic === 'elsewhere').length).toBeGreaterThan(0)
+})
+
+test('with BREAKWATER_PUBLISH_DENIED=close a denied publish ends the connection', async () => {
+  await using ruled = await startRuled(RULES, {
+    environment: { BREAKWATER_PUBLISH_DENIED: 'close' },
+  })
+  for (const qos of [0, 1] as const) {
+    await using client = await connectAt(ruled.node)
+    await client.publish({ topic: 'elsewhere', payload: 'x', qos }).catch(() => undefined)
+    await client.untilClosed()
+  }
+  expect(ruled.node.closeReasons()).toEqual(['publish-denied', 'publish-denied'])
+})
+
+test('a SUBSCRIBE is granted filter by filter; no wildcard or group slips past a deny', async () => {
+  await using ruled = await startRuled()
+  await using client = await connectAt(ruled.node, { clientId: 'c', clean: false })
+  const asked = [
+    'open/a',
+    'open/#',
+    '#',
+    '+/secret/x',
+    'own/c/#',
+    'own/+/x',
+    '$share/g/open/b',
+    '$share/g/#',
+    'open/secret/x',
+  ]
+  const codes: number[] = []
+  for (const filter of asked) codes.push(...(await client.subscribe([filter, 1])))
+  expect(codes.map((code) => code === 1)).toEqual([
+    true,
+    false,
+    false,
+    false,
+    true,
+    false,
+    true,
+    false,
+    false,
+  ])
+})
+
+test('a will that may not be published is refused with CONNECT', async () => {
+  await using ruled = await startRuled()
+  for (const [topic, returnCode] of [
+    ['open/last', 0],
+    ['open/secret/last', 5],
+  ] as const) {
+    await using client = await WireClient.open(ruled.node)
+    const will = { topic, payload: 'gone', qos: 1 as const, retain: true }
+    expect(await client.connect({ clientId: unique('c'), will })).toMatchObject({ returnCode })
+  }
+})
+
+test('new rules hold for who is connected, and a bad file changes nothing', async () => {
+  await using ruled = await startRuled()
+  await using publisher = await connectAt(ruled.node, { clientId: 'p' })
+  await using subscriber = await connectAt(ruled.node, { clientId: 's' })
+  await subscriber.subscribe(['open/a', 1])
+  await using other = await connectAt(ruled.node, { clientId: 'o' })
+  await other.subscribe(['own/o/x', 1])
+  await ruled.change('rules: nonsense')
+  await publisher.publish({ topic: 'open/a', payload: 'still', qos: 1 })
+  expect(await subscriber.receive(1)).toHaveLength(1)
+  await ruled.change(`rules: [{ allow: [publish, subscribe], topics: ['own/\${clientid}/#'] }]`)
+  await subscriber.untilClosed()
+  expect(ruled.node.closeReasons()).toEqual(['access-revoked'])
+  await publisher.publish({ topic: 'open/a', payload: 'denied', qos: 1 })
+  await publisher.publish({ topic: 'own/p/x', payload: 'fine', qos: 1 })
+  expect(other.isClosed).toBe(false)
+})
+
+test('a session that resumes has neither filters nor queued messages that are denied by now', async () => {
+  await using ruled = await startRuled()
+  await using client = await connectAt(ruled.node, { clientId: 'c', clean: false })
+  await client.subscribe(['open/a', 1])
+  await client.subscribe(['own/c/x', 1])
+  await client.disconnect()
+  await using publisher = await connectAt(ruled.node, { clientId: 'p' })
+  await publisher.publish({ topic: 'open/a', payload: 'queued', qos: 1 })
+  await ruled.change(`
+rules:
+  - { allow: [publish], topics: ['#'] }
+  - { allow: [subscribe], topics: ['own/\${clientid}/#'] }
+`)
+  await using resumed = await connectAt(ruled.node, { clientId: 'c', clean: false })
+  await publisher.publish({ topic: 'open/a', payload: 'new', qos: 1 })
+  await publisher.publish({ topic: 'own/c/x', payload: 'mine', qos: 1 })
+  expect(await resumed.receive(1)).toMatchObject([{ topic: 'own/c/x' }])
+  await resumed.expectSilence()
+})

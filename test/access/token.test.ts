@@ -1,0 +1,46 @@
+/** Clients that log in with a token: by a file of keys, with rules about claims, until the token ends. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { expect, test } from 'vitest'
+import { connectAt } from '../cluster/cluster.ts'
+import { startNode } from '../kit/node.ts'
+import { temporaryDirectory } from '../kit/temporary-directory.ts'
+import { WireClient } from '../kit/wire-client.ts'
+
+test('a token says who the client is and what it may do; its end is the end of the connection', async () => {
+  const { privateKey, publicKey } = await generateKeyPair('EdDSA', { extractable: true })
+  const directory = temporaryDirectory('jwt-')
+  const keys = join(directory, 'keys.json')
+  writeFileSync(keys, JSON.stringify({ keys: [await exportJWK(publicKey)] }))
+  const rules = join(directory, 'acl.yaml')
+  writeFileSync(
+    rules,
+    "rules: [{ claims: { role: meter }, allow: [publish, subscribe], topics: ['${jwt.site}/#'] }]",
+  )
+  const environment = {
+    BREAKWATER_JWT_KEYS: keys,
+    BREAKWATER_JWT_AUDIENCE: 'mqtt',
+    BREAKWATER_ACL_FILE: rules,
+  }
+  await using node = await startNode({ allowAnonymous: false, environment })
+  const login = async (seconds: number, claims: Record<string, unknown>) => ({
+    username: 'ann',
+    password: await new SignJWT(claims)
+      .setProtectedHeader({ alg: 'EdDSA' })
+      .setSubject('ann')
+      .setAudience('mqtt')
+      .setExpirationTime(Math.floor(Date.now() / 1_000) + seconds)
+      .sign(privateKey),
+  })
+  const claims = { role: 'meter', site: 'north' }
+  await using client = await connectAt(node, { clientId: 'c', ...(await login(60, claims)) })
+  expect(await client.subscribe(['north/#', 1])).toEqual([1])
+  expect(await client.subscribe(['south/#', 1])).toEqual([0x80])
+  await using brief = await connectAt(node, { clientId: 'd', ...(await login(2, claims)) })
+  await brief.untilClosed()
+  expect(node.closeReasons()).toEqual(['login-expired'])
+  await using late = await WireClient.open(node)
+  const { returnCode } = await late.connect({ clientId: 'e', ...(await login(-60, claims)) })
+  expect(returnCode).toBe(4)
+})
