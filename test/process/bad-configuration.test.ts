@@ -2,7 +2,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Authority, startNode } from '@breakwater/broker'
@@ -88,6 +88,32 @@ describe.concurrent('the command', () => {
     const end = await serve({ BREAKWATER_REDIS_URL: 'redis://keeper:sesame@127.0.0.1:1' })
     expectOneLine(end, /^breakwater: BREAKWATER_REDIS_URL: redis:\/\/127\.0\.0\.1:1.*ECONNREFUSED/)
     expect(`${end.stdout}${end.stderr}`).not.toContain('sesame')
+  })
+
+  it('ends at a Redis that goes away while it is asked how it is configured', async () => {
+    await using redis = await startRedis()
+    const { port, hostname } = new URL(redis.url)
+    const server = createServer((near) => {
+      const far = connect(Number(port), hostname)
+      far.on('error', () => near.destroy())
+      near.on('error', () => far.destroy())
+      far.pipe(near)
+      // The first INFO is the client's own, which wants to know whether Redis has loaded its data.
+      let asked = 0
+      near.on('data', (chunk: Buffer) => {
+        asked += chunk.toString().split('info\r\n').length - 1
+        if (asked > 1) near.destroy()
+        else far.write(chunk)
+      })
+      near.on('close', () => far.destroy())
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    await using _closing = { [Symbol.asyncDispose]: async () => void server.close() }
+    const lossy = `redis://127.0.0.1:${(server.address() as AddressInfo).port}`
+    expectOneLine(
+      await serve({ BREAKWATER_REDIS_URL: lossy }),
+      /^breakwater: BREAKWATER_REDIS_URL/m,
+    )
   })
 
   it('ends at a Redis that does not take the password, without showing it', async (context) => {

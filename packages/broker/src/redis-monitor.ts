@@ -43,10 +43,13 @@ export class RedisMonitor implements Disposable {
   ): Promise<RedisMonitor> {
     const redis = createRedis(settings, 'data')
     await connectOrFail(redis, settings)
-    const why = unfitReason(await readFacts(redis))
-    if (why !== undefined) {
+    try {
+      const why = unfitReason(await readFacts(redis))
+      if (why !== undefined) throw new Error(why)
+    } catch (error) {
+      // Left open it would come back for ever, and keep a process alive that has given up.
       redis.disconnect()
-      throw new Error(why)
+      throw error
     }
     return new RedisMonitor(redis, instruments, events)
   }
