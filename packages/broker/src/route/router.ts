@@ -52,8 +52,7 @@ export class Router {
     return (
       message.retain ||
       this.routes.match(message.topic).length > 0 ||
-      (message.qos > 0 &&
-        (!this.#cluster.confirmed || this.stored.match(message.topic).targets.length > 0))
+      (message.qos > 0 && (!this.#cluster.confirmed || this.stored.wants(message.topic)))
     )
   }
 
@@ -140,12 +139,7 @@ export class Router {
 
   #queuesOf(message: Message): readonly QueueAppend[] {
     if (message.qos === 0) return NO_QUEUES
-    const { targets, qos } = this.stored.match(message.topic)
-    if (targets.length === 0) return NO_QUEUES
-    return targets.map(({ clientId }, index) => ({
-      clientId,
-      qos: lower(message.qos, qos[index] as QoS),
-    }))
+    return this.stored.queues(message.topic, message.qos)
   }
 
   /**

@@ -1,26 +1,21 @@
 /**
  * The filters of all stored sessions of the cluster, connected anywhere or nowhere: who must find a QoS 1/2
  * message in its queue. Read from the store at the start, and session by session when the cluster's log says
- * that one has changed.
+ * that one has changed. Filters with QoS 1 or 2 only; QoS 0 is never queued.
  */
 import type { QoS } from '@breakwater/bus'
-import type { SessionFilters, Store } from '@breakwater/store'
-import { ForwardingTable, type Matches } from './forwarding-table.ts'
-
-export interface StoredSession {
-  matchStamp: number
-  matchIndex: number
-  readonly clientId: string
-  /** Filters with QoS 1 or 2; QoS 0 is never queued. */
-  readonly filters: Map<string, QoS>
-}
+import type { QueueAppend, SessionFilters, Store } from '@breakwater/store'
+import { FilterTable } from './filter-table.ts'
+import { StoredPool, type StoredMatches } from './stored-pool.ts'
 
 export class StoredSessions {
-  readonly #table: ForwardingTable<StoredSession>
-  readonly #sessions = new Map<string, StoredSession>()
+  readonly #pool = new StoredPool()
+  readonly #table: FilterTable<number, StoredMatches>
+  /** By client id: what the pool and the table know the session by. */
+  readonly #sessions = new Map<string, number>()
 
   constructor(shapesMax: number) {
-    this.#table = new ForwardingTable({ shapesMax })
+    this.#table = new FilterTable(this.#pool, { shapesMax })
   }
 
   get size(): number {
@@ -31,8 +26,14 @@ export class StoredSessions {
     return this.#sessions.has(clientId)
   }
 
-  match(topic: string): Matches<StoredSession> {
-    return this.#table.match(topic)
+  /** Whether any session gets messages of this topic. */
+  wants(topic: string): boolean {
+    return this.#table.match(topic).targets.length > 0
+  }
+
+  /** The queues that get a message of this topic and QoS. */
+  queues(topic: string, qos: 1 | 2): readonly QueueAppend[] {
+    return this.#pool.queues(this.#table.match(topic), qos)
   }
 
   /** Makes the table equal to the store, also in what the store no longer has. */
@@ -54,36 +55,39 @@ export class StoredSessions {
     }
     let session = this.#sessions.get(clientId)
     if (session === undefined) {
-      session = { matchStamp: 0, matchIndex: 0, clientId, filters: new Map() }
+      session = this.#pool.openSession(clientId)
       this.#sessions.set(clientId, session)
     }
-    session.filters.set(filter, qos)
     this.#table.set(filter, session, qos)
   }
 
   delete(clientId: string, filter: string): void {
     const session = this.#sessions.get(clientId)
-    if (session === undefined || !session.filters.delete(filter)) return
-    this.#table.delete(filter, session)
-    if (session.filters.size === 0) this.#sessions.delete(clientId)
+    if (session === undefined || !this.#table.delete(filter, session)) return
+    if (!this.#pool.hasFilters(session)) this.#close(clientId, session)
   }
 
   /** The session has ended. */
   clear(clientId: string): void {
     const session = this.#sessions.get(clientId)
     if (session === undefined) return
-    for (const filter of session.filters.keys()) this.#table.delete(filter, session)
-    this.#sessions.delete(clientId)
+    for (const filter of this.#pool.filtersOf(session)) this.#table.delete(filter, session)
+    this.#close(clientId, session)
   }
 
   /** What the store says of a session. */
   replace({ clientId, subscriptions }: SessionFilters): void {
-    const known = this.#sessions.get(clientId)
-    if (known !== undefined) {
+    const session = this.#sessions.get(clientId)
+    if (session !== undefined) {
       const wanted = new Set(subscriptions.map(({ filter }) => filter))
-      for (const filter of known.filters.keys())
+      for (const filter of this.#pool.filtersOf(session))
         if (!wanted.has(filter)) this.delete(clientId, filter)
     }
     for (const { filter, qos } of subscriptions) this.set(clientId, filter, qos)
+  }
+
+  #close(clientId: string, session: number): void {
+    this.#sessions.delete(clientId)
+    this.#pool.closeSession(session)
   }
 }
