@@ -22,6 +22,8 @@ const FILTER = 1
 const NEXT_OF_SESSION = 2
 const NEXT = 3
 const PREVIOUS = 4
+/** Ids of sessions that are kept when none is left: few come and go often. */
+const KEPT_MAX = 1_024
 
 /** The sessions that get the messages of one topic: session × 4 + QoS of each. */
 export interface StoredMatches {
@@ -69,7 +71,7 @@ export class StoredPool implements FilterTargets<number, StoredMatches> {
     this.#sessionHeads[session] = this.#freeSession
     this.#freeSession = session
     this.#sessions--
-    if (this.#sessions === 0) this.#reset()
+    if (this.#sessions === 0 && this.#clientIds.length > KEPT_MAX) this.#reset()
   }
 
   hasFilters(session: number): boolean {
