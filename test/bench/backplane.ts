@@ -2,6 +2,7 @@
  * What the way from node to node costs, a line per figure: `node --conditions=source
  * test/bench/backplane.ts [figure…]`, all of them if none is named.
  */
+import { compare } from './backplane-compared.ts'
 import { measureFanOut, measureStart } from './backplane-sessions.ts'
 import { measureFilters, measureSaturated, measureStored } from './backplane-traffic.ts'
 
@@ -11,6 +12,7 @@ const figures: Readonly<Record<string, () => Promise<void>>> = {
   'fan-out': measureFanOut,
   saturated: measureSaturated,
   stored: measureStored,
+  compared: compare,
 }
 
 const named = process.argv.slice(2)
