@@ -5,8 +5,9 @@
  *
  * and one item:
  *
- *   u8 kind (bits 0–1 QoS, bit 2 retain, bit 7 a word) · u32 number − first ·
- *     message: u16 topic bytes · u32 payload bytes · topic · payload
+ *   u8 kind (bits 0–1 QoS, bit 2 retain, bit 3 with places, bit 7 a word) · u32 number − first ·
+ *     message: u16 topic bytes · u32 payload bytes · topic · payload · [u8 places, and each of them]
+ *     place:   u8 QoS · u48 position · f64 epoch · u16 id bytes · client id
  *     word:    f64 version
  *
  * Numbers are big-endian, as in MQTT. The envelope of the store is another form: its bytes are kept for
@@ -14,7 +15,7 @@
  */
 import type { Word } from './bus.ts'
 import { EnvelopeError } from './envelope.ts'
-import { Message, type QoS } from './message.ts'
+import { Message, type QoS, type QueuePlace } from './message.ts'
 
 export interface FrameHeader {
   readonly from: string
@@ -41,6 +42,8 @@ const FIXED_BYTES = 2 + 4 + 4 + NUMBER_BYTES + NUMBER_BYTES
 const KIND_BYTES = 1 + 4
 const LENGTHS_BYTES = 2 + 4
 const WORD_BYTES = 8
+const PLACES = 8
+const PLACE_BYTES = 1 + NUMBER_BYTES + 8 + 2
 const WORD = 128
 /** What UTF-8 needs at most for one unit of a string. */
 const UNIT_BYTES_MAX = 3
@@ -62,12 +65,13 @@ export function encodeFrame(header: FrameHeader, items: readonly FrameItem[]): B
   for (const { number, content } of items) {
     offset = buffer.writeUInt32BE(number - first, offset + 1)
     if (content instanceof Message) {
-      const { topic, payload, qos, retain } = content
-      buffer[offset - KIND_BYTES] = qos | (retain ? 4 : 0)
+      const { topic, payload, qos, retain, places } = content
+      buffer[offset - KIND_BYTES] = qos | (retain ? 4 : 0) | (places === undefined ? 0 : PLACES)
       const topicBytes = buffer.write(topic, offset + LENGTHS_BYTES)
       offset = buffer.writeUInt32BE(payload.length, buffer.writeUInt16BE(topicBytes, offset))
       offset += topicBytes
       offset += payload.copy(buffer, offset)
+      if (places !== undefined) offset = writePlaces(buffer, offset, places)
     } else {
       buffer[offset - KIND_BYTES] = WORD
       offset = buffer.writeDoubleBE(content.version, offset)
@@ -82,9 +86,52 @@ function bytesMax(items: readonly FrameItem[]): number {
   for (const { content } of items) {
     bytes += ITEM_BYTES
     if (content instanceof Message)
-      bytes += content.topic.length * UNIT_BYTES_MAX + content.payload.length
+      bytes +=
+        content.topic.length * UNIT_BYTES_MAX +
+        content.payload.length +
+        placesBytesMax(content.places)
   }
   return bytes
+}
+
+function placesBytesMax(places: readonly QueuePlace[] | undefined): number {
+  if (places === undefined) return 0
+  let bytes = 1
+  for (const { clientId } of places) bytes += PLACE_BYTES + clientId.length * UNIT_BYTES_MAX
+  return bytes
+}
+
+function writePlaces(buffer: Buffer, start: number, places: readonly QueuePlace[]): number {
+  let offset = buffer.writeUInt8(places.length, start)
+  for (const { clientId, epoch, position, qos } of places) {
+    offset = buffer.writeUInt8(qos, offset)
+    offset = buffer.writeUIntBE(position, offset, NUMBER_BYTES)
+    offset = buffer.writeDoubleBE(epoch, offset)
+    const idBytes = buffer.write(clientId, offset + 2)
+    offset = buffer.writeUInt16BE(idBytes, offset) + idBytes
+  }
+  return offset
+}
+
+/** @throws {EnvelopeError} they overrun the buffer */
+function readPlaces(buffer: Buffer, start: number): { places: QueuePlace[]; end: number } {
+  const places: QueuePlace[] = []
+  let count = buffer[start] ?? 1
+  let offset = start + 1
+  for (; count > 0; count -= 1) {
+    if (offset + PLACE_BYTES > buffer.length) throw new EnvelopeError('truncated place')
+    const idStart = offset + PLACE_BYTES
+    const end = idStart + buffer.readUInt16BE(idStart - 2)
+    if (end > buffer.length) throw new EnvelopeError('truncated place')
+    places.push({
+      clientId: buffer.toString('utf8', idStart, end),
+      epoch: buffer.readDoubleBE(offset + 1 + NUMBER_BYTES),
+      position: buffer.readUIntBE(offset + 1, NUMBER_BYTES),
+      qos: ((buffer[offset] ?? 0) & 3) as QoS,
+    })
+    offset = end
+  }
+  return { places, end: offset }
 }
 
 /**
@@ -123,18 +170,18 @@ function decodeItems(buffer: Buffer, start: number, first: number): readonly Fra
       offset = body + WORD_BYTES
       continue
     }
-    if (kind > 7 || (kind & 3) === 3) throw new EnvelopeError(`item of unknown kind ${kind}`)
+    if (kind > 15 || (kind & 3) === 3) throw new EnvelopeError(`item of unknown kind ${kind}`)
     const topicStart = body + LENGTHS_BYTES
     const topicEnd = topicStart + buffer.readUInt16BE(body)
     const end = topicEnd + buffer.readUInt32BE(body + 2)
     if (end > buffer.length) throw new EnvelopeError('truncated message')
     const topic = buffer.toString('utf8', topicStart, topicEnd)
     const payload = buffer.subarray(topicEnd, end)
-    items.push({
-      number,
-      content: new Message(topic, payload, (kind & 3) as QoS, (kind & 4) !== 0),
-    })
-    offset = end
+    const qos = (kind & 3) as QoS
+    const retain = (kind & 4) !== 0
+    const found = (kind & PLACES) === 0 ? undefined : readPlaces(buffer, end)
+    items.push({ number, content: new Message(topic, payload, qos, retain, found?.places) })
+    offset = found?.end ?? end
   }
   return items
 }

@@ -4,7 +4,7 @@ export { ENVELOPE_VERSION, EnvelopeError } from './envelope.ts'
 export type { DropReason } from './inbox-writer.ts'
 export { MemoryBusHub } from './memory-bus.ts'
 export { Message } from './message.ts'
-export type { QoS } from './message.ts'
+export type { QoS, QueuePlace } from './message.ts'
 export { createRedisBus } from './redis-bus.ts'
 export type { RedisBusOptions } from './redis-bus.ts'
 export {

@@ -117,6 +117,7 @@ class Variants {
 /** Collects the answers of the writes of one message. */
 class Answers {
   readonly #positions: number[]
+  #epochs: number[] | undefined
   readonly #done: AppendDone
   #dropped = 0
   #open: number
@@ -137,10 +138,20 @@ class Answers {
   ): void {
     this.#failure ??= error
     this.#dropped += answer[0] ?? 0
-    for (let index = 1; index < answer.length; index += 1)
-      this.#positions[start + (order[index - 1] as number)] = answer[index] as number
+    const count = order.length
+    for (let index = 0; index < count && index + 1 < answer.length; index += 1)
+      this.#positions[start + (order[index] as number)] = answer[index + 1] as number
+    if (count > 0 && answer.length === 1 + 2 * count) {
+      this.#epochs ??= this.#positions.map(() => 0)
+      for (let index = 0; index < count; index += 1)
+        this.#epochs[start + (order[index] as number)] = answer[1 + count + index] as number
+    }
     this.#open -= 1
     if (this.#open === 0)
-      this.#done(this.#failure, { positions: this.#positions, dropped: this.#dropped })
+      this.#done(this.#failure, {
+        positions: this.#positions,
+        dropped: this.#dropped,
+        ...(this.#epochs === undefined ? {} : { epochs: this.#epochs }),
+      })
   }
 }

@@ -91,6 +91,8 @@ export interface InboundPublish {
  */
 export interface Appended {
   readonly positions: readonly number[]
+  /** Of the owner of each queue's session at that moment; where it is known, and the queues are few. */
+  readonly epochs?: readonly number[]
   readonly dropped: number
 }
 

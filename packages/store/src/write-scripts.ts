@@ -15,7 +15,8 @@ import { FENCED, script, type Script } from './scripts.ts'
  *   S topic message, C topic   retained set, cleared (retained)
  *   P epoch id message, D id   QoS 2 publish kept (session, inbound), deleted (inbound)
  *
- * Returns per write dropped and the positions (0: no session), or the text of an error. The mark is set
+ * Returns per write dropped, the positions (0: no session) and, of few queues, the epochs of their sessions; or
+ * the text of an error. What is counted of a session is read once and written once per call. The mark is set
  * first: a server that refuses writes refuses all of them there, and nothing has happened.
  */
 export const BATCH: Script = script(
@@ -26,21 +27,31 @@ end
 if mark < tonumber(ARGV[2]) then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
 local call = redis.call
 local countMax, bytesMax, oldest = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1'
-local answer
+local answer, epochs
+local known, changed = {}, {}
 
 local function push(session, queue, message)
-  local found = call('HMGET', session, 'last', 'bytes', 'count')
-  if not found[1] then
+  local at = known[session]
+  if not at then
+    local found = call('HMGET', session, 'last', 'bytes', 'count', 'epoch')
+    at = found[1] and {found[1], found[2], found[3], tonumber(found[4])} or {}
+    known[session] = at
+  end
+  if not at[1] then
     answer[#answer + 1] = 0
+    epochs[#epochs + 1] = 0
     return
   end
-  local last, bytes, count = found[1] + 1, found[2] + #message, found[3] + 1
+  epochs[#epochs + 1] = at[4]
+  local last, bytes, count = at[1] + 1, at[2] + #message, at[3] + 1
   if not oldest and (count > countMax or (bytes > bytesMax and count > 1)) then
     answer[1] = answer[1] + 1
     answer[#answer + 1] = 0
     return
   end
   call('XADD', queue, '0-' .. last, 'm', message)
+  at[1], at[2], at[3] = last, bytes, count
+  changed[session] = at
   while count > countMax or (bytes > bytesMax and count > 1) do
     local first = call('XRANGE', queue, '-', '+', 'COUNT', 1)[1]
     if not first then break end
@@ -49,8 +60,14 @@ local function push(session, queue, message)
     count = count - 1
     answer[1] = answer[1] + 1
   end
-  call('HSET', session, 'last', last, 'bytes', bytes, 'count', count)
+  at[2], at[3] = bytes, count
   answer[#answer + 1] = last
+end
+
+local function close()
+  if answer and #epochs <= 8 and #answer == #epochs + 1 then
+    for index = 1, #epochs do answer[#answer + 1] = epochs[index] end
+  end
 end
 
 local run = {
@@ -62,6 +79,7 @@ local run = {
     local retained = call('HGET', KEYS[key + 2], ARGV[word])
     if not retained then
       answer[#answer + 1] = 0
+      epochs[#epochs + 1] = 0
       return
     end
     -- The second byte of a message holds QoS and retain, see the envelope.
@@ -89,7 +107,8 @@ local answers, key, word, skip = {}, 2, 8 + tonumber(ARGV[7]), false
 while word <= #ARGV do
   local op = ARGV[word]
   if op == 'I' then
-    answer = {0}
+    close()
+    answer, epochs = {0}, {}
     answers[#answers + 1] = answer
     skip = tonumber(ARGV[word + 1]) <= mark
     word = word + 2
@@ -109,6 +128,10 @@ while word <= #ARGV do
     word = word + 1 + words[op]
   end
 end
+close()
+for session, at in pairs(changed) do
+  call('HSET', session, 'last', at[1], 'bytes', at[2], 'count', at[3])
+end
 return answers`,
 )
 
@@ -124,13 +147,35 @@ if not found[1] then return 0 end
 if found[1] ~= ARGV[1] then return ${FENCED} end
 local bytes, count, settled = tonumber(found[2]), tonumber(found[3]), tonumber(ARGV[3])
 local word, gone = 4, 0
-for _ = 1, settled do
-  if redis.call('XDEL', KEYS[2], '0-' .. ARGV[word]) == 1 then
-    bytes = bytes - ARGV[word + 1]
-    gone = gone + 1
-  end
-  word = word + 2
+local ids, held, before, rising = {}, 0, 0, true
+local function settle(index)
+  if redis.call('XDEL', KEYS[2], '0-' .. ARGV[index]) == 0 then return false end
+  bytes = bytes - ARGV[index + 1]
+  gone = gone + 1
+  return true
 end
+for index = word, word + 2 * settled - 2, 2 do
+  local position = tonumber(ARGV[index])
+  rising = rising and position > before
+  before = position
+  if index > word then
+    ids[#ids + 1] = '0-' .. ARGV[index]
+    held = held + ARGV[index + 1]
+  end
+end
+-- What makes room takes the oldest: if the first of them is still there, so are the others.
+if settled > 0 and settle(word) and rising and #ids > 0 then
+  local more = redis.call('XDEL', KEYS[2], unpack(ids))
+  gone = gone + more
+  bytes = bytes - held
+  if more < #ids then
+    bytes = 0
+    for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+')) do bytes = bytes + #entry[2][2] end
+  end
+else
+  for index = word + 2, word + 2 * settled - 2, 2 do settle(index) end
+end
+word = word + 2 * settled
 local last = word + tonumber(ARGV[word])
 if last + 1 <= #ARGV then redis.call('HDEL', KEYS[3], unpack(ARGV, last + 1)) end
 count = count - gone

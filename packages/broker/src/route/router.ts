@@ -5,7 +5,7 @@
  * each matching session. Bounds: those of the forwarding tables; a fan-out only fills write queues, which
  * are written to their sockets in portions.
  */
-import type { Bus, Message, QoS } from '@breakwater/bus'
+import { Message, type Bus, type QoS, type QueuePlace } from '@breakwater/bus'
 import type { Cluster } from '@breakwater/cluster'
 import type { Appended, InboundPublish, QueueAppend, Store } from '@breakwater/store'
 import { FanOut } from '../deliver/fan-out.ts'
@@ -24,6 +24,8 @@ export interface RouterOptions {
 }
 
 const NO_QUEUES: readonly QueueAppend[] = []
+/** Of so many queues other nodes are told where they have a message; of more they read it. */
+const PLACES_MAX = 8
 
 export class Router {
   readonly live: ForwardingTable<Session>
@@ -83,7 +85,10 @@ export class Router {
     this.#store.append(effects, (error, appended) => {
       if (appended.dropped > 0) this.#events.dropped('queue-full', message.qos, appended.dropped)
       if (error !== undefined) done(error, NO_EFFECTS)
-      else this.#forward(message, (failure) => done(failure, { queues, appended }))
+      else
+        this.#forward(withPlaces(message, queues, appended), (failure) =>
+          done(failure, { queues, appended }),
+        )
     })
   }
 
@@ -94,7 +99,12 @@ export class Router {
     for (const [index, { clientId, qos }] of effects.queues.entries()) {
       const position = effects.appended.positions[index] ?? 0
       if (position === 0) this.#events.dropped('session-gone', qos)
-      else this.sessions.get(clientId)?.outbound.queued(position, fanOut, qos)
+      else {
+        const session = this.sessions.get(clientId)
+        const epoch = effects.appended.epochs?.[index]
+        const sameSession = epoch === undefined || epoch === session?.epoch
+        session?.outbound.queued(sameSession ? position : 0, fanOut, qos)
+      }
     }
   }
 
@@ -112,8 +122,10 @@ export class Router {
       const session = targets[index] as Session
       const granted = lower(message.qos, qos[index] as QoS)
       if (message.retain) session.markLive(message.topic)
-      if (granted > 0 && session.persistent) session.outbound.queued(0, fanOut, granted)
-      else session.outbound.deliver(fanOut, granted)
+      if (granted > 0 && session.persistent) {
+        const place = placeOf(message.places, session)
+        session.outbound.queued(place?.position ?? 0, fanOut, place?.qos ?? granted)
+      } else session.outbound.deliver(fanOut, granted)
     }
   }
 
@@ -174,6 +186,30 @@ export interface Effects {
 }
 
 const NO_EFFECTS: Effects = { queues: [], appended: { positions: [], dropped: 0 } }
+
+/** What the nodes of these sessions need to send it without reading it from the queue. */
+function withPlaces(
+  message: Message,
+  queues: readonly QueueAppend[],
+  { positions, epochs }: Appended,
+): Message {
+  if (epochs === undefined || queues.length > PLACES_MAX) return message
+  const places = queues.map(({ clientId, qos }, index) => ({
+    clientId,
+    qos,
+    position: Math.max(0, positions[index] ?? 0),
+    epoch: epochs[index] ?? 0,
+  }))
+  return new Message(message.topic, message.payload, message.qos, message.retain, places)
+}
+
+/** Where this session has it, if it was queued for this very session. */
+function placeOf(
+  places: readonly QueuePlace[] | undefined,
+  { clientId, epoch }: Session,
+): QueuePlace | undefined {
+  return places?.find((place) => place.clientId === clientId && place.epoch === epoch)
+}
 
 function lower(a: QoS, b: QoS): QoS {
   return a < b ? a : b
