@@ -18,6 +18,8 @@ export interface Word {
 }
 
 export type Done = (error?: Error) => void
+/** So many messages were posted in vain. */
+export type Lost = (messages: number) => void
 
 /**
  * The way between nodes. A node sees each message that names it once, in the order in which its publisher
@@ -37,6 +39,14 @@ export interface Bus extends AsyncDisposable {
    * does not hold the publisher up: the latter is told of its gap, and `done` has no error.
    */
   publish(message: Message, targets: readonly string[], done: Done): void
+  /**
+   * As `publish`, for QoS 0: nobody is called back, but `lost` when it went wrong. The message is not kept. Who
+   * posts is to stop when the bus is congested, until `whenClear`. Cheapest where `targets` and `lost` are the
+   * same arrays and functions as before.
+   */
+  post(message: Message, targets: readonly string[], lost: Lost): void
+  /** Calls back once, when the bus is not congested; at once if it is not. */
+  whenClear(callback: () => void): void
   /** Fire and forget. Of one kind to one target, the newest of a turn is all that travels. */
   tell(target: string, word: Word): void
   /** Tells every other node. Resolves when the bus has taken it, rejects as `publish` fails. */

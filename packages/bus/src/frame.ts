@@ -5,10 +5,11 @@
  *
  * and one item:
  *
- *   u8 kind (bits 0–1 QoS, bit 2 retain, bit 3 with places, bit 7 a word) · u32 number − first ·
+ *   u8 kind (bits 0–1 QoS, bit 2 retain, bit 3 with places, bit 6 a run, bit 7 a word) · u32 number − first ·
  *     message: u16 topic bytes · u32 payload bytes · topic · payload · [u8 places, and each of them]
  *     place:   u8 QoS · u48 position · f64 epoch · u16 id bytes · client id
  *     word:    f64 version
+ *     run:     u32 messages · u32 bytes · messages, numbered one after the other (run.ts)
  *
  * Numbers are big-endian, as in MQTT. The envelope of the store is another form: its bytes are kept for
  * weeks, these for milliseconds.
@@ -16,6 +17,7 @@
 import type { Word } from './bus.ts'
 import { EnvelopeError } from './envelope.ts'
 import { Message, type QoS, type QueuePlace } from './message.ts'
+import { decodeRun, Run } from './run.ts'
 
 export interface FrameHeader {
   readonly from: string
@@ -32,6 +34,12 @@ export interface FrameItem {
   readonly content: Message | Word
 }
 
+/** What a frame is made of: the number is that of the first message of a run. */
+export interface FramePart {
+  readonly number: number
+  readonly content: Message | Word | Run
+}
+
 export interface InboxFrame extends FrameHeader {
   readonly items: readonly FrameItem[]
 }
@@ -44,6 +52,8 @@ const LENGTHS_BYTES = 2 + 4
 const WORD_BYTES = 8
 const PLACES = 8
 const PLACE_BYTES = 1 + NUMBER_BYTES + 8 + 2
+const RUN = 64
+const RUN_BYTES = 4 + 4
 const WORD = 128
 /** What UTF-8 needs at most for one unit of a string. */
 const UNIT_BYTES_MAX = 3
@@ -51,7 +61,7 @@ const UNIT_BYTES_MAX = 3
 /** What an item takes in a frame, beside its topic and payload. */
 export const ITEM_BYTES: number = KIND_BYTES + Math.max(LENGTHS_BYTES, WORD_BYTES)
 
-export function encodeFrame(header: FrameHeader, items: readonly FrameItem[]): Buffer {
+export function encodeFrame(header: FrameHeader, items: readonly FramePart[]): Buffer {
   const { from, line, generation, after } = header
   const first = items[0]?.number ?? 0
   const buffer = Buffer.allocUnsafe(from.length * UNIT_BYTES_MAX + FIXED_BYTES + bytesMax(items))
@@ -72,6 +82,12 @@ export function encodeFrame(header: FrameHeader, items: readonly FrameItem[]): B
       offset += topicBytes
       offset += payload.copy(buffer, offset)
       if (places !== undefined) offset = writePlaces(buffer, offset, places)
+    } else if (content instanceof Run) {
+      const { bytes, count } = content
+      buffer[offset - KIND_BYTES] = RUN
+      offset = buffer.writeUInt32BE(bytes.length, buffer.writeUInt32BE(count, offset))
+      buffer.set(bytes, offset)
+      offset += bytes.length
     } else {
       buffer[offset - KIND_BYTES] = WORD
       offset = buffer.writeDoubleBE(content.version, offset)
@@ -81,7 +97,7 @@ export function encodeFrame(header: FrameHeader, items: readonly FrameItem[]): B
 }
 
 /** Measuring each topic beforehand would cost more than the memory that is left over. */
-function bytesMax(items: readonly FrameItem[]): number {
+function bytesMax(items: readonly FramePart[]): number {
   let bytes = 0
   for (const { content } of items) {
     bytes += ITEM_BYTES
@@ -90,6 +106,7 @@ function bytesMax(items: readonly FrameItem[]): number {
         content.topic.length * UNIT_BYTES_MAX +
         content.payload.length +
         placesBytesMax(content.places)
+    else if (content instanceof Run) bytes += content.bytes.length
   }
   return bytes
 }
@@ -162,12 +179,23 @@ function decodeItems(buffer: Buffer, start: number, first: number): readonly Fra
   while (offset < buffer.length) {
     const kind = buffer[offset] ?? 0
     const body = offset + KIND_BYTES
-    if (body + (kind === WORD ? WORD_BYTES : LENGTHS_BYTES) > buffer.length)
+    if (body + (kind === WORD || kind === RUN ? WORD_BYTES : LENGTHS_BYTES) > buffer.length)
       throw new EnvelopeError('truncated item')
     const number = first + buffer.readUInt32BE(offset + 1)
     if (kind === WORD) {
       items.push({ number, content: { kind: 'confirmed', version: buffer.readDoubleBE(body) } })
       offset = body + WORD_BYTES
+      continue
+    }
+    if (kind === RUN) {
+      const end = body + RUN_BYTES + buffer.readUInt32BE(body + 4)
+      if (end > buffer.length) throw new EnvelopeError('truncated run')
+      const messages = decodeRun(buffer, body + RUN_BYTES, end)
+      if (messages.length !== buffer.readUInt32BE(body))
+        throw new EnvelopeError('not the whole run')
+      for (const [index, content] of messages.entries())
+        items.push({ number: number + index, content })
+      offset = end
       continue
     }
     if (kind > 15 || (kind & 3) === 3) throw new EnvelopeError(`item of unknown kind ${kind}`)

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Bus, Done, Notice, Word } from './bus.ts'
+import type { Bus, Done, Lost, Notice, Word } from './bus.ts'
 import type { Message } from './message.ts'
 
 /** The embedded default: nodes of one process, or the only node. */
@@ -38,6 +38,16 @@ class MemoryBus implements Bus {
     for (const member of this.#members)
       if (targets.includes(member.nodeId)) later(member, () => member.#messageHandler?.(message))
     done()
+  }
+
+  post(message: Message, targets: readonly string[], lost: Lost): void {
+    this.publish(message.detached(), targets, (error) => {
+      if (error !== undefined) lost(1)
+    })
+  }
+
+  whenClear(callback: () => void): void {
+    callback()
   }
 
   tell(target: string, word: Word): void {

@@ -113,6 +113,25 @@ export class Router {
     this.#deliverLive(new FanOut(message))
   }
 
+  /** QoS 0 that is not retained: all its effects, in this turn. The message is not kept. */
+  passOn(message: Message): void {
+    const targets = this.routes.match(message.topic)
+    if (targets.length > 0) {
+      this.#events.busOut.value += targets.length
+      this.#bus.post(message, targets, this.#lost)
+    }
+    this.#deliverLive(new FanOut(message))
+  }
+
+  /** It goes to other nodes, for which more waits than leaves in a turn: not to be read until `whenClear`. */
+  congests({ topic }: Message): boolean {
+    return this.#bus.congested && this.routes.match(topic).length > 0
+  }
+
+  whenClear(callback: () => void): void {
+    this.#bus.whenClear(callback)
+  }
+
   /** A message of another node, which has put it into every queue already. */
   deliverFromBus(message: Message): void {
     this.#events.busIn.value += 1
@@ -155,8 +174,7 @@ export class Router {
   }
 
   /**
-   * What is acknowledged waits for the bus. QoS 0 does not, unless more waits already than leaves in a turn:
-   * then its publisher is not read faster than the bus takes it. Lost on the way, it is counted.
+   * What is acknowledged waits for the bus. QoS 0 does not; lost on the way, it is counted.
    */
   #forward(message: Message, done: (error?: Error) => void): void {
     const targets = this.routes.match(message.topic)
@@ -169,12 +187,12 @@ export class Router {
       this.#bus.publish(message, targets, done)
       return
     }
-    const waits = this.#bus.congested
-    this.#bus.publish(message, targets, (error) => {
-      if (error !== undefined) this.#events.dropped('bus-unavailable', 0)
-      if (waits) done()
-    })
-    if (!waits) done()
+    this.#bus.post(message, targets, this.#lost)
+    done()
+  }
+
+  readonly #lost = (messages: number): void => {
+    this.#events.dropped('bus-unavailable', 0, messages)
   }
 }
 
