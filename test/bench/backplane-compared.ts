@@ -43,17 +43,18 @@ export async function compare(): Promise<void> {
   for (const { title, measure, others } of contests) {
     const costs = new Map<string, Cost[]>()
     const contenders = [{ name: 'breakwater', start: startRig }, ...others]
+    print(title, `µs of CPU per delivered message, ${ROUNDS} rounds, then the middle of each`)
+    row(['', 'A', 'B', 'Redis', 'sum', 'ours / it', 'goal'])
     for (let round = 0; round < ROUNDS; round++)
       for (const { name, start } of contenders) {
         await using rig = await start()
         if (rig === undefined) continue
         const { cost } = await measure(rig)
+        row([name, ...figures(cost)])
         costs.set(name, [...(costs.get(name) ?? []), cost])
       }
     const ours = middle(costs.get('breakwater') ?? [])
-    print(title, `µs of CPU per delivered message, middle of ${ROUNDS} rounds`)
-    row(['', 'A', 'B', 'Redis', 'sum', 'ours / it', 'goal'])
-    if (ours !== undefined) row(['breakwater', ...figures(ours), '', ''])
+    if (ours !== undefined) row(['breakwater', ...figures(ours), 'middle'])
     for (const { name, goal } of others) {
       const cost = middle(costs.get(name) ?? [])
       if (cost === undefined || ours === undefined) row([name, 'not installed'])
