@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { spawnNode, type NodeProcess } from '../kit/node.ts'
+import type { WireAddress } from '../kit/wire-client.ts'
 import { startRedis, type TestRedis } from '../kit/redis.ts'
 
 /** USER_HZ: what Linux counts in, everywhere that Node runs. */
@@ -19,11 +20,15 @@ export interface CpuUs {
   readonly redis: number
 }
 
+/** Two nodes that share their clients, of whatever make. */
 export interface Rig extends AsyncDisposable {
-  readonly redis: TestRedis
-  readonly a: NodeProcess
-  readonly b: NodeProcess
+  readonly a: WireAddress
+  readonly b: WireAddress
   cpu(): Promise<CpuUs>
+}
+
+/** Two of our nodes. */
+export interface OwnRig extends Rig {
   /**
    * Resolves when Redis does nothing more than it does without clients.
    *
@@ -32,28 +37,26 @@ export interface Rig extends AsyncDisposable {
   quiet(): Promise<void>
 }
 
-export async function startRig(): Promise<Rig> {
+export async function startRig(): Promise<OwnRig> {
   await using stack = new AsyncDisposableStack()
   const redis = stack.use(await startRedis({ args: ['--save', ''] }))
-  const info = new Redis(redis.url)
-  stack.defer(() => info.disconnect())
+  const redisUs = redisCpuOf(redis, stack)
   const a = stack.use(await startQuietNode(redis))
   const b = stack.use(await startQuietNode(redis))
   const all = stack.move()
   return {
-    redis,
     a,
     b,
     cpu: async () => ({
       a: processCpuUs(a.process.pid),
       b: processCpuUs(b.process.pid),
-      redis: redisCpuUs(await info.info('cpu')),
+      redis: await redisUs(),
     }),
     quiet: async () => {
-      let before = redisCpuUs(await info.info('cpu'))
+      let before = await redisUs()
       for (let windows = 0, quiet = 0; quiet < QUIET_WINDOWS; windows++) {
         await delay(QUIET_WINDOW_MS)
-        const now = redisCpuUs(await info.info('cpu'))
+        const now = await redisUs()
         quiet = now - before <= QUIET_US_MAX ? quiet + 1 : 0
         before = now
         if (windows >= QUIET_WINDOWS_MAX) throw new Error('Redis does not come to rest')
@@ -73,8 +76,12 @@ export function startQuietNode({ url, prefix }: TestRedis): Promise<NodeProcess>
   })
 }
 
+export interface Cost extends CpuUs {
+  readonly sum: number
+}
+
 /** What was used since `before`, for each of `count`. */
-export function cpuEach(before: CpuUs, after: CpuUs, count: number): CpuUs & { sum: number } {
+export function cpuEach(before: CpuUs, after: CpuUs, count: number): Cost {
   const a = (after.a - before.a) / count
   const b = (after.b - before.b) / count
   const redis = (after.redis - before.redis) / count
@@ -85,11 +92,18 @@ export function print(name: string, text: string): void {
   process.stdout.write(`${name}: ${text}\n`)
 }
 
-function processCpuUs(pid: number | undefined): number {
+export function processCpuUs(pid: number | undefined): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
   // The program's name may hold spaces; the fields are counted from behind it.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) * TICK_US
+}
+
+/** How much CPU a server has used so far, asked over a connection that goes with the stack. */
+export function redisCpuOf({ url }: TestRedis, stack: AsyncDisposableStack): () => Promise<number> {
+  const info = new Redis(url)
+  stack.defer(() => info.disconnect())
+  return async () => redisCpuUs(await info.info('cpu'))
 }
 
 function redisCpuUs(info: string): number {

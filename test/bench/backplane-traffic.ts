@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { PacketFlow } from '../fault/packet-flow.ts'
 import { encodePuback, encodePublish, encodeSubscribe, type QoS } from '../kit/wire-encoder.ts'
-import { cpuEach, print, startRig } from './backplane-rig.ts'
+import { cpuEach, print, startRig, type Cost, type Rig } from './backplane-rig.ts'
 
 const PUBLISHES = 20_000
 const STEP = 10
@@ -11,6 +11,7 @@ const FILTERS_PER_CLIENT = 1_000
 const PAIRS = 16
 const FRAMES_PER_WRITE = 50
 const SATURATED_MS = 5_000
+const QUIET_MS = 3_000
 const WINDOW = 200
 const QOS1_MESSAGES = 50_000
 const PAYLOAD = Buffer.alloc(100, 'x')
@@ -64,6 +65,20 @@ export async function measureFilters(): Promise<void> {
 /** Publishers that write as much as is taken, each with a subscriber of its own. */
 export async function measureSaturated(): Promise<void> {
   await using rig = await startRig()
+  const { cost, sent, received, tookMs } = await saturate(rig, SATURATED_MS)
+  printCost('cross-node QoS 0 saturated', cost)
+  const lost = sent - received
+  print('  of it', `${sent} sent, ${received} received, ${lost} not, in ${tookMs.toFixed(0)} ms`)
+}
+
+export interface Traffic {
+  readonly cost: Cost
+  readonly sent: number
+  readonly received: number
+  readonly tookMs: number
+}
+
+export async function saturate(rig: Rig, forMs: number): Promise<Traffic> {
   await using stack = new AsyncDisposableStack()
   let received = 0
   let sent = 0
@@ -83,7 +98,7 @@ export async function measureSaturated(): Promise<void> {
   }
   const before = await rig.cpu()
   const start = performance.now()
-  const end = start + SATURATED_MS
+  const end = start + forMs
   await Promise.all(
     publishers.map(async ([{ socket }, frames]) => {
       while (performance.now() < end) {
@@ -93,16 +108,21 @@ export async function measureSaturated(): Promise<void> {
       }
     }),
   )
-  await untilQuiet(() => received)
+  await untilQuiet(() => received, sent)
   const tookMs = performance.now() - start
-  printCost('cross-node QoS 0 saturated', cpuEach(before, await rig.cpu(), received))
-  const lost = sent - received
-  print('  of it', `${sent} sent, ${received} received, ${lost} not, in ${tookMs.toFixed(0)} ms`)
+  return { cost: cpuEach(before, await rig.cpu(), received), sent, received, tookMs }
 }
 
 /** A persistent session at the other node, so many publishes without their PUBACK at any time. */
 export async function measureStored(): Promise<void> {
   await using rig = await startRig()
+  const { cost, sent, received, tookMs } = await storeAndDeliver(rig, QOS1_MESSAGES)
+  printCost('persistent QoS 1 through Redis', cost)
+  const perSecond = (received * 1_000) / tookMs
+  print('  of it', `${sent} sent, ${received} received, ${perSecond.toFixed(0)} msg/s`)
+}
+
+export async function storeAndDeliver(rig: Rig, messages: number): Promise<Traffic> {
   let received = 0
   await using subscriber = await PacketFlow.connect(
     rig.b,
@@ -117,7 +137,7 @@ export async function measureStored(): Promise<void> {
   let [sent, acknowledged] = [0, 0]
   const fill = (flow: PacketFlow): void => {
     const frames: Buffer[] = []
-    while (sent < QOS1_MESSAGES && sent - acknowledged < WINDOW) {
+    while (sent < messages && sent - acknowledged < WINDOW) {
       sent += 1
       const packetId = (sent % 65_000) + 1
       frames.push(encodePublish({ topic: 'stored/topic', payload: PAYLOAD, qos: 1, packetId }))
@@ -132,11 +152,10 @@ export async function measureStored(): Promise<void> {
   const before = await rig.cpu()
   const start = performance.now()
   fill(publisher)
-  await publisher.until(() => acknowledged >= QOS1_MESSAGES, 'all PUBACKs', 60_000)
-  await subscriber.until(() => received >= QOS1_MESSAGES, 'all messages', 60_000)
-  const tookS = (performance.now() - start) / 1_000
-  printCost('persistent QoS 1 through Redis', cpuEach(before, await rig.cpu(), received))
-  print('  of it', `${sent} sent, ${received} received, ${(received / tookS).toFixed(0)} msg/s`)
+  await publisher.until(() => acknowledged >= messages, 'all PUBACKs', 120_000)
+  await subscriber.until(() => received >= messages, 'all messages', 120_000)
+  const tookMs = performance.now() - start
+  return { cost: cpuEach(before, await rig.cpu(), received), sent, received, tookMs }
 }
 
 async function subscribe(flow: PacketFlow, filters: readonly string[], qos: QoS): Promise<void> {
@@ -157,15 +176,18 @@ async function subscribe(flow: PacketFlow, filters: readonly string[], qos: QoS)
   if (codes?.some((code) => code !== qos)) throw new Error('a filter was refused')
 }
 
-/** QoS 0 may be dropped: over when nothing has come for a second. */
-async function untilQuiet(count: () => number): Promise<void> {
-  for (let last = -1; last !== count();) {
+/** QoS 0 may be dropped: over when all has come, or nothing for a while. */
+async function untilQuiet(count: () => number, all: number): Promise<void> {
+  let last = -1
+  let sameSince = performance.now()
+  while (count() < all && performance.now() - sameSince < QUIET_MS) {
+    if (count() !== last) sameSince = performance.now()
     last = count()
-    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }
 
-function printCost(name: string, { a, b, redis, sum }: ReturnType<typeof cpuEach>): void {
+function printCost(name: string, { a, b, redis, sum }: Cost): void {
   const [nodeA, nodeB, server, all] = [a, b, redis, sum].map((us) => us.toFixed(1))
   const perCore = (1e6 / sum).toFixed(0)
   const parts = `A ${nodeA} + B ${nodeB} + Redis ${server}`

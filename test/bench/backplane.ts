@@ -2,6 +2,7 @@
  * What the way from node to node costs, a line per figure: `node --conditions=source
  * test/bench/backplane.ts [figure…]`, all of them if none is named.
  */
+import { compare } from './backplane-compared.ts'
 import { measureRetained } from './backplane-retained.ts'
 import { measureFanOut, measureStart } from './backplane-sessions.ts'
 import { measureFilters, measureSaturated, measureStored } from './backplane-traffic.ts'
@@ -13,6 +14,7 @@ const figures: Readonly<Record<string, () => Promise<void>>> = {
   saturated: measureSaturated,
   stored: measureStored,
   retained: measureRetained,
+  compared: compare,
 }
 
 const named = process.argv.slice(2)

@@ -66,8 +66,8 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
   }
 }
 
-/** Mosquitto cannot choose a port itself, so one is asked from the system and given back first. */
-async function freePort(host: string): Promise<number> {
+/** For programs that cannot choose a port themselves: one is asked from the system and given back first. */
+export async function freePort(host: string): Promise<number> {
   const server = createServer().listen(0, host)
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo

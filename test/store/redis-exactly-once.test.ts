@@ -87,7 +87,7 @@ test('a retained message whose answer was lost may have changed its topic, and i
   await using proxy = await startLossyProxy(new URL(server.url))
   await using stores = redisStores({ url: proxy.url, prefix: server.prefix })
   const store = await stores.open({ timeoutMs: 30_000 })
-  await store.openSession('a', true)
+  const { epoch } = await store.openSession('a', true)
   const retained = new Message('t', Buffer.from('m'), 1, true)
   const queues = [{ clientId: 'a', qos: 1 as const }]
   for (const [payload, position] of [
@@ -95,7 +95,8 @@ test('a retained message whose answer was lost may have changed its topic, and i
     ['', 3],
   ] as const) {
     const known = await append(store, { message: retained, queues })
-    expect(known).toEqual({ positions: [position], dropped: 0, retainedChanged: position === 1 })
+    const retainedChanged = position === 1
+    expect(known).toEqual({ positions: [position], epochs: [epoch], dropped: 0, retainedChanged })
     proxy.lose()
     const again = new Message('t', Buffer.from(payload), 1, true)
     const unknown = await append(store, { message: again, queues })

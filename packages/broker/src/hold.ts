@@ -14,4 +14,6 @@ export const Hold = {
   STORED: 32,
   /** It has had its share of this turn of the event loop. */
   TURN: 64,
+  /** More waits to go to other nodes than leaves in a turn. */
+  BUS: 128,
 } as const

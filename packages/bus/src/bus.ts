@@ -40,6 +40,8 @@ export interface Assigned {
 export type Word = Confirmed | Assigned
 
 export type Done = (error?: Error) => void
+/** So many messages were posted in vain. */
+export type Lost = (messages: number) => void
 
 /**
  * The way between nodes. A node sees each message that names it once, in the order in which its publisher
@@ -61,6 +63,14 @@ export interface Bus extends AsyncDisposable {
   publish(message: Message, targets: readonly string[], done: Done): void
   /** As `publish`, to the one node whose members of a shared subscription are to get it. */
   publishShared(shared: SharedMessage, target: string, done: Done): void
+  /**
+   * As `publish`, for QoS 0: nobody is called back, but `lost` when it went wrong. The message is not kept. Who
+   * posts is to stop when the bus is congested, until `whenClear`. Cheapest where `targets` and `lost` are the
+   * same arrays and functions as before.
+   */
+  post(message: Message, targets: readonly string[], lost: Lost): void
+  /** Calls back once, when the bus is not congested; at once if it is not. */
+  whenClear(callback: () => void): void
   /** Fire and forget. Of one kind (and filter) to one target, the newest of a turn is all that travels. */
   tell(target: string, word: Word): void
   /**

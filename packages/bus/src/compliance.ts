@@ -58,6 +58,48 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
         }
     })
 
+    test('that are posted keep their order, also among those that are published', async () => {
+      await using under = await open()
+      const nodes = (await joinAll(under, 3)) as [Node, Node, Node]
+      const [a, b, c] = nodes
+      const toBoth = [b.bus.nodeId, c.bus.nodeId]
+      const toB = [b.bus.nodeId]
+      const lost = (): void => assert.fail('none is lost')
+      const names = Array.from({ length: MANY }, (_, index) => `${index}`)
+      const done = names.flatMap((name, index) => {
+        const targets = index % 7 < 5 ? toBoth : toB
+        // The buffer is used again at once.
+        const payload = Buffer.from(name)
+        if (index % 11 === 0) return [published(a.bus, message('t', name), targets)]
+        a.bus.post(message('t', payload), targets, lost)
+        payload.fill('-')
+        return []
+      })
+      await Promise.all(done)
+      await fence(nodes)
+      assert.deepEqual(payloads(b), names)
+      assert.deepEqual(
+        payloads(c),
+        names.filter((_, index) => index % 7 < 5),
+      )
+    })
+
+    test('that are too many to post say so, and when it is over', async () => {
+      await using under = await open()
+      const nodes = (await joinAll(under, 2)) as [Node, Node]
+      const [a, b] = nodes
+      const targets = [b.bus.nodeId]
+      let posted = 0
+      while (!a.bus.congested && posted < 10_000) {
+        posted += 1
+        a.bus.post(message('t', `${posted}`), targets, () => assert.fail('none is lost'))
+      }
+      await new Promise<void>((resolve) => a.bus.whenClear(resolve))
+      assert.equal(a.bus.congested, false)
+      await fence(nodes)
+      assert.equal(b.messages.length, posted)
+    })
+
     test('come to nobody but their targets', async () => {
       await using under = await open()
       const nodes = (await joinAll(under, 3)) as [Node, Node, Node]

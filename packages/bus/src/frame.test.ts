@@ -11,6 +11,13 @@ const items: readonly FrameItem[] = [
   { number: 2 ** 40 + 9, content: new Message('é/😀', Buffer.from([0, 255, 10]), 1, true) },
   { number: 2 ** 40 + 10, content: new Message('x'.repeat(65_535), Buffer.alloc(0), 2, true) },
   {
+    number: 2 ** 40 + 11,
+    content: new Message('q', Buffer.from('queued'), 1, false, [
+      { clientId: 'é😀', epoch: Number.MAX_SAFE_INTEGER, position: 2 ** 48 - 1, qos: 1 },
+      { clientId: 'x'.repeat(65_535), epoch: 0, position: 0, qos: 2 },
+    ]),
+  },
+  {
     number: 2 ** 40 + 2 ** 31,
     content: new Message('€'.repeat(20_000), Buffer.alloc(9), 2, false),
   },
@@ -76,13 +83,22 @@ describe('a frame', () => {
     }
   })
 
+  it('that is cut within the places of a message is refused', () => {
+    const queued = items.filter(({ content }) => content instanceof Message && content.places)
+    const whole = encodeFrame(header, queued)
+    const bare = encodeFrame(header, []).length
+    const cuts = [bare + 1, whole.length - 65_535 - 17, whole.length - 65_536, whole.length - 1]
+    for (const length of cuts)
+      expect(() => decodeFrame(whole.subarray(0, length))).toThrow(EnvelopeError)
+  })
+
   it('of another version is refused with the version in the reason', () => {
     const bytes = encodeFrame(header, items)
     bytes[0] = FRAME_VERSION + 1
     expect(() => decodeFrame(bytes)).toThrow('frame version 2 is not readable by this node')
   })
 
-  it.each([3, 7, 8, 32, 67, 72, 130])('with an item of kind %i is refused', (kind) => {
+  it.each([3, 7, 8, 11, 32, 67, 72, 130, 131])('with an item of kind %i is refused', (kind) => {
     const bytes = encodeFrame(header, items.slice(0, 1))
     bytes[encodeFrame(header, []).length] = kind
     expect(() => decodeFrame(bytes)).toThrow(EnvelopeError)

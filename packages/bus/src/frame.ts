@@ -5,18 +5,38 @@
  *
  * and one item:
  *
- *   u8 kind (bits 0–1 QoS, bit 2 retain, bit 5 passed on, bit 6 shared, bit 7 a word) · u32 number − first ·
- *     message: u16 topic bytes · u32 payload bytes · topic · payload
- *     shared:  the same · u48 position · u32 hash · u16 filter bytes · filter
- *     word 0:  f64 version
- *     word 1:  u16 filter bytes · filter
+ *   u8 kind · u32 number − first ·
+ *     message: u16 topic bytes · u32 payload bytes · topic · payload · [u8 places, and each of them]
+ *     place:   u8 QoS · u48 position · f64 epoch · u16 id bytes · client id
+ *     shared:  a message without places · u48 position · u32 hash · u16 filter bytes · filter
+ *     128:     f64 version
+ *     129:     u16 filter bytes · filter
+ *     130:     u32 messages · u32 bytes · messages, numbered one after the other (run.ts)
  *
- * Numbers are big-endian, as in MQTT. The envelope of the store is another form: its bytes are kept for
- * weeks, these for milliseconds.
+ * Kind of a message: bits 0–1 QoS, bit 2 retain, bit 3 with places, bit 5 passed on, bit 6 shared. Numbers are
+ * big-endian, as in MQTT. The envelope of the store is another form: its bytes are kept for weeks, these for
+ * milliseconds.
  */
 import type { Word } from './bus.ts'
 import { EnvelopeError } from './envelope.ts'
-import { Message, type QoS } from './message.ts'
+import {
+  ASSIGNED,
+  CONFIRMED,
+  HASH_BYTES,
+  KIND_BYTES,
+  LENGTHS_BYTES,
+  NUMBER_BYTES,
+  PASSED_ON,
+  PLACE_BYTES,
+  PLACES,
+  RETAIN,
+  RUN,
+  SHARED,
+  TEXT_BYTES,
+} from './frame-form.ts'
+import { ItemReader } from './item-reader.ts'
+import { Message, type QueuePlace } from './message.ts'
+import { Run } from './run.ts'
 import { SharedMessage } from './shared-message.ts'
 
 export interface FrameHeader {
@@ -34,31 +54,26 @@ export interface FrameItem {
   readonly content: Message | SharedMessage | Word
 }
 
+/** What a frame is made of: the number is that of the first message of a run. */
+export interface FramePart {
+  readonly number: number
+  readonly content: Message | SharedMessage | Word | Run
+}
+
 export interface InboxFrame extends FrameHeader {
   readonly items: readonly FrameItem[]
 }
 
 export const FRAME_VERSION = 1
-const NUMBER_BYTES = 6
 const FIXED_BYTES = 2 + 4 + 4 + NUMBER_BYTES + NUMBER_BYTES
-const KIND_BYTES = 1 + 4
-const LENGTHS_BYTES = 2 + 4
-const CONFIRMED_BYTES = 8
-const FILTER_BYTES = 2
-const SHARED_BYTES = NUMBER_BYTES + 4 + FILTER_BYTES
-const CONFIRMED = 128
-const ASSIGNED = 129
-const SHARED = 64
-const PASSED_ON = 32
-/** Of a kind that is a message. */
-const KIND_BITS = SHARED | PASSED_ON | 7
+const SHARED_BYTES = NUMBER_BYTES + HASH_BYTES + TEXT_BYTES
 /** What UTF-8 needs at most for one unit of a string. */
 const UNIT_BYTES_MAX = 3
 
-/** What an item takes in a frame at most, beside its texts and payload. */
+/** What an item takes in a frame at most, beside its texts, payload and places. */
 export const ITEM_BYTES: number = KIND_BYTES + LENGTHS_BYTES + SHARED_BYTES
 
-export function encodeFrame(header: FrameHeader, items: readonly FrameItem[]): Buffer {
+export function encodeFrame(header: FrameHeader, items: readonly FramePart[]): Buffer {
   const { from, line, generation, after } = header
   const first = items[0]?.number ?? 0
   const buffer = Buffer.allocUnsafe(from.length * UNIT_BYTES_MAX + FIXED_BYTES + bytesMax(items))
@@ -73,8 +88,16 @@ export function encodeFrame(header: FrameHeader, items: readonly FrameItem[]): B
     offset = buffer.writeUInt32BE(number - first, offset + 1)
     const kindAt = offset - KIND_BYTES
     if (content instanceof Message) {
-      buffer[kindAt] = kindOf(content)
+      const { places } = content
+      buffer[kindAt] = kindOf(content) | (places === undefined ? 0 : PLACES)
       offset = writeMessage(buffer, content, offset)
+      if (places !== undefined) offset = writePlaces(buffer, places, offset)
+    } else if (content instanceof Run) {
+      const { bytes, count } = content
+      buffer[kindAt] = RUN
+      offset = buffer.writeUInt32BE(bytes.length, buffer.writeUInt32BE(count, offset))
+      buffer.set(bytes, offset)
+      offset += bytes.length
     } else if (content instanceof SharedMessage) {
       const { message, filter, position, hash, passedOn } = content
       buffer[kindAt] = kindOf(message) | SHARED | (passedOn ? PASSED_ON : 0)
@@ -90,38 +113,6 @@ export function encodeFrame(header: FrameHeader, items: readonly FrameItem[]): B
     }
   }
   return buffer.subarray(0, offset)
-}
-
-function kindOf({ qos, retain }: Message): number {
-  return qos | (retain ? 4 : 0)
-}
-
-function writeMessage(buffer: Buffer, { topic, payload }: Message, start: number): number {
-  const topicBytes = buffer.write(topic, start + LENGTHS_BYTES)
-  const offset = buffer.writeUInt32BE(payload.length, buffer.writeUInt16BE(topicBytes, start))
-  return offset + topicBytes + payload.copy(buffer, offset + topicBytes)
-}
-
-function writeText(buffer: Buffer, text: string, start: number): number {
-  const bytes = buffer.write(text, start + FILTER_BYTES)
-  return buffer.writeUInt16BE(bytes, start) + bytes
-}
-
-/** Measuring each text beforehand would cost more than the memory that is left over. */
-function bytesMax(items: readonly FrameItem[]): number {
-  let bytes = 0
-  for (const { content } of items) {
-    bytes += ITEM_BYTES
-    if (content instanceof Message) bytes += messageBytesMax(content)
-    else if (content instanceof SharedMessage)
-      bytes += messageBytesMax(content.message) + content.filter.length * UNIT_BYTES_MAX
-    else if (content.kind === 'assigned') bytes += content.filter.length * UNIT_BYTES_MAX
-  }
-  return bytes
-}
-
-function messageBytesMax({ topic, payload }: Message): number {
-  return topic.length * UNIT_BYTES_MAX + payload.length
 }
 
 /**
@@ -142,80 +133,53 @@ export function decodeFrame(buffer: Buffer): InboxFrame {
     line: buffer.readUInt32BE(idEnd),
     generation: buffer.readUInt32BE(idEnd + 4),
     after: buffer.readUIntBE(idEnd + 8, NUMBER_BYTES),
-    items: decodeItems(buffer, start, first),
+    items: new ItemReader(buffer, start, first).readAll(),
   }
 }
 
-function decodeItems(buffer: Buffer, start: number, first: number): readonly FrameItem[] {
-  const reader = new ItemReader(buffer, start)
-  const items: FrameItem[] = []
-  while (!reader.done) {
-    const kind = reader.number(1)
-    const number = first + reader.number(4)
-    if (kind === CONFIRMED) items.push({ number, content: reader.confirmed() })
-    else if (kind === ASSIGNED)
-      items.push({ number, content: { kind: 'assigned', filter: reader.text() } })
-    else if ((kind & ~((kind & SHARED) === 0 ? 7 : KIND_BITS)) !== 0 || (kind & 3) === 3)
-      throw new EnvelopeError(`item of unknown kind ${kind}`)
-    else {
-      const message = reader.message(kind)
-      const content = (kind & SHARED) === 0 ? message : reader.shared(message, kind)
-      items.push({ number, content })
-    }
-  }
-  return items
+function kindOf({ qos, retain }: Message): number {
+  return qos | (retain ? RETAIN : 0)
 }
 
-class ItemReader {
-  readonly #buffer: Buffer
-  #offset: number
+function writeMessage(buffer: Buffer, { topic, payload }: Message, start: number): number {
+  const topicBytes = buffer.write(topic, start + LENGTHS_BYTES)
+  const offset = buffer.writeUInt32BE(payload.length, buffer.writeUInt16BE(topicBytes, start))
+  return offset + topicBytes + payload.copy(buffer, offset + topicBytes)
+}
 
-  constructor(buffer: Buffer, start: number) {
-    this.#buffer = buffer
-    this.#offset = start
+function writePlaces(buffer: Buffer, places: readonly QueuePlace[], start: number): number {
+  let offset = buffer.writeUInt8(places.length, start)
+  for (const { clientId, epoch, position, qos } of places) {
+    offset = buffer.writeUInt8(qos, offset)
+    offset = buffer.writeUIntBE(position, offset, NUMBER_BYTES)
+    offset = writeText(buffer, clientId, buffer.writeDoubleBE(epoch, offset))
   }
+  return offset
+}
 
-  get done(): boolean {
-    return this.#offset >= this.#buffer.length
-  }
+function writeText(buffer: Buffer, text: string, start: number): number {
+  const bytes = buffer.write(text, start + TEXT_BYTES)
+  return buffer.writeUInt16BE(bytes, start) + bytes
+}
 
-  number(bytes: number): number {
-    return this.#buffer.readUIntBE(this.#take(bytes), bytes)
+/** Measuring each text beforehand would cost more than the memory that is left over. */
+function bytesMax(items: readonly FramePart[]): number {
+  let bytes = 0
+  for (const { content } of items) {
+    bytes += ITEM_BYTES
+    if (content instanceof Message) bytes += messageBytesMax(content)
+    else if (content instanceof Run) bytes += content.bytes.length
+    else if (content instanceof SharedMessage)
+      bytes += messageBytesMax(content.message) + content.filter.length * UNIT_BYTES_MAX
+    else if (content.kind === 'assigned') bytes += content.filter.length * UNIT_BYTES_MAX
   }
+  return bytes
+}
 
-  text(): string {
-    return this.#string(this.number(FILTER_BYTES))
-  }
-
-  confirmed(): Word {
-    return { kind: 'confirmed', version: this.#buffer.readDoubleBE(this.#take(CONFIRMED_BYTES)) }
-  }
-
-  message(kind: number): Message {
-    const topicBytes = this.number(2)
-    const payloadBytes = this.number(4)
-    const topic = this.#string(topicBytes)
-    const start = this.#take(payloadBytes)
-    const payload = this.#buffer.subarray(start, start + payloadBytes)
-    return new Message(topic, payload, (kind & 3) as QoS, (kind & 4) !== 0)
-  }
-
-  shared(message: Message, kind: number): SharedMessage {
-    const position = this.number(NUMBER_BYTES)
-    const hash = this.number(4)
-    const passedOn = (kind & PASSED_ON) !== 0
-    return new SharedMessage({ message, position, hash, filter: this.text(), passedOn })
-  }
-
-  #string(bytes: number): string {
-    const start = this.#take(bytes)
-    return this.#buffer.toString('utf8', start, start + bytes)
-  }
-
-  #take(bytes: number): number {
-    const start = this.#offset
-    if (start + bytes > this.#buffer.length) throw new EnvelopeError('truncated item')
-    this.#offset = start + bytes
-    return start
-  }
+function messageBytesMax({ topic, payload, places }: Message): number {
+  let bytes = topic.length * UNIT_BYTES_MAX + payload.length
+  if (places === undefined) return bytes
+  bytes += 1
+  for (const { clientId } of places) bytes += PLACE_BYTES + clientId.length * UNIT_BYTES_MAX
+  return bytes
 }

@@ -1,18 +1,20 @@
 /**
  * Appends messages and words to the inboxes of other nodes.
  *
- * In: `publish`, `tell`. Out: `done` of each message, in order. What one event-loop turn brings goes out as
- * one frame per target, all of them in one pipeline; what had no answer is sent again in order (`TurnQueue`).
- * A target that has it already is left out, and knows by its number what comes twice all the same. One frame
- * per target at a time: were one refused and the next one taken, the first could only come too late.
+ * In: `publish`, `post`, `tell`. Out: `done` of each published message, in order; posted ones are written into
+ * one buffer per turn and targets. What one event-loop turn brings goes out as one frame per target, all of
+ * them in one pipeline; what had no answer is sent again in order (`TurnQueue`). A target that has it already is
+ * left out, and knows by its number what comes twice all the same. One frame per target at a time: were one
+ * refused and the next one taken, the first could only come too late.
  *
  * Bounds: those of the queue, and `LINES_MAX` targets that are remembered.
  */
 import { failureOf, TurnQueue, type Outcome, type Redis } from '@breakwater/redis'
-import type { Done, Word } from './bus.ts'
-import { encodeFrame, ITEM_BYTES, type FrameItem } from './frame.ts'
+import type { Done, Lost, Word } from './bus.ts'
+import { encodeFrame, ITEM_BYTES, type FramePart } from './frame.ts'
 import { APPENDED, INBOX_APPEND, loadInboxScripts } from './inbox-scripts.ts'
 import { Message } from './message.ts'
+import { Run } from './run.ts'
 import { SharedMessage } from './shared-message.ts'
 
 export type DropReason = 'inbox-full' | 'inbox-gone'
@@ -41,8 +43,10 @@ interface Line {
   generation: number
 }
 
-interface Stop extends FrameItem {
+interface Stop extends FramePart {
   readonly line: Line
+  /** Its number, or that of the last message of a run. */
+  readonly last: number
   reached: boolean
 }
 
@@ -66,6 +70,13 @@ export class InboxWriter {
   /** Of this turn, by kind, target and filter. */
   readonly #words = new Map<string, Parcel>()
   #linesMade = 0
+  /** QoS 0 of this turn that has not been pushed yet, and where it goes. */
+  #run: Run | undefined
+  #runTargets: readonly string[] = []
+  #runLost: Lost = () => {}
+  /** Messages of runs that were pushed. */
+  #runMessages = 0
+  #clearWaiters: (() => void)[] = []
   #closed = false
 
   constructor(options: InboxWriterOptions) {
@@ -85,7 +96,29 @@ export class InboxWriter {
   }
 
   get congested(): boolean {
-    return this.#queue.size > CONGESTED_AT
+    return this.#queue.size + this.#runMessages + (this.#run?.count ?? 0) > CONGESTED_AT
+  }
+
+  /** Calls back as soon as it is not congested; at once, or when a batch has its answer. */
+  whenClear(callback: () => void): void {
+    if (this.congested) this.#clearWaiters.push(callback)
+    else callback()
+  }
+
+  post(message: Message, targets: readonly string[], lost: Lost): void {
+    if (
+      this.#run !== undefined &&
+      this.#runTargets === targets &&
+      this.#runLost === lost &&
+      this.#run.add(message)
+    )
+      return
+    const scheduled = this.#run !== undefined
+    this.#pushRun()
+    this.#run = new Run(message)
+    this.#runTargets = targets
+    this.#runLost = lost
+    if (!scheduled) setImmediate(() => this.#pushRun())
   }
 
   publish(
@@ -94,11 +127,16 @@ export class InboxWriter {
     targets: readonly string[],
     done: Done,
   ): void {
+    this.#pushRun()
     const parcel = this.#parcel(content, targets)
-    this.#queue.push(parcel, bytes + ITEM_BYTES, (error) => done(error))
+    this.#queue.push(parcel, bytes + ITEM_BYTES, (error) => {
+      this.#wakeWaiters()
+      done(error)
+    })
   }
 
   tell(target: string, word: Word): void {
+    this.#pushRun()
     const slot =
       word.kind === 'confirmed' ? `confirmed ${target}` : `assigned ${target} ${word.filter}`
     const earlier = this.#words.get(slot)
@@ -112,6 +150,7 @@ export class InboxWriter {
 
   /** Resolves when everything that was pushed before has its answer. */
   settled(): Promise<void> {
+    this.#pushRun()
     return this.#queue.settled()
   }
 
@@ -120,11 +159,35 @@ export class InboxWriter {
     this.#queue.close()
   }
 
-  #parcel(content: Message | SharedMessage | Word, targets: readonly string[]): Parcel {
+  /** What comes next goes behind it. */
+  #pushRun(): void {
+    const run = this.#run
+    if (run === undefined) return
+    this.#run = undefined
+    const lost = this.#runLost
+    const { count } = run
+    const { length } = run.bytes
+    this.#runMessages += count
+    this.#queue.push(this.#parcel(run, this.#runTargets, count), length, (error) => {
+      this.#runMessages -= count
+      this.#wakeWaiters()
+      if (error !== undefined) lost(count)
+    })
+  }
+
+  #wakeWaiters(): void {
+    if (this.#clearWaiters.length === 0 || this.congested) return
+    const waiters = this.#clearWaiters
+    this.#clearWaiters = []
+    for (const wake of waiters) wake()
+  }
+
+  #parcel(content: Stop['content'], targets: readonly string[], count: number = 1): Parcel {
     const stops = targets.map((target): Stop => {
       const line = this.#line(target)
-      line.last += 1
-      return { line, number: line.last, content, reached: false }
+      const number = line.last + 1
+      line.last += count
+      return { line, number, last: line.last, content, reached: false }
     })
     return { stops, sent: false, outdated: false }
   }
@@ -190,17 +253,15 @@ export class InboxWriter {
     const { onFrame, onDropped } = this.#options
     for (const stop of stops) stop.reached = true
     if (what === APPENDED.taken) {
-      line.after = stops.at(-1)?.number ?? line.after
+      line.after = stops.at(-1)?.last ?? line.after
       line.generation = generation
-      if (stops.some(({ content }) => content instanceof Message)) onFrame()
+      if (messagesOf(stops) > 0) onFrame()
       return
     }
     // A node that comes to have an inbox again does not know of what went before.
     const gone = what === APPENDED.gone
     if (gone && this.#lines.get(line.target) === line) this.#lines.delete(line.target)
-    const messages = stops.filter(
-      ({ content }) => content instanceof Message || content instanceof SharedMessage,
-    ).length
+    const messages = messagesOf(stops)
     if (messages > 0) onDropped(gone ? 'inbox-gone' : 'inbox-full', messages)
   }
 
@@ -213,6 +274,15 @@ export class InboxWriter {
         this.#options.onFault(error as Error)
     }
   }
+}
+
+/** Words do not count. */
+function messagesOf(stops: readonly Stop[]): number {
+  let messages = 0
+  for (const { content } of stops)
+    if (content instanceof Run) messages += content.count
+    else if (content instanceof Message || content instanceof SharedMessage) messages += 1
+  return messages
 }
 
 function outcomeOf({ stops }: Parcel, failures: ReadonlyMap<Line, Outcome>): Outcome {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Bus, Done, InboxLag, Notice, Word } from './bus.ts'
+import type { Bus, Done, InboxLag, Lost, Notice, Word } from './bus.ts'
 import type { Message } from './message.ts'
 import type { SharedMessage } from './shared-message.ts'
 
@@ -50,6 +50,16 @@ class MemoryBus implements Bus {
     for (const member of this.#members)
       if (member.nodeId === target) later(member, () => member.#sharedHandler?.(shared))
     done()
+  }
+
+  post(message: Message, targets: readonly string[], lost: Lost): void {
+    this.publish(message.detached(), targets, (error) => {
+      if (error !== undefined) lost(1)
+    })
+  }
+
+  whenClear(callback: () => void): void {
+    callback()
   }
 
   tell(target: string, word: Word): void {

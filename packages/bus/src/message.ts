@@ -1,6 +1,15 @@
 /** Quality of service of MQTT: at most once, at least once, exactly once. */
 export type QoS = 0 | 1 | 2
 
+/** Where one session's queue has a message. */
+export interface QueuePlace {
+  readonly clientId: string
+  /** Of the session's owner when it was queued: at another one the position may mean something else. */
+  readonly epoch: number
+  readonly position: number
+  readonly qos: QoS
+}
+
 /**
  * One application message, parsed once and shared by everything that handles it. It is never changed
  * after it was made; `retain` is what the publisher asked for, not the flag of a delivery.
@@ -10,12 +19,21 @@ export class Message {
   readonly payload: Buffer
   readonly qos: QoS
   readonly retain: boolean
+  /** Of the queues that have it, as far as its publisher's node tells others. */
+  readonly places: readonly QueuePlace[] | undefined
 
-  constructor(topic: string, payload: Buffer, qos: QoS, retain: boolean) {
+  constructor(
+    topic: string,
+    payload: Buffer,
+    qos: QoS,
+    retain: boolean,
+    places?: readonly QueuePlace[],
+  ) {
     this.topic = topic
     this.payload = payload
     this.qos = qos
     this.retain = retain
+    this.places = places
   }
 
   /** Bytes that count against a bound of a queue. */

@@ -17,7 +17,7 @@ import {
   type Redis,
   type RedisSettings,
 } from '@breakwater/redis'
-import type { Bus, Done, InboxLag, Notice, Word } from './bus.ts'
+import type { Bus, Done, InboxLag, Lost, Notice, Word } from './bus.ts'
 import { InboxReader } from './inbox-reader.ts'
 import { loadInboxScripts } from './inbox-scripts.ts'
 import { InboxWriter, type DropReason } from './inbox-writer.ts'
@@ -153,6 +153,14 @@ class RedisBus implements Bus {
 
   publishShared(shared: SharedMessage, target: string, done: Done): void {
     this.#writer.publish(shared, shared.bytes, [target], done)
+  }
+
+  post(message: Message, targets: readonly string[], lost: Lost): void {
+    this.#writer.post(message, targets, lost)
+  }
+
+  whenClear(callback: () => void): void {
+    this.#writer.whenClear(callback)
   }
 
   tell(target: string, word: Word): void {

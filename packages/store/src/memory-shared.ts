@@ -36,7 +36,7 @@ export class MemoryShared implements SharedQueues {
     const group = this.#groups.get(filter)
     if (group === undefined) return { position: 0, dropped: 0 }
     const appended = group.queue.append(message, this.#bounds)
-    if (appended.position === 0) return appended
+    if (appended.position <= 0) return appended
     group.last = appended.position
     group.entries.set(appended.position, {
       node: group.members.has(`n${node}`) ? node : '',

@@ -164,11 +164,13 @@ export class MemoryStore implements Store {
     const retainedChanged = message.retain && !replay && this.#retain(message)
     const appended = replay ? this.#retained.get(message.topic) : message
     const positions: number[] = []
+    const epochs: number[] = []
     let dropped = 0
     // One copy for all queues of the same QoS: the payload is a slice of a read buffer until now.
     const copies: (Message | undefined)[] = []
     for (const { clientId, qos } of queues) {
       const session = this.#sessions.get(clientId)
+      epochs.push(session?.epoch ?? 0)
       if (session === undefined || appended === undefined) {
         positions.push(0)
         continue
@@ -187,6 +189,7 @@ export class MemoryStore implements Store {
     })
     done(undefined, {
       positions,
+      ...(queues.length === 0 ? {} : { epochs }),
       ...(sharedPositions === undefined ? {} : { shared: sharedPositions }),
       dropped,
       retainedChanged,

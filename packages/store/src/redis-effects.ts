@@ -132,6 +132,7 @@ class Variants {
 class Answers {
   readonly #positions: number[]
   readonly #shared: number[]
+  #epochs: number[] | undefined
   readonly #done: AppendDone
   /** The first write sets or clears the retained message. */
   readonly #retain: boolean
@@ -166,16 +167,24 @@ class Answers {
     else this.#dropped += answer[0] ?? 0
     const hasRetained = this.#retain && start === 0 && answer.length > 1
     if (hasRetained) this.#retainedChanged = answer[1] !== 0
-    const positions = answer.slice(hasRetained ? 2 : 1)
+    const shared = this.#shared
+    const first = hasRetained ? 2 : 1
+    const firstShared = first + order.length
+    const firstEpoch = firstShared + shared.length
     for (const [index, place] of order.entries())
-      this.#positions[start + place] = positions[index] ?? 0
-    for (const [index, position] of positions.slice(order.length).entries())
-      this.#shared[index] = position
+      this.#positions[start + place] = answer[first + index] ?? 0
+    // Those of the shared ones come with the last write alone.
+    for (let index = 0; index < shared.length && firstShared + index < answer.length; index += 1)
+      shared[index] = answer[firstShared + index] as number
+    const isWhole = order.length > 0 && order.length === this.#positions.length
+    if (isWhole && answer.length === firstEpoch + order.length)
+      this.#epochs = order.map((_, place) => answer[firstEpoch + order.indexOf(place)] as number)
     this.#open -= 1
     if (this.#open > 0) return
     this.#done(this.#failure, {
       positions: this.#positions,
-      ...(this.#shared.length === 0 ? {} : { shared: this.#shared }),
+      ...(this.#epochs === undefined ? {} : { epochs: this.#epochs }),
+      ...(shared.length === 0 ? {} : { shared }),
       dropped: this.#dropped,
       retainedChanged: this.#retainedChanged,
       ...(this.#again ? { again: true } : {}),

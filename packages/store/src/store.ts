@@ -152,7 +152,9 @@ export const QUEUE_FULL = -3
  */
 export interface Appended {
   readonly positions: readonly number[]
-  /** The same for the entries of `shared`, where there were any. */
+  /** Of the owner of each queue's session at that moment; where it is known, and the queues are few. */
+  readonly epochs?: readonly number[]
+  /** The same as `positions` for the entries of `shared`, where there were any. */
   readonly shared?: readonly number[]
   readonly dropped: number
   readonly retainedChanged: boolean

@@ -9,6 +9,9 @@ export const POLICY = { 'drop-oldest': 'O', 'drop-newest': 'N', 'close-publisher
 /** Answer to a write that `close-publisher` refuses. */
 export const REFUSED = 'QUEUEFULL'
 
+/** Of so many queues of one write the epochs are answered. */
+const EPOCHS_MAX = 8
+
 /** So many messages a second for all its life a shared subscription may have, with a name that comes again. */
 const POSITIONS_PER_SECOND = 32_768
 
@@ -31,10 +34,13 @@ const POSITIONS_PER_SECOND = 32_768
  *   P epoch id message, D id   QoS 2 publish kept (session, inbound), deleted (inbound)
  *   T id                       the same; where there is none, the rest of the write is left out (inbound)
  *
- * Returns per write dropped (-1: left out), then what its operations say, or the text of an error: A and R the positions (0:
- * no session), S and C whether the topic is new or gone (1), P whether it was kept; -1 where it is not known,
- * because it was executed before. The mark is set first: a server that refuses writes refuses all of them
- * there, and nothing has happened.
+ * Returns per write dropped (-1: left out), then what its operations say, or the text of an error: A, R and G the positions
+ * (0: no session), S and C whether the topic is new or gone (1), P whether it was kept; -1 where it is not known,
+ * because it was executed before. Behind that the epochs of the sessions of A and R, where they are few. The
+ * mark is set first: a server that refuses writes refuses all of them there, and nothing has happened.
+ *
+ * What is counted of a queue is read once and written once per call (`counted`, `flush`); what reads or writes
+ * the counts by another way flushes them before.
  *
  * With `close-publisher` a write is looked through before any of it happens. One that is refused is remembered
  * behind the mark until its answer has arrived, so that it is not taken for one that was executed; and those
@@ -57,19 +63,38 @@ end
 if mark < tonumber(ARGV[2]) then redis.call('SET', KEYS[1], ARGV[2] .. kept, 'PX', ARGV[3]) end
 local call = redis.call
 local countMax, bytesMax, policy = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
-local answer, skip
+local answer, epochs, skip
+local known, changed = {}, {}
+
+-- Last, bytes and count of a queue, with the epoch; empty where there is none.
+local function counted(session)
+  local at = known[session]
+  if not at then
+    local found = call('HMGET', session, 'last', 'bytes', 'count', 'epoch')
+    at = found[1] and {found[1], found[2], found[3], tonumber(found[4]) or 0} or {}
+    known[session] = at
+  end
+  return at
+end
+
+local function flush(session)
+  local at = changed[session]
+  if at then call('HSET', session, 'last', at[1], 'bytes', at[2], 'count', at[3]) end
+  known[session], changed[session] = nil, nil
+end
 
 local function full(count, bytes)
   return count > countMax or (bytes > bytesMax and count > 1)
 end
 
 local function push(session, queue, message, node, hash)
-  local found = call('HMGET', session, 'last', 'bytes', 'count')
-  if not found[1] then
+  local at = counted(session)
+  if not node then epochs[#epochs + 1] = at[4] or 0 end
+  if not at[1] then
     answer[#answer + 1] = 0
     return
   end
-  local last, bytes, count = found[1] + 1, found[2] + #message, found[3] + 1
+  local last, bytes, count = at[1] + 1, at[2] + #message, at[3] + 1
   if policy ~= 'O' and full(count, bytes) then
     answer[1] = answer[1] + 1
     answer[#answer + 1] = ${QUEUE_FULL}
@@ -77,6 +102,8 @@ local function push(session, queue, message, node, hash)
   end
   if node then call('XADD', queue, '0-' .. last, 'm', message, 'n', node, 'h', hash)
   else call('XADD', queue, '0-' .. last, 'm', message) end
+  at[1], at[2], at[3] = last, bytes, count
+  changed[session] = at
   while full(count, bytes) do
     local first = call('XRANGE', queue, '-', '+', 'COUNT', 1)[1]
     if not first then break end
@@ -85,8 +112,13 @@ local function push(session, queue, message, node, hash)
     count = count - 1
     answer[1] = answer[1] + 1
   end
-  call('HSET', session, 'last', last, 'bytes', bytes, 'count', count)
+  at[2], at[3] = bytes, count
   answer[#answer + 1] = last
+end
+
+local function close()
+  if not answer or #epochs > ${EPOCHS_MAX} then return end
+  for index = 1, #epochs do answer[#answer + 1] = epochs[index] end
 end
 
 local run = {
@@ -98,6 +130,7 @@ local run = {
     local retained = call('HGET', KEYS[key + 2], ARGV[word])
     if not retained then
       answer[#answer + 1] = 0
+      epochs[#epochs + 1] = 0
       return
     end
     -- The second byte of a message holds QoS and retain, see the envelope.
@@ -111,6 +144,7 @@ local run = {
     push(KEYS[key], KEYS[key + 1], ARGV[8 + ARGV[word]], node, ARGV[word + 2])
   end,
   J = function(key, word)
+    flush(KEYS[key])
     if call('EXISTS', KEYS[key]) == 0 then
       -- Above all positions of an earlier queue of this name, which somebody may still speak of; Lua writes
       -- whole numbers up to 14 digits.
@@ -121,10 +155,12 @@ local run = {
     call('SADD', KEYS[key + 2], ARGV[word])
   end,
   L = function(key, word)
+    flush(KEYS[key])
     call('SREM', KEYS[key + 2], ARGV[word])
     if call('EXISTS', KEYS[key + 2]) == 0 then call('DEL', KEYS[key], KEYS[key + 1]) end
   end,
   H = function(key, word)
+    flush(KEYS[key])
     local last = tonumber(call('HGET', KEYS[key], 'last'))
     if not last then return end
     for position in string.gmatch(ARGV[word], '%d+') do
@@ -173,16 +209,12 @@ local function refuses(key, word)
   while word <= #ARGV and ARGV[word] ~= 'I' do
     local op = ARGV[word]
     if op == 'F' and lastRefused >= tonumber(ARGV[word + 1]) then return true end
-    if op == 'A' then
+    if op == 'A' or op == 'G' then
       local bytes = #ARGV[8 + ARGV[word + 1]]
-      for index = key, key + 2 * ARGV[word + 2] - 1, 2 do
-        local found = call('HMGET', KEYS[index], 'bytes', 'count')
-        if found[2] and full(found[2] + 1, found[1] + bytes) then return true end
+      for index = key, key + 2 * (op == 'A' and ARGV[word + 2] or 1) - 1, 2 do
+        local at = counted(KEYS[index])
+        if at[3] and full(at[3] + 1, at[2] + bytes) then return true end
       end
-    elseif op == 'G' then
-      local found = call('HMGET', KEYS[key], 'bytes', 'count')
-      local bytes = #ARGV[8 + ARGV[word + 1]]
-      if found[2] and full(found[2] + 1, found[1] + bytes) then return true end
     end
     key, word = after(key, word)
   end
@@ -193,8 +225,9 @@ local answers, key, word = {}, 2, 9 + tonumber(ARGV[8])
 while word <= #ARGV do
   local op = ARGV[word]
   if op == 'I' then
+    close()
     local number = tonumber(ARGV[word + 1])
-    answer = {0}
+    answer, epochs = {0}, {}
     answers[#answers + 1] = answer
     skip = number <= mark
     word = word + 2
@@ -222,6 +255,8 @@ while word <= #ARGV do
     key, word = after(key, word)
   end
 end
+close()
+for session in pairs(changed) do flush(session) end
 if grown then call('SET', KEYS[1], math.max(mark, ARGV[2]) .. kept, 'PX', ARGV[3]) end
 return answers`,
 )
@@ -238,13 +273,37 @@ if not found[1] then return 0 end
 if found[1] ~= ARGV[1] then return ${FENCED} end
 local bytes, count, settled = tonumber(found[2]), tonumber(found[3]), tonumber(ARGV[3])
 local word, gone = 4, 0
-for _ = 1, settled do
-  if redis.call('XDEL', KEYS[2], '0-' .. ARGV[word]) == 1 then
-    bytes = bytes - ARGV[word + 1]
-    gone = gone + 1
-  end
-  word = word + 2
+-- A shared queue, whose epoch is 0, is taken from by many, in any order.
+local ids, held, before, rising = {}, 0, 0, ARGV[1] ~= '0'
+local function settle(index)
+  if redis.call('XDEL', KEYS[2], '0-' .. ARGV[index]) == 0 then return false end
+  bytes = bytes - ARGV[index + 1]
+  gone = gone + 1
+  return true
 end
+for index = word, word + 2 * settled - 2, 2 do
+  local position = tonumber(ARGV[index])
+  rising = rising and position > before
+  before = position
+  if index > word then
+    ids[#ids + 1] = '0-' .. ARGV[index]
+    held = held + ARGV[index + 1]
+  end
+end
+-- What makes room takes the oldest, and a policy that refuses the newest takes nothing that is queued: if the
+-- first of them is still there, so are the others.
+if settled > 0 and settle(word) and rising and #ids > 0 then
+  local more = redis.call('XDEL', KEYS[2], unpack(ids))
+  gone = gone + more
+  bytes = bytes - held
+  if more < #ids then
+    bytes = 0
+    for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+')) do bytes = bytes + #entry[2][2] end
+  end
+else
+  for index = word + 2, word + 2 * settled - 2, 2 do settle(index) end
+end
+word = word + 2 * settled
 local last = word + tonumber(ARGV[word])
 if last + 1 <= #ARGV then redis.call('HDEL', KEYS[3], unpack(ARGV, last + 1)) end
 count = count - gone

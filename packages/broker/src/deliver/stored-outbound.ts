@@ -15,13 +15,22 @@ import {
 } from '@breakwater/store'
 import type { OutgoingPacket } from './exchange.ts'
 import { Inflight } from './inflight.ts'
-import type { FanOut } from './fan-out.ts'
+import { FanOut } from './fan-out.ts'
 import type { FrameSink } from './frame-sink.ts'
 import type { Outbound } from './outbound.ts'
 
 /** One read of the queue: not more than a write queue may hold anyway. */
 const READ_MESSAGES_MAX = 256
 const READ_BYTES_MAX = 524_288
+/** What is kept while the queue is read, and of what size; the rest is read from the queue too. */
+const AHEAD_MAX = 256
+const AHEAD_MESSAGE_BYTES_MAX = 4_096
+
+interface Ahead {
+  readonly position: number
+  readonly fanOut: FanOut
+  readonly qos: 1 | 2
+}
 
 export interface StoredOutboundOptions {
   readonly clientId: string
@@ -48,6 +57,8 @@ export class StoredOutbound implements Outbound {
   /** Whether the queue may hold more than was sent. */
   #behind = true
   #reading = false
+  /** What came during a read of the queue, in order and without gaps. */
+  #ahead: Ahead[] = []
   #closed = false
   #readyWaiters: (() => void)[] | undefined
 
@@ -82,15 +93,16 @@ export class StoredOutbound implements Outbound {
   }
 
   queued(position: number, fanOut: FanOut, qos: QoS): void {
+    // The queue was read in the meantime, and brought it.
+    if (position > 0 && position < this.#next) return
     // At an unknown position (-1, 0) it is in the queue all the same, and is read from there.
-    // A read under way may bring this message too: then it comes from there alone.
     const isNext = position === this.#next && !this.#behind && !this.#reading
     if (qos !== 0 && isNext && this.#mayStart(position)) {
-      this.#start(position, qos, fanOut.message)
-      this.#sink.publish(fanOut.frame(qos), qos, packetIdOf(position), 'live')
-      this.#store.recordSent(this.#owner, position)
+      this.#sendLive(position, fanOut, qos)
       return
     }
+    // A read under way may bring this message too: whatever it did not bring is sent behind it.
+    if (qos !== 0 && this.#reading && this.#keepAhead(position, fanOut, qos)) return
     this.#behind = true
     this.writable()
   }
@@ -145,6 +157,7 @@ export class StoredOutbound implements Outbound {
     this.#reading = true
     this.#read().catch((error: Error) => {
       this.#reading = false
+      this.#ahead = []
       this.#onFault(error)
     })
   }
@@ -167,14 +180,47 @@ export class StoredOutbound implements Outbound {
       this.#behind = false
       const found = await this.#store.readQueue(this.#owner, this.#next, wanted, READ_BYTES_MAX)
       if (this.#closed) return
-      if (found.length === 0) {
-        if (this.#behind) continue
-        break
-      }
-      this.#behind = true
-      if (!this.#sendAll(found)) break
+      if (!this.#sendAll(found)) this.#behind = true
+      // Behind what came in the meantime there is nothing that will not be told.
+      const caughtUp = this.#sendAhead()
+      if (found.length > 0 && !caughtUp) this.#behind = true
+      if (!this.#behind) break
     }
     this.#reading = false
+  }
+
+  #keepAhead(position: number, fanOut: FanOut, qos: 1 | 2): boolean {
+    const last = this.#ahead.at(-1)
+    if (position <= 0 || this.#ahead.length >= AHEAD_MAX) return false
+    if (last !== undefined && position !== last.position + 1) return false
+    const { message } = fanOut
+    if (message.bytes > AHEAD_MESSAGE_BYTES_MAX) return false
+    // Its payload lies in a buffer with many others.
+    this.#ahead.push({ position, fanOut: new FanOut(message.detached()), qos })
+    return true
+  }
+
+  /** True if it sent something, and nothing is left. */
+  #sendAhead(): boolean {
+    const ahead = this.#ahead
+    this.#ahead = []
+    let sent = false
+    for (const { position, fanOut, qos } of ahead) {
+      if (position < this.#next) continue
+      if (position > this.#next || !this.#mayStart(position)) {
+        this.#behind = true
+        return false
+      }
+      this.#sendLive(position, fanOut, qos)
+      sent = true
+    }
+    return sent
+  }
+
+  #sendLive(position: number, fanOut: FanOut, qos: 1 | 2): void {
+    this.#start(position, qos, fanOut.message)
+    this.#sink.publish(fanOut.frame(qos), qos, packetIdOf(position), 'live')
+    this.#store.recordSent(this.#owner, position)
   }
 
   /** False when the write queue or the window was full before the end. */

@@ -1,5 +1,7 @@
+import { topicMatchesFilter } from '@breakwater/bus'
 import { describe, expect, it } from 'vitest'
 import { FilterIndex } from './filter-index.ts'
+import type { FilterNames } from './filter-names.ts'
 import { LevelHash } from './level-hash.ts'
 
 /** What a client could do that had learnt the key: every level has the same hash. */
@@ -11,6 +13,13 @@ class KnownHash extends LevelHash {
   }
 }
 
+function namesOf(names: readonly string[]): FilterNames {
+  return {
+    is: (id, filter) => names[id] === filter,
+    matches: (id, topic) => topicMatchesFilter(topic, names[id] ?? ''),
+  }
+}
+
 function hitsOf(index: FilterIndex, topic: string): number[] {
   index.match(topic)
   return index.hits.slice(0, index.hitCount)
@@ -19,7 +28,7 @@ function hitsOf(index: FilterIndex, topic: string): number[] {
 describe('the filter index', () => {
   it('sends filters to the fallback when too many have one key, and finds all of them', () => {
     const names = Array.from({ length: 300 }, (_, id) => `${id}/+`)
-    const index = new FilterIndex(names, 64, new KnownHash())
+    const index = new FilterIndex(namesOf(names), 64, new KnownHash())
     const shapes = names.map((filter, id) => index.add(filter, id).shape)
     expect(shapes.filter((shape) => shape !== undefined)).toHaveLength(65)
     expect(index.fallbackFilters).toBe(300 - 65)
@@ -33,7 +42,7 @@ describe('the filter index', () => {
 
   it('probes only shapes that the number of levels and a leading $ allow', () => {
     const names = ['a/+', 'a/+/c', '+/b', '#', 'a/b/#', 'a/b/c/d/#', '+/#']
-    const index = new FilterIndex(names, 64)
+    const index = new FilterIndex(namesOf(names), 64)
     for (const [id, filter] of names.entries()) index.add(filter, id)
     const probes = ['a/b', 'a/b/c', 'a', '$a/b', 'a/b/c/d/e', 'x/'.repeat(40)].map((topic) => {
       index.match(topic)

@@ -1,4 +1,5 @@
 import { hasWildcard, isReservedTopic } from '@breakwater/bus'
+import type { FilterNames } from './filter-names.ts'
 import { EXACT_SHAPE, filterShape, filterShapeId } from './filter-shape.ts'
 import { FilterTrie } from './filter-trie.ts'
 import { HASHED_LEVELS_MAX, LevelHash } from './level-hash.ts'
@@ -30,7 +31,7 @@ export class FilterIndex {
   readonly keys: number[] = []
   keyCount = 0
 
-  readonly #names: readonly string[]
+  readonly #names: FilterNames
   readonly #shapesMax: number
   readonly #hash: LevelHash
   readonly #exact: ShapeIndex
@@ -39,7 +40,7 @@ export class FilterIndex {
   readonly #shapesByLevels: readonly ShapeIndex[][]
   readonly #fallback = new FilterTrie()
 
-  constructor(names: readonly string[], shapesMax: number, hash: LevelHash = new LevelHash()) {
+  constructor(names: FilterNames, shapesMax: number, hash: LevelHash = new LevelHash()) {
     this.#names = names
     this.#shapesMax = shapesMax
     this.#hash = hash

@@ -1,5 +1,7 @@
+import { topicMatchesFilter } from '@breakwater/bus'
 import { Audience } from './audience.ts'
-import type { MatchMerge } from './match-merge.ts'
+import type { FilterTargets } from './filter-targets.ts'
+import { MatchMerge } from './match-merge.ts'
 import type { Matches, Qos, Target } from './matches.ts'
 import { NO_MATCHES } from './matches.ts'
 
@@ -10,40 +12,38 @@ const IDS_MIN = 16
  * costs three cells and no object; two or more become an `Audience`. Ids of filters that are gone
  * are used again; the columns keep the size of their busiest time until the pool is empty.
  */
-export class FilterPool<T extends Target> {
+export class FilterPool<T extends Target> implements FilterTargets<T, Matches<T>> {
   /** Filter texts by id; empty where an id is free. */
-  readonly names: string[] = []
+  readonly #names: string[] = []
   readonly #holders: (T | Audience<T> | undefined)[] = []
   /** The QoS of single targets. */
   #qos: Uint8Array = new Uint8Array(IDS_MIN)
   #freeIds: number[] = []
 
   get size(): number {
-    return this.names.length - this.#freeIds.length
+    return this.#names.length - this.#freeIds.length
   }
 
-  /** An id for a filter, which has no target yet. */
   open(filter: string): number {
-    const id = this.#freeIds.pop() ?? this.names.length
+    const id = this.#freeIds.pop() ?? this.#names.length
     if (id === this.#qos.length) {
       const qos = new Uint8Array(id * 2)
       qos.set(this.#qos)
       this.#qos = qos
     }
-    this.names[id] = filter
+    this.#names[id] = filter
     this.#holders[id] = undefined
     return id
   }
 
-  /** Takes back the id of a filter that has no target any more. */
   close(id: number): void {
     if (this.size === 1) {
-      this.names.length = 0
+      this.#names.length = 0
       this.#holders.length = 0
       this.#qos = new Uint8Array(IDS_MIN)
       this.#freeIds = []
     } else {
-      this.names[id] = ''
+      this.#names[id] = ''
       this.#freeIds.push(id)
     }
   }
@@ -52,7 +52,6 @@ export class FilterPool<T extends Target> {
     return this.#holders[id] !== undefined
   }
 
-  /** Gives the target this QoS and returns the one it had. */
   set(id: number, target: T, qos: Qos): Qos | undefined {
     const before = this.#qosOf(id, target)
     if (before === qos) return before
@@ -87,16 +86,30 @@ export class FilterPool<T extends Target> {
     return true
   }
 
-  /** The targets of one filter. */
-  matches(id: number): Matches<T> {
+  is(id: number, filter: string): boolean {
+    return this.#names[id] === filter
+  }
+
+  matches(id: number, topic: string): boolean {
+    return topicMatchesFilter(topic, this.#names[id]!)
+  }
+
+  join(ids: readonly number[], count: number): Matches<T> {
+    if (count === 0) return NO_MATCHES
+    if (count === 1) return this.#matchesOf(ids[0]!)
+    const merge = new MatchMerge<T>()
+    for (let index = 0; index < count; index++) this.#mergeInto(merge, ids[index]!)
+    return merge.matches
+  }
+
+  #matchesOf(id: number): Matches<T> {
     const holder = this.#holders[id]
     if (holder === undefined) return NO_MATCHES
     if (holder instanceof Audience) return holder.matches
     return { targets: [holder], qos: [this.#qos[id] as Qos] }
   }
 
-  /** Adds the targets of one filter to those of others. */
-  mergeInto(merge: MatchMerge<T>, id: number): void {
+  #mergeInto(merge: MatchMerge<T>, id: number): void {
     const holder = this.#holders[id]
     if (holder instanceof Audience) merge.addAll(holder.matches)
     else if (holder !== undefined) merge.add(holder, this.#qos[id] as Qos)

@@ -133,6 +133,8 @@ export class PublishLane {
     )
     if (qos === 2) return this.#receive(packetId, message)
     if (!this.#topicAllowed) this.#deny(message, packetId)
+    else if (qos === 0 && this.idle && !message.retain)
+      this.#router.passOn(message, this.#options.clientId)
     else if (this.idle && !this.#router.leavesNode(message)) {
       if (qos === 1) {
         this.#sink.packetId(PacketType.PUBACK, packetId)
@@ -142,6 +144,10 @@ export class PublishLane {
       this.#router.deliverHere(message, this.#options.clientId)
       // Its payload lies in the read buffer, which is used again after this turn.
     } else this.#store('publish', packetId, message.detached())
+    if (qos === 0 && this.#router.congests(message)) {
+      this.#connection.hold(Hold.BUS)
+      this.#router.whenClear(() => this.#connection.release(Hold.BUS))
+    }
     return undefined
   }
 

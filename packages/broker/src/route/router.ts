@@ -5,9 +5,9 @@
  * each matching session. Bounds: those of the forwarding tables; a fan-out only fills write queues, which
  * are written to their sockets in portions.
  */
-import type { Bus, Message, QoS } from '@breakwater/bus'
-import type { SharedStrategy } from '@breakwater/config'
+import { Message, type Bus, type QoS, type QueuePlace } from '@breakwater/bus'
 import type { Cluster } from '@breakwater/cluster'
+import type { SharedStrategy } from '@breakwater/config'
 import {
   QUEUE_FULL,
   QueueFullError,
@@ -36,6 +36,8 @@ export interface RouterOptions {
 }
 
 const NO_QUEUES: readonly QueueAppend[] = []
+/** Of so many queues other nodes are told where they have a message; of more they read it. */
+const PLACES_MAX = 8
 
 export class Router {
   readonly live: ForwardingTable<Session>
@@ -78,8 +80,7 @@ export class Router {
       message.retain ||
       this.routes.match(message.topic).length > 0 ||
       this.shared.leavesNode(message) ||
-      (message.qos > 0 &&
-        (!this.#cluster.confirmed || this.stored.match(message.topic).targets.length > 0))
+      (message.qos > 0 && (!this.#cluster.confirmed || this.stored.wants(message.topic)))
     )
   }
 
@@ -147,7 +148,7 @@ export class Router {
         if (open === 0) done(fault, { queues, appended })
       }
       // Copies go to other nodes in the order of the answers, whatever waits for the log.
-      this.#forward(message, placed, settle)
+      this.#forward(withPlaces(message, queues, appended), placed, settle)
       if (isNews)
         this.#cluster.announceTopics([message.topic], (failure) => {
           this.retained.told(message.topic, failure)
@@ -164,8 +165,12 @@ export class Router {
     for (const [index, { clientId, qos }] of effects.queues.entries()) {
       const position = effects.appended.positions[index] ?? 0
       if (position === 0) this.#events.dropped('session-gone', qos)
-      else if (position !== QUEUE_FULL)
-        this.sessions.get(clientId)?.outbound.queued(position, fanOut, qos)
+      else if (position !== QUEUE_FULL) {
+        const session = this.sessions.get(clientId)
+        const epoch = effects.appended.epochs?.[index]
+        const sameSession = epoch === undefined || epoch === session?.epoch
+        session?.outbound.queued(sameSession ? position : 0, fanOut, qos)
+      }
     }
   }
 
@@ -173,6 +178,25 @@ export class Router {
   deliverHere(message: Message, publisher: string): void {
     this.#deliverLive(new FanOut(message))
     this.shared.deliver(message, this.shared.assign(message, publisher))
+  }
+
+  /** QoS 0 that is not retained: all its effects, in this turn. The message is not kept. */
+  passOn(message: Message, publisher: string): void {
+    const assignments = this.shared.assign(message, publisher)
+    const remote = this.shared.remote(assignments)
+    this.#post(message, remote.length > 0 ? message.detached() : message, remote)
+    this.#deliverLive(new FanOut(message))
+    this.shared.deliver(message, assignments)
+  }
+
+  /** It goes to other nodes, for which more waits than leaves in a turn: not to be read until `whenClear`. */
+  congests(message: Message): boolean {
+    if (!this.#bus.congested) return false
+    return this.routes.match(message.topic).length > 0 || this.shared.leavesNode(message)
+  }
+
+  whenClear(callback: () => void): void {
+    this.#bus.whenClear(callback)
   }
 
   /** A message of another node, which has put it into every queue already. */
@@ -184,8 +208,10 @@ export class Router {
       const session = targets[index] as Session
       const granted = lower(message.qos, qos[index] as QoS)
       if (message.retain) session.markLive(message.topic)
-      if (granted > 0 && session.persistent) session.outbound.queued(0, fanOut, granted)
-      else session.outbound.deliver(fanOut, granted)
+      if (granted > 0 && session.persistent) {
+        const place = placeOf(message.places, session)
+        session.outbound.queued(place?.position ?? 0, fanOut, place?.qos ?? granted)
+      } else session.outbound.deliver(fanOut, granted)
     }
   }
 
@@ -213,42 +239,52 @@ export class Router {
 
   #queuesOf(message: Message): readonly QueueAppend[] {
     if (message.qos === 0) return NO_QUEUES
-    const { targets, qos } = this.stored.match(message.topic)
-    if (targets.length === 0) return NO_QUEUES
-    return targets.map(({ clientId }, index) => ({
-      clientId,
-      qos: lower(message.qos, qos[index] as QoS),
-    }))
+    return this.stored.queues(message.topic, message.qos)
   }
 
-  /**
-   * What is acknowledged waits for the bus. QoS 0 does not, unless more waits already than leaves in a turn:
-   * then its publisher is not read faster than the bus takes it. Lost on the way, it is counted.
-   */
+  /** What is acknowledged waits for the bus. */
   #forward(
     message: Message,
     assignments: readonly Assignment[],
     done: (error?: Error) => void,
   ): void {
-    const targets = this.routes.match(message.topic)
     const remote = this.shared.remote(assignments)
+    if (message.qos === 0) {
+      this.#post(message, message, remote)
+      done()
+      return
+    }
+    const targets = this.routes.match(message.topic)
     let open = (targets.length > 0 ? 1 : 0) + remote.length
     if (open === 0) {
       done()
       return
     }
     this.#events.busOut.value += targets.length + remote.length
-    const waits = message.qos > 0 || this.#bus.congested
     let failure: Error | undefined
     const answered = (error?: Error): void => {
-      if (message.qos > 0) failure ??= error
-      else if (error !== undefined) this.#events.dropped('bus-unavailable', 0)
+      failure ??= error
       open -= 1
-      if (open === 0 && waits) done(failure)
+      if (open === 0) done(failure)
     }
     if (targets.length > 0) this.#bus.publish(message, targets, answered)
     for (const assignment of remote) this.shared.send(message, assignment, answered)
-    if (!waits) done()
+  }
+
+  /** QoS 0 waits for nothing; lost on the way, it is counted. `kept`: the same in memory of its own. */
+  #post(message: Message, kept: Message, remote: readonly Assignment[]): void {
+    const targets = this.routes.match(message.topic)
+    this.#events.busOut.value += targets.length + remote.length
+    if (targets.length > 0) this.#bus.post(message, targets, this.#lost)
+    for (const assignment of remote) this.shared.send(kept, assignment, this.#lostOne)
+  }
+
+  readonly #lostOne = (error?: Error): void => {
+    if (error !== undefined) this.#lost(1)
+  }
+
+  readonly #lost = (messages: number): void => {
+    this.#events.dropped('bus-unavailable', 0, messages)
   }
 }
 
@@ -261,6 +297,30 @@ export interface Effects {
 
 const NOTHING: Appended = { positions: [], dropped: 0, retainedChanged: false }
 const NO_EFFECTS: Effects = { queues: [], appended: NOTHING }
+
+/** What the nodes of these sessions need to send it without reading it from the queue. */
+function withPlaces(
+  message: Message,
+  queues: readonly QueueAppend[],
+  { positions, epochs }: Appended,
+): Message {
+  if (epochs === undefined || queues.length > PLACES_MAX) return message
+  const places = queues.map(({ clientId, qos }, index) => ({
+    clientId,
+    qos,
+    position: Math.max(0, positions[index] ?? 0),
+    epoch: epochs[index] ?? 0,
+  }))
+  return new Message(message.topic, message.payload, message.qos, message.retain, places)
+}
+
+/** Where this session has it, if it was queued for this very session. */
+function placeOf(
+  places: readonly QueuePlace[] | undefined,
+  { clientId, epoch }: Session,
+): QueuePlace | undefined {
+  return places?.find((place) => place.clientId === clientId && place.epoch === epoch)
+}
 
 function lower(a: QoS, b: QoS): QoS {
   return a < b ? a : b

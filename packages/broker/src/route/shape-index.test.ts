@@ -1,3 +1,4 @@
+import { topicMatchesFilter } from '@breakwater/bus'
 import { describe, expect, it } from 'vitest'
 import { filterShape, filterShapeId } from './filter-shape.ts'
 import { ShapeIndex } from './shape-index.ts'
@@ -8,10 +9,11 @@ function filterOf(id: number): string {
 
 /** An index of filters `id/+`, which takes whatever keys a test gives it. */
 function indexFor(count: number): ShapeIndex {
-  return new ShapeIndex(
-    filterShape(filterShapeId('a/+')),
-    Array.from({ length: count }, (_, id) => filterOf(id)),
-  )
+  const names = Array.from({ length: count }, (_, id) => filterOf(id))
+  return new ShapeIndex(filterShape(filterShapeId('a/+')), {
+    is: (id, filter) => names[id] === filter,
+    matches: (id, topic) => topicMatchesFilter(topic, names[id] ?? ''),
+  })
 }
 
 describe('a shape index', () => {

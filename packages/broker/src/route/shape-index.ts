@@ -1,5 +1,5 @@
-import { topicMatchesFilter } from '@breakwater/bus'
-import type { FilterShape } from './filter-shape.ts'
+import type { FilterNames } from './filter-names.ts'
+import { EXACT_SHAPE, type FilterShape } from './filter-shape.ts'
 import { keyOf, type LevelHash } from './level-hash.ts'
 import { SlotTable } from './slot-table.ts'
 
@@ -19,13 +19,16 @@ export class ShapeIndex {
   readonly shape: FilterShape
   readonly #literals: Uint8Array
   /** Filter texts by id, owned by the table. */
-  readonly #names: readonly string[]
+  readonly #names: FilterNames
   readonly #ids = new SlotTable()
+  /** Its filters match the topic of their own name alone. */
+  readonly #exact: boolean
 
-  constructor(shape: FilterShape, names: readonly string[]) {
+  constructor(shape: FilterShape, names: FilterNames) {
     this.shape = shape
     this.#literals = Uint8Array.from(shape.literals)
     this.#names = names
+    this.#exact = shape === EXACT_SHAPE
   }
 
   get size(): number {
@@ -40,9 +43,10 @@ export class ShapeIndex {
   /** The id of the one filter of this shape that matches the topic, or -1. */
   match(topic: string, key: number): number {
     const ids = this.#ids
+    const names = this.#names
     for (let slot = ids.first(key); slot !== -1; slot = ids.next(key, slot)) {
       const id = ids.valueAt(slot)
-      if (topicMatchesFilter(topic, this.#names[id]!)) return id
+      if (this.#exact ? names.is(id, topic) : names.matches(id, topic)) return id
     }
     return -1
   }
@@ -69,7 +73,7 @@ export class ShapeIndex {
   #slotOf(filter: string, key: number): number {
     const ids = this.#ids
     let slot = ids.first(key)
-    while (slot !== -1 && this.#names[ids.valueAt(slot)] !== filter) slot = ids.next(key, slot)
+    while (slot !== -1 && !this.#names.is(ids.valueAt(slot), filter)) slot = ids.next(key, slot)
     return slot
   }
 }

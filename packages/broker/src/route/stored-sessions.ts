@@ -1,29 +1,28 @@
 /**
  * The filters of all stored sessions of the cluster, connected anywhere or nowhere: who must find a QoS 1/2
  * message in its queue. Read from the store at the start, and session by session when the cluster's log says
- * that one has changed.
+ * that one has changed. Filters with QoS 1 or 2 only; QoS 0 is never queued.
  */
 import { isSharedFilter, type QoS } from '@breakwater/bus'
-import type { SessionFilters, Store } from '@breakwater/store'
-import { ForwardingTable, type Matches } from './forwarding-table.ts'
+import type { QueueAppend, SessionFilters, Store } from '@breakwater/store'
+import { FilterTable } from './filter-table.ts'
 import type { SharedTable } from './shared-table.ts'
+import { StoredPool, type StoredMatches } from './stored-pool.ts'
 
-export interface StoredSession {
-  matchStamp: number
-  matchIndex: number
-  readonly clientId: string
-  /** Filters with QoS 1 or 2; QoS 0 is never queued. */
-  readonly filters: Map<string, QoS>
-}
+const NO_FILTERS: ReadonlySet<string> = new Set()
 
 export class StoredSessions {
-  readonly #table: ForwardingTable<StoredSession>
-  /** Has the shared ones: their messages are in queues of their own. */
+  readonly #pool = new StoredPool()
+  readonly #table: FilterTable<number, StoredMatches>
+  /** By client id: what the pool and the table know the session by. */
+  readonly #sessions = new Map<string, number>()
+  /** Has the shared filters: their messages are in queues of their own. */
   readonly #shared: SharedTable
-  readonly #sessions = new Map<string, StoredSession>()
+  /** Those by client id. */
+  readonly #sharedFilters = new Map<string, Set<string>>()
 
   constructor(shapesMax: number, shared: SharedTable) {
-    this.#table = new ForwardingTable({ shapesMax })
+    this.#table = new FilterTable(this.#pool, { shapesMax })
     this.#shared = shared
   }
 
@@ -35,14 +34,18 @@ export class StoredSessions {
     return this.#sessions.has(clientId)
   }
 
-  /** Shared ones with QoS 1 or 2. */
   sharedFilters(clientId: string): readonly string[] {
-    const session = this.#sessions.get(clientId)
-    return session === undefined ? [] : [...session.filters.keys()].filter(isSharedFilter)
+    return [...(this.#sharedFilters.get(clientId) ?? NO_FILTERS)]
   }
 
-  match(topic: string): Matches<StoredSession> {
-    return this.#table.match(topic)
+  /** Whether any session gets messages of this topic. */
+  wants(topic: string): boolean {
+    return this.#table.match(topic).targets.length > 0
+  }
+
+  /** The queues that get a message of this topic and QoS. */
+  queues(topic: string, qos: 1 | 2): readonly QueueAppend[] {
+    return this.#pool.queues(this.#table.match(topic), qos)
   }
 
   /** Makes the table equal to the store, also in what the store no longer has. */
@@ -64,42 +67,54 @@ export class StoredSessions {
     }
     let session = this.#sessions.get(clientId)
     if (session === undefined) {
-      session = { matchStamp: 0, matchIndex: 0, clientId, filters: new Map() }
+      session = this.#pool.openSession(clientId)
       this.#sessions.set(clientId, session)
     }
-    session.filters.set(filter, qos)
-    if (isSharedFilter(filter)) this.#shared.setStored(filter, clientId)
+    if (isSharedFilter(filter)) this.#addShared(clientId, filter)
     else this.#table.set(filter, session, qos)
   }
 
   delete(clientId: string, filter: string): void {
     const session = this.#sessions.get(clientId)
-    if (session === undefined || !session.filters.delete(filter)) return
-    this.#unroute(filter, session)
-    if (session.filters.size === 0) this.#sessions.delete(clientId)
+    if (session === undefined) return
+    if (isSharedFilter(filter)) this.#deleteShared(clientId, filter)
+    else this.#table.delete(filter, session)
+    if (this.#pool.hasFilters(session) || this.#sharedFilters.has(clientId)) return
+    this.#sessions.delete(clientId)
+    this.#pool.closeSession(session)
   }
 
   /** The session has ended. */
   clear(clientId: string): void {
-    const session = this.#sessions.get(clientId)
-    if (session === undefined) return
-    for (const filter of session.filters.keys()) this.#unroute(filter, session)
-    this.#sessions.delete(clientId)
+    for (const filter of this.#filtersOf(clientId)) this.delete(clientId, filter)
   }
 
   /** What the store says of a session. */
   replace({ clientId, subscriptions }: SessionFilters): void {
-    const known = this.#sessions.get(clientId)
-    if (known !== undefined) {
+    const known = this.#filtersOf(clientId)
+    if (known.length > 0) {
       const wanted = new Set(subscriptions.map(({ filter }) => filter))
-      for (const filter of known.filters.keys())
-        if (!wanted.has(filter)) this.delete(clientId, filter)
+      for (const filter of known) if (!wanted.has(filter)) this.delete(clientId, filter)
     }
     for (const { filter, qos } of subscriptions) this.set(clientId, filter, qos)
   }
 
-  #unroute(filter: string, session: StoredSession): void {
-    if (isSharedFilter(filter)) this.#shared.deleteStored(filter, session.clientId)
-    else this.#table.delete(filter, session)
+  #filtersOf(clientId: string): readonly string[] {
+    const session = this.#sessions.get(clientId)
+    if (session === undefined) return []
+    return [...this.#pool.filtersOf(session), ...this.sharedFilters(clientId)]
+  }
+
+  #addShared(clientId: string, filter: string): void {
+    const filters = this.#sharedFilters.get(clientId) ?? new Set()
+    this.#sharedFilters.set(clientId, filters.add(filter))
+    this.#shared.setStored(filter, clientId)
+  }
+
+  #deleteShared(clientId: string, filter: string): void {
+    const filters = this.#sharedFilters.get(clientId)
+    if (filters === undefined || !filters.delete(filter)) return
+    if (filters.size === 0) this.#sharedFilters.delete(clientId)
+    this.#shared.deleteStored(filter, clientId)
   }
 }

@@ -10,7 +10,7 @@ function matchesOf(count: number): Matches<number> {
 
 describe('the topic cache', () => {
   it('holds no more topics than it may, and the ones that are used stay', () => {
-    const cache = new TopicCache<number>(100, 1_000_000)
+    const cache = new TopicCache<Matches<number>>(100, 1_000_000)
     const used = matchesOf(1)
     cache.set('used', used, NO_KEYS, 0)
     for (let topic = 0; topic < 1_000; topic++) {
@@ -23,7 +23,7 @@ describe('the topic cache', () => {
   })
 
   it('holds no more targets than it may', () => {
-    const cache = new TopicCache<number>(10_000, 1_000)
+    const cache = new TopicCache<Matches<number>>(10_000, 1_000)
     for (let topic = 0; topic < 100; topic++) cache.set(`t${topic}`, matchesOf(50), NO_KEYS, 0)
     expect(cache.size).toBe(20)
     cache.set('wide', matchesOf(501), NO_KEYS, 0)
@@ -31,7 +31,7 @@ describe('the topic cache', () => {
   })
 
   it('counts a result once however often it is found again', () => {
-    const cache = new TopicCache<number>(10_000, 1_000)
+    const cache = new TopicCache<Matches<number>>(10_000, 1_000)
     const kept = matchesOf(1)
     cache.set('kept', kept, NO_KEYS, 0)
     for (let round = 0; round < 1_000; round++) cache.set('again', matchesOf(400), NO_KEYS, 0)
@@ -40,7 +40,7 @@ describe('the topic cache', () => {
   })
 
   it('lets go of what is not asked for after as many changes as it may hold topics', () => {
-    const cache = new TopicCache<number>(100, 1_000)
+    const cache = new TopicCache<Matches<number>>(100, 1_000)
     const used = matchesOf(1)
     cache.set('used', used, [0], 1)
     cache.set('left', matchesOf(1), [1], 1)
@@ -52,14 +52,14 @@ describe('the topic cache', () => {
   })
 
   it('does not keep very long topics', () => {
-    const cache = new TopicCache<number>(100, 1_000)
+    const cache = new TopicCache<Matches<number>>(100, 1_000)
     cache.set('x'.repeat(1_024), matchesOf(1), NO_KEYS, 0)
     cache.set('x'.repeat(1_025), matchesOf(1), NO_KEYS, 0)
     expect(cache.size).toBe(1)
   })
 
   it('drops a result when one of the keys that it was found with is marked, and only then', () => {
-    const cache = new TopicCache<number>(100, 1_000)
+    const cache = new TopicCache<Matches<number>>(100, 1_000)
     const keys = [1, -2, 3]
     cache.set('all', matchesOf(1), keys, 3)
     cache.set('first', matchesOf(1), keys, 1)
@@ -76,7 +76,7 @@ describe('the topic cache', () => {
   })
 
   it('is empty after it was cleared', () => {
-    const cache = new TopicCache<number>(4, 1_000)
+    const cache = new TopicCache<Matches<number>>(4, 1_000)
     for (const topic of ['a', 'b', 'c']) cache.set(topic, matchesOf(1), NO_KEYS, 0)
     expect(cache.size).toBe(3)
     cache.clear()

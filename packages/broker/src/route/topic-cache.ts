@@ -1,5 +1,3 @@
-import type { Matches } from './matches.ts'
-
 /**
  * The results of recent matches, by topic.
  *
@@ -18,8 +16,13 @@ const MARKS = 4096
 /** Topics come from clients: 10,000 cached ones of 64 KiB each would be 640 MB. */
 const TOPIC_LENGTH_MAX = 1024
 
-interface Entry<T> {
-  readonly matches: Matches<T>
+/** What a match gives; its targets are counted. */
+export interface Cacheable {
+  readonly targets: { readonly length: number }
+}
+
+interface Entry<M> {
+  readonly matches: M
   /** The marks that this result depends on, and their sum when it was found; marks only grow. */
   readonly marks: readonly number[]
   readonly markSum: number
@@ -27,11 +30,11 @@ interface Entry<T> {
   goodUntil: number
 }
 
-export class TopicCache<T> {
+export class TopicCache<M extends Cacheable> {
   readonly #topicsMax: number
   readonly #targetsMax: number
-  #young = new Map<string, Entry<T>>()
-  #old = new Map<string, Entry<T>>()
+  #young = new Map<string, Entry<M>>()
+  #old = new Map<string, Entry<M>>()
   #youngTargets = 0
   readonly #marks = new Float64Array(MARKS)
   #changes = 0
@@ -48,7 +51,7 @@ export class TopicCache<T> {
     return this.#young.size + this.#old.size
   }
 
-  get(topic: string): Matches<T> | undefined {
+  get(topic: string): M | undefined {
     const young = this.#young.get(topic)
     const entry = young ?? this.#old.get(topic)
     if (entry === undefined) return undefined
@@ -61,7 +64,7 @@ export class TopicCache<T> {
   }
 
   /** Keeps the result of a match that probed the first `keyCount` of `keys`. */
-  set(topic: string, matches: Matches<T>, keys: readonly number[], keyCount: number): void {
+  set(topic: string, matches: M, keys: readonly number[], keyCount: number): void {
     if (topic.length > TOPIC_LENGTH_MAX || matches.targets.length * 2 > this.#targetsMax) return
     const marks = keys.slice(0, keyCount)
     for (let index = 0; index < keyCount; index++) marks[index]! &= MARKS - 1
@@ -81,7 +84,7 @@ export class TopicCache<T> {
     this.#old = this.#young
   }
 
-  #keep(topic: string, entry: Entry<T>): void {
+  #keep(topic: string, entry: Entry<M>): void {
     const added = entry.matches.targets.length
     this.#youngTargets -= this.#young.get(topic)?.matches.targets.length ?? 0
     if (

@@ -70,7 +70,7 @@ export function retainedCompliance({ describe, test }: Suite, open: OpenStore): 
       for (const [topic, payload, retainedChanged] of steps)
         assert.equal(await retain(under.store, topic, payload), retainedChanged)
       assert.equal(await retain(under.other, 't', 'four'), false)
-      await under.store.openSession('a', true)
+      const { epoch } = await under.store.openSession('a', true)
       const queues = [{ clientId: 'a', qos: 1 as const }]
       for (const [topic, retainedChanged] of [
         ['t', false],
@@ -84,7 +84,12 @@ export function retainedCompliance({ describe, test }: Suite, open: OpenStore): 
       assert.equal(plain.retainedChanged, false)
       const replay = { message: message('t', 'm', { retain: true }), queues, replay: true }
       const replayed = await append(under.store, replay)
-      assert.deepEqual(replayed, { positions: [4], dropped: 0, retainedChanged: false })
+      assert.deepEqual(replayed, {
+        positions: [4],
+        epochs: [epoch],
+        dropped: 0,
+        retainedChanged: false,
+      })
     })
 
     test('keep QoS, flag and every byte of the payload', async () => {

@@ -173,23 +173,61 @@ export function sharedCompliance({ describe, test }: Suite, open: OpenRaw): void
       assert.equal(appended.dropped, 1)
     })
 
+    test('counts right what one turn appends and hands on', async () => {
+      await using under = await open({ queueMessagesMax: 3 })
+      const { store } = under
+      await join(store, 'na')
+      const first = await enqueue(store, 'a', '1')
+      const [second, , fourth] = await Promise.all([
+        enqueue(store, 'a', '2'),
+        called((done) => store.shared.handOn(FILTER, [first], done)),
+        enqueue(store, 'a', '3'),
+      ])
+      assert.deepEqual([second - first, fourth - first], [1, 3])
+      assert.deepEqual(await payloadsOf(store, ''), ['1'])
+      await enqueue(store, 'a', '4')
+      assert.deepEqual(await payloadsOf(store, 'a'), ['3', '4'])
+    })
+
+    test('is another one where its last member comes back in the turn in which it went', async () => {
+      await using under = await open({ queueMessagesMax: 2 })
+      const { store } = under
+      await join(store, 'na')
+      const [first, , none, , again] = await Promise.all([
+        enqueue(store, 'a', '1'),
+        leave(store, 'na'),
+        enqueue(store, 'a', '2'),
+        join(store, 'na'),
+        enqueue(store, 'a', '3'),
+      ])
+      assert.equal(none, 0)
+      assert.ok(again > first)
+      await enqueue(store, 'a', '4')
+      assert.deepEqual(await payloadsOf(store, 'a'), ['3', '4'])
+      await Promise.all([enqueue(store, 'a', '5'), leave(store, 'na')])
+      assert.equal(await enqueue(store, 'a', '6'), 0)
+    })
+
     test('gets its message beside those of sessions, each with its own position', async () => {
       await using under = await open()
       const { store } = under
-      await store.claimClient({ clientId: 's', nodeId: 'a', user: '', persistent: true })
+      const claim = { clientId: 's', nodeId: 'a', user: '', persistent: true }
+      const claimed = await store.claimClient(claim)
       await join(store, 'na')
       const appended = await append(store, {
-        message: message('t', 'm', { qos: 2 }),
+        message: message('t', 'm', { qos: 2, retain: true }),
         queues: [
-          { clientId: 's', qos: 2 },
-          { clientId: 'nobody', qos: 1 },
+          { clientId: 'nobody', qos: 2 },
+          { clientId: 's', qos: 1 },
         ],
         shared: [
           { filter: '$share/none/t', node: 'a', hash: 0, qos: 2 },
           { filter: FILTER, node: 'a', hash: 0, qos: 2 },
         ],
       })
-      assert.deepEqual(appended.positions, [1, 0])
+      assert.deepEqual(appended.positions, [0, 1])
+      assert.ok(typeof claimed === 'object')
+      assert.deepEqual(appended.epochs, [0, claimed.epoch])
       const [none, position] = appended.shared ?? []
       assert.equal(none, 0)
       const { found } = await read(store, 'a')
