@@ -40,7 +40,7 @@ beforeAll(async () => {
   }
 
   // Served: a subscriber that stays, a publisher that drops, a latecomer that says goodbye.
-  const subscriber = await open({ clientId: 'subscriber' })
+  const subscriber = await open({ clientId: 'listening-client' })
   await subscriber.subscribe(['t', 2], ['r/+', 1])
   const publisher = await open({ clientId: 'publisher' })
   for (const qos of [0, 1, 2]) await publisher.publish({ topic: 't', payload: `qos ${qos}`, qos })
@@ -143,7 +143,7 @@ it(`has at most ${SERIES_MAX} series`, () => {
 })
 
 it('holds no client id, no topic, no user and no address', () => {
-  for (const word of ['subscriber', 'latecomer', 'keeper', 'r/x', '127.0.0.1'])
+  for (const word of ['listening-client', 'latecomer', 'keeper', 'r/x', '127.0.0.1'])
     expect(text).not.toContain(`"${word}`)
 })
 

@@ -186,7 +186,7 @@ class Answers {
       ...(this.#epochs === undefined ? {} : { epochs: this.#epochs }),
       ...(shared.length === 0 ? {} : { shared }),
       dropped: this.#dropped,
-      retainedChanged: this.#retainedChanged,
+      retainedChanged: this.#retainedChanged && !this.#again,
       ...(this.#again ? { again: true } : {}),
     })
   }
