@@ -59,8 +59,8 @@ describe('a session that is resumed', () => {
       if (packet.type !== 'publish') throw new Error(packet.type)
       const number = packet.payload.readUInt32BE(0)
       if (number !== next) throw new Error(`message ${number} instead of ${next}`)
-      // The packet id follows from the position in the queue, from 1 to 65,535 and round again.
-      if (packet.packetId !== (number % 65_535) + 1) throw new Error(`packet id ${packet.packetId}`)
+      // The packet id follows from the position in the queue, from 1 to 57,343 and round again.
+      if (packet.packetId !== (number % 57_343) + 1) throw new Error(`packet id ${packet.packetId}`)
       if (packet.dup || packet.retain || packet.qos !== 1) throw new Error('flags')
       next += 1
       unacknowledged.push(packet.packetId)
