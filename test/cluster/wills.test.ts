@@ -169,7 +169,7 @@ it('goes on at another node where the one that publishes them is killed, too', a
     ({ msg, nodeId }) => msg === 'clients of a departed node adopted' && nodeId === adopter.id,
   )
   expect(wills).toBeGreaterThan(0)
-})
+}, 60_000)
 
 it('waits for a client whose connection was lost, as long as the window says', async () => {
   await using cluster = await startCluster({ limits: { willTakeOverWindowMs: WINDOW_MS } })
