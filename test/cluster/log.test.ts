@@ -75,6 +75,7 @@ async function join(
     confirm: (node, version) => {
       if (!member.silent) members.get(node)?.cluster.confirmedBy(nodeId, version)
     },
+    storeReplaced: () => undefined,
     leaseLost: () => member.events.push('lease lost'),
   }
   await cluster.start(handler)

@@ -15,12 +15,14 @@ export interface RedisProxy extends AsyncDisposable {
   stall(): void
   /** Passes requests on and keeps the answers, for the connections that there are. */
   silence(): void
+  /** Ends every connection; new ones go to another server, as after a failover. */
+  moveTo(redisUrl: string): void
   /** Everything works again: new connections, and those that were stalled or silenced. */
   restore(): Promise<void>
 }
 
 export async function startRedisProxy(redisUrl: string): Promise<RedisProxy> {
-  const target = new URL(redisUrl)
+  let target = new URL(redisUrl)
   const pairs = new Set<readonly [Socket, Socket]>()
   let stalled = false
   const server = createServer((near) => {
@@ -62,6 +64,10 @@ export async function startRedisProxy(redisUrl: string): Promise<RedisProxy> {
     stall: () => {
       stalled = true
       for (const pair of pairs) for (const socket of pair) socket.pause()
+    },
+    moveTo: (other) => {
+      target = new URL(other)
+      cut()
     },
     silence: () => {
       for (const [, far] of pairs) far.pause()

@@ -115,6 +115,11 @@ export const CLOSE_REASONS = {
     fault: 'client',
     meaning: 'the token that the client logged in with has ended',
   },
+  'session-lost': {
+    logLevel: 'warn',
+    fault: 'operator',
+    meaning: 'Redis came back without a part of the session, as after a failover',
+  },
   'access-revoked': {
     logLevel: 'info',
     fault: 'operator',

@@ -176,6 +176,12 @@ export class Events {
     this.#log.error({ listener, why }, 'new certificates are refused; the old ones stay in use')
   }
 
+  storeReplaced(): void {
+    this.#log.warn(
+      'another redis server answers, or it was started again: what it knows is checked',
+    )
+  }
+
   /** A file of passwords or rules has changed. */
   fileInUse(path: string): void {
     this.#log.info({ path }, 'a new version of the file is in use')

@@ -156,6 +156,10 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
       for (const afterMs of [0, config.limits.nodeLeaseMs]) setTimeout(restore, afterMs).unref()
     },
     leaseLost: () => sessions.missed('lease-lost'),
+    storeReplaced: () => {
+      events.storeReplaced()
+      sessions.recover().catch((error: Error) => events.storeFailed('sessions', error))
+    },
   })
   const control = stack.use(await ControlPlane.create(sessions))
   stack.use(

@@ -35,6 +35,8 @@ import { Subscriptions, UNSEEN } from './subscriptions.ts'
 
 /** What is under way when the node stops has so long. */
 const STOP_TIMEOUT_MS = 1_000
+/** Sessions that are looked at in one go when Redis may have lost something. */
+const RECOVER_BATCH = 500
 
 export interface SessionsOptions {
   readonly config: Config
@@ -217,6 +219,26 @@ export class Sessions implements ControlHost {
   /** The store may know nothing of who is connected here. */
   restore(): Promise<void> {
     return this.#ownership.restore()
+  }
+
+  /**
+   * Redis may have lost a part of what it had acknowledged. A session of which it has is closed: it resumes what
+   * is left. What the others have subscribed to is stored again.
+   */
+  async recover(): Promise<void> {
+    const { store, router } = this.#options
+    const held = [...router.sessions.values()].filter(({ persistent }) => persistent)
+    while (held.length > 0) {
+      const batch = held.splice(0, RECOVER_BATCH)
+      const owners = batch.map(({ clientId, epoch, outbound }) => {
+        return { clientId, epoch, position: outbound.position }
+      })
+      const lost = new Set(await store.lostSessions(owners))
+      for (const { clientId, connection } of batch)
+        if (lost.has(clientId)) connection.close('session-lost')
+      const others = batch.filter(({ connection }) => connection.open)
+      await Promise.all(others.map((session) => this.#subscriptions.storeAgain(session)))
+    }
   }
 
   /** The store has refused a write of an owner that has been replaced. */

@@ -118,6 +118,13 @@ export class Subscriptions {
     )
   }
 
+  /** The store may have lost some. */
+  async storeAgain(session: Session): Promise<void> {
+    const { store } = this.#options
+    const subscriptions = [...session.filters].map(([filter, qos]) => ({ filter, qos }))
+    if (subscriptions.length > 0) await store.addSubscriptions(session, subscriptions)
+  }
+
   /** Its connection has ended. */
   ended(session: Session): void {
     for (const filter of session.filters.keys()) this.#unroute(session, filter)

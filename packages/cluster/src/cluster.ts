@@ -43,6 +43,8 @@ export interface ClusterHandler {
   adopt(nodeId: string): Promise<void>
   /** Redis knew nothing of this node: it was taken for dead, or all was lost. What was said of it is said again. */
   forgotten(): void
+  /** Another server answers, or the same one after a restart: it may have lost what it had acknowledged. */
+  storeReplaced(): void
   /** Others took this node for dead: what they published since then has not been sent here. */
   leaseLost(): void
 }

@@ -93,6 +93,7 @@ class RedisCluster implements Cluster {
   #handler: ClusterHandler | undefined
   #presence: Presence | undefined
   #generation = ''
+  #server = ''
   #adoptAfterMs: number | undefined
   #stale = true
   #closed = false
@@ -143,8 +144,12 @@ class RedisCluster implements Cluster {
   async start(handler: ClusterHandler): Promise<void> {
     this.#handler = handler
     const { nodeId, leaseMs, viewLeaseMs, adoptAfterMs = 0, onFault } = this.#options
+    this.#server = await serverOf(this.#control)
     this.#generation = await this.#membership.join()
     await this.#load()
+    this.#control.on('ready', () => {
+      this.#recognise().catch(onFault)
+    })
     this.#presence = new Presence({
       redis: this.#control,
       keys: this.#keys,
@@ -253,6 +258,11 @@ class RedisCluster implements Cluster {
   async #rejoin(generation: string): Promise<void> {
     if (this.#closed) return
     const empty = generation !== this.#generation
+    await this.#sayEverything()
+    if (!empty) this.#handler?.leaseLost()
+  }
+
+  async #sayEverything(): Promise<void> {
     this.#view.reset()
     this.#stale = true
     this.#generation = await this.#membership.join()
@@ -262,7 +272,18 @@ class RedisCluster implements Cluster {
       await this.#membership.change([stepOf({ added })])
     }
     this.#handler?.forgotten()
-    if (!empty) this.#handler?.leaseLost()
+  }
+
+  /**
+   * Asked of each new connection before anything else. After a failover the log may end below what is known
+   * here, and go on with other entries of the same versions.
+   */
+  async #recognise(): Promise<void> {
+    const server = await serverOf(this.#control)
+    if (this.#closed || server === this.#server) return
+    this.#server = server
+    await this.#sayEverything()
+    this.#handler?.storeReplaced()
   }
 
   /** Follows the log until the node is closed. Never rejects. */
@@ -359,4 +380,9 @@ class RedisCluster implements Cluster {
     this.#view.appliedTo(head)
     for (const node of this.#nodes) handler.confirm(node, head)
   }
+}
+
+/** Names one start of one server. */
+async function serverOf(redis: Redis): Promise<string> {
+  return /^run_id:(\w+)/m.exec(await redis.info('server'))?.[1] ?? ''
 }

@@ -27,6 +27,7 @@ export type {
   Claimed,
   ClientClaim,
   FormerOwner,
+  HeldSession,
   InboundPublish,
   OnFenced,
   OpenedSession,

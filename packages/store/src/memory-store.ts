@@ -124,6 +124,10 @@ export class MemoryStore implements Store {
     if (chunk.length > 0) yield chunk
   }
 
+  async lostSessions(): Promise<readonly string[]> {
+    return []
+  }
+
   async filtersOf(clientIds: readonly string[]): Promise<readonly SessionFilters[]> {
     return clientIds.map((clientId) => {
       const session = this.#sessions.get(clientId)

@@ -3,6 +3,7 @@ import { BUCKETS, type Keys, type Redis } from '@breakwater/redis'
 import { byBucket, pipelined, sessionKeys } from './buckets.ts'
 import { END } from './owner-scripts.ts'
 import { evaluate } from './scripts.ts'
+import type { HeldSession } from './store.ts'
 
 const EXPIRE_BATCH = 500
 
@@ -48,6 +49,20 @@ export class RedisSessions {
       // What is connected, resumed or touched has been seen, and is no candidate the next time.
       if (expired.length === before) return expired
     }
+  }
+
+  async lost(held: readonly HeldSession[]): Promise<readonly string[]> {
+    const answers = await pipelined(
+      this.#control,
+      held.map(({ clientId }) => ['hmget', this.#keys.session(clientId), 'epoch', 'last']),
+    )
+    return held
+      .filter(({ epoch, position }, index) => {
+        const [opened, last] = answers[index] as readonly (Buffer | null)[]
+        if (!opened || Number(opened) < epoch) return true
+        return Number(last ?? 0) < position
+      })
+      .map(({ clientId }) => clientId)
   }
 
   async count(): Promise<number> {

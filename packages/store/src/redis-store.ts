@@ -28,6 +28,7 @@ import {
   type AppendDone,
   type Claimed,
   type ClientClaim,
+  type HeldSession,
   type OnFenced,
   type OpenedSession,
   type HeldClient,
@@ -203,6 +204,10 @@ class RedisStore implements Store {
 
   allFilters(): AsyncIterable<readonly SessionFilters[]> {
     return this.#filters.all()
+  }
+
+  lostSessions(held: readonly HeldSession[]): Promise<readonly string[]> {
+    return this.#sessions.lost(held)
   }
 
   filtersOf(clientIds: readonly string[]): Promise<readonly SessionFilters[]> {

@@ -83,6 +83,11 @@ export class FencedError extends Error {
   }
 }
 
+export interface HeldSession extends Owner {
+  /** The last one that was sent. */
+  readonly position: number
+}
+
 export interface OpenedSession {
   /** Whether a stored session was resumed. */
   readonly present: boolean
@@ -235,6 +240,11 @@ export interface Store extends AsyncDisposable {
    * sessions stay as they are.
    */
   adoptClients(departedNodeId: string, byNodeId: string): AsyncIterable<readonly AdoptedClient[]>
+  /**
+   * Of these connected sessions those of which the store has lost a part: the whole session, its opening by this
+   * owner, or messages up to the position that was sent.
+   */
+  lostSessions(held: readonly HeldSession[]): Promise<readonly string[]>
   /** Ends the session and leaves nothing of it behind. One whose client is connected stays. */
   endSession(clientId: string): Promise<void>
   /** Adds and replaces. A session that has ended gets none. */

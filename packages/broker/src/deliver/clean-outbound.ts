@@ -45,6 +45,10 @@ export class CleanOutbound implements Outbound {
     return this.#exchanges.size
   }
 
+  get position(): number {
+    return 0
+  }
+
   get waiting(): number {
     return this.#queue.length - this.#head
   }

@@ -16,6 +16,8 @@ export interface Outbound {
   readonly inflight: number
   /** Messages that wait in memory. */
   readonly waiting: number
+  /** The last position of the session's queue that was sent; 0 where there is no queue. */
+  readonly position: number
   /** A live copy; QoS is what this client is to get. */
   deliver(fanOut: FanOut, qos: QoS): void
   /** The session's queue got this message, here or (position 0) at another node. */

@@ -81,6 +81,10 @@ export class StoredOutbound implements Outbound {
     return this.#exchanges.size
   }
 
+  get position(): number {
+    return this.#next - 1
+  }
+
   get waiting(): number {
     return 0
   }
