@@ -6,6 +6,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 
 const QUIET_MS = 150
+/** A route is withdrawn a second after its last subscriber: what went before must not be counted. */
+const SETTLED_MS = 1_200
 const FENCE_MS = 20
 const BY_THE_CLOCK = new Set(['ping', 'info', 'client', 'echo'])
 
@@ -41,10 +43,10 @@ export class CommandCount implements Disposable {
 
   /** What was sent from the call on until nothing more followed. */
   async of<Result>(work: () => Promise<Result>): Promise<Counted<Result>> {
-    await this.#quiet()
+    await this.#quiet(SETTLED_MS)
     this.#counts.clear()
     const result = await work()
-    await this.#quiet()
+    await this.#quiet(QUIET_MS)
     const commands = Object.fromEntries(this.#counts)
     const total = Object.values(commands).reduce((sum, count) => sum + count, 0)
     return { result, commands, total }
@@ -72,14 +74,14 @@ export class CommandCount implements Disposable {
   }
 
   /** Everything that was sent has been seen, and nothing followed for a while. */
-  async #quiet(): Promise<void> {
+  async #quiet(forMs: number): Promise<void> {
     this.#changedAt = performance.now()
     do {
       this.#fences += 1
       await this.#operator.echo(`${this.#fences}`)
       while (this.#fenceSeen < this.#fences) await delay(1)
       await delay(FENCE_MS)
-    } while (performance.now() - this.#changedAt < QUIET_MS)
+    } while (performance.now() - this.#changedAt < forMs)
   }
 }
 
