@@ -49,6 +49,10 @@ export class MemoryShared implements SharedQueues {
     return appended
   }
 
+  isFull(filter: string, message: Message): boolean {
+    return this.#groups.get(filter)?.queue.fullFor(message, this.#bounds) === true
+  }
+
   join(filter: string, member: SharedMemberId, done: SharedDone): void {
     let group = this.#groups.get(filter)
     if (group === undefined) {

@@ -153,7 +153,7 @@ export class MemoryStore implements Store {
 
   append(effects: PublishEffects, done: AppendDone): void {
     const { message, queues, shared, replay = false, inbound } = effects
-    if (!replay && this.#refuses(message, queues)) {
+    if (!replay && this.#refuses(effects)) {
       done(new QueueFullError(), NOTHING)
       return
     }
@@ -317,11 +317,11 @@ export class MemoryStore implements Store {
     }
   }
 
-  #refuses(message: Message, queues: readonly QueueAppend[]): boolean {
+  #refuses({ message, queues, shared = [] }: PublishEffects): boolean {
     if (this.#bounds.queuePolicy !== 'close-publisher') return false
-    return queues.some(
-      ({ clientId }) => this.#sessions.get(clientId)?.fullFor(message, this.#bounds) === true,
-    )
+    const isFull = ({ clientId }: QueueAppend): boolean =>
+      this.#sessions.get(clientId)?.fullFor(message, this.#bounds) === true
+    return queues.some(isFull) || shared.some(({ filter }) => this.shared.isFull(filter, message))
   }
 
   /** Undefined where the session has ended. */

@@ -3,6 +3,7 @@ import { packetIdOf, QUEUE_FULL, QueueFullError, type QueuePolicy } from '../sto
 import type { OwnedStore } from './owned-store.ts'
 import {
   append,
+  called,
   enqueue,
   message,
   queueOf,
@@ -189,6 +190,17 @@ export function queueBoundsCompliance({ describe, test }: Suite, open: OpenStore
       assert.deepEqual([positions, dropped], [[1, 0, 2, 1], 0])
       assert.equal((await retainedOf(store, ['t'])).length, 1)
       assert.equal(await store.readInbound('publisher', packetId), undefined)
+    })
+
+    test('refuses for a full queue of a shared subscription, too', async () => {
+      await using under = await open({ queueMessagesMax: 1, queuePolicy })
+      const { store } = under.store
+      const filter = '$share/g/t'
+      await called((done) => store.shared.join(filter, 'na', done))
+      const shared = [{ filter, node: 'a', hash: 0, qos: 1 as const }]
+      const effects = { message: message('t', 'm'), queues: [], shared }
+      await append(store, effects)
+      await assert.rejects(append(store, effects), QueueFullError)
     })
 
     test('refuses by bytes, and takes one message that is too large when it is empty', async () => {
