@@ -16,7 +16,7 @@ it('a place that is not there, or there twice, is an error', () => {
   for (const [find, times] of [
     ['no such text', 0],
     ['function packetIdOf', undefined],
-    ['export function', 2],
+    ['export function', 3],
   ] as const)
     if (times === undefined) buildMutant([{ file, find, replace: find }])
     else expect(() => buildMutant([{ file, find, replace: '' }])).toThrow(`is there ${times} times`)

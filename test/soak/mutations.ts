@@ -85,8 +85,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'store/src/store.ts',
-        find: 'return ((position - 1) % 65_535) + 1',
-        replace: 'return ((position + process.pid - 1) % 65_535) + 1',
+        find: 'return ((position - 1) % (SHARED_PACKET_ID_MIN - 1)) + 1',
+        replace: 'return ((position + process.pid - 1) % (SHARED_PACKET_ID_MIN - 1)) + 1',
       },
     ],
   },
