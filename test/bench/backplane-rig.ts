@@ -12,7 +12,7 @@ const QUIET_WINDOW_MS = 500
 const QUIET_WINDOWS = 3
 const QUIET_WINDOWS_MAX = 120
 /** Of Redis in one window: beats and blocking reads of two idle nodes take less. */
-const QUIET_US_MAX = 15_000
+const QUIET_US_MAX = 40_000
 
 export interface CpuUs {
   readonly a: number
