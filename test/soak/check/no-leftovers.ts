@@ -13,10 +13,12 @@ export interface LeftoverFacts {
   readonly at: number
 }
 
-/** packages/redis/src/keys.ts says why each stays; an inbox of a dead node has its own expiry. */
+/**
+ * packages/redis/src/keys.ts says why each stays. An inbox of a dead node has its own expiry; a departed node is
+ * listed until its clients are adopted, which may be after the end.
+ */
 const STAYS: readonly RegExp[] = [
-  /^v1:epoch$/,
-  /^v1:\{cluster\}:(?:head|log|nodes|leases|generation)$/,
+  /^v1:\{cluster\}:(?:head|log|nodes|leases|generation|departed)$/,
   /^v1:\{[^}]+\}:(?:inbox|inbox-bytes)$/,
   /^v1:\{[^}]+\}:writer:/,
   /^v1:\{\d+\}:retained$/,

@@ -115,11 +115,17 @@ describe('G7: leftovers', () => {
     expect(left('v1:{7}:queue:sub')).toHaveLength(1)
     expect(left('v1:{7}:sessions', ['sub'])).toEqual(['v1:{7}:sessions still names sub'])
     expect(left('v1:{cluster}:routes:node-2')).toEqual(['routes of the dead node node-2 are left'])
+    expect(left('v1:{7}:owners')).toHaveLength(1)
     expect(left('v1:anything')).toHaveLength(1)
   })
 
   it('what belongs to the cluster, to living nodes and to topics stays', () => {
-    for (const key of ['epoch', '{cluster}:log', '{cluster}:routes:node-1', '{3}:retained'])
+    for (const key of [
+      '{cluster}:departed',
+      '{cluster}:log',
+      '{cluster}:routes:node-1',
+      '{3}:retained',
+    ])
       expect(left(`v1:${key}`)).toEqual([])
     for (const key of ['{node-2}:inbox', '{all}:writer:x']) expect(left(`v1:${key}`)).toEqual([])
   })
