@@ -302,7 +302,8 @@ class RedisCluster implements Cluster {
           `0-${this.#view.applied}`,
         )) as StreamAnswer | null
         const entries = answer?.[0]?.[1]
-        if (entries !== undefined) await this.#apply(readEntries(entries))
+        // What came while everything is to be read anew may be of another log.
+        if (entries !== undefined && !this.#stale) await this.#apply(readEntries(entries))
       } catch (error) {
         if (this.#closed) return
         if (this.#reader.status === 'ready') this.#options.onFault(error as Error)

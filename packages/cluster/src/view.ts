@@ -11,6 +11,8 @@ import { Waiters } from './waiters.ts'
 export class View {
   readonly #leaseMs: number
   #applied = 0
+  /** Whether the tables are what `#applied` says; not while they are read anew. */
+  #whole = false
   #confirmedUntil = 0
   /** Heads that were read and are not applied yet, oldest first. */
   #pending: { readonly head: number; readonly askedAt: number }[] = []
@@ -65,6 +67,7 @@ export class View {
 
   appliedTo(version: number): void {
     this.#applied = version
+    this.#whole = true
     this.#reaching.release(version)
     this.#confirm()
   }
@@ -72,6 +75,7 @@ export class View {
   /** Nothing is known any more. */
   reset(): void {
     this.#confirmedUntil = 0
+    this.#whole = false
     this.#pending = []
   }
 
@@ -80,6 +84,7 @@ export class View {
   }
 
   #confirm(): void {
+    if (!this.#whole) return
     while ((this.#pending[0]?.head ?? Infinity) <= this.#applied) {
       const { askedAt } = this.#pending.shift() as { askedAt: number }
       this.#confirmedUntil = Math.max(this.#confirmedUntil, askedAt + this.#leaseMs)
