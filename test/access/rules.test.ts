@@ -40,7 +40,7 @@ async function startRuled(rules = RULES, options: NodeOptions = {}): Promise<Rul
               .logs()
               .slice(before)
               .some(({ path }) => path === file),
-          { timeout: 5_000 },
+          { timeout: 15_000 },
         )
         .toBe(true)
     },

@@ -28,19 +28,19 @@ it('the lag of an inbox rises while its node is held up, and falls when it reads
       page.value('breakwater_bus_inbox_lag_seconds'),
     ]
   }
-  await expect.poll(lag, { timeout: 5_000 }).toEqual([0, 0])
+  await expect.poll(lag).toEqual([0, 0])
 
   proxy.stall()
   for (let index = 0; index < MESSAGES; index += 1)
     await publisher.publish({ topic, payload: ''.padEnd(PAYLOAD_BYTES), qos: 1 })
   const since = performance.now()
-  await expect.poll(() => performance.now() - since, { timeout: 5_000 }).toBeGreaterThan(HELD_MS)
+  await expect.poll(() => performance.now() - since).toBeGreaterThan(HELD_MS)
   await proxy.restore()
   let most: readonly [number, number] = [0, 0]
   await expect
-    .poll(async () => (most = await lag())[0], { interval: 20, timeout: 5_000 })
+    .poll(async () => (most = await lag())[0], { interval: 20, timeout: 15_000 })
     .toBeGreaterThan(MESSAGES * PAYLOAD_BYTES)
   expect(most[1]).toBeGreaterThan(HELD_MS / 1_000)
-  await expect.poll(lag, { timeout: 5_000 }).toEqual([0, 0])
+  await expect.poll(lag).toEqual([0, 0])
   expect(await subscriber.receive(MESSAGES)).toHaveLength(MESSAGES)
 })

@@ -62,5 +62,5 @@ async function expectRecord(
   nodeId: string,
 ): Promise<void> {
   const key = keysWith(prefix).owners(bucketOf(clientId))
-  await expect.poll(() => redis.hget(key, clientId), { timeout: 10_000 }).toContain(nodeId)
+  await expect.poll(() => redis.hget(key, clientId)).toContain(nodeId)
 }

@@ -67,7 +67,7 @@ describe('500 devices over TLS on three nodes', () => {
       // A message goes to a node that has a subscriber, and to no other.
       expect(sent).toBeLessThanOrEqual(result.published.total)
       // Nodes are not scraped all at once.
-      await expect.poll(async () => (await bus('in'))[0], { timeout: 10_000 }).toBe(sent)
+      await expect.poll(async () => (await bus('in'))[0]).toBe(sent)
       const [frames = 0] = await prometheus.query(
         'sum(breakwater_bus_frames_total{direction="out"})',
       )

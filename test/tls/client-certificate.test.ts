@@ -244,7 +244,7 @@ describe.each(versions)('over %s, what changes', (version) => {
 async function reloaded({ node }: Fleet, listeners: number): Promise<void> {
   const count = (): number =>
     node.logs().filter(({ msg }) => msg === 'new certificates are in use').length
-  await expect.poll(count, { timeout: 5_000 }).toBe(listeners)
+  await expect.poll(count).toBe(listeners)
 }
 
 describe('the name in a certificate', () => {

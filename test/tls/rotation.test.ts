@@ -82,7 +82,7 @@ it('three rotations, a bad pair and a good one, and none of 1,000 clients is dis
   for (const pair of [second, third, fourth]) {
     secret.update(filesOf(pair))
     used += 1
-    await expect.poll(() => said(node, USED), { timeout: 5_000 }).toBe(used)
+    await expect.poll(() => said(node, USED)).toBe(used)
     expect(await shown(node)).toBe(serialOf(pair))
   }
 
@@ -93,7 +93,7 @@ it('three rotations, a bad pair and a good one, and none of 1,000 clients is dis
   expect(await shown(node)).toBe(serialOf(fourth))
 
   secret.update(filesOf(last))
-  await expect.poll(() => said(node, USED), { timeout: 5_000 }).toBe(used + 1)
+  await expect.poll(() => said(node, USED)).toBe(used + 1)
   expect(await shown(node)).toBe(serialOf(last))
 
   const metrics = await MetricsPage.of(node)

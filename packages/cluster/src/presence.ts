@@ -22,7 +22,7 @@ export interface PresenceOptions {
   readonly onFault: (error: Error) => void
   readonly headRead: (head: number, askedAt: number) => void
   /** Redis knows nothing of this node any more: it was declared dead, or Redis came back empty. */
-  readonly forgotten: (generation: string) => Promise<void>
+  readonly forgotten: (generation: string) => void
 }
 
 const BEATS_PER_VIEW_LEASE = 4
@@ -77,7 +77,7 @@ export class Presence implements Disposable {
       this.#reachedLast = performance.now()
       this.#reachedSince ??= this.#reachedLast
       if (member === 1) headRead(Number(head), askedAt)
-      else await forgotten(generation)
+      else forgotten(generation)
       if (due !== '') void this.#adopt(due)
     } catch {
       // The connection's own error event has told; a beat that is missed only costs time.

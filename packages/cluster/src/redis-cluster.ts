@@ -21,6 +21,7 @@ import type { Change, Cluster, ClusterHandler, Departure, Done } from './cluster
 import { readEntries, type LogEntry, type VersionedEntry } from './log-entry.ts'
 import { bytesOf, Membership, stepOf, type Step } from './membership.ts'
 import { Presence } from './presence.ts'
+import { Standing } from './standing.ts'
 import { View } from './view.ts'
 
 export interface RedisClusterOptions {
@@ -78,6 +79,7 @@ export async function createRedisCluster(
 
 class RedisCluster implements Cluster {
   readonly #membership: Membership
+  readonly #standing: Standing
   readonly #writer: Redis
   readonly #reader: Redis
   readonly #control: Redis
@@ -93,7 +95,6 @@ class RedisCluster implements Cluster {
   #handler: ClusterHandler | undefined
   #presence: Presence | undefined
   #generation = ''
-  #server = ''
   #adoptAfterMs: number | undefined
   #stale = true
   #closed = false
@@ -106,6 +107,15 @@ class RedisCluster implements Cluster {
   ) {
     const { nodeId, reads, leaseMs, timeoutMs, viewLeaseMs, onFault } = options
     this.#membership = new Membership({ control, writer, keys, nodeId, reads, leaseMs })
+    this.#standing = new Standing({
+      redis: control,
+      sayEverything: () => this.#sayEverything(),
+      settled: ({ forgotten = false, leaseLost = false, replaced = false }) => {
+        if (forgotten) this.#handler?.forgotten()
+        if (leaseLost) this.#handler?.leaseLost()
+        if (replaced) this.#handler?.storeReplaced()
+      },
+    })
     this.#writer = writer
     this.#reader = reader
     this.#control = control
@@ -144,11 +154,12 @@ class RedisCluster implements Cluster {
   async start(handler: ClusterHandler): Promise<void> {
     this.#handler = handler
     const { nodeId, leaseMs, viewLeaseMs, adoptAfterMs = 0, onFault } = this.#options
-    this.#server = await serverOf(this.#control)
+    await this.#standing.meet()
     this.#generation = await this.#membership.join()
     await this.#load()
     this.#control.on('ready', () => {
-      this.#recognise().catch(onFault)
+      this.#standing.doubt({})
+      this.#settle()
     })
     this.#presence = new Presence({
       redis: this.#control,
@@ -159,8 +170,15 @@ class RedisCluster implements Cluster {
       adoptAfterMs,
       adopt: (departed) => handler.adopt(departed),
       onFault,
-      headRead: (head, askedAt) => this.#view.headRead(head, askedAt),
-      forgotten: (generation) => this.#rejoin(generation),
+      headRead: (head, askedAt) => {
+        if (this.#standing.doubted) this.#settle()
+        else this.#view.headRead(head, askedAt)
+      },
+      forgotten: (generation) => {
+        this.#standing.doubt({ forgotten: true })
+        if (generation === this.#generation) this.#standing.doubt({ leaseLost: true })
+        this.#settle()
+      },
     })
     this.#reading = this.#read()
     this.#presence.beat()
@@ -254,12 +272,9 @@ class RedisCluster implements Cluster {
     await this.#barrier.passed(version, this.others)
   }
 
-  /** Redis knows nothing of this node: everything is said again. */
-  async #rejoin(generation: string): Promise<void> {
-    if (this.#closed) return
-    const empty = generation !== this.#generation
-    await this.#sayEverything()
-    if (!empty) this.#handler?.leaseLost()
+  /** What fails is tried again at the next beat. */
+  #settle(): void {
+    if (!this.#closed) this.#standing.settle().catch(this.#options.onFault)
   }
 
   async #sayEverything(): Promise<void> {
@@ -271,19 +286,6 @@ class RedisCluster implements Cluster {
       const added = routes.slice(start, start + BATCH_CHANGES_MAX)
       await this.#membership.change([stepOf({ added })])
     }
-    this.#handler?.forgotten()
-  }
-
-  /**
-   * Asked of each new connection before anything else. After a failover the log may end below what is known
-   * here, and go on with other entries of the same versions.
-   */
-  async #recognise(): Promise<void> {
-    const server = await serverOf(this.#control)
-    if (this.#closed || server === this.#server) return
-    this.#server = server
-    await this.#sayEverything()
-    this.#handler?.storeReplaced()
   }
 
   /** Follows the log until the node is closed. Never rejects. */
@@ -381,9 +383,4 @@ class RedisCluster implements Cluster {
     this.#view.appliedTo(head)
     for (const node of this.#nodes) handler.confirm(node, head)
   }
-}
-
-/** Names one start of one server. */
-async function serverOf(redis: Redis): Promise<string> {
-  return /^run_id:(\w+)/m.exec(await redis.info('server'))?.[1] ?? ''
 }
