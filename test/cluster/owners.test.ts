@@ -47,6 +47,27 @@ it('a node that was taken for dead and is back has its clients again', async () 
   for (const client of [second, third]) await client.expectSilence()
 })
 
+it('a client whose successor has come and gone while nothing was heard of it is found again', async () => {
+  await using cluster = await startCluster()
+  await using proxy = await startRedisProxy(cluster.redis.url)
+  await using cut = await startNode({ ...cluster.settings, redisUrl: proxy.url })
+  const clientId = unique('c')
+  await using first = await connectAt(cut, { clientId })
+  await proxy.refuse()
+  await using successor = await connectAt(cluster.a, { clientId })
+  await successor.disconnect()
+  const redis = redisOf(cluster)
+  const key = keysWith(cluster.redis.prefix).owners(bucketOf(clientId))
+  await expect.poll(() => redis.hget(key, clientId)).toBe(null)
+  await proxy.restore()
+  await expectRecord(cluster, redis, clientId, cut.id)
+  await first.expectSilence()
+  await using second = await connectAt(cluster.b, { clientId })
+  await first.untilClosed()
+  expect(cut.closeReasons()).toEqual(['taken-over'])
+  await second.expectSilence()
+})
+
 function redisOf({ redis }: Cluster): Redis {
   const client = new Redis(redis.url)
   // The server ends before it does.

@@ -169,7 +169,9 @@ async function driveNodeLease(): Promise<void> {
   await subscriber.subscribe(['t', 1])
   proxy.stall()
   const nodes = `${redis.prefix}v1:{cluster}:nodes`
-  await vi.waitFor(async () => expect(await database.redis.hlen(nodes)).toBe(1), { timeout: 15_000 })
+  await vi.waitFor(async () => expect(await database.redis.hlen(nodes)).toBe(1), {
+    timeout: 15_000,
+  })
   // Nobody waits for it any more.
   await publisher.publish({ topic: 't', qos: 1 })
   await proxy.restore()

@@ -115,10 +115,14 @@ export class Ownership {
       if (tenure.epoch === epoch) this.#step(tenure, 'fenced')
   }
 
-  /** Notices may have been missed: the store knows who has been replaced. @throws {Error} it does not answer */
+  /**
+   * Notices may have been missed: the store knows who has been replaced. Where whoever did it has left again it
+   * knows of nobody: then the client id is this node's as before. @throws {Error} it does not answer
+   */
   async resync(): Promise<void> {
     const held = this.#tenures.all().filter(({ epoch }) => epoch > 0)
     while (held.length > 0) await this.#fenceReplaced(held.splice(0, RESYNC_BATCH))
+    await this.restore()
   }
 
   /** The store may have forgotten whom this node has, or given them away. @throws {Error} it does not answer */
