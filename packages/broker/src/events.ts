@@ -248,6 +248,17 @@ export class Events {
   }
   #lastRedisFault = ''
 
+  /** What Redis has executed is not confirmed in time at the level of `BREAKWATER_ACK`; undefined: it is again. */
+  acknowledgementsHeld(why: string | undefined): void {
+    if (why === undefined) this.#log.info('writes are confirmed again')
+    else {
+      this.#instruments.counter('store_unconfirmed_total').cell().value += 1
+      if (!this.#held) this.#log.warn({ why }, 'writes are not confirmed: nothing is acknowledged')
+    }
+    this.#held = why !== undefined
+  }
+  #held = false
+
   storeFailed(what: string, error: Error): void {
     this.#log.warn({ what, error: error.message }, 'the store did not answer')
   }

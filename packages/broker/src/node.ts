@@ -327,6 +327,8 @@ async function openBackplane(
         queueMessagesMax,
         queueBytesMax,
         queuePolicy: config.queuePolicy,
+        ack: config.ack,
+        onHeld: (why) => events.acknowledgementsHeld(why),
       }),
     )
     const bus = stack.use(

@@ -63,7 +63,10 @@ test.each([
   [{ BREAKWATER_SESSION_EXPIRY: '7 days' }, /^BREAKWATER_SESSION_EXPIRY: must be a duration/],
   [{ BREAKWATER_SESSION_EXPIRY: '1s' }, /^BREAKWATER_SESSION_EXPIRY: must be from 2s to 3650d/],
   [{ BREAKWATER_SHUTDOWN_TIMEOUT: '90d' }, /^BREAKWATER_SHUTDOWN_TIMEOUT: must be from 1s to 1h/],
-  [{ BREAKWATER_ACK: 'replicated:1' }, /^BREAKWATER_ACK: .*not available in this version/],
+  [{ BREAKWATER_ACK: 'fsynced' }, /^BREAKWATER_ACK: fsynced has no effect without BREAKWATER_RED/],
+  [{ BREAKWATER_ACK: 'replicated:0' }, /^BREAKWATER_ACK: must be stored, fsynced or replicated:N/],
+  [{ BREAKWATER_ACK: 'replicated:101' }, /^BREAKWATER_ACK: must be .*, not "replicated:101"$/],
+  [{ BREAKWATER_ACK: 'replicated' }, /^BREAKWATER_ACK: must be .*, not "replicated"$/],
   [{ BREAKWATER_SHARED_STRATEGY: 'sticky' }, /^BREAKWATER_SHARED_STRATEGY: must be one of local,/],
   [{ BREAKWATER_LOG_LEVEL: 'loud' }, /^BREAKWATER_LOG_LEVEL: must be one of/],
   [{ BREAKWATER_REDIS_URL: 'http://x' }, /^BREAKWATER_REDIS_URL: must start with redis/],
@@ -71,6 +74,11 @@ test.each([
   [{ BREAKWATER_LIMIT_PACKET_BYTES_MAX: '1' }, /^BREAKWATER_LIMIT_PACKET_BYTES_MAX: must be a/],
 ])('%o stops the start with one line', (environment, message) => {
   expect(() => decide(environment as unknown as Record<string, string>)).toThrow(message)
+})
+
+test.each(['stored', 'fsynced', 'replicated:2'])('an acknowledgement may be %s', (level) => {
+  const redis = { BREAKWATER_REDIS_URL: 'redis://127.0.0.1', BREAKWATER_ALLOW_ANONYMOUS: 'true' }
+  expect(decide({ ...redis, BREAKWATER_ACK: level }).ack).toBe(level)
 })
 
 test('a Redis address that is no URL is not repeated: it may hold a password', () => {

@@ -40,7 +40,8 @@ export interface Config {
   readonly aclFile: string | undefined
   /** What happens to a client that publishes where it may not. */
   readonly publishDenied: 'drop' | 'close'
-  readonly ack: 'stored'
+  /** What an acknowledgement asks for. */
+  readonly ack: AckLevel
   /** Which member of a shared subscription gets a message. */
   readonly sharedStrategy: SharedStrategy
   readonly sessionExpiryMs: number
@@ -54,6 +55,9 @@ export interface Config {
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
+
+type AckLevel = 'stored' | `replicated:${number}` | 'fsynced'
+const ACK_REPLICAS_MAX = 100
 
 const PUBLISH_DENIED = ['drop', 'close'] as const
 const QUEUE_POLICIES = ['drop-oldest', 'drop-newest', 'close-publisher'] as const
@@ -113,6 +117,11 @@ export function decideConfig(settings: Settings): Config {
     if (embedded && values[name] !== undefined)
       throw new ConfigError(`${settings.origin(name)}: has no effect without BREAKWATER_REDIS_URL`)
   }
+  const ack = read('ack', parseAck, () => 'stored' as const)
+  if (embedded && ack !== 'stored')
+    throw new ConfigError(
+      `${settings.origin('ack')}: ${ack} has no effect without BREAKWATER_REDIS_URL`,
+    )
   return Object.freeze({
     listeners,
     admin,
@@ -132,7 +141,7 @@ export function decideConfig(settings: Settings): Config {
     allowAnonymous,
     aclFile: read('aclFile', parsePath, () => undefined),
     publishDenied: read('publishDenied', oneOf(PUBLISH_DENIED), () => 'drop' as const),
-    ack: read('ack', parseAck, () => 'stored' as const),
+    ack,
     sharedStrategy: read('sharedStrategy', oneOf(SHARED_STRATEGIES), () => 'local' as const),
     sessionExpiryMs: read('sessionExpiry', durationFrom('2s', '3650d'), () => 7 * 86_400_000),
     queuePolicy: read('queuePolicy', oneOf(QUEUE_POLICIES), () => 'drop-oldest' as const),
@@ -279,11 +288,13 @@ function parseBoolean(text: string, fail: Fail): boolean {
   throw fail(`must be true or false, not "${text}"`)
 }
 
-function parseAck(text: string, fail: Fail): 'stored' {
-  if (text === 'stored') return text
-  if (text === 'fsynced' || /^replicated:\d+$/.test(text))
-    throw fail(`"${text}" is not available in this version; use stored`)
-  throw fail(`must be stored, not "${text}"`)
+function parseAck(text: string, fail: Fail): AckLevel {
+  if (text === 'stored' || text === 'fsynced') return text
+  const replicas = Number(/^replicated:(\d+)$/.exec(text)?.[1])
+  if (replicas >= 1 && replicas <= ACK_REPLICAS_MAX) return `replicated:${replicas}`
+  throw fail(
+    `must be stored, fsynced or replicated:N with N from 1 to ${ACK_REPLICAS_MAX}, not "${text}"`,
+  )
 }
 
 function oneOf<Word extends string>(words: readonly Word[]): (text: string, fail: Fail) => Word {

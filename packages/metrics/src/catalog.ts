@@ -243,6 +243,12 @@ export const catalog = {
     help: 'Round trip of the periodic PING to Redis',
     labels: {},
   },
+  store_unconfirmed_total: {
+    type: 'counter',
+    unit: 'batches',
+    help: 'Batches of writes that Redis executed and did not confirm in time at the level of BREAKWATER_ACK; nothing in them was acknowledged',
+    labels: {},
+  },
   bus_messages_total: {
     type: 'counter',
     unit: 'messages',

@@ -25,9 +25,13 @@ export interface TurnQueueOptions<Item> {
   /**
    * Sends a batch; one outcome per item. Rejects when nothing is known to have happened. `first` is the
    * number of the first item in the life of this queue; the others follow without gaps, unless a part of a
-   * batch had to be sent again.
+   * batch had to be sent again. `cutAtMs`: when the connection is cut, by `performance.now()`.
    */
-  readonly send: (items: readonly Item[], first: number) => Promise<readonly Outcome[]>
+  readonly send: (
+    items: readonly Item[],
+    first: number,
+    cutAtMs: number,
+  ) => Promise<readonly Outcome[]>
   /** Gives up a connection that does not answer: a `send` under way must reject soon. */
   readonly cut: () => void
   /** A callback that throws is a fault of its owner; the queue goes on. */
@@ -139,14 +143,16 @@ export class TurnQueue<Item> {
   /** Returns why some of the batch, or all of it, did not happen. */
   async #send(batch: readonly Entry<Item>[]): Promise<Error | undefined> {
     const { send, cut } = this.#options
-    const timeLeft = (batch[0]?.deadline ?? 0) - performance.now()
+    const now = performance.now()
     // A timer may come a part of a millisecond early.
-    const timer = setTimeout(cut, Math.max(timeLeft + 1, ANSWER_MIN_MS))
+    const timeLeft = Math.max((batch[0]?.deadline ?? 0) - now + 1, ANSWER_MIN_MS)
+    const timer = setTimeout(cut, timeLeft)
     let failure: Error | undefined
     try {
       const outcomes = await send(
         batch.map(({ item }) => item),
         this.#left + 1,
+        now + timeLeft,
       )
       for (const [index, entry] of batch.entries()) {
         const outcome = outcomes[index] ?? { error: new Error('no answer') }

@@ -1,5 +1,6 @@
 export { AedesDeployment } from './aedes-deployment.ts'
 export type { AedesQueuedMessage } from './aedes-deployment.ts'
+export type { AckLevel } from './confirmation.ts'
 export { MemoryStore } from './memory-store.ts'
 export { createRedisStore } from './redis-store.ts'
 export type { RedisStoreOptions } from './redis-store.ts'

@@ -3,10 +3,15 @@
  * go to Redis in one script call, which skips what it has executed before: what is sent again because an
  * answer was lost changes nothing. A turn with many queues takes several calls, sent in one go; each names the
  * last number of the call before it, so that nothing overtakes a call that was refused.
+ *
+ * Where an acknowledgement asks for more than an answer (confirmation.ts), each turn asks for it once, behind its
+ * calls. Until it is there the writes are not done: they stay in the queue and are asked for again, on the same
+ * connection; on another one they are sent again first. Too late, they fail like those without an answer.
  */
 import { randomUUID } from 'node:crypto'
 import { failureOf, TurnQueue, type Keys, type Outcome, type Redis } from '@breakwater/redis'
-import { sendAll, type Result } from './redis-pipeline.ts'
+import type { Confirmation } from './confirmation.ts'
+import { sendAll, sendConfirmed, type Result } from './redis-pipeline.ts'
 import type { Argument } from './scripts.ts'
 import { QueueFullError, type QueueBounds, type QueuePolicy } from './store.ts'
 import { BATCH, POLICY, REFUSED } from './write-scripts.ts'
@@ -30,6 +35,10 @@ export interface PublishWriterOptions extends WriterOptions {
   /** What one call may touch: everything, or one slot of a cluster. */
   readonly group: string
   readonly bounds: QueueBounds
+  /** What an acknowledgement asks for beside an answer. */
+  readonly confirmation?: Confirmation | undefined
+  /** Writes that were executed and could not be confirmed in time; undefined: the first that could again. */
+  readonly onHeld?: ((why: string | undefined) => void) | undefined
 }
 
 /** `answer`: how many messages made room, then a position per queue. */
@@ -55,16 +64,29 @@ export class PublishWriter {
   readonly #mark: string
   readonly #bounds: readonly Argument[]
   readonly #queue: TurnQueue<Write>
+  readonly #confirmation: Confirmation | undefined
+  readonly #onHeld: (why: string | undefined) => void
+  /** By number: executed on this connection and not confirmed. Those of one batch at most. */
+  #executed: ReadonlyMap<number, Outcome> = NOTHING_EXECUTED
+  #held = false
+  #connections = 0
   #number = 0
 
   constructor(options: PublishWriterOptions) {
-    const { redis, keys, group, bounds } = options
+    const { redis, keys, group, bounds, confirmation, onHeld } = options
     this.#redis = redis
+    this.#confirmation = confirmation
+    this.#onHeld = onHeld ?? (() => undefined)
+    for (const event of ['close', 'ready'])
+      redis.on(event, () => {
+        this.#connections += 1
+        this.#executed = NOTHING_EXECUTED
+      })
     this.#mark = keys.writer(group, randomUUID())
     const policy: QueuePolicy = bounds.queuePolicy ?? 'drop-oldest'
     this.#bounds = [bounds.queueMessagesMax, bounds.queueBytesMax, POLICY[policy]]
     this.#queue = new TurnQueue({
-      send: (writes) => this.#send(writes),
+      send: (writes, _, cutAtMs) => this.#send(writes, cutAtMs),
       cut: () => redis.disconnect(true),
       onFault: options.onFault,
       timeoutMs: options.timeoutMs,
@@ -92,6 +114,23 @@ export class PublishWriter {
     )
   }
 
+  /**
+   * Has what was done before on other connections to the same server confirmed: what is written now comes behind
+   * it, and so does whatever is confirmed of it. `since`: `connections` before it was done.
+   *
+   * @param done given an error where this connection was lost meanwhile: its successor may lead to another server
+   */
+  confirm(since: number, done: (error?: Error) => void): void {
+    this.write([], { queues: 0, bytes: 0 }, (error) =>
+      done(error ?? (since === this.#connections ? undefined : new Error('connection lost'))),
+    )
+  }
+
+  /** How often a connection has come or gone. */
+  get connections(): number {
+    return this.#connections
+  }
+
   /** Resolves when everything that was written before has its answer. */
   settled(): Promise<void> {
     return this.#queue.settled()
@@ -101,8 +140,12 @@ export class PublishWriter {
     this.#queue.close()
   }
 
-  async #send(writes: readonly Write[]): Promise<readonly Outcome[]> {
-    const calls = callsOf(writes)
+  async #send(writes: readonly Write[], cutAtMs: number): Promise<readonly Outcome[]> {
+    const confirmation = this.#confirmation
+    const executed = this.#executed
+    const fresh =
+      executed.size === 0 ? writes : writes.filter(({ number }) => !executed.has(number))
+    const calls = callsOf(fresh)
     const open = (writes[0] as Write).first
     let before = 0
     const commands = calls.map((call) => {
@@ -110,8 +153,35 @@ export class PublishWriter {
       before = (call.at(-1) as Write).number
       return command
     })
-    const results = await sendAll(this.#redis, commands)
-    return calls.flatMap((call, index) => outcomesOf(call, results[index]))
+    const outcomesIn = (results: readonly Result[]): Outcome[] =>
+      calls.flatMap((call, index) => outcomesOf(call, results[index]))
+    if (confirmation === undefined) return outcomesIn(await sendAll(this.#redis, commands))
+    this.#executed = NOTHING_EXECUTED
+    const { results, lack } = await sendConfirmed(this.#redis, commands, confirmation, cutAtMs)
+    const made = outcomesIn(results)
+    let next = 0
+    const outcomes = writes.map(({ number }) => executed.get(number) ?? (made[next++] as Outcome))
+    const isExecuted = ({ again }: Outcome): boolean => again !== true
+    // Refused writes and lost connections have words of their own.
+    const isSaid = lack?.later === true || lack?.error.name === 'ReplyError'
+    if (lack === undefined || (isSaid && outcomes.some(isExecuted))) this.#reportHeld(lack?.error)
+    if (lack === undefined) return outcomes
+    if (lack.later)
+      this.#executed = new Map(
+        writes.flatMap(({ number }, index) => {
+          const outcome = outcomes[index] as Outcome
+          return isExecuted(outcome) ? [[number, outcome] as const] : []
+        }),
+      )
+    return outcomes.map((outcome) =>
+      isExecuted(outcome) ? { error: lack.error, again: true } : outcome,
+    )
+  }
+
+  #reportHeld(why: Error | undefined): void {
+    if (why === undefined && !this.#held) return
+    this.#held = why !== undefined
+    this.#onHeld(why?.message)
   }
 
   #command(call: readonly Write[], before: number, open: number): [string, ...Argument[]] {
@@ -167,4 +237,5 @@ function errorOf(text: string): Error {
   return text === REFUSED ? new QueueFullError() : new Error(text)
 }
 
+const NOTHING_EXECUTED: ReadonlyMap<number, Outcome> = new Map()
 const NO_ANSWER = new Error('no answer')

@@ -30,21 +30,27 @@ export interface RedisOwnersOptions {
   readonly keys: Keys
   /** Resolves when everything that this node has written before has its answer. */
   readonly written: () => Promise<void>
+  /** Does it, and resolves when it counts as acknowledged. */
+  readonly confirmed: Confirmed
 }
+
+type Confirmed = <Result>(operation: () => Promise<Result>) => Promise<Result>
 
 export class RedisOwners {
   readonly #control: Redis
   readonly #keys: Keys
   readonly #written: () => Promise<void>
+  readonly #confirmed: Confirmed
   /** Clients on their way out: a will that stayed behind would be published once more. */
   readonly #leaving = new Set<Promise<void>>()
   /** Numbers the claims of this node. */
   #claims: number = randomInt(2 ** 32)
 
-  constructor({ control, keys, written }: RedisOwnersOptions) {
+  constructor({ control, keys, written, confirmed }: RedisOwnersOptions) {
     this.#control = control
     this.#keys = keys
     this.#written = written
+    this.#confirmed = confirmed
   }
 
   async claim(claim: ClientClaim): Promise<Claimed | 'another-user'> {
@@ -52,8 +58,9 @@ export class RedisOwners {
     const number = this.#claims.toString(36)
     // The session may have been in this node's hands until now: what it settled must be seen here.
     if (claim.persistent) await this.#written()
+    const make = () => this.#claim(claim, number)
     try {
-      return await this.#claim(claim, number)
+      return await (claim.persistent ? this.#confirmed(make) : make())
     } catch (error) {
       this.#withdraw(claim, number)
       throw error
@@ -65,10 +72,9 @@ export class RedisOwners {
     terms: SessionTerms,
   ): Promise<OpenedSession | 'taken-over' | 'another-user'> {
     if (terms.persistent) await this.#written()
-    const answer = await evaluate(this.#control, OPEN, sessionKeys(this.#keys, clientId), [
-      ...wordsOf(clientId, terms),
-      epoch,
-    ])
+    const words = [...wordsOf(clientId, terms), epoch]
+    const make = () => evaluate(this.#control, OPEN, sessionKeys(this.#keys, clientId), words)
+    const answer = await (terms.persistent ? this.#confirmed(make) : make())
     if (answer === TAKEN_OVER) return 'taken-over'
     if (answer === FENCED) return 'another-user'
     return openedIn(answer as Opened, epoch)

@@ -12,6 +12,7 @@ import {
   type Redis,
   type RedisSettings,
 } from '@breakwater/redis'
+import { createConfirmation, type AckLevel, type Confirmation } from './confirmation.ts'
 import { PublishWriter } from './publish-writer.ts'
 import { ReceiptWriter } from './receipt-writer.ts'
 import { RedisEffects } from './redis-effects.ts'
@@ -56,6 +57,10 @@ export interface RedisStoreOptions extends QueueBounds {
   readonly onFault: (error: Error) => void
   /** A write was refused: its session has another owner by now. */
   readonly onFenced?: OnFenced
+  /** What an acknowledgement asks for; default: `stored`. */
+  readonly ack?: AckLevel
+  /** Writes could not be confirmed at that level in time, and why; undefined: they can be again. */
+  readonly onHeld?: (why: string | undefined) => void
 }
 
 /** On one Redis one call may touch every key. */
@@ -64,12 +69,12 @@ const PENDING_WRITES_MAX = 250_000
 const PENDING_BYTES_MAX = 64 * 1_048_576
 const CLOSE_TIMEOUT_MS = 800
 
-/** @throws {Error} one line when Redis cannot be reached */
+/** @throws {Error} one line when Redis cannot be reached, or cannot confirm at the level that is asked for */
 export async function createRedisStore(
   settings: RedisSettings,
   options: RedisStoreOptions,
 ): Promise<Store> {
-  const { timeoutMs, onFault } = options
+  const { timeoutMs, onFault, ack = 'stored' } = options
   const data = createRedis(settings, 'data')
   const control = createRedis(settings, 'control', { timeoutMs })
   const connections = [data, control]
@@ -79,17 +84,20 @@ export async function createRedisStore(
       connection.on('error', onFault)
     }
     await loadWrites(control)
+    const confirmation = await createConfirmation(ack, data)
+    const keys = keysWith(settings.prefix)
+    return new RedisStore({ data, control, keys, confirmation, options })
   } catch (error) {
     for (const connection of connections) connection.disconnect()
     throw error
   }
-  return new RedisStore({ data, control, keys: keysWith(settings.prefix), options })
 }
 
 interface Parts {
   readonly data: Redis
   readonly control: Redis
   readonly keys: Keys
+  readonly confirmation: Confirmation | undefined
   readonly options: RedisStoreOptions
 }
 
@@ -100,6 +108,8 @@ class RedisStore implements Store {
   readonly #onFenced: (owner: Owner) => void
   /** What publishers wait for. */
   readonly #publishes: PublishWriter
+  /** Whether an acknowledgement asks for more than an answer. */
+  readonly #confirms: boolean
   /** What receivers have taken: it makes room, and needs no order with the publishes. */
   readonly #receipts: ReceiptWriter
   /** The same of shared subscriptions. */
@@ -113,7 +123,7 @@ class RedisStore implements Store {
   readonly #connections: readonly Redis[]
   readonly #heartbeats: readonly Disposable[]
 
-  constructor({ data, control, keys, options }: Parts) {
+  constructor({ data, control, keys, confirmation, options }: Parts) {
     const { timeoutMs, onFault } = options
     this.#data = data
     this.#control = control
@@ -126,7 +136,15 @@ class RedisStore implements Store {
       pendingWritesMax: options.pendingWritesMax ?? PENDING_WRITES_MAX,
       pendingBytesMax: options.pendingBytesMax ?? PENDING_BYTES_MAX,
     }
-    this.#publishes = new PublishWriter({ ...writerOptions, keys, group: GROUP, bounds: options })
+    this.#confirms = confirmation !== undefined
+    this.#publishes = new PublishWriter({
+      ...writerOptions,
+      keys,
+      group: GROUP,
+      bounds: options,
+      confirmation,
+      onHeld: options.onHeld,
+    })
     this.#receipts = new ReceiptWriter({
       ...writerOptions,
       keysOf: (id) => [keys.session(id), keys.queue(id), keys.release(id)],
@@ -147,7 +165,12 @@ class RedisStore implements Store {
     data.on('ready', () => void loadWrites(data).catch(() => undefined))
     this.#effects = new RedisEffects({ keys, writer: this.#publishes })
     this.#filters = new RedisFilters({ control, keys })
-    this.#owners = new RedisOwners({ control, keys, written: () => this.#settled() })
+    this.#owners = new RedisOwners({
+      control,
+      keys,
+      written: () => this.#settled(),
+      confirmed: (operation) => this.#confirmed(operation),
+    })
     this.#sessions = new RedisSessions({ control, keys })
     this.#retained = new RedisRetained({ control, keys })
     this.#connections = [data, control]
@@ -190,11 +213,13 @@ class RedisStore implements Store {
   }
 
   async addSubscriptions(owner: Owner, added: readonly StoredSubscription[]): Promise<void> {
-    this.#refuseFenced(owner, await this.#filters.add(owner, added))
+    const add = () => this.#filters.add(owner, added)
+    this.#refuseFenced(owner, await this.#confirmed(add))
   }
 
   async removeSubscriptions(owner: Owner, filters: readonly string[]): Promise<void> {
-    this.#refuseFenced(owner, await this.#filters.remove(owner, filters))
+    const remove = () => this.#filters.remove(owner, filters)
+    this.#refuseFenced(owner, await this.#confirmed(remove))
   }
 
   async subscriptions(clientId: string): Promise<readonly StoredSubscription[]> {
@@ -258,7 +283,11 @@ class RedisStore implements Store {
   }
 
   release(owner: Owner, released: Released, done: (error?: Error) => void): void {
-    this.#receipts.release(owner, released, done)
+    const since = this.#publishes.connections
+    this.#receipts.release(owner, released, (error) => {
+      if (error === undefined && this.#confirms) this.#publishes.confirm(since, done)
+      else done(error)
+    })
   }
 
   complete(owner: Owner, packetId: number): void {
@@ -321,6 +350,17 @@ class RedisStore implements Store {
     this.#sharedReceipts.close()
     for (const heartbeat of this.#heartbeats) heartbeat[Symbol.dispose]()
     for (const connection of this.#connections) connection.disconnect()
+  }
+
+  /** What a client is told of its session is confirmed like what it publishes. */
+  async #confirmed<Result>(operation: () => Promise<Result>): Promise<Result> {
+    if (!this.#confirms) return await operation()
+    const since = this.#publishes.connections
+    const result = await operation()
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#publishes.confirm(since, (error) => (error === undefined ? resolve() : reject(error)))
+    await promise
+    return result
   }
 
   #refuseFenced(owner: Owner, answer: number): void {

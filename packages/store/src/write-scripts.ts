@@ -37,7 +37,9 @@ const POSITIONS_PER_SECOND = 32_768
  * Returns per write dropped (-1: left out), then what its operations say, or the text of an error: A, R and G the positions
  * (0: no session), S and C whether the topic is new or gone (1), P whether it was kept; -1 where it is not known,
  * because it was executed before. Behind that the epochs of the sessions of A and R, where they are few. The
- * mark is set first: a server that refuses writes refuses all of them there, and nothing has happened.
+ * mark is set first: a server that refuses writes refuses all of them there, and nothing has happened. Where it
+ * is there already its lifetime is set: a connection that sends again writes something in any case, and what is
+ * asked behind that (replicas, disk) covers what an earlier one has written.
  *
  * What is counted of a queue is read once and written once per call (`counted`, `flush`); what reads or writes
  * the counts by another way flushes them before.
@@ -60,7 +62,8 @@ for number in string.gmatch(state, ';(%d+)') do
     kept = kept .. ';' .. number
   end
 end
-if mark < tonumber(ARGV[2]) then redis.call('SET', KEYS[1], ARGV[2] .. kept, 'PX', ARGV[3]) end
+if mark < tonumber(ARGV[2]) then redis.call('SET', KEYS[1], ARGV[2] .. kept, 'PX', ARGV[3])
+else redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
 local call = redis.call
 local countMax, bytesMax, policy = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local answer, epochs, skip
