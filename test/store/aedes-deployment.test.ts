@@ -37,6 +37,9 @@ function broker(): object {
   }
 }
 
+/** More than are read at once. */
+const QUEUED = 150
+
 let counter = 0
 function packet(topic: string, payload: string, qos: number, retain = false): object {
   counter += 1
@@ -63,7 +66,7 @@ test('a deployment of aedes is read: sessions, what is queued in order, what is 
     { topic: '#', qos: 0 },
   ])
   await written.addSubscriptions({ id: 'b' }, [{ topic: 'y', qos: 2 }])
-  for (let index = 1; index <= 20; index += 1)
+  for (let index = 1; index <= QUEUED; index += 1)
     await written.outgoingEnqueueCombi(
       [{ clientId: 'a/ü' }, { clientId: 'b' }],
       packet('x/1', `${index}`, 1),
@@ -72,23 +75,37 @@ test('a deployment of aedes is read: sessions, what is queued in order, what is 
   await written.storeRetained(packet('r/2', '\u0000', 0, true))
 
   const settings = { url: server.url, password: undefined, ca: undefined, prefix: server.prefix }
-  using deployment = new AedesDeployment(settings, { queueMessagesMax: 1_000 })
+  using deployment = new AedesDeployment(settings)
   await deployment.connect()
-  const sessions = (await Array.fromAsync(deployment.sessions())).flat()
-  expect(sessions.toSorted((a, b) => a.clientId.localeCompare(b.clientId))).toEqual([
+  expect(await deployment.count()).toBe(2)
+  const clientIds = (await Array.fromAsync(deployment.clientIds())).flat().toSorted()
+  expect(await Promise.all(clientIds.map((id) => deployment.session(id)))).toEqual([
     {
       clientId: 'a/ü',
       subscriptions: expect.arrayContaining([
         { filter: 'x/+', qos: 1 },
         { filter: '#', qos: 0 },
       ]),
+      received: [],
     },
-    { clientId: 'b', subscriptions: [{ filter: 'y', qos: 2 }] },
+    { clientId: 'b', subscriptions: [{ filter: 'y', qos: 2 }], received: [] },
   ])
-  const queued = await Array.fromAsync(deployment.queued('a/ü'))
+  await conn.del('packet:broker:7')
+  const before = await conn.lrange('outgoing:a%2F%C3%BC', 0, -1)
+  const chunks = await Array.fromAsync(deployment.queued('a/ü'))
+  expect(chunks.length).toBeGreaterThan(1)
+  expect(chunks.reduce((sum, { missing }) => sum + missing, 0)).toBe(1)
   expect(
-    queued.map(({ message }) => `${message.topic} ${message.qos} ${message.payload.toString()}`),
-  ).toEqual(Array.from({ length: 20 }, (_, index) => `x/1 1 ${index + 1}`))
+    chunks
+      .flatMap(({ entries }) => entries)
+      .map(({ message }) => `${message?.topic} ${message?.qos} ${message?.payload.toString()}`),
+  ).toEqual(
+    Array.from({ length: QUEUED }, (_, index) => `x/1 1 ${index + 1}`).filter(
+      (_, index) => index !== 6,
+    ),
+  )
+  // Nothing is changed, not even what cannot be read.
+  expect(await conn.lrange('outgoing:a%2F%C3%BC', 0, -1)).toEqual(before)
   const retained = await Array.fromAsync(deployment.retained())
   expect(
     retained

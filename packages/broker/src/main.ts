@@ -14,6 +14,7 @@ import { explainAccess, type ExplainOptions } from './access/explain-command.ts'
 import { AccessRules } from './access/access-rules.ts'
 import { PasswordFile, setPassword } from './auth/password-file.ts'
 import { ensureDevelopmentCertificates } from './certificates/development.ts'
+import { runImport, type ImportOptions } from './import/import-command.ts'
 import { makeTlsMaterial, readTlsFiles } from './listen/tls-context.ts'
 import { redisSettings, startNode } from './node.ts'
 import { VERSION } from './version.ts'
@@ -85,6 +86,23 @@ program
       throw new ConfigError('acl explain: no rules; give --file, or set BREAKWATER_ACL_FILE')
     console.log(explainAccess(readNamedFile('BREAKWATER_ACL_FILE', file), file, asked).join('\n'))
   })
+
+program
+  .command('import')
+  .description(
+    'take over what an aedes broker has in Redis; its nodes and those of Breakwater are stopped',
+  )
+  .requiredOption('--from <url>', 'Redis of the aedes broker')
+  .option('--from-prefix <prefix>', 'what it puts before its keys')
+  .option('--from-password-file <file>', 'password of that Redis')
+  .option('--from-ca <file>', 'PEM of the authority that signed its certificate')
+  .option(
+    '--user-is-client-id',
+    'each session belongs to the user that has its client id for a name',
+  )
+  .option('--dry-run', 'say what would be imported, and write nothing')
+  .option('--json', 'report as JSON')
+  .action(async (options: ImportOptions) => console.log(await runImport(readConfig(), options)))
 
 program
   .command('version')

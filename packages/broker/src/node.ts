@@ -11,7 +11,13 @@ import {
   MemoryBusHub,
   type Bus,
 } from '@breakwater/bus'
-import { createRedisCluster, SoloCluster, type Cluster } from '@breakwater/cluster'
+import {
+  createRedisCluster,
+  JoinRefused,
+  SoloCluster,
+  type Cluster,
+  type ClusterHandler,
+} from '@breakwater/cluster'
 import {
   ConfigError,
   readNamedFile,
@@ -123,7 +129,7 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
     if (word.kind === 'assigned') shared.membership.look([word.filter])
     else cluster.confirmedBy(from, word.version)
   })
-  await cluster.start({
+  const handler: ClusterHandler = {
     routes: (nodeId, added, removed) => {
       for (const filter of removed)
         if (isSharedFilter(filter)) shared.table.deleteNode(filter, nodeId)
@@ -160,6 +166,10 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
       events.storeReplaced()
       sessions.recover().catch((error: Error) => events.storeFailed('sessions', error))
     },
+  }
+  await cluster.start(handler).catch((error: Error) => {
+    if (!(error instanceof JoinRefused)) throw error
+    throw new ConfigError(`BREAKWATER_REDIS_URL: ${error.message}`, { cause: error })
   })
   const control = stack.use(await ControlPlane.create(sessions))
   stack.use(

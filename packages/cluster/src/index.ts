@@ -1,4 +1,7 @@
 export { SoloCluster } from './cluster.ts'
 export type { Change, Cluster, ClusterHandler, Departure, Done } from './cluster.ts'
+export { ImportHold } from './import-hold.ts'
+export { JoinRefused } from './join-refused.ts'
 export { createRedisCluster } from './redis-cluster.ts'
 export type { RedisClusterOptions } from './redis-cluster.ts'
+export { IMPORT_NODE } from './scripts.ts'

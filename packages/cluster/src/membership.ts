@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Keys, Redis } from '@breakwater/redis'
 import type { LogEntry } from './log-entry.ts'
-import { CHANGE, evaluate, JOIN, LEAVE, logKeys } from './scripts.ts'
+import { JoinRefused } from './join-refused.ts'
+import { CHANGE, evaluate, FORMAT, JOIN, LEAVE, logKeys, memberKeys } from './scripts.ts'
 
 /** One change as it travels. */
 export interface Step {
@@ -43,20 +44,27 @@ export class Membership {
     this.#options = options
   }
 
-  /** Returns the generation of the store: another one means that all was lost. */
+  /**
+   * Returns the generation of the store: another one means that all was lost.
+   *
+   * @throws {JoinRefused} this node must not join, now or ever
+   */
   async join(): Promise<string> {
     const { nodeId, reads, leaseMs, keys, control } = this.#options
     const entry: LogEntry = { kind: 'joined', node: nodeId }
-    const [generation] = (await evaluate(
+    const [generation, version] = (await evaluate(
       control,
       JOIN,
-      [...logKeys(keys), keys.clusterLeases, keys.clusterGeneration, keys.clusterDeparted],
+      memberKeys(keys),
       nodeId,
       JSON.stringify({ reads }),
       leaseMs,
       randomUUID(),
       JSON.stringify(entry),
+      FORMAT,
     )) as [string, string]
+    if (generation === 'format' || generation === 'import')
+      throw new JoinRefused(generation, version)
     return generation
   }
 

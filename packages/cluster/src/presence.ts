@@ -8,6 +8,7 @@
  * this one dies.
  */
 import type { Keys, Redis } from '@breakwater/redis'
+import { JoinRefused } from './join-refused.ts'
 import { BEAT, evaluate, logKeys } from './scripts.ts'
 
 export interface PresenceOptions {
@@ -57,7 +58,8 @@ export class Presence implements Disposable {
   }
 
   async #beat(): Promise<void> {
-    const { redis, keys, nodeId, leaseMs, adoptAfterMs, headRead, forgotten } = this.#options
+    const { redis, keys, nodeId, leaseMs, adoptAfterMs, headRead, forgotten, onFault } =
+      this.#options
     this.#busy = true
     this.#again = false
     const askedAt = performance.now()
@@ -79,8 +81,9 @@ export class Presence implements Disposable {
       if (member === 1) headRead(Number(head), askedAt)
       else forgotten(generation)
       if (due !== '') void this.#adopt(due)
-    } catch {
-      // The connection's own error event has told; a beat that is missed only costs time.
+    } catch (error) {
+      // Else the connection's own error event has told; a beat that is missed only costs time.
+      if (error instanceof JoinRefused) onFault(error)
       this.#reachedSince = undefined
     }
     this.#busy = false

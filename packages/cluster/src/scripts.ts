@@ -1,9 +1,22 @@
 /** Lua that changes the log. Its keys have one hash tag; a change and its version are one step. */
 import type { Keys, Redis } from '@breakwater/redis'
 
+/** What is stored in Redis is of this version, and of those before. */
+export const FORMAT = 1
+
+/** Left behind like a node that is gone: whoever adopts its clients publishes their wills. */
+export const IMPORT_NODE = 'import'
+
 /** With which the keys of every script begin: head, log, nodes. */
 export function logKeys(keys: Keys): readonly [head: string, log: string, nodes: string] {
   return [keys.clusterHead, keys.clusterLog, keys.clusterNodes]
+}
+
+/** Those of the scripts that let somebody in. */
+export function memberKeys(keys: Keys): readonly string[] {
+  const { clusterLeases, clusterGeneration, clusterDeparted, clusterFormat, clusterImport } = keys
+  const members = [clusterLeases, clusterGeneration, clusterDeparted]
+  return [...logKeys(keys), ...members, clusterFormat, clusterImport]
 }
 
 /** @throws {Error} Redis did not take it */
@@ -28,12 +41,20 @@ const NOW = `local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 `
 
+/** Keys 7 and 8 of a script: format, import. The last argument: the newest format that is understood. */
+const KNOWN_FORMAT = `local format = redis.call('GET', KEYS[7])
+if format and tonumber(format) > tonumber(ARGV[#ARGV]) then return {'format', format} end
+`
+
 /**
- * Keys: head, log, nodes, leases, generation, departed. Arguments: node id, facts, lease (ms), a new generation,
- * entry. Versions start at the time in ms, so that they do not start below the old ones where all was lost. Returns
- * generation and version.
+ * Keys: head, log, nodes, leases, generation, departed, format, import. Arguments: node id, facts, lease (ms), a
+ * new generation, entry, format. Versions start at the time in ms, so that they do not start below the old ones
+ * where all was lost. Returns generation and version; or `format` and the one that is stored, or `import`,
+ * where the node must not join.
  */
-export const JOIN: string = `${APPEND_ENTRY}${NOW}
+export const JOIN: string = `${APPEND_ENTRY}${NOW}${KNOWN_FORMAT}
+if redis.call('EXISTS', KEYS[8]) == 1 then return {'import', ''} end
+redis.call('SET', KEYS[7], ARGV[6], 'NX')
 if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('SET', KEYS[1], string.format('%.0f', now)) end
 redis.call('SET', KEYS[5], ARGV[4], 'NX')
 redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
@@ -91,3 +112,31 @@ for index = 4, #ARGV do
   redis.call(index < 4 + added and 'SADD' or 'SREM', KEYS[4], ARGV[index])
 end
 return append(KEYS[1], KEYS[2], ARGV[2])`
+
+/**
+ * Keys: head, log, nodes, leases, generation, departed, format, import. Arguments: id, for how long (ms), prefix of
+ * routes, format. No node joins from here on, and one that was cut off until now reads everything anew: it is
+ * declared dead. Returns `held`; or `format` and the one that is stored, `import`, or `nodes`, how many live and
+ * when the last lease is over (ms).
+ */
+export const HOLD: string = `${APPEND_ENTRY}${NOW}${KNOWN_FORMAT}
+local holder = redis.call('GET', KEYS[8])
+if holder and holder ~= ARGV[1] then return {'import', ''} end
+local live = redis.call('ZRANGEBYSCORE', KEYS[4], '(' .. now, '+inf', 'WITHSCORES')
+if #live > 0 then return {'nodes', #live / 2, live[#live] - now} end
+redis.call('SET', KEYS[7], ARGV[4], 'NX')
+redis.call('SET', KEYS[8], ARGV[1], 'PX', ARGV[2])
+for _, dead in ipairs(redis.call('HKEYS', KEYS[3])) do
+  redis.call('ZREM', KEYS[4], dead)
+  redis.call('HDEL', KEYS[3], dead)
+  redis.call('DEL', ARGV[3] .. dead)
+  redis.call('ZADD', KEYS[6], now, dead)
+  append(KEYS[1], KEYS[2], cjson.encode({kind = 'left', node = dead, died = true}))
+end
+redis.call('ZADD', KEYS[6], now, '${IMPORT_NODE}')
+return {'held', ''}`
+
+/** Keys: import. Arguments: id, for how long (ms); 0 ends it. Returns whether it was held. */
+export const HOLD_ON: string = `if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if ARGV[2] == '0' then redis.call('DEL', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 1`

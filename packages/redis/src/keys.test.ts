@@ -13,8 +13,17 @@ const SESSION_FAMILIES = [
   'shared',
   'sharedQueue',
   'sharedMembers',
+  'importQueue',
 ] as const
-const BUCKET_FAMILIES = ['filters', 'sessions', 'owners', 'wills', 'retained'] as const
+const BUCKET_FAMILIES = [
+  'filters',
+  'sessions',
+  'owners',
+  'wills',
+  'retained',
+  'imported',
+  'importedTopics',
+] as const
 
 const NODE_FAMILIES = ['inbox', 'inboxBytes', 'notices', 'clusterRoutes'] as const
 
@@ -86,7 +95,7 @@ describe('keys', () => {
 
   it('of a session lie in the slot of its bucket, which is spread evenly and never changes', () => {
     for (const clientId of oddIds)
-      for (const family of ['filters', 'sessions', 'owners', 'wills'] as const)
+      for (const family of ['filters', 'sessions', 'owners', 'wills', 'imported'] as const)
         expect(hashTag(keys[family](bucketOf(clientId)))).toBe(hashTag(keys.session(clientId)))
     const sizes = Array.from({ length: BUCKETS }, () => 0)
     for (let index = 0; index < 50_000; index += 1) {

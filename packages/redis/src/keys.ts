@@ -17,6 +17,9 @@
  * | `v1:{bucket}:retained` | hash topic → message | every node | for ever | retained messages, in fewer buckets: a start reads the topics of all of them |
  * | `v1:{bucket}:owners` | hash id → `<epoch> <node id> <claim> <user>` | node that has the client | an entry ends when the client is gone, or its node | who has which client id; the epoch is at least the server's time in µs |
  * | `v1:{bucket}:wills` | hash id → message | the same | the same | wills of connected clients |
+ * | `v1:{bucket}:import:<id>` | stream, ids `0-<position>` | an import | until the session is imported, at most a day after the last write | queue of a session that is not imported yet |
+ * | `v1:{bucket}:imported` | set | an import | 30 days after the last import | `s<client id>` of sessions, `w<client id>` of wills that an import has dealt with |
+ * | `v1:{bucket}:imported-topics` | set of topics | an import | the same | retained messages that an import has dealt with |
  * | `v1:{group}:writer:<id>` | numbers, `;` between them | one node | an hour after its last write | the last write of the node's publishers that was executed; those of late that a full queue refused |
  * | `v1:{<node id>}:inbox` | stream | that node makes and trims it, every node appends | ends with its node, at most 10 minutes after it | frames of messages and words to one node |
  * | `v1:{<node id>}:inbox-bytes` | hash | the same | the same | `generation` (of the inbox) `in` `out` (bytes appended, read) `refused` (frames, by a full inbox) |
@@ -26,6 +29,8 @@
  * | `v1:{cluster}:leases` | sorted set node id → end, ms | each node its entry | an entry ends with its node | until when nobody may be declared dead |
  * | `v1:{cluster}:departed` | sorted set node id → when, ms | every node | an entry ends when its clients are adopted | nodes that are gone, with when somebody may adopt their clients |
  * | `v1:{cluster}:generation` | string | first node | for ever | changes when Redis comes back empty |
+ * | `v1:{cluster}:format` | number | first node, or an import | for ever | version of all that is stored; what knows only older ones does not start |
+ * | `v1:{cluster}:import` | string, id of its process | an import | ends with it, at most 10 s after it | no node may join meanwhile |
  * | `v1:{cluster}:routes:<node id>` | set of filters | that node | ends with its node | what the node's clients have subscribed to |
  * | `v1:{<node id>}:notices` | channel (mqemitter-redis) | every node, that node listens | – | takeovers |
  */
@@ -54,6 +59,9 @@ export interface Keys {
   owners(bucket: number): string
   wills(bucket: number): string
   retained(bucket: number): string
+  importQueue(clientId: string): string
+  imported(bucket: number): string
+  importedTopics(bucket: number): string
   writer(group: string | number, id: string): string
   inbox(nodeId: string): string
   inboxBytes(nodeId: string): string
@@ -64,6 +72,8 @@ export interface Keys {
   readonly clusterLeases: string
   readonly clusterDeparted: string
   readonly clusterGeneration: string
+  readonly clusterFormat: string
+  readonly clusterImport: string
   clusterRoutes(nodeId: string): string
 }
 
@@ -85,6 +95,9 @@ export function keysWith(prefix: string): Keys {
     owners: ofBucket('owners'),
     wills: ofBucket('wills'),
     retained: ofBucket('retained'),
+    importQueue: ofClient('import'),
+    imported: ofBucket('imported'),
+    importedTopics: ofBucket('imported-topics'),
     writer: (group, id) => `${prefix}v1:{${group}}:writer:${id}`,
     inbox: (nodeId) => `${prefix}v1:{${nodeId}}:inbox`,
     inboxBytes: (nodeId) => `${prefix}v1:{${nodeId}}:inbox-bytes`,
@@ -95,6 +108,8 @@ export function keysWith(prefix: string): Keys {
     clusterLeases: `${prefix}v1:{cluster}:leases`,
     clusterDeparted: `${prefix}v1:{cluster}:departed`,
     clusterGeneration: `${prefix}v1:{cluster}:generation`,
+    clusterFormat: `${prefix}v1:{cluster}:format`,
+    clusterImport: `${prefix}v1:{cluster}:import`,
     clusterRoutes: (nodeId) => `${prefix}v1:{cluster}:routes:${nodeId}`,
   }
 }

@@ -33,17 +33,20 @@ local function opened(found, epoch)
     redis.call('ZADD', KEYS[7], ARGV[2], id)
     return {0, '0', {}, {}, '[]'}
   end
-  redis.call('HSET', KEYS[2], 'epoch', epoch)
+  redis.call('HSET', KEYS[2], 'epoch', epoch, 'user', ARGV[3])
   redis.call('ZADD', KEYS[7], ARGV[2], id)
   return {1, found[3], redis.call('HGETALL', KEYS[4]), redis.call('HKEYS', KEYS[5]),
     redis.call('HGET', KEYS[6], id) or '[]'}
 end
 `
 
+/** In the place of a claim: whose client this is nobody knows. It was imported with its will. */
+export const ANY_USER = '?'
+
 const RECORD = '^(%d+) (%S+) (%S+) (.*)$'
 
 /** At least the server's time in µs: a Redis that comes back empty does not start below. */
-const EPOCH = `local function laterThan(epoch)
+export const EPOCH = `local function laterThan(epoch)
   local now = redis.call('TIME')
   return string.format('%.0f', math.max(now[1] * 1000000 + now[2], epoch + 1))
 end
@@ -59,6 +62,7 @@ export const CLAIM: Script = script(
 local found = redis.call('HMGET', KEYS[2], 'epoch', 'user', 'sent')
 local last, node, claim, user = 0, nil, nil, found[2]
 if record then last, node, claim, user = string.match(record, '${RECORD}') end
+if claim == '${ANY_USER}' then user = found[2] end
 if user and user ~= ARGV[3] then return ${FENCED} end
 local again = node == ARGV[5] and string.match(claim, '^%w*') == ARGV[6]
 local before = last
@@ -151,7 +155,7 @@ export const ADOPT: Script = script(
 local found, bytes = {scanned[1]}, 0
 for index = 1, #scanned[2], 2 do
   local id = scanned[2][index]
-  local epoch, node, _, user = string.match(scanned[2][index + 1], '${RECORD}')
+  local epoch, node, claim, user = string.match(scanned[2][index + 1], '${RECORD}')
   if node == ARGV[1] then
     local will = redis.call('HGET', KEYS[2], id)
     if not will then
@@ -163,7 +167,8 @@ for index = 1, #scanned[2], 2 do
         break
       end
       epoch = laterThan(tonumber(epoch))
-      redis.call('HSET', KEYS[1], id, epoch .. ' ' .. ARGV[2] .. ' - ' .. user)
+      if claim ~= '${ANY_USER}' then claim = '-' end
+      redis.call('HSET', KEYS[1], id, table.concat({epoch, ARGV[2], claim, user}, ' '))
       found[#found + 1] = id
       found[#found + 1] = epoch
       found[#found + 1] = will

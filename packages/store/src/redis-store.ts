@@ -315,7 +315,8 @@ class RedisStore implements Store {
   async readInbound(clientId: string, packetId: number): Promise<Message | undefined> {
     const key = this.#keys.inbound(clientId)
     const found = await this.#control.hgetBuffer(key, String(packetId))
-    return found === null ? undefined : decodeMessage(found)
+    // An empty one was imported: its message took effect before.
+    return found === null || found.length === 0 ? undefined : decodeMessage(found)
   }
 
   deleteInbound(clientId: string, packetId: number, done: (error?: Error) => void): void {

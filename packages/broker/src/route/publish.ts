@@ -200,11 +200,19 @@ export class PublishLane {
     store.readInbound(clientId, packetId).then(
       (message) => {
         if (message !== undefined) this.#fanOutReleased(packetId, message)
-        else this.#enqueue({ packet: 'pubrel', qos: 2, packetId, message: undefined }, true)
+        else this.#forgetInbound(packetId)
         this.#connection.release(Hold.STORED)
       },
       () => this.#connection.close('store-unavailable'),
     )
+  }
+
+  /** It has taken effect before: what is left is that its packet id is free. */
+  #forgetInbound(packetId: number): void {
+    const facts = { packet: 'pubrel', qos: 2, packetId, message: undefined } as const
+    const entry = this.#enqueue(facts, false)
+    const { store, clientId } = this.#options
+    store.deleteInbound(clientId, packetId, (error) => this.#settle(entry, error))
   }
 
   /** [MQTT-3.3.5-2]: 3.1.1 cannot refuse a PUBLISH; it is acknowledged as usual and goes nowhere. */

@@ -1,0 +1,104 @@
+/**
+ * `breakwater import`: takes what an aedes broker has in a Redis over into the store that the configuration names.
+ * In: options of the command line. Out: the report; progress on standard error. No node runs meanwhile (ImportHold).
+ */
+import { ImportHold, IMPORT_NODE } from '@breakwater/cluster'
+import { ConfigError, readNamedFile, readSecretFile, type Config } from '@breakwater/config'
+import {
+  connectOrFail,
+  createRedis,
+  keysWith,
+  readFacts,
+  unfitReason,
+  type Redis,
+  type RedisSettings,
+} from '@breakwater/redis'
+import { AedesDeployment, RedisImport } from '@breakwater/store'
+import { redisSettings } from '../node.ts'
+import { showProgress } from './import-progress.ts'
+import { ImportReport } from './import-report.ts'
+import { ImportRun } from './import-run.ts'
+
+export interface ImportOptions {
+  readonly from: string
+  readonly fromPrefix?: string
+  readonly fromPasswordFile?: string
+  readonly fromCa?: string
+  readonly userIsClientId?: boolean
+  readonly dryRun?: boolean
+  readonly json?: boolean
+}
+
+const COMMAND_TIMEOUT_MS = 15_000
+
+/** @throws {ConfigError} one line: what stands in the way, or what has ended it in the middle */
+export async function runImport(config: Config, options: ImportOptions): Promise<string> {
+  const { dryRun = false } = options
+  if (config.redis === undefined)
+    throw new ConfigError('import: no Redis to import into; set BREAKWATER_REDIS_URL')
+  const settings = redisSettings(config.redis)
+  const report = new ImportReport(dryRun)
+  try {
+    using source = new AedesDeployment(sourceSettings(options))
+    await source.connect().catch((error: Error) => {
+      throw new Error(`--from: ${error.message}`, { cause: error })
+    })
+    await using target = await openTarget(settings)
+    const keys = keysWith(settings.prefix)
+    await using hold = dryRun ? undefined : await ImportHold.take(target.redis, keys)
+    const run = new ImportRun({
+      source,
+      target: new RedisImport(target.redis, keys),
+      leftBehindBy: IMPORT_NODE,
+      config,
+      report,
+      dryRun,
+      userIsClientId: options.userIsClientId === true,
+      check: () => hold?.check(),
+    })
+    using _shown = showProgress(process.stderr, report, await source.count())
+    await run.all()
+  } catch (error) {
+    if (!isExpected(error as Error)) throw error
+    throw new ConfigError(`import: ${(error as Error).message}`, { cause: error })
+  }
+  return options.json === true ? JSON.stringify(report.facts()) : report.lines().join('\n')
+}
+
+function sourceSettings(options: ImportOptions): RedisSettings {
+  const { from, fromPrefix = '', fromPasswordFile, fromCa } = options
+  const password =
+    fromPasswordFile === undefined
+      ? undefined
+      : readSecretFile('--from-password-file', fromPasswordFile)
+  const ca = fromCa === undefined ? undefined : readNamedFile('--from-ca', fromCa)
+  return { url: from, password, ca, prefix: fromPrefix }
+}
+
+async function openTarget(
+  settings: RedisSettings,
+): Promise<AsyncDisposable & { readonly redis: Redis }> {
+  const redis = createRedis(settings, 'control', { timeoutMs: COMMAND_TIMEOUT_MS })
+  try {
+    await connectOrFail(redis, settings)
+    // Who waits for an answer hears of it.
+    redis.on('error', () => undefined)
+    const reason = unfitReason(await readFacts(redis))
+    if (reason !== undefined) throw new Error(reason)
+  } catch (error) {
+    redis.disconnect()
+    throw new Error(`BREAKWATER_REDIS_URL: ${(error as Error).message}`, { cause: error })
+  }
+  return {
+    redis,
+    async [Symbol.asyncDispose]() {
+      redis.disconnect()
+      await Promise.resolve()
+    },
+  }
+}
+
+/** What Redis, or the look at it, has said; anything else is a defect. */
+function isExpected(error: Error): boolean {
+  return !(error instanceof ConfigError) && !(error instanceof TypeError)
+}
