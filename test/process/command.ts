@@ -1,5 +1,5 @@
 /** The `breakwater` command as a person runs it: arguments, variables and standard input in; what it says out. */
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
@@ -20,20 +20,28 @@ export interface CommandEnd {
 const main = fileURLToPath(new URL('../../packages/broker/src/main.ts', import.meta.url))
 const timeoutMs = 20_000
 
-/** Runs to the end; a command that does not come to one is killed, and its code is null. */
-export async function breakwater(
+/** The command while it runs. */
+export function startBreakwater(
   args: readonly string[],
-  { environment = {}, input = '', directory }: CommandOptions,
-): Promise<CommandEnd> {
-  const child = spawn(process.execPath, ['--conditions=source', main, ...args], {
+  { environment = {}, directory }: CommandOptions,
+): ChildProcessWithoutNullStreams {
+  return spawn(process.execPath, ['--conditions=source', main, ...args], {
     cwd: directory,
     env: { PATH: process.env['PATH'], ...environment },
     stdio: ['pipe', 'pipe', 'pipe'],
   })
+}
+
+/** Runs to the end; a command that does not come to one is killed, and its code is null. */
+export async function breakwater(
+  args: readonly string[],
+  options: CommandOptions,
+): Promise<CommandEnd> {
+  const child = startBreakwater(args, options)
   const late = setTimeout(() => child.kill('SIGKILL'), timeoutMs)
   // It may end without having read its input.
   child.stdin.on('error', () => undefined)
-  child.stdin.end(input)
+  child.stdin.end(options.input ?? '')
   const [stdout, stderr, [code]] = await Promise.all([
     text(child.stdout),
     text(child.stderr),

@@ -15,7 +15,8 @@ interface AedesPacket {
   readonly payload?: Buffer | string
   readonly qos?: QoS
   readonly retain?: boolean
-  readonly messageId?: number
+  /** Null where it has none yet. */
+  readonly messageId?: number | null
   readonly clientId?: string
 }
 
@@ -110,7 +111,7 @@ export class AedesDeployment implements Disposable {
       (persistence) => persistence.outgoingStream({ id: clientId }),
       (packet) => {
         const { cmd, messageId } = packet
-        const packetId = messageId === undefined ? {} : { packetId: messageId }
+        const packetId = typeof messageId === 'number' ? { packetId: messageId } : {}
         // Released: what is left of it is its packet id.
         return cmd === 'pubrel' ? packetId : { ...packetId, message: messageOf(packet, false) }
       },
