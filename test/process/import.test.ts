@@ -11,6 +11,7 @@ import { Redis } from 'ioredis'
 import { afterAll, describe, expect, it } from 'vitest'
 import { startNode } from '../kit/node.ts'
 import { startRedisProxy } from '../kit/redis-proxy.ts'
+import { findProgram } from '../kit/program.ts'
 import { startRedisProcess } from '../kit/redis-process.ts'
 import { startStockBroker } from '../kit/stock-broker.ts'
 import { WireClient, type WireAddress } from '../kit/wire-client.ts'
@@ -48,6 +49,7 @@ interface Facts {
 
 interface AedesWriter {
   addSubscriptions(client: { id: string }, subscriptions: readonly object[]): Promise<void>
+  storeRetained(packet: object): Promise<void>
   outgoingEnqueueCombi(queues: readonly { clientId: string }[], packet: object): Promise<void>
 }
 
@@ -123,7 +125,8 @@ async function fill(redisUrl: string): Promise<void> {
 }
 
 describe('what aedes had', () => {
-  it('is served by Breakwater: queues in order, QoS 2 exchanges, retained messages, wills; once', async () => {
+  it('is served by Breakwater: queues in order, QoS 2 exchanges, retained messages, wills; once', async (context) => {
+    if (findProgram('redis-server') === undefined) context.skip('redis-server not installed')
     await using server = await startRedisProcess([])
     using redis = connectRedis(server.url)
     await using aedes = await startAedes(server.url)
@@ -232,7 +235,8 @@ describe('what aedes had', () => {
     expect(await contentOf(redis)).toEqual(left)
   }, 90_000)
 
-  it('is whole after a run that was killed, and one more: nothing twice, nothing of later undone', async () => {
+  it('is whole after a run that was killed, and one more: nothing twice, nothing of later undone', async (context) => {
+    if (findProgram('redis-server') === undefined) context.skip('redis-server not installed')
     await using server = await startRedisProcess([])
     using redis = connectRedis(server.url)
     await using proxy = await startRedisProxy(server.url)
@@ -288,4 +292,59 @@ describe('what aedes had', () => {
     }
     expect((await redis.keys(`${PREFIX}*:import:*`)).toSorted()).toEqual([])
   }, 90_000)
+
+  it('is left out, counted and named where a node would not have taken it', async (context) => {
+    if (findProgram('redis-server') === undefined) context.skip('redis-server not installed')
+    await using server = await startRedisProcess([])
+    await using stock = await startStockBroker({ redisUrl: server.url })
+    const { persistence } = stock.broker as unknown as { readonly persistence: AedesWriter }
+    await persistence.addSubscriptions({ id: 'c' }, [
+      { topic: 'kept/#', qos: 1 },
+      { topic: 'not/#/valid', qos: 1 },
+      { topic: '$share/g/t', qos: 1 },
+    ])
+    const packets = ['1', '2', 'x'.repeat(2_000), '3', '4', '5'].map((payload, index) => ({
+      cmd: 'publish',
+      topic: payload === '2' ? 'kept/+' : 'kept/t',
+      payload: Buffer.from(payload),
+      qos: 1,
+      brokerId: 'broker',
+      brokerCounter: index,
+    }))
+    for (const packet of packets)
+      await persistence.outgoingEnqueueCombi([{ clientId: 'c' }], packet)
+    await persistence.storeRetained({ ...packets[0], topic: '$SYS/uptime', retain: true })
+    const environment = {
+      ...environmentFor(server.url),
+      BREAKWATER_LIMIT_QUEUE_MESSAGES_MAX: '3',
+      BREAKWATER_LIMIT_PACKET_BYTES_MAX: '1000',
+    }
+    const options = { directory, environment }
+    const end = await breakwater(['import', '--from', server.url], options)
+    expect(end).toMatchObject({ code: 0 })
+    expect(end.stdout.split('\n')).toEqual([
+      'sessions: 1 imported, 0 by an earlier run, 0 left as they are here',
+      '  with 1 filters, 3 queued messages, 0 QoS 2 exchanges',
+      'retained: 0 imported, 0 by an earlier run, 0 left as they are here',
+      'wills: 0 imported, 0 by an earlier run, 0 left as they are here',
+      'left out: 1 × filter: invalid filter',
+      'left out: 1 × filter: shared subscription, which aedes does not have',
+      'left out: 1 × queued message: invalid topic',
+      'left out: 1 × queued message: packet larger than packetBytesMax',
+      'left out: 1 × queued message: queue longer than its limits',
+      "left out: 1 × retained message: one of the broker's own topics",
+      expect.stringMatching(/^\d+(\.\d)? s$/),
+      '',
+    ])
+    await using node = await startNode({ redisUrl: server.url, redisPrefix: PREFIX })
+    await using client = await connectTo(node, 'c')
+    expect((await client.receive(3)).map(textOf)).toEqual(['3', '4', '5'])
+  }, 60_000)
+
+  it('cannot be read where nothing answers, or there is nowhere to write it', async () => {
+    const nowhere = 'redis://127.0.0.1:1'
+    expectOneLine(await tryImport(nowhere), /^breakwater: import: --from: .*ECONNREFUSED/)
+    const end = await breakwater(['import', '--from', nowhere], { directory })
+    expectOneLine(end, /^breakwater: import: no Redis to import into; set BREAKWATER_REDIS_URL/)
+  })
 })
