@@ -113,7 +113,7 @@ conformance('Delivery', { stores: STORES }, (broker) => {
     },
   )
 
-  it.each(['$SYS/broker/version', '$SYS/x/y', '$SYS'])(
+  it.each(['$SYS/broker/version/x', '$SYS/x/y', '$SYS'])(
     '[Breakwater] [MQTT-3.3.5-2] [MQTT-4.7.2-1] what a client publishes to %s is acknowledged and delivered to nobody',
     async (topic) => {
       await using subscriber = await broker.connect()
@@ -136,6 +136,27 @@ conformance('Delivery', { stores: STORES }, (broker) => {
       await expectNothingDelivered(later, publisher)
     },
   )
+
+  it('[Breakwater] [MQTT-3.3.5-2] what a client publishes to a topic of the broker does not replace its own', async () => {
+    const [topic, fence] = ['$SYS/broker/version', unique('fence')]
+    await using publisher = await broker.connect()
+    await using before = await broker.connect()
+    await before.subscribe([topic, 2], [fence, 0])
+    for (const qos of [0, 1, 2])
+      await publisher.publish({ topic, payload: 'fake', qos, retain: true })
+    await using after = await broker.connect()
+    await after.subscribe([topic, 2], [fence, 0])
+    await publisher.publish({ topic: fence, qos: 1 })
+    for (const subscriber of [before, after]) {
+      const payloads: string[] = []
+      for (;;) {
+        const message = await subscriber.take('publish')
+        if (message.topic === fence) break
+        payloads.push(message.payload.toString())
+      }
+      expect(new Set(payloads)).toEqual(new Set([expect.stringMatching(/ version \d/)]))
+    }
+  })
 
   it('[Breakwater] [MQTT-3.3.5-2] a will to $SYS is delivered to nobody', async () => {
     const topic = `$SYS/${unique('t')}`

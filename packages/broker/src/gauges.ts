@@ -1,4 +1,4 @@
-/** Gauges that are read when Prometheus asks, not kept. */
+/** Gauges that are read when somebody asks, not kept. */
 import type { Store } from '@breakwater/store'
 import type { Connection } from './connection/connection.ts'
 import type { BrokerInstruments, Events } from './events.ts'
@@ -12,7 +12,7 @@ export class Gauges {
     readonly store: Store
     readonly events: Events
   }
-  /** The store answers later: a scrape shows what it said to the one before. */
+  /** The store answers later: whoever reads is shown what it said to the one before. */
   #stored = { sessions: 0 }
 
   constructor(
@@ -29,7 +29,7 @@ export class Gauges {
   }
 
   register(): void {
-    this.#instruments.onScrape(() => this.#collect())
+    this.#instruments.onScrape(() => this.collect())
     this.#refreshStored()
   }
 
@@ -44,7 +44,8 @@ export class Gauges {
     )
   }
 
-  #collect(): void {
+  /** Reads them now. */
+  collect(): void {
     const { connections, router } = this.#parts
     this.#refreshStored()
     const gauge = this.#instruments.gauge.bind(this.#instruments)

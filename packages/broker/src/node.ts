@@ -45,6 +45,7 @@ import { startListener, type Listener, type PeerFacts } from './listen/listener.
 import { TlsKeeper } from './listen/tls-keeper.ts'
 import { RedisMonitor } from './redis-monitor.ts'
 import { Router } from './route/router.ts'
+import { ServerTree } from './server-tree.ts'
 import { SessionExpiry } from './session/expiry.ts'
 import { Sessions } from './sessions.ts'
 import { Sweep } from './sweep.ts'
@@ -189,7 +190,21 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
       if (client !== undefined) sessions.end(client, reason)
     },
   })
-  new Gauges(instruments, { connections, router, store, events }).register()
+  const gauges = new Gauges(instruments, { connections, router, store, events })
+  gauges.register()
+  if (config.sysIntervalMs > 0)
+    stack.use(
+      new ServerTree({
+        nodeId: bus.nodeId,
+        intervalMs: config.sysIntervalMs,
+        instruments,
+        listeners: listenerNames,
+        events,
+        gauges,
+        router,
+        cluster,
+      }),
+    )
 
   const flusher = new TurnFlusher()
   const bytes = instruments.counter('bytes_total')

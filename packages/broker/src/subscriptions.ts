@@ -149,7 +149,8 @@ export class Subscriptions {
   #replay(session: Session, subscriptions: readonly StoredSubscription[], live: Set<string>): void {
     const { cluster, router, events, config } = this.#options
     const messagesMax = config.limits.retainedReplayMessagesMax
-    const options = { cluster, retained: router.retained, events, messagesMax }
+    const { retained, server } = router
+    const options = { cluster, retained, server, events, messagesMax }
     // One after the other, in the order of the SUBACKs.
     session.replays = (session.replays ?? Promise.resolve())
       .then(() => replayRetained(session, subscriptions, live, options))

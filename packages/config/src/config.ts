@@ -47,6 +47,8 @@ export interface Config {
   readonly sessionExpiryMs: number
   /** What happens at `queueMessagesMax` and `queueBytesMax`. */
   readonly queuePolicy: QueuePolicy
+  /** How often a node says how it is, under `$SYS`; 0: never. */
+  readonly sysIntervalMs: number
   readonly logLevel: LogLevel
   readonly shutdownTimeoutMs: number
   readonly devDir: string
@@ -145,6 +147,7 @@ export function decideConfig(settings: Settings): Config {
     sharedStrategy: read('sharedStrategy', oneOf(SHARED_STRATEGIES), () => 'local' as const),
     sessionExpiryMs: read('sessionExpiry', durationFrom('2s', '3650d'), () => 7 * 86_400_000),
     queuePolicy: read('queuePolicy', oneOf(QUEUE_POLICIES), () => 'drop-oldest' as const),
+    sysIntervalMs: read('sysInterval', durationFrom('0s', '1h'), () => 10_000),
     logLevel: read('logLevel', oneOf(LOG_LEVELS), () => 'info' as const),
     shutdownTimeoutMs: read('shutdownTimeout', durationFrom('1s', '1h'), () => 25_000),
     devDir: read('devDir', parsePath, () => '.dev'),

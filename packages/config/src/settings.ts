@@ -35,6 +35,7 @@ export const SETTINGS = {
   sharedStrategy: 'BREAKWATER_SHARED_STRATEGY',
   sessionExpiry: 'BREAKWATER_SESSION_EXPIRY',
   queuePolicy: 'BREAKWATER_QUEUE_POLICY',
+  sysInterval: 'BREAKWATER_SYS_INTERVAL',
   logLevel: 'BREAKWATER_LOG_LEVEL',
   shutdownTimeout: 'BREAKWATER_SHUTDOWN_TIMEOUT',
   devDir: 'BREAKWATER_DEV_DIR',

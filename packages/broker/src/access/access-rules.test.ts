@@ -65,6 +65,17 @@ rules:
     expect(may(text).publish('$other/x')).toBe(false)
   })
 
+  it('are needed under $SYS, whatever the default', () => {
+    const open = may('default: allow\nrules: []')
+    expect(open.subscribe('devices/#')).toBe(true)
+    for (const filter of ['$SYS', '$SYS/#', '$SYS/broker/uptime'])
+      expect(open.subscribe(filter), filter).toBe(false)
+    const ruled = may(`rules: [{ allow: [subscribe], topics: ['$SYS/broker/#'] }]`)
+    expect(ruled.subscribe('$SYS/broker/uptime')).toBe(true)
+    expect(ruled.subscribe('$SYS/broker/#')).toBe(true)
+    expect(ruled.subscribe('$SYS/#')).toBe(false)
+  })
+
   it.each([
     ['users: [ann]', ann, true],
     ['users: [an*, bob]', ann, true],

@@ -1,6 +1,6 @@
 /**
  * Who may publish and subscribe where. Rules are tried from top to bottom; the first that fits decides, else
- * the default.
+ * the default, which gives nothing under `$SYS` away.
  *
  * A filter is more than one topic, so a rule may fit a part of it: one that allows decides for a subscription
  * only where it covers all of it, one that denies already where it touches it. So no wildcard slips past a
@@ -8,7 +8,7 @@
  *
  * Bounds: DECISIONS_MAX topics remembered per client, EXPANSIONS_MAX filters that one filter becomes.
  */
-import { topicMatchesFilter } from '@breakwater/bus'
+import { isServerTopic, topicMatchesFilter } from '@breakwater/bus'
 import { covers, intersects } from './filter-relations.ts'
 import { claimValues, valuesOf, type Identity, type Variable } from './identity.ts'
 import { parseRules, type Action, type RulesText, type RuleText } from './rules-file.ts'
@@ -34,6 +34,8 @@ interface OwnRule {
   readonly filters: readonly string[]
 }
 
+/** Of what is under `$SYS`, whatever the default: how a broker is doing is not for everybody. */
+const NOT_SAID: Decision = { allowed: false, rule: undefined, name: undefined }
 const DECISIONS_MAX = 128
 /** Of one filter: a certificate may have many names. */
 const EXPANSIONS_MAX = 64
@@ -135,7 +137,7 @@ export class ClientAccess {
       if (filters.some((filter) => fitsTopic(filter, decision.allowed, action, topic)))
         return decision
     }
-    return this.#fallback
+    return isServerTopic(topic) ? NOT_SAID : this.#fallback
   }
 }
 

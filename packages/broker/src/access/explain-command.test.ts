@@ -32,6 +32,20 @@ test('the answer comes first, then why', () => {
   expect(ask({ topic: 'x' }).at(-1)).toBe('  the default decides: deny')
 })
 
+test('under $SYS only a rule counts, and only the broker publishes', () => {
+  const [answer, , , , why] = ask({
+    topic: '$SYS/#',
+    action: 'subscribe',
+    claims: '{"role":"admin"}',
+  })
+  expect(answer).toBe('denied: subscribe to $SYS/#')
+  expect(why).toBe('  no rule allows it, and the default does not count under $SYS')
+  expect(ask({ topic: '$SYS/x' })).toEqual([
+    'denied: publish to $SYS/x',
+    '  only the broker publishes under $SYS',
+  ])
+})
+
 test.each([
   [{ action: 'read' }, /--action is publish or subscribe/],
   [{ topic: 'a/#' }, /"a\/#" is nothing to publish to/],

@@ -1,5 +1,5 @@
 /** `breakwater acl explain`: which rule decides, and why those before it do not. */
-import { isValidTopicFilter, isValidTopicName } from '@breakwater/bus'
+import { isServerTopic, isValidTopicFilter, isValidTopicName } from '@breakwater/bus'
 import { ConfigError } from '@breakwater/config'
 import { AccessRules, explain } from './access-rules.ts'
 import type { Identity } from './identity.ts'
@@ -29,6 +29,8 @@ export function explainAccess(
   const isValid = action === 'publish' ? isValidTopicName(topic) : isValidTopicFilter(topic)
   if (!isValid) throw new ConfigError(`acl explain: "${topic}" is nothing to ${action} to`)
   const rules = parseRules(text, path)
+  if (action === 'publish' && isServerTopic(topic))
+    return [`denied: publish to ${topic}`, '  only the broker publishes under $SYS']
   const identity = identityOf(options)
   const permissions = new Permissions(identity, new AccessRules(rules))
   const allowed = action === 'publish' ? permissions.publish(topic) : permissions.subscribe(topic)
@@ -38,7 +40,11 @@ export function explainAccess(
     return `  ${label} ${passedOver ?? 'decides'}`
   })
   if (steps.at(-1)?.passedOver !== undefined || steps.length === 0)
-    lines.push(`  the default decides: ${rules.default}`)
+    lines.push(
+      isServerTopic(behindGroup(topic, action))
+        ? '  no rule allows it, and the default does not count under $SYS'
+        : `  the default decides: ${rules.default}`,
+    )
   return [`${allowed ? 'allowed' : 'denied'}: ${action} to ${topic}`, ...lines]
 }
 

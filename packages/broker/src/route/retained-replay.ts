@@ -4,17 +4,18 @@
  * First this node reads the log to where it ended when the SUBSCRIBE came: then its index has every message
  * whose publisher had been acknowledged, at any node. The filters are programmed before, so nothing falls
  * between live and retained; a topic whose newer retained message went out live in the meantime is left out,
- * so old never follows new. Bounds: CHUNK_TOPICS and CHUNK_BYTES are read at once, and only while the client's
+ * so old never follows new. Under `$SYS` it is what the node itself has said last. Bounds: CHUNK_TOPICS and CHUNK_BYTES are read at once, and only while the client's
  * write queue has room; WALK_STEPS of the index in one turn of the event loop; `retainedReplayMessagesMax` per
  * SUBSCRIBE.
  */
 import { setImmediate as turn } from 'node:timers/promises'
-import type { QoS } from '@breakwater/bus'
+import { isServerTopic, type QoS } from '@breakwater/bus'
 import type { Cluster } from '@breakwater/cluster'
 import type { StoredSubscription } from '@breakwater/store'
 import type { Events } from '../events.ts'
 import type { Session } from '../session/session.ts'
 import type { RetainedTopics } from './retained-topics.ts'
+import type { ServerTopics } from './server-topics.ts'
 
 const CHUNK_TOPICS = 256
 const CHUNK_BYTES = 262_144
@@ -24,6 +25,7 @@ const WALK_STEPS = 10_000
 export interface ReplayOptions {
   readonly cluster: Cluster
   readonly retained: RetainedTopics
+  readonly server: ServerTopics
   readonly events: Events
   readonly messagesMax: number
 }
@@ -33,12 +35,21 @@ export async function replayRetained(
   session: Session,
   subscriptions: readonly StoredSubscription[],
   liveMeanwhile: ReadonlySet<string>,
-  { cluster, retained, events, messagesMax }: ReplayOptions,
+  { cluster, retained, server, events, messagesMax }: ReplayOptions,
 ): Promise<void> {
   if (subscriptions.length === 0) return
   await caughtUp(cluster)
   let sent = 0
   for (const { filter, qos } of subscriptions) {
+    // Nobody else's messages are retained there.
+    if (isServerTopic(filter)) {
+      for (const message of server.match(filter)) {
+        await session.outbound.ready()
+        if (!session.connection.open) return
+        session.outbound.replay(message, 0)
+      }
+      continue
+    }
     const walk = retained.match(filter, WALK_STEPS)
     for (;;) {
       await session.outbound.ready()

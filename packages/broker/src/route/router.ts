@@ -22,6 +22,7 @@ import type { Session } from '../session/session.ts'
 import { ForwardingTable } from './forwarding-table.ts'
 import { RetainedTopics } from './retained-topics.ts'
 import { RouteTable } from './route-table.ts'
+import { ServerTopics } from './server-topics.ts'
 import { SharedSubscriptions, type Assignment } from './shared-subscriptions.ts'
 import { StoredSessions } from './stored-sessions.ts'
 
@@ -46,6 +47,8 @@ export class Router {
   /** Filters of the other nodes' clients. */
   readonly routes: RouteTable
   readonly retained: RetainedTopics
+  /** What this node says under `$SYS`. */
+  readonly server: ServerTopics = new ServerTopics()
   /** Connected sessions of this node by client id. */
   readonly sessions: Map<string, Session> = new Map()
   readonly #store: Store
@@ -187,6 +190,12 @@ export class Router {
     this.#post(message, remote.length > 0 ? message.detached() : message, remote)
     this.#deliverLive(new FanOut(message))
     this.shared.deliver(message, assignments)
+  }
+
+  /** Of the node itself, under `$SYS`: QoS 0, for subscribers of their own. No group gets it. */
+  say(message: Message, where: 'here' | 'everywhere'): void {
+    if (where === 'everywhere') this.#post(message, message, [])
+    this.#deliverLive(new FanOut(message))
   }
 
   /** It goes to other nodes, for which more waits than leaves in a turn: not to be read until `whenClear`. */
