@@ -29,7 +29,6 @@ export interface DeviceOptions {
   readonly random: Random
   readonly link: Link
   readonly doors: Doors
-  readonly wills: boolean
 }
 
 const RECONNECT_MIN_MS = 20
@@ -61,9 +60,16 @@ export class Device {
     this.#node = options.random.integer(0, options.doors.count - 1)
   }
 
-  start(): void {
+  /** `node`: at this one, first. */
+  start(node = this.#node): void {
     this.#away = false
+    this.#node = node
     this.#connect()
+  }
+
+  /** It does not come back when its connection ends. */
+  stayAway(): void {
+    this.#away = true
   }
 
   startPublishing(): void {
@@ -177,7 +183,7 @@ export class Device {
   }
 
   #connect(): DeviceConnection {
-    const { link, doors, recorder, plan, wills } = this.#options
+    const { link, doors, recorder, plan } = this.#options
     const door = doors.door(this.#node)
     link.targetPort = plan.tls ? door.tlsPort : door.port
     const clean = plan.clean || this.#cleanNext
@@ -188,7 +194,7 @@ export class Device {
       recorder,
       clientId: plan.id,
       clean,
-      ...(wills && plan.publishes.length > 0
+      ...(plan.publishes.length > 0
         ? {
             will: {
               topic: `w/${plan.id}`,

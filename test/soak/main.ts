@@ -17,8 +17,6 @@ const OPTIONS = {
   rounds: { type: 'string' },
   'round-seconds': { type: 'string', default: '40' },
   faults: { type: 'string' },
-  wills: { type: 'boolean', default: false },
-  shared: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
 } as const
 
@@ -27,8 +25,7 @@ const HELP = `npm run soak -- [options]
   --seed S            of the first round; each further round has the next one (default: drawn)
   --rounds N          instead of a time
   --round-seconds N   how long a round injects faults (default 40)
-  --faults A,B        only these: ${Object.keys(FAULTS).join(' ')}
-  --wills, --shared   check G8, G13 too`
+  --faults A,B        only these: ${Object.keys(FAULTS).join(' ')}`
 
 const { values } = parseArgs({ options: OPTIONS })
 if (values.help) console.log(HELP)
@@ -43,11 +40,7 @@ async function soak(): Promise<number> {
     if (rounds === Infinity && round > 0 && performance.now() >= endsAt) break
     summaries.push(await oneRound(first + round))
   }
-  const off = new Set([
-    ...(values.wills ? [] : ['G8' as const]),
-    ...(values.shared ? [] : ['G13' as const]),
-  ])
-  console.log(reportOf(summaries, off).join('\n'))
+  console.log(reportOf(summaries).join('\n'))
   return summaries.every(({ violations }) => Object.keys(violations).length === 0) ? 0 : 1
 }
 
@@ -58,10 +51,8 @@ async function oneRound(seed: number): Promise<Summary> {
   console.log(`seed ${seed}, ${plan.faults.length} faults in ${seconds} s`)
   console.log(scheduleOf({ plan }).join('\n'))
   const progress = new Progress(seed)
-  const { wills, shared } = values
   const result = await runRound({
     plan,
-    check: { wills, shared },
     onPhase: (phase, lines) => progress.phase(phase, lines),
   })
   progress.end()

@@ -90,4 +90,40 @@ export const MUTATIONS: readonly Mutation[] = [
       },
     ],
   },
+  {
+    name: 'tells no node of a retained topic',
+    breaks: 'G1',
+    faults: ['client-drop'],
+    edits: [
+      {
+        file: 'broker/src/route/retained-topics.ts',
+        find: 'return retainedChanged || untold',
+        replace: 'return false && (retainedChanged || untold)',
+      },
+    ],
+  },
+  {
+    name: 'publishes no will of a node that died',
+    breaks: 'G8',
+    faults: ['client-drop'],
+    edits: [
+      {
+        file: 'broker/src/sessions.ts',
+        find: 'await this.#ownership.adopt(clients)',
+        replace: 'await Promise.resolve(clients)',
+      },
+    ],
+  },
+  {
+    name: 'hands on nothing of a member that is gone',
+    breaks: 'G13',
+    faults: ['client-drop', 'client-half-open'],
+    edits: [
+      {
+        file: 'broker/src/deliver/shared-outbound.ts',
+        find: 'queue.returned(sent.map(({ entry }) => entry))',
+        replace: 'sent.map(({ entry }) => entry)',
+      },
+    ],
+  },
 ]

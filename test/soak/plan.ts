@@ -27,6 +27,8 @@ export interface RoundPlan {
   readonly seed: number
   readonly faultsMs: number
   readonly devices: readonly DevicePlan[]
+  /** Who comes after the last fault, one at each node, to read what is retained. */
+  readonly late: readonly DevicePlan[]
   readonly faults: readonly FaultStep[]
 }
 
@@ -43,13 +45,32 @@ const PUBLISHERS = 5
 const SUBSCRIBERS = 9
 const TOPICS = ['t/0', 't/1', 't/2', 't/3'] as const
 const FILTERS = [...TOPICS, 't/+', 't/#', '+/2', '#'] as const
+const SHARED_FILTERS = ['t/#', 't/1', '+/2'] as const
+const GHOSTS = 2
+/** What most devices are: persistent, without TLS, publishing nothing. */
+const QUIET = {
+  clean: false,
+  tls: false,
+  filters: [],
+  publishes: [],
+  topics: [],
+  messagesPerSecond: 0,
+  retainEvery: 0,
+  answerDelayMs: 0,
+} as const
 const RATES = [10, 20, 40] as const
 /** Long enough that a connection which ends has something unanswered. */
 const ANSWER_DELAYS_MS = [0, 50, 200, 400] as const
 
 export function drawPlan({ seed, seconds, kinds }: PlanOptions): RoundPlan {
   const random = randomOf(seed, 'devices')
-  const devices = [...publishers(random), ...subscribers(random), ...movers(random)]
+  const devices = [
+    ...publishers(random),
+    ...subscribers(random),
+    ...movers(random),
+    ...members(random),
+    ...ghosts(random),
+  ]
   const faultsMs = seconds * 1_000
   const faults = drawFaults(randomOf(seed, 'faults'), {
     faultsMs,
@@ -59,7 +80,7 @@ export function drawPlan({ seed, seconds, kinds }: PlanOptions): RoundPlan {
     subscribers: devices.filter(({ filters }) => filters.length > 0).map(({ id }) => id),
     ...(kinds === undefined ? {} : { kinds }),
   })
-  return { seed, faultsMs, devices, faults }
+  return { seed, faultsMs, devices, late: lateReaders(), faults }
 }
 
 function publishers(random: Random): DevicePlan[] {
@@ -120,5 +141,40 @@ function movers(random: Random): DevicePlan[] {
     messagesPerSecond: random.integer(10, 30),
     retainEvery: 0,
     answerDelayMs: random.integer(50, 200),
+  }))
+}
+
+/** Of one shared subscription, and nothing else: whoever gets a message has it from the group. */
+function members(random: Random): DevicePlan[] {
+  const filter = `$share/crew/${random.pick(SHARED_FILTERS)}`
+  return Array.from({ length: 3 }, (_, index) => ({
+    ...QUIET,
+    id: `member-${index}`,
+    clean: index === 2,
+    filters: [[filter, random.integer(1, 2) as QoS]],
+    answerDelayMs: random.pick(ANSWER_DELAYS_MS),
+  }))
+}
+
+/** They say something where their will is said too, and are gone at the end; and who listens to them. */
+function ghosts(random: Random): DevicePlan[] {
+  const ghost = (index: number): DevicePlan => ({
+    ...QUIET,
+    id: `ghost-${index}`,
+    clean: true,
+    publishes: [1],
+    topics: [`w/ghost-${index}`],
+    messagesPerSecond: random.integer(4, 10),
+  })
+  const listener: DevicePlan = { ...QUIET, id: 'mourner', filters: [['w/+', 1]] }
+  return [...Array.from({ length: GHOSTS }, (_, index) => ghost(index)), listener]
+}
+
+function lateReaders(): DevicePlan[] {
+  return NODE_NAMES.map((node) => ({
+    ...QUIET,
+    id: `late-${node}`,
+    clean: true,
+    filters: [['#', 1]],
   }))
 }

@@ -75,7 +75,7 @@ export function summaryOf(round: RoundResult): Summary {
   return { seconds, violations, counts, faults, recoveries, replay: replayCommand(round) }
 }
 
-export function reportOf(summaries: readonly Summary[], off: ReadonlySet<GuaranteeId>): string[] {
+export function reportOf(summaries: readonly Summary[]): string[] {
   const total = (pick: (summary: Summary) => number): number =>
     summaries.reduce((sum, summary) => sum + pick(summary), 0)
   const counted = (kind: string): string =>
@@ -87,11 +87,7 @@ export function reportOf(summaries: readonly Summary[], off: ReadonlySet<Guarant
   ]
   for (const [id, title] of Object.entries(GUARANTEES)) {
     const broken = total(({ violations }) => violations[id] ?? 0)
-    const verdict = off.has(id as GuaranteeId)
-      ? 'not checked'
-      : broken === 0
-        ? 'kept'
-        : `BROKEN ${broken}`
+    const verdict = broken === 0 ? 'kept' : `BROKEN ${broken}`
     lines.push(`  ${id.padEnd(4)} ${title.padEnd(40)} ${verdict}`)
   }
   const tookMs = Map.groupBy(

@@ -1,17 +1,18 @@
 /**
- * One round: a cluster starts, clients come, faults are injected, everything is mended, clients drain and end
- * their sessions; then the history is judged. What it needs, it makes; what it made, it ends.
+ * One round: a cluster starts, clients come, faults are injected, everything is mended, clients drain, some go
+ * without a word, some come late, and all end their sessions; then the history is judged. What it needs, it makes; what it made, it ends.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { checkHistory, type CheckOptions } from './check/check.ts'
+import { checkHistory } from './check/check.ts'
 import type { Violation } from './check/violation.ts'
 import { Device } from './device.ts'
+import { comeLate, drain, leaveWithoutWord, until } from './ending.ts'
 import { injectAll } from './fault-injector.ts'
 import { Recorder, type HistoryLine } from './history.ts'
 import { Link } from './link.ts'
 import { scanKeys } from './leftovers.ts'
 import { readBooks } from './books.ts'
-import type { RoundPlan } from './plan.ts'
+import type { DevicePlan, RoundPlan } from './plan.ts'
 import { randomOf } from './random.ts'
 import { SoakCluster } from './soak-cluster.ts'
 
@@ -19,7 +20,6 @@ export interface RoundOptions {
   readonly plan: RoundPlan
   /** The program of the nodes, if it is not that of this checkout. */
   readonly main?: string
-  readonly check: CheckOptions
   readonly onPhase?: (phase: string, lines: readonly HistoryLine[]) => void
 }
 
@@ -30,11 +30,9 @@ export interface RoundResult {
   readonly seconds: number
 }
 
-/** After the last fault: what has not come until then has not come. */
-const DRAIN_MAX_MS = 25_000
-const QUIET_MS = 600
-const SETTLE_MAX_MS = 15_000
-const POLL_MS = 50
+const BEGIN_MAX_MS = 15_000
+/** The last connections end at their nodes after they have ended here. */
+const LINGER_MS = 600
 
 export async function runRound(options: RoundOptions): Promise<RoundResult> {
   const { plan, main, onPhase = () => undefined } = options
@@ -45,20 +43,20 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
   const cluster = stack.use(await SoakCluster.start(recorder, main))
   const links = new Map<string, Link>()
   const devices = new Map<string, Device>()
-  for (const device of plan.devices) {
+  for (const device of [...plan.devices, ...plan.late]) {
     const link = stack.use(await Link.open())
     links.set(device.id, link)
     const random = randomOf(plan.seed, device.id)
-    const parts = { plan: device, recorder, random, link, doors: cluster }
-    devices.set(device.id, new Device({ ...parts, wills: options.check.wills }))
+    devices.set(device.id, new Device({ plan: device, recorder, random, link, doors: cluster }))
   }
   stack.defer(() => {
     for (const device of devices.values()) device.abort()
   })
-  const all = [...devices.values()]
-
+  const named = (plans: readonly DevicePlan[]): Device[] =>
+    plans.map(({ id }) => devices.get(id) as Device)
+  const all = named(plan.devices)
   for (const device of all) device.start()
-  const began = await until(() => all.every(({ settled }) => settled), SETTLE_MAX_MS)
+  const began = await until(() => all.every(({ settled }) => settled), BEGIN_MAX_MS)
   if (!began) throw new Error(`not connected: ${names(all.filter(({ settled }) => !settled))}`)
   for (const device of all) device.startPublishing()
   onPhase('faults', lines)
@@ -68,56 +66,27 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
   onPhase('drain', lines)
   for (const device of all) device.stopPublishing()
   const stuck = await drain(all, recorder)
+  onPhase('end', lines)
+  const ghosts = all.filter(({ plan: { id } }) => id.startsWith('ghost-'))
+  await leaveWithoutWord(ghosts, cluster, recorder)
+  const here = all.filter((device) => !ghosts.includes(device))
+  const late = named(plan.late)
+  stuck.push(...(await comeLate(late, here, recorder)))
   const read = lines.slice()
   onPhase('leave', lines)
   const books = await readBooks(cluster.nodes)
-  const left = await Promise.all(all.map(async (device) => [device, await device.leave()] as const))
+  const left = await Promise.all(
+    [...here, ...late].map(async (device) => [device, await device.leave()] as const),
+  )
   for (const [device, ended] of left) if (!ended) stuck.push(`${device.plan.id} could not leave`)
-  // The last connections end at their nodes after they have ended here.
-  await delay(QUIET_MS)
+  await delay(LINGER_MS)
   const keys = await scanKeys(cluster.admin, cluster.redis.prefix)
   onPhase('check', lines)
   const alive = cluster.nodes.map(({ node }) => node.id)
   stuck.push(...cluster.crashes)
   const facts = { keys, prefix: cluster.redis.prefix, alive, books, stuck }
-  const violations = checkHistory(read, facts, options.check)
+  const violations = checkHistory(read, facts)
   return { plan, lines: read, violations, seconds: recorder.now() / 1_000 }
-}
-
-/** All faults are over: every persistent client comes anew, and everybody reads until nothing comes. */
-async function drain(devices: readonly Device[], recorder: Recorder): Promise<string[]> {
-  const stuck: string[] = []
-  const settled = async (what: string): Promise<void> => {
-    const ok = await until(() => devices.every((device) => device.settled), DRAIN_MAX_MS)
-    if (ok) return
-    for (const device of devices)
-      if (!device.settled) stuck.push(`${device.plan.id} ${what}: ${device.describe()}`)
-  }
-  await settled('had not settled')
-  for (const device of devices) if (!device.plan.clean) device.drop()
-  // Their ends are seen at the next turn.
-  await delay(POLL_MS)
-  await settled('had not settled after it came anew')
-  let seen = -1
-  await until(
-    () => {
-      const isQuiet = seen === recorder.lines.length
-      seen = recorder.lines.length
-      return isQuiet
-    },
-    DRAIN_MAX_MS,
-    QUIET_MS,
-  )
-  return stuck
-}
-
-async function until(isSo: () => boolean, timeoutMs: number, pollMs = POLL_MS): Promise<boolean> {
-  const deadline = performance.now() + timeoutMs
-  while (!isSo()) {
-    if (performance.now() > deadline) return false
-    await delay(pollMs)
-  }
-  return true
 }
 
 function names(devices: readonly Device[]): string {

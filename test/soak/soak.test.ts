@@ -18,7 +18,7 @@ it.skipIf(findProgram('redis-server') === undefined).each(SEEDS)(
   'every promise is kept under the faults of seed %i',
   async (seed) => {
     const plan = drawPlan({ seed, seconds: FAULT_SECONDS })
-    const round = await runRound({ plan, check: { wills: false, shared: false } })
+    const round = await runRound({ plan })
     const story = [...storiesOf(round), ...scheduleOf(round), `again: ${replayCommand(round)}`]
     expect(round.violations.length, story.join('\n')).toBe(0)
   },

@@ -11,17 +11,11 @@ import { checkLeftovers } from './no-leftovers.ts'
 import { checkOneOwner } from './one-owner.ts'
 import { checkOrder } from './order.ts'
 import { checkResume } from './resume.ts'
+import { checkRetainedFound } from './retained-found.ts'
 import { checkShared } from './shared.ts'
 import { checkStalled } from './stalled.ts'
 import type { Violation } from './violation.ts'
 import { checkWills } from './wills.ts'
-
-export interface CheckOptions {
-  /** Off until nodes publish the wills of nodes that died. */
-  readonly wills: boolean
-  /** Off until nodes take `$share`. */
-  readonly shared: boolean
-}
 
 export interface RoundFacts {
   readonly prefix: string
@@ -42,22 +36,22 @@ const RECOVER_MS = 6_000
 export function checkHistory(
   lines: readonly HistoryLine[],
   { prefix, keys, alive, books, stuck }: RoundFacts,
-  options: CheckOptions,
 ): Violation[] {
   const index = indexHistory(lines)
   const at = lines.at(-1)?.at ?? 0
   return [
     ...stuck.map((text): Violation => ({ guarantee: 'G9', text, at })),
     ...checkAcknowledgedStored(index),
+    ...checkRetainedFound(index),
     ...checkLiveGaps(index, { closeWithinMs: CLOSE_WITHIN_MS }),
     ...checkOneOwner(index, { endWithinMs: END_WITHIN_MS, recoverMs: RECOVER_MS }),
     ...checkStalled(index, { deliverWithinMs: DELIVER_WITHIN_MS, recoverMs: RECOVER_MS }),
     ...checkOrder(index),
     ...checkResume(index),
     ...checkLeftovers({ prefix, keys, alive, at }),
-    ...(options.wills ? checkWills(index) : []),
+    ...checkWills(index),
     ...checkBalance(index, books, at),
     ...checkExactlyOnce(index),
-    ...(options.shared ? checkShared(index) : []),
+    ...checkShared(index, { recoverMs: RECOVER_MS }),
   ]
 }

@@ -1,6 +1,7 @@
 /**
  * G12: a QoS 2 message lies once in every queue. A queued message keeps its packet id for as long as it lives, so
- * a second packet id in the same session, or a second copy on one connection, is a second entry.
+ * a second packet id in the same session, or a second copy on one connection, is a second entry. What a shared
+ * group hands on has another packet id: see shared.ts.
  */
 import type { Delivery } from '../history.ts'
 import type { At, HistoryIndex } from './history-index.ts'
@@ -9,9 +10,10 @@ import { inOrder, type Violation } from './violation.ts'
 export function checkExactlyOnce(index: HistoryIndex): Violation[] {
   const violations: Violation[] = []
   for (const { client, deliveries } of index.lives)
-    violations.push(...twice(index, deliveries, `the session of ${client}`))
+    if (!index.members.has(client))
+      violations.push(...twice(index, deliveries, `the session of ${client}`))
   for (const { client, connect, number, deliveries } of index.connections.values())
-    if (connect.clean)
+    if (connect.clean && !index.members.has(client))
       violations.push(...twice(index, deliveries, `connection ${number} of ${client}`))
   return inOrder(violations)
 }

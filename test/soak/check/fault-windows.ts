@@ -38,3 +38,17 @@ export function faultWindows(lines: readonly HistoryLine[], recoverMs: number): 
     },
   }
 }
+
+/** What may have kept this client's node from hearing it, or from what Redis and the others know. */
+export function faultsNear(
+  lines: readonly HistoryLine[],
+  { client, node }: { readonly client: string; readonly node: string },
+): HistoryLine[] {
+  const [name] = node.split('#')
+  return lines.filter(
+    (line) =>
+      line.kind === 'fault' &&
+      // The last one says whom it moves, and cuts off the node from which.
+      ([client, name, 'redis'].includes(line.target) || line.fault === 'fenced-take-over'),
+  )
+}

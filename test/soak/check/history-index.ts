@@ -32,7 +32,8 @@ export interface Connection {
   /** Place of an accepting CONNACK; Infinity before. */
   accepted: number
   sessionPresent: boolean
-  disconnected: boolean
+  /** When it said DISCONNECT. */
+  disconnectedAt: number | undefined
   closed:
     | { readonly seq: number; readonly at: number; readonly by: 'client' | 'broker' }
     | undefined
@@ -59,6 +60,8 @@ export interface HistoryIndex {
   readonly acceptedOf: ReadonlyMap<string, readonly Connection[]>
   /** Connections whose CONNACK said that there was no session, though there was one. */
   readonly lost: readonly Connection[]
+  /** Client ids with a shared subscription. What they get has no order, and comes again to somebody else. */
+  readonly members: ReadonlySet<string>
 }
 
 export function indexHistory(lines: readonly HistoryLine[]): HistoryIndex {
@@ -69,6 +72,7 @@ export function indexHistory(lines: readonly HistoryLine[]): HistoryIndex {
   const open = new Map<string, Life>()
   const lifeOf = new Map<Connection, Life>()
   const lost: Connection[] = []
+  const members = new Set<string>()
 
   const accept = (connection: Connection, seq: number, sessionPresent: boolean): void => {
     connection.accepted = seq
@@ -109,10 +113,11 @@ export function indexHistory(lines: readonly HistoryLine[]): HistoryIndex {
     const life = lifeOf.get(connection)
     if (line.kind === 'connack') {
       if (line.returnCode === 0) accept(connection, seq, line.sessionPresent)
-    } else if (line.kind === 'disconnect') connection.disconnected = true
+    } else if (line.kind === 'disconnect') connection.disconnectedAt = line.at
     else if (line.kind === 'closed') connection.closed = { seq, at: line.at, by: line.by }
     else if (line.kind === 'suback') {
       if (line.qos > 2) continue
+      if (line.filter.startsWith('$share/')) members.add(line.client)
       for (const list of [connection.subscriptions, life?.subscriptions ?? []])
         list.push({ filter: line.filter, qos: line.qos, from: seq, until: Infinity })
     } else if (line.kind === 'unsubscribe') {
@@ -129,7 +134,7 @@ export function indexHistory(lines: readonly HistoryLine[]): HistoryIndex {
       life?.deliveries.push({ ...line, seq })
     }
   }
-  return { lines, published, connections, lives, acceptedOf, lost }
+  return { lines, published, connections, lives, acceptedOf, lost, members }
 }
 
 function messageOf(published: Map<string, Published>, id: string): Published {
@@ -147,7 +152,7 @@ function newConnection(connect: At<Connect>): Connection {
     connect,
     accepted: Infinity,
     sessionPresent: false,
-    disconnected: false,
+    disconnectedAt: undefined,
     closed: undefined,
     subscriptions: [],
     deliveries: [],

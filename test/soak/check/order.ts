@@ -1,7 +1,8 @@
 /**
  * G5: per publisher's connection, topic and QoS a subscriber sees publish order, on each of its connections, and
  * over a session as far as a message comes for the first time. Messages that were sent more than once, retained
- * copies, and what a connection gets that has a successor already, have no place in that order.
+ * copies, what a connection gets that has a successor already, and shared subscriptions have no place in that
+ * order.
  */
 import type { Delivery } from '../history.ts'
 import { sentOnce, succeededAt, type At, type HistoryIndex } from './history-index.ts'
@@ -10,8 +11,10 @@ import { inOrder, type Violation } from './violation.ts'
 export function checkOrder(index: HistoryIndex): Violation[] {
   const violations: Violation[] = []
   for (const { client, number, deliveries } of index.connections.values())
-    violations.push(...wrongOrder(index, deliveries, `connection ${number} of ${client}`))
+    if (!index.members.has(client))
+      violations.push(...wrongOrder(index, deliveries, `connection ${number} of ${client}`))
   for (const { client, deliveries } of index.lives) {
+    if (index.members.has(client)) continue
     const own = deliveries.filter(({ connection, seq, message }) => {
       const known = index.connections.get(connection)
       // QoS 0 is no part of a session: it takes its way to each connection.

@@ -3,6 +3,8 @@
  * packet id and DUP. G3's half that only shows here: an acknowledgement of a connection that was taken over
  * already counts for nothing, so the message comes again all the same.
  *
+ * Members of shared groups are judged by shared.ts: what one has not acknowledged comes to somebody.
+ *
  * DUP and packet id are judged for messages that were sent once (a second PUBLISH is a second message of QoS 1),
  * and where the client asked for the new connection after it had received the message on the old one. DUP only
  * where the node had the time and a Redis to note what it had sent.
@@ -27,6 +29,7 @@ export function checkResume(index: HistoryIndex): Violation[] {
     client,
   }))
   for (const life of index.lives) {
+    if (index.members.has(life.client)) continue
     violations.push(...changed(index, life, windows))
     if (life.until === Infinity) violations.push(...notRepeated(index, life))
   }

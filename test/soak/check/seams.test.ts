@@ -1,5 +1,6 @@
-/** G8 and G13, whose checks wait for what they check: each finds the history that breaks its promise. */
+/** G8 and G13, and G1 of retained messages: each check finds the history that breaks its promise, and only that. */
 import { describe, expect, it } from 'vitest'
+import { checkRetainedFound } from './retained-found.ts'
 import { checkShared } from './shared.ts'
 import { StoryLines } from './story-lines.ts'
 import { checkWills } from './wills.ts'
@@ -28,6 +29,15 @@ describe('G8: wills', () => {
     expect(wills(said.deliver('sub', 1, 'will-1', arrives))).toEqual(['will-1'])
   })
 
+  it('one whose DISCONNECT the node may not have heard is none, nor one whose client came back', () => {
+    const killed = watched()
+      .add({ kind: 'disconnect', client: 'dev', connection: 2 })
+      .fault('kill-node', 'begin', 'a')
+      .closed('dev', 2)
+    expect(wills(killed.deliver('sub', 1, 'will-1', arrives))).toEqual([])
+    expect(wills(watched().closed('dev', 2, 'broker').connect('dev', 3))).toEqual([])
+  })
+
   it('one that comes after newer words of its client is found', () => {
     const back = (): StoryLines =>
       watched()
@@ -43,7 +53,7 @@ describe('G8: wills', () => {
 
 describe('G13: shared subscriptions', () => {
   const wrong = (story: StoryLines): (string | undefined)[] =>
-    checkShared(story.index).map(({ message }) => message)
+    checkShared(story.index, { recoverMs: 500 }).map(({ message }) => message)
   const group = (): StoryLines =>
     new StoryLines()
       .connect('pub', 1)
@@ -62,7 +72,52 @@ describe('G13: shared subscriptions', () => {
   it('what a departed member has not acknowledged goes to another', () => {
     const departed = (): StoryLines => group().deliver('one', 2, 'm1')
     expect(wrong(departed().closed('one', 2).deliver('two', 3, 'm1'))).toEqual([])
-    const answered = departed().answer('one', 2, 'm1').closed('one', 2)
-    expect(wrong(answered.deliver('two', 3, 'm1'))).toEqual(['m1'])
+    const answered = (ms: number): StoryLines =>
+      departed().answer('one', 2, 'm1').wait(ms).closed('one', 2).deliver('two', 3, 'm1')
+    expect(wrong(answered(2_000))).toEqual(['m1'])
+    // The node may not have noted it.
+    expect(wrong(answered(0))).toEqual([])
+  })
+
+  it('a node that is cut off may have been taken for dead', () => {
+    const story = group().deliver('one', 2, 'm1').fault('node-redis-away', 'begin', 'a')
+    expect(wrong(story.deliver('two', 3, 'm1'))).toEqual([])
+    const other = group().deliver('one', 2, 'm1').fault('node-redis-away', 'begin', 'b')
+    expect(wrong(other.deliver('two', 3, 'm1'))).toEqual(['m1'])
+  })
+
+  it('nothing is owed to a group in which nobody has stayed', () => {
+    expect(wrong(group().connect('one', 4, { clean: true }))).toEqual(['m1'])
+    const over = group().connect('one', 4, { clean: true }).connect('two', 5, { clean: true })
+    expect(wrong(over)).toEqual([])
+  })
+})
+
+describe('G1: retained messages are found', () => {
+  const missed = (story: StoryLines): (string | undefined)[] =>
+    checkRetainedFound(story.index).map(({ message }) => message)
+  const kept = { retain: true }
+  const late = (story: StoryLines): StoryLines =>
+    story.connect('late', 3, { clean: true }).subscribe('late', 3, '#')
+  const two = (): StoryLines =>
+    new StoryLines().connect('pub', 1).published('m1', kept).published('m2', kept)
+
+  it('a late subscriber that finds nothing, or only the older one, is found', () => {
+    expect(missed(late(two()))).toEqual(['m2'])
+    expect(missed(late(two()).deliver('late', 3, 'm1', kept))).toEqual(['m2'])
+    expect(missed(late(two()).deliver('late', 3, 'm2', kept))).toEqual([])
+    expect(missed(late(two()).published('m3', kept).deliver('late', 3, 'm3'))).toEqual([])
+  })
+
+  it('nothing is owed before the acknowledgement, on other topics, or to a connection that ended', () => {
+    expect(missed(late(new StoryLines().connect('pub', 1).publish('m1', kept)))).toEqual([])
+    const other = two().connect('late', 3, { clean: true }).subscribe('late', 3, 'x')
+    expect(missed(other)).toEqual([])
+    expect(missed(late(two()).closed('late', 3))).toEqual([])
+  })
+
+  it('what was sent again may be the newer one', () => {
+    const again = two().publish('m1', { ...kept, dup: true })
+    expect(missed(late(again).deliver('late', 3, 'm1', kept))).toEqual([])
   })
 })

@@ -1,62 +1,80 @@
 /**
- * G13: of a shared group each acknowledged message reaches one member; a second one only where the first
- * member's connection ended before it had acknowledged.
+ * G13: of a shared group each acknowledged message reaches a member, as long as one persistent session has been
+ * in the group since before it was sent; and it reaches one member only, unless the first one's connection ended
+ * before its node could know that it had acknowledged, or something kept that node from the others meanwhile.
  */
 import type { Delivery } from '../history.ts'
+import { faultsNear, faultWindows } from './fault-windows.ts'
 import { matches } from './filter-match.ts'
-import type { At, Connection, HistoryIndex } from './history-index.ts'
+import { sentOnce, type At, type HistoryIndex } from './history-index.ts'
 import { inOrder, type Violation } from './violation.ts'
 
 const SHARED = /^\$share\/([^/]+)\/(.+)$/
+/** What a node needs at most, in calm, to note what a member has acknowledged. */
+const NOTE_MS = 1_000
 
 interface Group {
   readonly name: string
   readonly filter: string
-  readonly members: Connection[]
-  /** The first SUBACK of a member. */
-  from: number
+  readonly members: ReadonlySet<string>
+  /** The oldest SUBACK of a session that is still in the group; Infinity: none is. */
+  readonly from: number
 }
 
-export function checkShared(index: HistoryIndex): Violation[] {
-  const answered = new Set<string>()
+export interface SharedOptions {
+  /** How long the effects of a fault may last beyond it. */
+  readonly recoverMs: number
+}
+
+export function checkShared(index: HistoryIndex, { recoverMs }: SharedOptions): Violation[] {
+  const answeredAt = new Map<string, number>()
   for (const line of index.lines)
-    if (line.kind === 'answer') answered.add(`${line.connection} ${line.message}`)
+    if (line.kind === 'answer') answeredAt.set(`${line.connection} ${line.message}`, line.at)
   const violations: Violation[] = []
   for (const group of groupsOf(index)) {
     const copies = new Map<string, At<Delivery>[]>()
-    for (const { deliveries } of group.members)
+    for (const { client, deliveries } of index.connections.values()) {
+      if (!group.members.has(client)) continue
       for (const delivery of deliveries) {
         if (delivery.qos === 0 || !matches(group.filter, delivery.topic)) continue
         const list = copies.get(delivery.message) ?? []
         copies.set(delivery.message, list)
         list.push(delivery)
       }
-    violations.push(...unreached(index, group, copies), ...doubled(index, group, copies, answered))
+    }
+    violations.push(...unreached(index, group, copies))
+    violations.push(...doubled(index, group, { copies, answeredAt, recoverMs }))
   }
   return inOrder(violations)
 }
 
 function groupsOf(index: HistoryIndex): Group[] {
-  const groups = new Map<string, Group>()
-  for (const connection of index.connections.values())
-    for (const { filter: full, from } of connection.subscriptions) {
-      const [, name, filter] = SHARED.exec(full) ?? []
-      if (name === undefined || filter === undefined) continue
-      const group = groups.get(full) ?? { name, filter, members: [], from }
-      groups.set(full, group)
-      group.members.push(connection)
+  const names = new Map<string, { members: Set<string>; from: number }>()
+  const open = (full: string): { members: Set<string>; from: number } => {
+    const group = names.get(full) ?? { members: new Set(), from: Infinity }
+    names.set(full, group)
+    return group
+  }
+  for (const { client, subscriptions } of index.connections.values())
+    for (const { filter } of subscriptions)
+      if (SHARED.test(filter)) open(filter).members.add(client)
+  for (const { until: ended, subscriptions } of index.lives)
+    for (const { filter, from, until } of subscriptions) {
+      if (!SHARED.test(filter) || ended !== Infinity || until !== Infinity) continue
+      const group = open(filter)
       group.from = Math.min(group.from, from)
     }
-  return [...groups.values()]
+  return [...names].map(([full, group]) => {
+    const [, name = '', filter = ''] = SHARED.exec(full) ?? []
+    return { name, filter, ...group }
+  })
 }
 
-/** While a member is there at the end, nothing that was acknowledged may be left. */
 function unreached(
   index: HistoryIndex,
-  { name, filter, members, from }: Group,
+  { name, filter, from }: Group,
   copies: ReadonlyMap<string, unknown>,
 ): Violation[] {
-  if (members.every(({ closed }) => closed !== undefined)) return []
   const violations: Violation[] = []
   for (const { id, acknowledged, sends } of index.published.values()) {
     const [send] = sends
@@ -68,29 +86,34 @@ function unreached(
   return violations
 }
 
+interface Copies {
+  readonly copies: ReadonlyMap<string, readonly At<Delivery>[]>
+  readonly answeredAt: ReadonlyMap<string, number>
+  readonly recoverMs: number
+}
+
 function doubled(
   index: HistoryIndex,
   { name }: Group,
-  copies: ReadonlyMap<string, readonly At<Delivery>[]>,
-  answered: ReadonlySet<string>,
+  { copies, answeredAt, recoverMs }: Copies,
 ): Violation[] {
   const violations: Violation[] = []
   for (const [id, deliveries] of copies) {
-    if ((index.published.get(id)?.sends.length ?? 0) > 1) continue
+    const message = index.published.get(id)
+    if (message === undefined || !sentOnce(message)) continue
     const ordered = deliveries.toSorted((one, other) => one.seq - other.seq)
     for (const [place, delivery] of ordered.entries()) {
       const before = ordered.slice(0, place).find(({ client }) => client !== delivery.client)
       if (before === undefined) continue
-      const ended = index.connections.get(before.connection)?.closed?.seq ?? Infinity
-      if (ended < delivery.seq && !answered.has(`${before.connection} ${id}`)) continue
+      const { closed, connect } = index.connections.get(before.connection) ?? {}
+      const answered = answeredAt.get(`${before.connection} ${id}`) ?? Infinity
+      const wasNoted = answered + NOTE_MS < (closed?.at ?? Infinity)
+      if ((closed?.seq ?? Infinity) < delivery.seq && !wasNoted) continue
+      const near = faultsNear(index.lines, { client: before.client, node: connect?.node ?? '' })
+      if (!faultWindows(near, recoverMs).isCalm(before.at, delivery.at)) continue
       const text = `${id} reached ${before.client} and ${delivery.client}, both of ${name}`
-      violations.push({
-        guarantee: 'G13',
-        text,
-        at: delivery.at,
-        client: delivery.client,
-        message: id,
-      })
+      const { at, client } = delivery
+      violations.push({ guarantee: 'G13', text, at, client, message: id })
     }
   }
   return violations

@@ -21,6 +21,8 @@ export function checkStalled(index: HistoryIndex, options: StalledOptions): Viol
   const windows = faultWindows(others, options.recoverMs)
   const violations: Violation[] = []
   for (const { number, client, deliveries } of index.connections.values()) {
+    // It may have had to wait until the member that read nothing was gone.
+    if (index.members.has(client)) continue
     for (const { message, retain, dup, at } of deliveries) {
       const [send] = index.published.get(message)?.sends ?? []
       if (send === undefined || retain || dup) continue

@@ -44,9 +44,10 @@ export class StoryLines {
 
   /** PUBLISH, without an acknowledgement. */
   publish(message: string, options: PublishOptions = {}): this {
-    const { client = 'pub', connection = 1, topic = 't', qos = 1, dup = false } = options
+    const { client = 'pub', connection = 1, topic = 't', qos = 1 } = options
+    const { dup = false, retain = false } = options
     const packetId = 1
-    const facts = { client, connection, message, topic, qos, retain: false, dup, packetId } as const
+    const facts = { client, connection, message, topic, qos, retain, dup, packetId } as const
     return this.add({ kind: 'publish', ...facts })
   }
 
@@ -102,6 +103,7 @@ interface PublishOptions {
   readonly topic?: string
   readonly qos?: 0 | 1 | 2
   readonly dup?: boolean
+  readonly retain?: boolean
 }
 
 interface DeliverOptions {
