@@ -31,6 +31,8 @@ export interface Connection {
   readonly connect: At<Connect>
   /** Place of an accepting CONNACK; Infinity before. */
   accepted: number
+  /** Place of the last packet that came from the node: it was connected there until then, at least. */
+  heard: number
   sessionPresent: boolean
   /** When it said DISCONNECT. */
   disconnectedAt: number | undefined
@@ -63,6 +65,16 @@ export interface HistoryIndex {
   /** Client ids with a shared subscription. What they get has no order, and comes again to somebody else. */
   readonly members: ReadonlySet<string>
 }
+
+const FROM_NODE: ReadonlySet<HistoryLine['kind']> = new Set([
+  'connack',
+  'suback',
+  'unsuback',
+  'puback',
+  'pubrec',
+  'pubcomp',
+  'delivered',
+] as const)
 
 export function indexHistory(lines: readonly HistoryLine[]): HistoryIndex {
   const published = new Map<string, Published>()
@@ -111,6 +123,7 @@ export function indexHistory(lines: readonly HistoryLine[]): HistoryIndex {
     // A line without CONNECT is one of a connection that never began.
     if (connection === undefined) continue
     const life = lifeOf.get(connection)
+    if (FROM_NODE.has(line.kind)) connection.heard = seq
     if (line.kind === 'connack') {
       if (line.returnCode === 0) accept(connection, seq, line.sessionPresent)
     } else if (line.kind === 'disconnect') connection.disconnectedAt = line.at
@@ -151,6 +164,7 @@ function newConnection(connect: At<Connect>): Connection {
     client: connect.client,
     connect,
     accepted: Infinity,
+    heard: -1,
     sessionPresent: false,
     disconnectedAt: undefined,
     closed: undefined,

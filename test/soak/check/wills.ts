@@ -36,12 +36,12 @@ function judge(
   firstSeen: ReadonlyMap<string, number>,
   isLast: boolean,
 ): Violation[] {
-  const { client, number, connect, closed, disconnectedAt, accepted } = connection
+  const { client, number, connect, closed, disconnectedAt, accepted, heard } = connection
   const { will, willTopic } = connect
   if (will === undefined || willTopic === undefined || accepted === Infinity) return []
   const waits = life.subscriptions.some(
     ({ filter, qos, from, until }) =>
-      qos > 0 && from < connect.seq && until === Infinity && matches(filter, willTopic),
+      qos > 0 && from < heard && until === Infinity && matches(filter, willTopic),
   )
   const seen = firstSeen.get(will)
   const about = { guarantee: 'G8', at: closed?.at ?? connect.at, client, message: will } as const
