@@ -105,6 +105,11 @@ export class Events {
     this.#log.info({ connections }, 'node is stopping')
   }
 
+  /** So many clients are still served. */
+  draining(clients: number): void {
+    this.#log.info({ clients }, 'clients are being sent to other nodes')
+  }
+
   nodeStopped(): void {
     this.#log.info('node has stopped')
   }

@@ -303,7 +303,13 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
       state.stopping = true
       events.nodeStopping(connections.size)
       for (const listener of listeners) listener.stop()
-      await drain({ connections, router, timeoutMs: config.shutdownTimeoutMs })
+      await drain({
+        connections,
+        router,
+        timeoutMs: config.shutdownTimeoutMs,
+        clientsPerSecond: bus.clustered ? config.limits.drainClientsPerSecond : Infinity,
+        onProgress: (clients) => events.draining(clients),
+      })
       await sessions.stop()
       await resources.disposeAsync()
       events.nodeStopped()

@@ -216,6 +216,15 @@ const LIMITS = {
     protects: 'subscribers against wills of clients that a stopping node sends to another one',
     atLimit: 'another node publishes the wills of those that are not back so long after the stop',
   },
+  drainClientsPerSecond: {
+    unit: 'per second',
+    default: 500,
+    min: 1,
+    max: 1_000_000,
+    protects: 'other nodes against a crowd of handshakes when this one stops',
+    atLimit:
+      'further clients are served until their turn comes; more go where `BREAKWATER_SHUTDOWN_TIMEOUT` would not suffice',
+  },
   nodeLeaseMs: {
     unit: 'ms',
     default: 10_000,

@@ -217,6 +217,17 @@ async function driveDrainWindow(): Promise<void> {
   expect(client.isClosed).toBe(true)
 }
 
+async function driveDrainRate(): Promise<void> {
+  await using redis = await startRedis()
+  const common = { listen, redisUrl: redis.url, redisPrefix: redis.prefix }
+  await using stops = await startNode({ ...common, limits: { drainClientsPerSecond: 100 } })
+  await using stack = new AsyncDisposableStack()
+  for (let index = 0; index < 40; index += 1) stack.use(await connect(stops))
+  // Two with each tick of 10 ms at least; without a rate all of them would go at once.
+  expect(await elapsedMs(Promise.resolve(stops[Symbol.asyncDispose]()))).toBeGreaterThan(150)
+  expect(stops.closeReasons()).toEqual(Array.from({ length: 40 }, () => 'shutting-down'))
+}
+
 async function drivePoll(): Promise<void> {
   const directory = temporaryDirectory('poll-')
   const authority = await Authority.create('poll')
@@ -244,6 +255,7 @@ async function drivePoll(): Promise<void> {
 
 export const timeLimits = {
   willDrainWindowMs: driveDrainWindow,
+  drainClientsPerSecond: driveDrainRate,
   willTakeOverWindowMs: driveWillWindow,
   filePollMs: drivePoll,
   viewLeaseMs: driveViewLease,

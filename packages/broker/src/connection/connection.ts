@@ -12,7 +12,7 @@ import { Hold } from '../hold.ts'
 import { closeReason, type CloseReasonId } from '../close-reason.ts'
 import { FrameReader } from '../mqtt/frame-reader.ts'
 import { encodeConnack } from '../mqtt/small-frames.ts'
-import { FrameWriter, type WriteBounds, type WriteCounters } from './frame-writer.ts'
+import { FrameWriter, PING_BYTES, type WriteBounds, type WriteCounters } from './frame-writer.ts'
 import { readShared } from './shared-read-buffer.ts'
 import { StreamFault } from './stream-fault.ts'
 import type { TurnFlusher } from './turn-flusher.ts'
@@ -68,6 +68,8 @@ export class Connection {
   readonly openedAt: number
   /** Last time that something was heard of the client, as the sweep saw it. */
   lastSeen: number
+  /** Last time that more than a PINGREQ or its answer went through, as the sweep saw it. */
+  lastActive: number
   /** Called when the write queue has room again after it was saturated or full. */
   onWritable: (() => void) | undefined
 
@@ -79,6 +81,7 @@ export class Connection {
   #holds = 0
   #frameWaits = false
   #heard = true
+  #active = true
   #pumping = false
   #closing: CloseReasonId | undefined
   /** The peer ended the connection while it was held. */
@@ -95,6 +98,7 @@ export class Connection {
     this.certificate = options.certificate
     this.openedAt = options.nowMs
     this.lastSeen = options.nowMs
+    this.lastActive = options.nowMs
     this.#socket = socket
     this.#reader = new FrameReader(options.packetBytesMax)
     this.#handler = options.handler
@@ -180,11 +184,22 @@ export class Connection {
 
   /** Called by the sweep; returns ms since the client was last heard. */
   silence(nowMs: number): number {
+    this.activity(nowMs)
     if (this.#heard || this.#holds !== 0) {
       this.#heard = false
       this.lastSeen = nowMs
     }
     return nowMs - this.lastSeen
+  }
+
+  /** Brings `lastActive` up to date, and returns it. */
+  activity(nowMs: number): number {
+    if (this.#active || this.writer.active || this.#holds !== 0) {
+      this.#active = false
+      this.writer.active = false
+      this.lastActive = nowMs
+    }
+    return this.lastActive
   }
 
   /** Called by the sweep; returns ms for which the socket has taken nothing. */
@@ -199,6 +214,7 @@ export class Connection {
   /** Bytes of the socket. */
   read(chunk: Buffer): void {
     this.#heard = true
+    if (chunk.length > PING_BYTES) this.#active = true
     this.#bytesIn.value += chunk.length
     if (this.#closing !== undefined) return
     this.#reader.push(chunk)

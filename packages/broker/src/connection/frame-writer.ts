@@ -22,6 +22,8 @@ export interface WriteCounters {
 
 /** One write at most: a slow link shows progress after each of them. */
 const WRITE_BYTES_MAX = 65_536
+/** PINGREQ and PINGRESP; every other packet of a session but DISCONNECT is longer. */
+export const PING_BYTES = 2
 
 export class FrameWriter {
   readonly #socket: Duplex
@@ -38,6 +40,8 @@ export class FrameWriter {
   #closed = false
   /** How often a full socket has taken everything: progress, for the sweep. */
   drains = 0
+  /** More than a PINGRESP was written since somebody set it to false. */
+  active = false
 
   constructor(
     socket: Duplex,
@@ -104,6 +108,7 @@ export class FrameWriter {
     while (queue.length > 0 && !this.#full) {
       const chunk = queue.take(WRITE_BYTES_MAX)
       this.#bytes -= chunk.length
+      if (chunk.length > PING_BYTES) this.active = true
       this.#counters.writes.value += 1
       this.#counters.bytes.value += chunk.length
       if (this.#socket.write(chunk)) continue
