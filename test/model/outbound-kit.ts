@@ -52,6 +52,7 @@ export function createOutboundKit(): OutboundKit {
     socket: line,
     peer: '127.0.0.1:1',
     certificate: undefined,
+    visit: { answered: () => undefined },
     packetBytesMax: 1_000,
     writeBounds: { outboundMessagesMax: 10_000, outboundBytesMax: 1_000_000 },
     counters: { bytes: { value: 0 }, writes: { value: 0 }, bytesIn: { value: 0 } },

@@ -37,6 +37,31 @@ export const CLOSE_REASONS = {
     fault: 'client',
     meaning: 'nothing came for one and a half keep-alive intervals [MQTT-3.1.2-24]',
   },
+  'connections-full': {
+    logLevel: 'debug',
+    fault: 'operator',
+    meaning: 'connectionsMax sockets were open',
+  },
+  overloaded: {
+    logLevel: 'debug',
+    fault: 'operator',
+    meaning: 'the event loop was later than loopDelayMaxMs when the socket came',
+  },
+  'held-full': {
+    logLevel: 'debug',
+    fault: 'operator',
+    meaning: 'heldMax sockets waited to be begun with',
+  },
+  'held-too-long': {
+    logLevel: 'debug',
+    fault: 'operator',
+    meaning: 'the node did not get to it within heldTimeoutMs',
+  },
+  'address-rate': {
+    logLevel: 'debug',
+    fault: 'client',
+    meaning: 'more connects than connectsPerAddressPerSecondMax from its address',
+  },
   'handshake-timeout': {
     logLevel: 'info',
     fault: 'client',

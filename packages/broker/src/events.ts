@@ -35,6 +35,16 @@ export function factsOf({ id, listener, peer, clientId }: ConnectionFacts): Conn
 
 export type Source = 'live' | 'queue' | 'retained'
 
+/** Why admission closes what it has not begun with. */
+const SHED_REASONS: ReadonlySet<CloseReasonId> = new Set<CloseReasonId>([
+  'connections-full',
+  'overloaded',
+  'held-full',
+  'held-too-long',
+  'address-rate',
+])
+const SHED_QUIET_MS = 10_000
+
 const QOS = ['0', '1', '2'] as const
 const PACKET_TYPES = Array.from({ length: 16 }, (_, type) => packetTypeNames[type])
 
@@ -153,7 +163,25 @@ export class Events {
   /** A socket that never became a connection, for another reason than TLS. */
   arrivalRefused(listener: string, peer: string, reason: CloseReasonId, detail: string): void {
     this.#countClose(listener, reason)
-    this.#log.info({ listener, peer, reason, detail }, 'connection closed')
+    this.#log[closeReason(reason).logLevel]({ listener, peer, reason, detail }, 'connection closed')
+    if (SHED_REASONS.has(reason)) this.#shed(reason)
+  }
+
+  /** In a storm a line per socket would cost more than the socket: one for all, now and then. */
+  #shed(reason: CloseReasonId): void {
+    this.#shedCount += 1
+    const nowMs = performance.now()
+    if (nowMs < this.#shedQuietUntil) return
+    this.#log.warn({ reason, count: this.#shedCount }, 'new connections are shed')
+    this.#shedCount = 0
+    this.#shedQuietUntil = nowMs + SHED_QUIET_MS
+  }
+  #shedCount = 0
+  #shedQuietUntil = 0
+
+  /** `connectionsMax` is more than the limit on open files allows. */
+  connectionsLimited(connectionsMax: number): void {
+    this.#log.warn({ connectionsMax }, 'the limit on open files allows fewer connections than set')
   }
 
   /** What a proxy says of a client; nothing is decided by it. */

@@ -1,5 +1,6 @@
 /** Gauges that are read when somebody asks, not kept. */
 import type { Store } from '@breakwater/store'
+import type { Admission } from './admit/admission.ts'
 import type { Connection } from './connection/connection.ts'
 import type { BrokerInstruments, Events } from './events.ts'
 import type { Router } from './route/router.ts'
@@ -8,6 +9,7 @@ export class Gauges {
   readonly #instruments: BrokerInstruments
   readonly #parts: {
     readonly connections: ReadonlySet<Connection>
+    readonly admission: Admission
     readonly router: Router
     readonly store: Store
     readonly events: Events
@@ -19,6 +21,7 @@ export class Gauges {
     instruments: BrokerInstruments,
     parts: {
       readonly connections: ReadonlySet<Connection>
+      readonly admission: Admission
       readonly router: Router
       readonly store: Store
       readonly events: Events
@@ -46,7 +49,7 @@ export class Gauges {
 
   /** Reads them now. */
   collect(): void {
-    const { connections, router } = this.#parts
+    const { connections, admission, router } = this.#parts
     this.#refreshStored()
     const gauge = this.#instruments.gauge.bind(this.#instruments)
     let outboundBytes = 0
@@ -63,6 +66,11 @@ export class Gauges {
       waiting += session.outbound.waiting
       if (session.persistent) persistent += 1
     }
+    gauge('connections_max').cell().value = admission.connectionsMax
+    gauge('admission_held').cell().value = admission.held
+    gauge('admission_handshakes').cell().value = admission.handshakes
+    gauge('admission_unanswered').cell().value = admission.unanswered
+    gauge('admission_loop_delay_seconds').cell().value = admission.loopDelayMs / 1_000
     gauge('outbound_buffer_bytes').cell().value = outboundBytes
     gauge('slow_consumers').cell().value = slow
     gauge('inflight_messages').cell().value = inflight

@@ -16,7 +16,8 @@ import { PasswordFile, setPassword } from './auth/password-file.ts'
 import { ensureDevelopmentCertificates } from './certificates/development.ts'
 import { runImport, type ImportOptions } from './import/import-command.ts'
 import { makeTlsMaterial, readTlsFiles } from './listen/tls-context.ts'
-import { redisSettings, startNode } from './node.ts'
+import { redisSettings } from './backplane.ts'
+import { startNode } from './node.ts'
 import { VERSION } from './version.ts'
 
 /** Should something keep the process alive after everything was closed. */

@@ -4,31 +4,15 @@
  *   listen → connection → dispatch ─┬─ control (aedes) → sessions → route tables
  *                                   └─ route/publish → store, bus → deliver
  */
-import {
-  createRedisBus,
-  ENVELOPE_VERSION,
-  isSharedFilter,
-  MemoryBusHub,
-  type Bus,
-} from '@breakwater/bus'
-import {
-  createRedisCluster,
-  JoinRefused,
-  SoloCluster,
-  type Cluster,
-  type ClusterHandler,
-} from '@breakwater/cluster'
-import {
-  ConfigError,
-  readNamedFile,
-  readSecretFile,
-  type Config,
-  type RedisConfig,
-} from '@breakwater/config'
+import { isSharedFilter } from '@breakwater/bus'
+import { JoinRefused, type ClusterHandler } from '@breakwater/cluster'
+import { ConfigError, type Config } from '@breakwater/config'
 import { createInstruments, startAdminServer, startRuntimeMetrics } from '@breakwater/metrics'
-import type { RedisSettings } from '@breakwater/redis'
-import { createRedisStore, MemoryStore, type OnFenced, type Store } from '@breakwater/store'
 import { destination, pino, type Logger } from 'pino'
+import { Admission } from './admit/admission.ts'
+import { connectionsAllowed, readProcessLimits } from './admit/file-limit.ts'
+import { LoopDelay } from './admit/loop-delay.ts'
+import { openBackplane } from './backplane.ts'
 import { pairTls } from './certificates/development.ts'
 import { closeReasonIds, DROP_REASONS } from './close-reason.ts'
 import { Connection, type ByteStream } from './connection/connection.ts'
@@ -39,11 +23,9 @@ import { drain } from './drain/drain.ts'
 import { Events, factsOf, type BrokerInstruments } from './events.ts'
 import { Gate } from './gate.ts'
 import { Gauges } from './gauges.ts'
-import { InboxWatch } from './inbox-watch.ts'
 import { listenFault } from './listen/listen-fault.ts'
 import { startListener, type Listener, type PeerFacts } from './listen/listener.ts'
 import { TlsKeeper } from './listen/tls-keeper.ts'
-import { RedisMonitor } from './redis-monitor.ts'
 import { Router } from './route/router.ts'
 import { ServerTree } from './server-tree.ts'
 import { SessionExpiry } from './session/expiry.ts'
@@ -82,7 +64,8 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
     closeReasons: closeReasonIds,
     dropReasons: DROP_REASONS,
   }) as BrokerInstruments
-  stack.use(startRuntimeMetrics(instruments))
+  const loopDelay = new LoopDelay()
+  stack.use(startRuntimeMetrics(instruments, { onDelay: (lateMs) => loopDelay.sample(lateMs) }))
   const events = new Events(log, instruments, listenerNames)
   const state = { ready: false, stopping: false }
 
@@ -190,7 +173,10 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
       if (client !== undefined) sessions.end(client, reason)
     },
   })
-  const gauges = new Gauges(instruments, { connections, router, store, events })
+  const connectionsMax = connectionsAllowed(config.limits.connectionsMax, readProcessLimits())
+  if (connectionsMax < config.limits.connectionsMax) events.connectionsLimited(connectionsMax)
+  const admission = stack.use(new Admission({ limits: config.limits, connectionsMax, loopDelay }))
+  const gauges = new Gauges(instruments, { connections, admission, router, store, events })
   gauges.register()
   if (config.sysIntervalMs > 0)
     stack.use(
@@ -216,7 +202,7 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
       bytesIn: bytes.cell({ direction: 'in', listener: listener.name }),
       writes: events.writes,
     }
-    const accept = (socket: ByteStream, { peer, certificate, claims }: PeerFacts): void => {
+    const accept = (socket: ByteStream, { peer, certificate, claims, visit }: PeerFacts): void => {
       lastConnectionId += 1
       if (claims !== undefined) events.connectionProxied(listener.name, peer, claims)
       const connection = new Connection({
@@ -225,6 +211,7 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
         socket,
         peer,
         certificate,
+        visit,
         packetBytesMax: config.limits.packetBytesMax,
         writeBounds: config.limits,
         counters,
@@ -251,6 +238,8 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
       stack.use(
         await startListener({
           config: listener,
+          admission,
+          addressesAreReal: config.clientAddress === 'real',
           keeper,
           handshakeTimeoutMs: config.limits.handshakeTimeoutMs,
           packetBytesMax: config.limits.packetBytesMax,
@@ -303,6 +292,7 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
       state.stopping = true
       events.nodeStopping(connections.size)
       for (const listener of listeners) listener.stop()
+      admission.stop()
       await drain({
         connections,
         router,
@@ -328,89 +318,4 @@ function createLogger(config: Config): Logger {
     },
     destination({ dest: 1, sync: false }),
   )
-}
-
-async function openBackplane(
-  config: Config,
-  events: Events,
-  instruments: BrokerInstruments,
-  stack: AsyncDisposableStack,
-  { onFenced }: { readonly onFenced: OnFenced },
-): Promise<{ store: Store; bus: Bus; cluster: Cluster }> {
-  if (config.redis === undefined) {
-    return {
-      store: stack.use(new MemoryStore({ ...config.limits, queuePolicy: config.queuePolicy })),
-      bus: stack.use(new MemoryBusHub().join()),
-      cluster: new SoloCluster(),
-    }
-  }
-  const settings = redisSettings(config.redis)
-  const onFault = (error: Error): void => events.redisFault(error)
-  const timeoutMs = config.limits.storeTimeoutMs
-  try {
-    stack.use(await RedisMonitor.start(settings, instruments, events))
-    const { queueMessagesMax, queueBytesMax } = config.limits
-    const store = stack.use(
-      await createRedisStore(settings, {
-        timeoutMs,
-        onFault,
-        onFenced,
-        queueMessagesMax,
-        queueBytesMax,
-        queuePolicy: config.queuePolicy,
-        ack: config.ack,
-        onHeld: (why) => events.acknowledgementsHeld(why),
-      }),
-    )
-    const bus = stack.use(
-      await createRedisBus(settings, {
-        timeoutMs,
-        onFault,
-        onFrame: frameCounter(instruments),
-        onDropped: (reason, messages) => events.busDropped(reason, messages),
-      }),
-    )
-    stack.use(new InboxWatch(bus, instruments))
-    const { nodeLeaseMs, viewLeaseMs, willTakeOverWindowMs } = config.limits
-    const cluster = stack.use(
-      await createRedisCluster(settings, {
-        nodeId: bus.nodeId,
-        reads: [ENVELOPE_VERSION],
-        leaseMs: nodeLeaseMs,
-        viewLeaseMs,
-        adoptAfterMs: willTakeOverWindowMs,
-        timeoutMs,
-        onFault,
-      }),
-    )
-    return { store, bus, cluster }
-  } catch (error) {
-    throw new ConfigError(`BREAKWATER_REDIS_URL: ${(error as Error).message}`, { cause: error })
-  }
-}
-
-function frameCounter(instruments: BrokerInstruments): (direction: 'in' | 'out') => void {
-  const frames = instruments.counter('bus_frames_total')
-  const cells = { in: frames.cell({ direction: 'in' }), out: frames.cell({ direction: 'out' }) }
-  return (direction) => {
-    cells[direction].value += 1
-  }
-}
-
-/** What connections need, read from the files that the configuration names. */
-export function redisSettings(redis: RedisConfig): RedisSettings {
-  const { url, passwordFile, sentinelPasswordFile, caFile, tls, prefix } = redis
-  const secret = (name: string, path: string | undefined): string | undefined =>
-    path === undefined ? undefined : readSecretFile(name, path)
-  const file = (name: string, path: string | undefined): string | undefined =>
-    path === undefined ? undefined : readNamedFile(name, path)
-  return {
-    url,
-    password: secret('BREAKWATER_REDIS_PASSWORD_FILE', passwordFile),
-    sentinelPassword: secret('BREAKWATER_REDIS_SENTINEL_PASSWORD_FILE', sentinelPasswordFile),
-    ca: file('BREAKWATER_REDIS_CA', caFile),
-    cert: file('BREAKWATER_REDIS_CERT', tls?.certFile),
-    key: file('BREAKWATER_REDIS_KEY', tls?.keyFile),
-    prefix,
-  }
 }

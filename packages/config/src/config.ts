@@ -28,6 +28,11 @@ export interface JwtConfig {
 export interface Config {
   readonly listeners: readonly ListenerConfig[]
   readonly admin: { readonly host: string; readonly port: number }
+  /**
+   * Whether the address of a socket is its client's. Where something between them puts its own in the place,
+   * as a Service of Kubernetes may, a bound per address would be one for the whole fleet.
+   */
+  readonly clientAddress: 'unknown' | 'real'
   /** Unset: embedded, one node, everything in memory. */
   readonly redis: RedisConfig | undefined
   readonly passwordFile: string | undefined
@@ -61,6 +66,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number]
 type AckLevel = 'stored' | `replicated:${number}` | 'fsynced'
 const ACK_REPLICAS_MAX = 100
 
+const CLIENT_ADDRESSES = ['unknown', 'real'] as const
 const PUBLISH_DENIED = ['drop', 'close'] as const
 const QUEUE_POLICIES = ['drop-oldest', 'drop-newest', 'close-publisher'] as const
 type QueuePolicy = (typeof QUEUE_POLICIES)[number]
@@ -127,6 +133,7 @@ export function decideConfig(settings: Settings): Config {
   return Object.freeze({
     listeners,
     admin,
+    clientAddress: read('clientAddress', oneOf(CLIENT_ADDRESSES), () => 'unknown' as const),
     redis: embedded
       ? undefined
       : {

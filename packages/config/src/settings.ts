@@ -5,6 +5,7 @@
 export const SETTINGS = {
   listen: 'BREAKWATER_LISTEN',
   admin: 'BREAKWATER_ADMIN',
+  clientAddress: 'BREAKWATER_CLIENT_ADDRESS',
   redisUrl: 'BREAKWATER_REDIS_URL',
   redisPasswordFile: 'BREAKWATER_REDIS_PASSWORD_FILE',
   redisSentinelPasswordFile: 'BREAKWATER_REDIS_SENTINEL_PASSWORD_FILE',

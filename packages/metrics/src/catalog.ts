@@ -84,6 +84,36 @@ export const catalog = {
     help: 'Connections that ended, by the one reason that ended them',
     labels: { listener: 'listeners', reason: 'closeReasons' },
   },
+  connections_max: {
+    type: 'gauge',
+    unit: 'connections',
+    help: 'Connections at which a new one is closed: connectionsMax, or what the limit on open files leaves',
+    labels: {},
+  },
+  admission_held: {
+    type: 'gauge',
+    unit: 'connections',
+    help: 'Accepted sockets that wait to be begun with; nothing was read of them',
+    labels: {},
+  },
+  admission_handshakes: {
+    type: 'gauge',
+    unit: 'connections',
+    help: 'Sockets in a PROXY header, TLS or a WebSocket now',
+    labels: {},
+  },
+  admission_unanswered: {
+    type: 'gauge',
+    unit: 'connections',
+    help: 'Sockets that can speak MQTT and have no CONNACK yet',
+    labels: {},
+  },
+  admission_loop_delay_seconds: {
+    type: 'gauge',
+    unit: 'seconds',
+    help: 'Lateness of the event loop by which admission decides; above loopDelayMaxMs new sockets are closed',
+    labels: {},
+  },
   connack_total: {
     type: 'counter',
     unit: 'packets',

@@ -25,6 +25,8 @@ const UTILIZATION_WINDOW_MS = 10_000
 export interface RuntimeOptions {
   readonly samplePeriodMs?: number
   readonly utilizationWindowMs?: number
+  /** Told of each sample: by how many ms the event loop was late. */
+  readonly onDelay?: (lateMs: number) => void
 }
 
 /** Starts to sample; dispose of the result to stop. It never keeps the process alive. */
@@ -33,6 +35,7 @@ export function startRuntimeMetrics(
   {
     samplePeriodMs = SAMPLE_PERIOD_MS,
     utilizationWindowMs = UTILIZATION_WINDOW_MS,
+    onDelay,
   }: RuntimeOptions = {},
 ): Disposable {
   const delay = instruments.histogram('eventloop_delay_seconds').cell()
@@ -43,7 +46,9 @@ export function startRuntimeMetrics(
 
   const timer = setInterval(() => {
     const nowMs = performance.now()
-    observeDelay(delay, nowMs - sampledAtMs - samplePeriodMs, samplePeriodMs)
+    const lateMs = nowMs - sampledAtMs - samplePeriodMs
+    observeDelay(delay, lateMs, samplePeriodMs)
+    onDelay?.(lateMs)
     sampledAtMs = nowMs
     if (nowMs - windowStartedAtMs >= utilizationWindowMs) {
       const windowEnd = performance.eventLoopUtilization()

@@ -1,6 +1,7 @@
 /* Every limit of a node, driven to its bound and beyond: it does what its declaration says. */
 import { limitNames, type LimitName } from '@breakwater/config'
 import { describe, test } from 'vitest'
+import { admissionLimits } from './admission.ts'
 import type { LimitDriver } from './driver.ts'
 import { loginLimits } from './logins.ts'
 import { packetLimits } from './packets.ts'
@@ -10,6 +11,7 @@ import { timeLimits } from './times.ts'
 
 /** Total by its type: a limit without a driver does not compile. */
 const drivers: Readonly<Record<LimitName, LimitDriver>> = {
+  ...admissionLimits,
   ...packetLimits,
   ...loginLimits,
   ...queueLimits,

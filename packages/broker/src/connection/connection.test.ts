@@ -65,6 +65,7 @@ function setUp() {
     socket: line,
     peer: '127.0.0.1:1',
     certificate: undefined,
+    visit: { answered: () => undefined },
     packetBytesMax: 1_000,
     writeBounds: { outboundMessagesMax: 4, outboundBytesMax: 10_000 },
     counters,
@@ -137,7 +138,7 @@ describe('frames', () => {
 describe('the end', () => {
   test('comes once, with its first reason, after what waited was written', async () => {
     const { line, handler, connection } = setUp()
-    connection.answered = true
+    connection.letIn()
     connection.writer.write(puback(9))
     connection.close('taken-over')
     connection.close('malformed-packet')
@@ -161,7 +162,7 @@ describe('the end', () => {
     const [stranger, accepted] = [setUp(), setUp()]
     stranger.connection.close('shutting-down')
     accepted.connection.protocolLevel = 4
-    accepted.connection.answered = true
+    accepted.connection.letIn()
     accepted.connection.close('shutting-down')
     await turn()
     expect([...stranger.line.written, ...accepted.line.written]).toEqual([])

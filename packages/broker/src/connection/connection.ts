@@ -7,6 +7,7 @@
  * reader and the writer; `connectTimeoutMs`, keep-alive and `stallTimeoutMs` by the sweep.
  */
 import type { Duplex } from 'node:stream'
+import type { Visit } from '../admit/visit.ts'
 import type { ClientCertificate } from '../certificates/client-certificate.ts'
 import { Hold } from '../hold.ts'
 import { closeReason, type CloseReasonId } from '../close-reason.ts'
@@ -39,6 +40,7 @@ export interface ConnectionOptions {
   /** Address and port of the client. */
   readonly peer: string
   readonly certificate: ClientCertificate | undefined
+  readonly visit: Pick<Visit, 'answered'>
   readonly packetBytesMax: number
   readonly writeBounds: WriteBounds
   readonly counters: WriteCounters & { readonly bytesIn: { value: number } }
@@ -78,6 +80,7 @@ export class Connection {
   readonly #handler: FrameHandler
   readonly #flusher: TurnFlusher
   readonly #bytesIn: { value: number }
+  readonly #visit: Pick<Visit, 'answered'>
   #holds = 0
   #frameWaits = false
   #heard = true
@@ -103,6 +106,7 @@ export class Connection {
     this.#reader = new FrameReader(options.packetBytesMax)
     this.#handler = options.handler
     this.#flusher = options.flusher
+    this.#visit = options.visit
     this.#bytesIn = options.counters.bytesIn
     this.writer = new FrameWriter(
       socket,
@@ -123,6 +127,12 @@ export class Connection {
 
   get held(): boolean {
     return this.#holds !== 0
+  }
+
+  /** The client is let in: CONNACK was written. */
+  letIn(): void {
+    this.answered = true
+    this.#visit.answered()
   }
 
   hold(why: number): void {

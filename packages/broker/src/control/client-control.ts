@@ -202,7 +202,7 @@ export class ClientControl implements StreamOwner, Contender {
     this.#pending = undefined
     if (pending === undefined || !this.connection.open) return
     this.connection.writer.write(encodeConnack(0, pending.present))
-    this.connection.answered = true
+    this.connection.letIn()
     this.session = pending.start()
     this.#settled()
   }

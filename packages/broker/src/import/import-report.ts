@@ -1,7 +1,7 @@
 /** What an import has done so far: counts, and what was left out for which reason. Bound: one count per reason. */
 import type { ImportAnswer } from '@breakwater/store'
 
-export type ImportKind = 'sessions' | 'retained' | 'wills'
+type ImportKind = 'sessions' | 'retained' | 'wills'
 type Answers = Record<ImportAnswer, number>
 
 const none = (): Answers => ({ imported: 0, before: 0, existing: 0 })

@@ -4,12 +4,13 @@
  */
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { Visit, Visitor } from '../admit/visit.ts'
 import type { CloseReasonId } from '../close-reason.ts'
 import type { ProxyClaims } from './proxy-header.ts'
 
 export type Refused = (peer: string, reason: CloseReasonId, detail: string) => void
 
-export class Arrival {
+export class Arrival implements Visitor {
   readonly socket: Socket
   /**
    * The uppermost stream so far. What ends is ended from the top: a socket that is destroyed under a TLS
@@ -19,15 +20,37 @@ export class Arrival {
   /** The client; behind a proxy, whom the proxy names. */
   peer: string
   claims: ProxyClaims | undefined
+  /** What admission counts of it. */
+  readonly visit: Visit
   #refused: Refused | undefined
   #deadline: NodeJS.Timeout | undefined
+  readonly #begin: (arrival: Arrival) => void
 
-  constructor(socket: Socket, refused: Refused) {
+  constructor(socket: Socket, visit: Visit, refused: Refused, begin: (arrival: Arrival) => void) {
     this.socket = socket
     this.stream = socket
     // A socket that was reset has no address any more, so it is asked while it is new.
     this.peer = `${socket.remoteAddress ?? 'unknown'}:${socket.remotePort ?? 0}`
     this.#refused = refused
+    this.#begin = begin
+    this.visit = visit
+  }
+
+  begin(): void {
+    this.#begin(this)
+  }
+
+  /** Of `peer`, without its port. */
+  get address(): string {
+    return this.peer.slice(0, this.peer.lastIndexOf(':'))
+  }
+
+  shed(reason: CloseReasonId, detail: string): void {
+    const refused = this.#refused
+    this.handOver()
+    refused?.(this.peer, reason, detail)
+    // No TLS is on it yet, so it can be reset: that leaves nothing behind, here and in the kernel.
+    this.socket.resetAndDestroy()
   }
 
   /** A step that has no deadline of its own begins. */

@@ -8,17 +8,20 @@
 import {
   createServer as createTcpServer,
   type AddressInfo,
+  type BlockList,
   type Server,
   type Socket,
 } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { blockListOf, type ListenerConfig } from '@breakwater/config'
+import type { Admission } from '../admit/admission.ts'
+import { VisitStage, type Visit } from '../admit/visit.ts'
 import { clientCertificateOf, type ClientCertificate } from '../certificates/client-certificate.ts'
 import type { CloseReasonId } from '../close-reason.ts'
 import type { ByteStream } from '../connection/connection.ts'
 import { Arrival } from './arrival.ts'
 import { listenFault } from './listen-fault.ts'
-import { passProxyGate } from './proxy-gate.ts'
+import { isFromProxy, passProxyGate } from './proxy-gate.ts'
 import type { ProxyClaims } from './proxy-header.ts'
 import type { TlsKeeper } from './tls-keeper.ts'
 import { WebSocketGate } from './websocket-gate.ts'
@@ -30,10 +33,15 @@ export interface PeerFacts {
   readonly certificate: ClientCertificate | undefined
   /** What a proxy claims, for the log. Nothing is decided by it. */
   readonly claims: ProxyClaims | undefined
+  /** What admission counts of it: who lets it in says so. */
+  readonly visit: Visit
 }
 
 export interface ListenerOptions {
   readonly config: ListenerConfig
+  readonly admission: Admission
+  /** The addresses of sockets are those of clients; those in a PROXY header are anyway. */
+  readonly addressesAreReal: boolean
   /** For `mqtts` and `wss`. */
   readonly keeper: TlsKeeper | undefined
   readonly handshakeTimeoutMs: number
@@ -57,7 +65,13 @@ export interface Listener extends AsyncDisposable {
 }
 
 const BACKLOG = 4_096
-const SOCKET_OPTIONS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 } as const
+/** Nothing is read of a socket before admission lets it begin. */
+const SOCKET_OPTIONS = {
+  noDelay: true,
+  keepAlive: true,
+  keepAliveInitialDelay: 60_000,
+  pauseOnConnect: true,
+} as const
 
 /** Application protocols that clients may name in their ClientHello (IANA). */
 const ALPN = { mqtts: ['mqtt'], wss: ['http/1.1'] } as const
@@ -90,6 +104,7 @@ class Door {
   readonly #arrivals = new WeakMap<object, Arrival>()
   /** Certificates of sockets between TLS and WebSocket. */
   readonly #certificates = new WeakMap<Arrival, ClientCertificate>()
+  readonly #proxies: BlockList | undefined
   readonly #tls: Server | undefined
   readonly #web: WebSocketGate | undefined
   #closed = false
@@ -105,20 +120,8 @@ class Door {
         timeoutMs: handshakeTimeoutMs,
         next: (arrival, stream) => this.#handOver(arrival, stream, this.#certificates.get(arrival)),
       })
-    if (config.proxies !== undefined) {
-      const proxies = blockListOf(config.proxies)
-      this.server = createTcpServer(SOCKET_OPTIONS, (socket) => {
-        const arrival = this.#accept(socket)
-        passProxyGate(arrival, proxies, handshakeTimeoutMs, () => this.#behindProxy(arrival))
-      })
-    } else if (this.#tls !== undefined) {
-      this.server = this.#tls
-      this.server.on('connection', (socket: Socket) => this.#accept(socket))
-    } else {
-      this.server = createTcpServer(SOCKET_OPTIONS, (socket) =>
-        this.#plain(this.#accept(socket), socket),
-      )
-    }
+    this.#proxies = config.proxies === undefined ? undefined : blockListOf(config.proxies)
+    this.server = createTcpServer(SOCKET_OPTIONS, (socket) => this.#accept(socket))
   }
 
   close(): void {
@@ -126,23 +129,50 @@ class Door {
     this.server.close()
   }
 
-  #accept(socket: Socket): Arrival {
-    const { onAccept, onRefused, config } = this.#options
+  #accept(socket: Socket): void {
+    const { onAccept, admission } = this.#options
     onAccept()
-    const arrival = new Arrival(socket, onRefused)
-    if (config.protocol === 'mqtt' && config.proxies === undefined) return arrival
+    const arrival = this.#arrivalAt(socket)
+    const { visit } = arrival
     this.#arrivals.set(socket, arrival)
     this.raw.add(socket)
-    socket.once('close', () => this.raw.delete(socket))
-    return arrival
+    socket.once('close', () => {
+      this.raw.delete(socket)
+      visit.reach(VisitStage.GONE)
+    })
+    if (this.#proxies !== undefined && !isFromProxy(this.#proxies, socket))
+      arrival.refuse('proxy-refused', 'not from a proxy that is named')
+    else admission.arrive(visit, arrival)
   }
 
-  #behindProxy(arrival: Arrival): void {
-    if (this.#tls === undefined) this.#plain(arrival, arrival.socket)
-    else this.#tls.emit('connection', arrival.socket)
+  #arrivalAt(socket: Socket): Arrival {
+    const { admission, onRefused } = this.#options
+    return new Arrival(socket, admission.visit(), onRefused, this.#begin)
   }
 
-  #plain(arrival: Arrival, socket: Socket): void {
+  readonly #begin = (arrival: Arrival): void => {
+    const { handshakeTimeoutMs, addressesAreReal } = this.#options
+    if (this.#proxies !== undefined)
+      passProxyGate(arrival, handshakeTimeoutMs, () => {
+        if (this.#hasToken(arrival)) this.#pass(arrival)
+      })
+    else if (!addressesAreReal || this.#hasToken(arrival)) this.#pass(arrival)
+  }
+
+  /** Of the rate of its address. */
+  #hasToken(arrival: Arrival): boolean {
+    if (this.#options.admission.takes(arrival.address)) return true
+    arrival.refuse('address-rate', arrival.address)
+    return false
+  }
+
+  #pass(arrival: Arrival): void {
+    const { socket } = arrival
+    if (this.#tls !== undefined) {
+      this.#tls.emit('connection', socket)
+      return
+    }
+    socket.resume()
     if (this.#web === undefined) this.#handOver(arrival, socket, undefined)
     else this.#web.enter(arrival)
   }
@@ -152,7 +182,6 @@ class Door {
     const { clientAuth } = keeper.tls
     const server = createTlsServer({
       ...keeper.material.options,
-      ...SOCKET_OPTIONS,
       handshakeTimeout: handshakeTimeoutMs,
       ALPNProtocols: [...ALPN[config.protocol as 'mqtts' | 'wss']],
       requestCert: clientAuth !== 'none',
@@ -211,7 +240,7 @@ class Door {
   #arrivalOf(socket: TLSSocket): Arrival {
     const parent = (socket as { _parent?: object })._parent
     const known = parent === undefined ? undefined : this.#arrivals.get(parent)
-    return known ?? new Arrival(socket, this.#options.onRefused)
+    return known ?? this.#arrivalAt(socket)
   }
 
   #handOver(
@@ -219,10 +248,11 @@ class Door {
     stream: ByteStream,
     certificate: ClientCertificate | undefined,
   ): void {
-    const { peer, claims } = arrival
+    const { peer, claims, visit } = arrival
     arrival.handOver()
+    visit.reach(VisitStage.UNANSWERED)
     this.#arrivals.delete(arrival.socket)
-    this.#options.onStream(stream, { peer, certificate, claims })
+    this.#options.onStream(stream, { peer, certificate, claims, visit })
   }
 }
 

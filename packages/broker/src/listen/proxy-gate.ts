@@ -1,23 +1,14 @@
 /**
  * Takes the PROXY header off a connection before anything else reads it. Only from the proxies that were
- * named: a header of anybody else could say any address.
+ * named (`isFromProxy`): a header of anybody else could say any address.
  */
 import type { BlockList, Socket } from 'node:net'
 import type { Arrival } from './arrival.ts'
 import { readProxyHeader } from './proxy-header.ts'
 
 /** Calls `next` when the header was read; what came behind it is in the socket again. */
-export function passProxyGate(
-  arrival: Arrival,
-  proxies: BlockList,
-  timeoutMs: number,
-  next: () => void,
-): void {
+export function passProxyGate(arrival: Arrival, timeoutMs: number, next: () => void): void {
   const { socket } = arrival
-  if (!isFrom(proxies, socket)) {
-    arrival.refuse('proxy-refused', 'not from a proxy that is named')
-    return
-  }
   arrival.within(timeoutMs, 'PROXY header')
   let bytes: Buffer = Buffer.alloc(0)
   const readable = (): void => {
@@ -46,7 +37,7 @@ export function passProxyGate(
   socket.on('end', ended)
 }
 
-function isFrom(proxies: BlockList, { remoteAddress = '' }: Socket): boolean {
+export function isFromProxy(proxies: BlockList, { remoteAddress = '' }: Socket): boolean {
   const address = remoteAddress.replace(/^::ffff:/, '')
   return proxies.check(address, address.includes(':') ? 'ipv6' : 'ipv4')
 }

@@ -19,9 +19,22 @@ export class TokenBucket {
 
   /** Takes tokens; returns how many ms to wait before taking again. */
   take(tokens: number, nowMs: number): number {
-    const filled = ((nowMs - this.#filledAt) / 1_000) * this.#perSecond
-    this.#tokens = Math.min(this.#perSecond, this.#tokens + filled) - tokens
-    this.#filledAt = nowMs
+    this.#fill(nowMs)
+    this.#tokens -= tokens
     return this.#tokens >= 0 ? 0 : Math.ceil((-this.#tokens / this.#perSecond) * 1_000)
+  }
+
+  /** Takes one, if there is one: no debt. */
+  takeIfAny(nowMs: number): boolean {
+    this.#fill(nowMs)
+    if (this.#tokens < 1) return false
+    this.#tokens -= 1
+    return true
+  }
+
+  #fill(nowMs: number): void {
+    const filled = (Math.max(0, nowMs - this.#filledAt) / 1_000) * this.#perSecond
+    this.#tokens = Math.min(this.#perSecond, this.#tokens + filled)
+    this.#filledAt = nowMs
   }
 }

@@ -1,0 +1,44 @@
+import { expect, test } from 'vitest'
+import { AddressRate, siteOf } from './address-rate.ts'
+
+test.each([
+  ['10.1.2.3', '10.1.2.3'],
+  ['::ffff:10.1.2.3', '10.1.2.3'],
+  ['::FFFF:10.1.2.3', '10.1.2.3'],
+  ['2001:db8::1', '2001:db8:0:0'],
+  ['2001:db8:0:0:ffff:1:2:3', '2001:db8:0:0'],
+  ['2001:DB8:0001::5:6', '2001:db8:1:0'],
+  ['fe80::1%eth0', 'fe80:0:0:0'],
+  ['::1', '0:0:0:0'],
+  ['1:2:3:4:5:6:7::', '1:2:3:4'],
+  ['unknown', 'unknown'],
+])('%s belongs to the site %s', (address, site) => {
+  expect(siteOf(address)).toBe(site)
+})
+
+test('each site has its own tokens, and they come back', () => {
+  const rate = new AddressRate(2)
+  const now = performance.now()
+  const asked = (address: string, ms: number): boolean => rate.takes(address, now + ms)
+  expect(['a', 'a', 'a'].map(() => asked('10.0.0.1', 1))).toEqual([true, true, false])
+  expect(asked('10.0.0.2', 1)).toBe(true)
+  expect([asked('2001:db8::1', 1), asked('2001:db8::2', 1), asked('2001:db8::3', 1)]).toEqual([
+    true,
+    true,
+    false,
+  ])
+  // Being refused costs nothing: who waits gets in.
+  expect([asked('10.0.0.1', 502), asked('10.0.0.1', 503)]).toEqual([true, false])
+})
+
+test('the table does not grow beyond its bound, and keeps who was seen last', () => {
+  const rate = new AddressRate(1)
+  const now = performance.now()
+  for (let site = 0; site < 40_000; site += 1) {
+    rate.takes(`10.${site >> 16}.${(site >> 8) & 255}.${site & 255}`, now)
+    if (site % 1_000 === 0) rate.takes('192.0.2.1', now)
+  }
+  expect(rate.size).toBe(16_384)
+  expect(rate.takes('192.0.2.1', now)).toBe(false)
+  expect(rate.takes('10.0.0.1', now)).toBe(true)
+})

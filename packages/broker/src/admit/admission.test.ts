@@ -1,0 +1,99 @@
+import { limitsWith, type Limits } from '@breakwater/config'
+import { setImmediate as turn } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { Admission } from './admission.ts'
+import { LoopDelay } from './loop-delay.ts'
+import { VisitStage, type Visit } from './visit.ts'
+
+function setUp(limits: Partial<Limits> = {}, connectionsMax = 100) {
+  const loopDelay = new LoopDelay()
+  const admission = new Admission({ limits: limitsWith(limits), connectionsMax, loopDelay })
+  const story: string[] = []
+  const arrive = (name: string): Visit => {
+    const visit = admission.visit()
+    admission.arrive(visit, {
+      begin: () => void story.push(`${name} begins`),
+      shed: (reason) => void story.push(`${name}: ${reason}`),
+    })
+    return visit
+  }
+  return { admission, loopDelay, story, arrive }
+}
+
+test('sockets begin in the order in which they came, a few per turn', async () => {
+  const { admission, story, arrive } = setUp({ beginsPerTurnMax: 2 })
+  for (const name of ['a', 'b', 'c']) arrive(name)
+  expect(story).toEqual([])
+  await turn()
+  expect(story).toEqual(['a begins', 'b begins'])
+  expect([admission.held, admission.handshakes, admission.connections]).toEqual([1, 2, 3])
+  await turn()
+  expect(story).toEqual(['a begins', 'b begins', 'c begins'])
+})
+
+test('who moves on, or goes, makes room for who is held', async () => {
+  const { admission, story, arrive } = setUp({ handshakesMax: 1, unansweredMax: 2 })
+  const a = arrive('a')
+  const b = arrive('b')
+  const c = arrive('c')
+  await turn()
+  expect(story).toEqual(['a begins'])
+  a.reach(VisitStage.UNANSWERED)
+  await turn()
+  expect(story).toEqual(['a begins', 'b begins'])
+  b.reach(VisitStage.UNANSWERED)
+  await turn()
+  expect(story).toHaveLength(2)
+  expect([admission.handshakes, admission.unanswered]).toEqual([0, 2])
+  a.answered()
+  await turn()
+  expect(story).toEqual(['a begins', 'b begins', 'c begins'])
+  for (const visit of [c, b, a, a]) visit.reach(VisitStage.GONE)
+  expect(admission.connections).toBe(0)
+})
+
+test('who goes while it is held is not begun with', async () => {
+  const { admission, story, arrive } = setUp()
+  arrive('a').reach(VisitStage.GONE)
+  await turn()
+  expect([story, admission.connections]).toEqual([[], 0])
+})
+
+test('whoever is too much is shed at once, for the first reason that holds', () => {
+  const { admission, loopDelay, story, arrive } = setUp({ heldMax: 1, loopDelayMaxMs: 50 }, 2)
+  arrive('a')
+  arrive('b')
+  loopDelay.sample(51)
+  arrive('c')
+  admission.stop()
+  arrive('d')
+  expect(story).toEqual(['b: held-full', 'c: overloaded', 'a: shutting-down', 'd: shutting-down'])
+  const full = setUp({}, 0)
+  full.arrive('e')
+  expect(full.story).toEqual(['e: connections-full'])
+})
+
+test('the lateness of the loop wears off', () => {
+  const { loopDelay } = setUp()
+  loopDelay.sample(100)
+  loopDelay.sample(0)
+  expect(loopDelay.ms).toBe(80)
+  for (let sample = 0; sample < 20; sample += 1) loopDelay.sample(1)
+  expect(loopDelay.ms).toBeLessThan(2)
+})
+
+test('who is held for too long is shed', async () => {
+  const { admission, story, arrive } = setUp({ handshakesMax: 1, heldTimeoutMs: 50 })
+  arrive('a')
+  arrive('b')
+  await expect.poll(() => story, { timeout: 15_000 }).toEqual(['a begins', 'b: held-too-long'])
+  expect(admission.held).toBe(0)
+})
+
+test('without tokens sockets are held until some are back', async () => {
+  const { story, arrive } = setUp({ connectsPerSecondMax: 20, beginsPerTurnMax: 100 })
+  const startedAt = performance.now()
+  for (let index = 0; index < 30; index += 1) arrive(String(index))
+  await expect.poll(() => story.length, { timeout: 15_000 }).toBe(30)
+  expect(performance.now() - startedAt).toBeGreaterThan(400)
+})

@@ -1,0 +1,103 @@
+/**
+ * What nodes share: the store, the bus and the cluster, in Redis or, for a node that is alone, in its memory.
+ */
+import { createRedisBus, ENVELOPE_VERSION, MemoryBusHub, type Bus } from '@breakwater/bus'
+import { createRedisCluster, SoloCluster, type Cluster } from '@breakwater/cluster'
+import {
+  ConfigError,
+  readNamedFile,
+  readSecretFile,
+  type Config,
+  type RedisConfig,
+} from '@breakwater/config'
+import type { RedisSettings } from '@breakwater/redis'
+import { createRedisStore, MemoryStore, type OnFenced, type Store } from '@breakwater/store'
+import type { BrokerInstruments, Events } from './events.ts'
+import { InboxWatch } from './inbox-watch.ts'
+import { RedisMonitor } from './redis-monitor.ts'
+
+/** Freed with the stack. @throws {ConfigError} Redis cannot be used */
+export async function openBackplane(
+  config: Config,
+  events: Events,
+  instruments: BrokerInstruments,
+  stack: AsyncDisposableStack,
+  { onFenced }: { readonly onFenced: OnFenced },
+): Promise<{ store: Store; bus: Bus; cluster: Cluster }> {
+  if (config.redis === undefined) {
+    return {
+      store: stack.use(new MemoryStore({ ...config.limits, queuePolicy: config.queuePolicy })),
+      bus: stack.use(new MemoryBusHub().join()),
+      cluster: new SoloCluster(),
+    }
+  }
+  const settings = redisSettings(config.redis)
+  const onFault = (error: Error): void => events.redisFault(error)
+  const timeoutMs = config.limits.storeTimeoutMs
+  try {
+    stack.use(await RedisMonitor.start(settings, instruments, events))
+    const { queueMessagesMax, queueBytesMax } = config.limits
+    const store = stack.use(
+      await createRedisStore(settings, {
+        timeoutMs,
+        onFault,
+        onFenced,
+        queueMessagesMax,
+        queueBytesMax,
+        queuePolicy: config.queuePolicy,
+        ack: config.ack,
+        onHeld: (why) => events.acknowledgementsHeld(why),
+      }),
+    )
+    const bus = stack.use(
+      await createRedisBus(settings, {
+        timeoutMs,
+        onFault,
+        onFrame: frameCounter(instruments),
+        onDropped: (reason, messages) => events.busDropped(reason, messages),
+      }),
+    )
+    stack.use(new InboxWatch(bus, instruments))
+    const { nodeLeaseMs, viewLeaseMs, willTakeOverWindowMs } = config.limits
+    const cluster = stack.use(
+      await createRedisCluster(settings, {
+        nodeId: bus.nodeId,
+        reads: [ENVELOPE_VERSION],
+        leaseMs: nodeLeaseMs,
+        viewLeaseMs,
+        adoptAfterMs: willTakeOverWindowMs,
+        timeoutMs,
+        onFault,
+      }),
+    )
+    return { store, bus, cluster }
+  } catch (error) {
+    throw new ConfigError(`BREAKWATER_REDIS_URL: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+function frameCounter(instruments: BrokerInstruments): (direction: 'in' | 'out') => void {
+  const frames = instruments.counter('bus_frames_total')
+  const cells = { in: frames.cell({ direction: 'in' }), out: frames.cell({ direction: 'out' }) }
+  return (direction) => {
+    cells[direction].value += 1
+  }
+}
+
+/** What connections need, read from the files that the configuration names. */
+export function redisSettings(redis: RedisConfig): RedisSettings {
+  const { url, passwordFile, sentinelPasswordFile, caFile, tls, prefix } = redis
+  const secret = (name: string, path: string | undefined): string | undefined =>
+    path === undefined ? undefined : readSecretFile(name, path)
+  const file = (name: string, path: string | undefined): string | undefined =>
+    path === undefined ? undefined : readNamedFile(name, path)
+  return {
+    url,
+    password: secret('BREAKWATER_REDIS_PASSWORD_FILE', passwordFile),
+    sentinelPassword: secret('BREAKWATER_REDIS_SENTINEL_PASSWORD_FILE', sentinelPasswordFile),
+    ca: file('BREAKWATER_REDIS_CA', caFile),
+    cert: file('BREAKWATER_REDIS_CERT', tls?.certFile),
+    key: file('BREAKWATER_REDIS_KEY', tls?.keyFile),
+    prefix,
+  }
+}
