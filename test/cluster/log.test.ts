@@ -237,6 +237,7 @@ test('a member that leaves last leaves the log and nothing of itself', async () 
   await using admin = stoppable(new Redis(redis.url))
   const keys = await admin.redis.keys(`${redis.prefix}*`)
   expect(keys.map((key) => key.slice(redis.prefix.length)).toSorted()).toEqual([
+    'v1:{cluster}:format',
     'v1:{cluster}:generation',
     'v1:{cluster}:head',
     'v1:{cluster}:log',

@@ -89,7 +89,10 @@ export interface NodeProcess extends TestNode {
   kill(signal: NodeJS.Signals): Promise<void>
 }
 
-const MAIN = fileURLToPath(new URL('../../packages/broker/src/main.ts', import.meta.url))
+/** The program of this checkout. */
+export const MAIN: string = fileURLToPath(
+  new URL('../../packages/broker/src/main.ts', import.meta.url),
+)
 
 /** A node in a process of its own, for `kill -9` and for what it costs. */
 export async function spawnNode(options: NodeOptions = {}): Promise<NodeProcess> {

@@ -24,7 +24,7 @@ export async function runMutation(
   const main = buildMutant(edits)
   for (let round = 0; ; round += 1) {
     const plan = drawPlan({ seed: seed + round, seconds, kinds: faults })
-    const result = await runRound({ plan, main })
+    const result = await runRound({ plan, mains: [main] })
     const caught = result.violations.some(({ guarantee }) => guarantee === breaks)
     if (caught || round + 1 >= rounds) return { caught, round: result }
   }

@@ -18,8 +18,10 @@ import { SoakCluster } from './soak-cluster.ts'
 
 export interface RoundOptions {
   readonly plan: RoundPlan
-  /** The program of the nodes, if it is not that of this checkout. */
-  readonly main?: string
+  /** The program of a node in each of its lives, if it is not that of this checkout. The last one stays. */
+  readonly mains?: readonly string[]
+  /** What is done to the nodes beside the faults of the plan. */
+  readonly meanwhile?: (cluster: SoakCluster, recorder: Recorder) => Promise<void>
   readonly onPhase?: (phase: string, lines: readonly HistoryLine[]) => void
 }
 
@@ -35,12 +37,12 @@ const BEGIN_MAX_MS = 15_000
 const LINGER_MS = 600
 
 export async function runRound(options: RoundOptions): Promise<RoundResult> {
-  const { plan, main, onPhase = () => undefined } = options
+  const { plan, mains, meanwhile, onPhase = () => undefined } = options
   const recorder = new Recorder()
   const { lines } = recorder
   onPhase('start', lines)
   await using stack = new AsyncDisposableStack()
-  const cluster = stack.use(await SoakCluster.start(recorder, main))
+  const cluster = stack.use(await SoakCluster.start(recorder, mains))
   const links = new Map<string, Link>()
   const devices = new Map<string, Device>()
   for (const device of [...plan.devices, ...plan.late]) {
@@ -60,7 +62,8 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
   if (!began) throw new Error(`not connected: ${names(all.filter(({ settled }) => !settled))}`)
   for (const device of all) device.startPublishing()
   onPhase('faults', lines)
-  await injectAll(plan.faults, { cluster, recorder, devices, links })
+  const faults = injectAll(plan.faults, { cluster, recorder, devices, links })
+  await Promise.all([faults, meanwhile?.(cluster, recorder)])
   await delay(Math.max(0, plan.faultsMs - recorder.now()))
 
   onPhase('drain', lines)

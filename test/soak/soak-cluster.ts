@@ -34,6 +34,8 @@ interface Slot {
   /** How many processes it has had. */
   lives: number
   node: NodeProcess
+  /** It is to end by itself. */
+  isStopping: boolean
   /** Settled when the last process that was started for it is ready. */
   starting: Promise<void>
 }
@@ -49,22 +51,22 @@ export class SoakCluster implements AsyncDisposable, Doors {
   readonly #errorFile = join(this.#directory, 'stderr')
   readonly #errors = openSync(this.#errorFile, 'a')
   readonly #recorder: Recorder
-  readonly #main: string | undefined
+  readonly #mains: readonly string[]
   #resources = new AsyncDisposableStack()
 
-  private constructor(redis: TestRedis, recorder: Recorder, main: string | undefined) {
+  private constructor(redis: TestRedis, recorder: Recorder, mains: readonly string[]) {
     this.redis = redis
     this.#recorder = recorder
-    this.#main = main
+    this.#mains = mains
     this.admin = new Redis(redis.url, { maxRetriesPerRequest: null })
     this.admin.on('error', () => undefined)
   }
 
-  /** `main`: the program of the nodes, if it is not that of this checkout. */
-  static async start(recorder: Recorder, main?: string): Promise<SoakCluster> {
+  /** `mains`: the program of a node in each of its lives; none: that of this checkout. The last one stays. */
+  static async start(recorder: Recorder, mains: readonly string[] = []): Promise<SoakCluster> {
     await using stack = new AsyncDisposableStack()
     const redis = stack.use(await startRedis({ args: REDIS_ARGUMENTS }))
-    const cluster = new SoakCluster(redis, recorder, main)
+    const cluster = new SoakCluster(redis, recorder, mains)
     stack.defer(() => closeSync(cluster.#errors))
     stack.defer(() => cluster.admin.disconnect())
     const proxies = await Promise.all(
@@ -115,6 +117,16 @@ export class SoakCluster implements AsyncDisposable, Doors {
     await slot.node.kill('SIGKILL')
   }
 
+  /** Stops the node as an operator does, and starts its next life. */
+  async roll(index: number): Promise<void> {
+    const slot = this.#slot(index)
+    await slot.starting
+    slot.isStopping = true
+    await slot.node.kill('SIGTERM')
+    slot.isStopping = false
+    await this.restart(index)
+  }
+
   async restart(index: number): Promise<void> {
     const slot = this.#slot(index)
     slot.starting = slot.starting.then(() => this.#startAgain(slot))
@@ -148,7 +160,7 @@ export class SoakCluster implements AsyncDisposable, Doors {
     for (let tries = 1; ; tries += 1) {
       const begun = performance.now()
       try {
-        slot.node = await this.#spawn(slot.proxy)
+        slot.node = await this.#spawn(slot.proxy, slot.lives + 1)
         break
       } catch (error) {
         // It neither ended nor became ready: nobody would start it again.
@@ -169,20 +181,22 @@ export class SoakCluster implements AsyncDisposable, Doors {
   }
 
   async #add(parts: { name: string; proxy: RedisProxy }): Promise<void> {
-    const node = await this.#spawn(parts.proxy)
-    const slot: Slot = { ...parts, lives: 1, node, starting: Promise.resolve() }
+    const node = await this.#spawn(parts.proxy, 1)
+    const starting = Promise.resolve()
+    const slot: Slot = { ...parts, lives: 1, node, isStopping: false, starting }
     this.#slots.push(slot)
     this.#watch(slot)
   }
 
-  async #spawn(proxy: RedisProxy): Promise<NodeProcess> {
+  async #spawn(proxy: RedisProxy, life: number): Promise<NodeProcess> {
+    const main = this.#mains[life - 1] ?? this.#mains.at(-1)
     const node = await spawnNode({
       redisUrl: proxy.url,
       redisPrefix: this.redis.prefix,
       limits: LIMITS,
       stderr: this.#errors,
       readyWithinMs: READY_WITHIN_MS,
-      ...(this.#main === undefined ? {} : { main: this.#main }),
+      ...(main === undefined ? {} : { main }),
     })
     const { process: child } = node
     // A run of an hour may be ended from outside: its nodes end with it.
@@ -195,7 +209,7 @@ export class SoakCluster implements AsyncDisposable, Doors {
   #watch(slot: Slot): void {
     const name = nameOf(slot)
     slot.node.process.once('exit', (code, signal) => {
-      if (signal === 'SIGKILL') return
+      if (signal === 'SIGKILL' || (slot.isStopping && code === 0)) return
       const said = readFileSync(this.#errorFile, 'utf8').trimEnd().split('\n').slice(-CRASH_LINES)
       this.crashes.push(`node ${name} ended by itself (${code ?? signal}): ${said.join(' | ')}`)
     })

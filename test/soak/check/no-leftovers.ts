@@ -18,7 +18,7 @@ export interface LeftoverFacts {
  * listed until its clients are adopted, which may be after the end.
  */
 const STAYS: readonly RegExp[] = [
-  /^v1:\{cluster\}:(?:head|log|nodes|leases|generation|departed)$/,
+  /^v1:\{cluster\}:(?:head|log|nodes|leases|generation|departed|format)$/,
   /^v1:\{[^}]+\}:(?:inbox|inbox-bytes)$/,
   /^v1:\{[^}]+\}:writer:/,
   /^v1:\{\d+\}:retained$/,
