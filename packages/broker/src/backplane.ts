@@ -3,18 +3,12 @@
  */
 import { createRedisBus, ENVELOPE_VERSION, MemoryBusHub, type Bus } from '@breakwater/bus'
 import { createRedisCluster, SoloCluster, type Cluster } from '@breakwater/cluster'
-import {
-  ConfigError,
-  readNamedFile,
-  readSecretFile,
-  type Config,
-  type RedisConfig,
-} from '@breakwater/config'
-import type { RedisSettings } from '@breakwater/redis'
+import { ConfigError, type Config } from '@breakwater/config'
 import { createRedisStore, MemoryStore, type OnFenced, type Store } from '@breakwater/store'
 import type { BrokerInstruments, Events } from './events.ts'
 import { InboxWatch } from './inbox-watch.ts'
 import { RedisMonitor } from './redis-monitor.ts'
+import { redisSettings } from './redis-settings.ts'
 
 /** Freed with the stack. @throws {ConfigError} Redis cannot be used */
 export async function openBackplane(
@@ -81,23 +75,5 @@ function frameCounter(instruments: BrokerInstruments): (direction: 'in' | 'out')
   const cells = { in: frames.cell({ direction: 'in' }), out: frames.cell({ direction: 'out' }) }
   return (direction) => {
     cells[direction].value += 1
-  }
-}
-
-/** What connections need, read from the files that the configuration names. */
-export function redisSettings(redis: RedisConfig): RedisSettings {
-  const { url, passwordFile, sentinelPasswordFile, caFile, tls, prefix } = redis
-  const secret = (name: string, path: string | undefined): string | undefined =>
-    path === undefined ? undefined : readSecretFile(name, path)
-  const file = (name: string, path: string | undefined): string | undefined =>
-    path === undefined ? undefined : readNamedFile(name, path)
-  return {
-    url,
-    password: secret('BREAKWATER_REDIS_PASSWORD_FILE', passwordFile),
-    sentinelPassword: secret('BREAKWATER_REDIS_SENTINEL_PASSWORD_FILE', sentinelPasswordFile),
-    ca: file('BREAKWATER_REDIS_CA', caFile),
-    cert: file('BREAKWATER_REDIS_CERT', tls?.certFile),
-    key: file('BREAKWATER_REDIS_KEY', tls?.keyFile),
-    prefix,
   }
 }

@@ -224,6 +224,18 @@ export class Events {
     this.#log.error({ path, why }, 'a new version of the file is refused; the old one stays in use')
   }
 
+  ticketKeyInUse(from: Date): void {
+    this.#instruments.gauge('tls_ticket_key_timestamp_seconds').cell().value =
+      from.getTime() / 1_000
+    this.#log.info({ from }, 'another ticket key is in use')
+  }
+
+  ticketKeyUnreadable(): void {
+    this.#log.error(
+      'the ticket key in redis was wrapped under another BREAKWATER_TLS_TICKET_WRAP_KEY; tickets of this node are good here only',
+    )
+  }
+
   certificatesUnwatched(directory: string, error: Error): void {
     this.#log.warn({ directory, error: error.message }, 'directory is polled, not watched')
   }

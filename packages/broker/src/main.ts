@@ -16,8 +16,9 @@ import { PasswordFile, setPassword } from './auth/password-file.ts'
 import { ensureDevelopmentCertificates } from './certificates/development.ts'
 import { runImport, type ImportOptions } from './import/import-command.ts'
 import { makeTlsMaterial, readTlsFiles } from './listen/tls-context.ts'
-import { redisSettings } from './backplane.ts'
 import { startNode } from './node.ts'
+import { redisSettings } from './redis-settings.ts'
+import { WrapKey } from './tickets/wrap-key.ts'
 import { VERSION } from './version.ts'
 
 /** Should something keep the process alive after everything was closed. */
@@ -123,6 +124,7 @@ function checkFiles({ listeners, passwordFile, aclFile, redis }: Config): void {
   if (aclFile !== undefined)
     AccessRules.parse(readNamedFile('BREAKWATER_ACL_FILE', aclFile), aclFile)
   if (redis !== undefined) redisSettings(redis)
+  if (redis?.ticketWrapKeyFile !== undefined) WrapKey.read(redis.ticketWrapKeyFile)
 }
 
 async function serve(config: Config): Promise<void> {

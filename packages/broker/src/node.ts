@@ -8,7 +8,7 @@ import { isSharedFilter } from '@breakwater/bus'
 import { JoinRefused, type ClusterHandler } from '@breakwater/cluster'
 import { ConfigError, type Config } from '@breakwater/config'
 import { createInstruments, startAdminServer, startRuntimeMetrics } from '@breakwater/metrics'
-import { destination, pino, type Logger } from 'pino'
+import type { Logger } from 'pino'
 import { Admission } from './admit/admission.ts'
 import { connectionsAllowed, readProcessLimits } from './admit/file-limit.ts'
 import { LoopDelay } from './admit/loop-delay.ts'
@@ -26,11 +26,14 @@ import { Gauges } from './gauges.ts'
 import { listenFault } from './listen/listen-fault.ts'
 import { startListener, type Listener, type PeerFacts } from './listen/listener.ts'
 import { TlsKeeper } from './listen/tls-keeper.ts'
+import { createLogger } from './logger.ts'
+import { redisSettings } from './redis-settings.ts'
 import { Router } from './route/router.ts'
 import { ServerTree } from './server-tree.ts'
 import { SessionExpiry } from './session/expiry.ts'
 import { Sessions } from './sessions.ts'
 import { Sweep } from './sweep.ts'
+import { startSharedTicketKey } from './tickets/start.ts'
 import { VERSION } from './version.ts'
 
 export interface NodeOptions {
@@ -192,6 +195,8 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
       }),
     )
 
+  const redis = config.redis && redisSettings(config.redis)
+  const ticketKey = stack.use(await startSharedTicketKey(config, redis, events))
   const flusher = new TurnFlusher()
   const bytes = instruments.counter('bytes_total')
   let lastConnectionId = 0
@@ -234,6 +239,7 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
               events,
             }),
           )
+    if (keeper !== undefined) ticketKey?.serve(keeper)
     listeners.push(
       stack.use(
         await startListener({
@@ -305,17 +311,4 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
       events.nodeStopped()
     },
   }
-}
-
-function createLogger(config: Config): Logger {
-  return pino(
-    {
-      level: config.logLevel,
-      base: null,
-      formatters: { level: (level) => ({ level }) },
-      timestamp: pino.stdTimeFunctions.isoTime,
-      redact: ['password', '*.password', 'url'],
-    },
-    destination({ dest: 1, sync: false }),
-  )
 }

@@ -62,6 +62,19 @@ test.each([
   [{ BREAKWATER_ALLOW_ANONYMOUS: 'yes' }, /^BREAKWATER_ALLOW_ANONYMOUS: must be true or false/],
   [{ BREAKWATER_SESSION_EXPIRY: '7 days' }, /^BREAKWATER_SESSION_EXPIRY: must be a duration/],
   [{ BREAKWATER_SESSION_EXPIRY: '1s' }, /^BREAKWATER_SESSION_EXPIRY: must be from 2s to 3650d/],
+  [
+    { BREAKWATER_TLS_TICKET_WRAP_KEY: 'wrap.key' },
+    /^BREAKWATER_TLS_TICKET_WRAP_KEY: has no effect without BREAKWATER_REDIS_URL$/,
+  ],
+  [
+    {
+      BREAKWATER_REDIS_URL: 'redis://x',
+      BREAKWATER_ALLOW_ANONYMOUS: 'true',
+      BREAKWATER_TLS_TICKET_KEY: 'ticket.key',
+      BREAKWATER_TLS_TICKET_WRAP_KEY: 'wrap.key',
+    },
+    /^BREAKWATER_TLS_TICKET_WRAP_KEY: has no effect beside BREAKWATER_TLS_TICKET_KEY; give one of them$/,
+  ],
   [{ BREAKWATER_SHUTDOWN_TIMEOUT: '0s' }, /^BREAKWATER_SHUTDOWN_TIMEOUT: must be from 1s to 1h/],
   [{ BREAKWATER_SHUTDOWN_TIMEOUT: '90d' }, /^BREAKWATER_SHUTDOWN_TIMEOUT: must be from 1s to 1h/],
   [{ BREAKWATER_ACK: 'fsynced' }, /^BREAKWATER_ACK: fsynced has no effect without BREAKWATER_RED/],

@@ -15,6 +15,8 @@ export interface RedisConfig {
   readonly sentinelPasswordFile: string | undefined
   /** Starts the name of every key and channel. */
   readonly prefix: string
+  /** Under which nodes keep a common ticket key there; unset: they have none. */
+  readonly ticketWrapKeyFile: string | undefined
 }
 
 export interface JwtConfig {
@@ -130,6 +132,10 @@ export function decideConfig(settings: Settings): Config {
     throw new ConfigError(
       `${settings.origin('ack')}: ${ack} has no effect without BREAKWATER_REDIS_URL`,
     )
+  if (values.tlsTicketKey !== undefined && values.tlsTicketWrapKey !== undefined)
+    throw new ConfigError(
+      `${settings.origin('tlsTicketWrapKey')}: has no effect beside BREAKWATER_TLS_TICKET_KEY; give one of them`,
+    )
   return Object.freeze({
     listeners,
     admin,
@@ -143,6 +149,7 @@ export function decideConfig(settings: Settings): Config {
           tls: readPair('redisCert', 'redisKey'),
           sentinelPasswordFile: read('redisSentinelPasswordFile', parsePath, () => undefined),
           prefix: read('redisPrefix', parsePrefix, () => 'breakwater:'),
+          ticketWrapKeyFile: read('tlsTicketWrapKey', parsePath, () => undefined),
         },
     passwordFile,
     jwt,
@@ -233,6 +240,7 @@ const REDIS_SETTINGS = [
   'redisCert',
   'redisKey',
   'redisPrefix',
+  'tlsTicketWrapKey',
 ] as const
 
 function decideLimits(settings: Settings): Limits {

@@ -232,6 +232,14 @@ const LIMITS = {
     protects: 'sockets that open and never finish TLS, a PROXY header or a WebSocket',
     atLimit: 'closed with `handshake-timeout`',
   },
+  ticketKeyRotationMs: {
+    unit: 'ms',
+    default: 28_800_000,
+    min: 1_000,
+    max: 2_592_000_000,
+    protects: 'what was said in resumed sessions against a ticket key that becomes known later',
+    atLimit: 'nodes use another key of their making; tickets of the old one become full handshakes',
+  },
   filePollMs: {
     unit: 'ms',
     default: 60_000,

@@ -23,6 +23,7 @@ export const SETTINGS = {
   tlsIdentity: 'BREAKWATER_TLS_IDENTITY',
   tlsClientId: 'BREAKWATER_TLS_CLIENT_ID',
   tlsTicketKey: 'BREAKWATER_TLS_TICKET_KEY',
+  tlsTicketWrapKey: 'BREAKWATER_TLS_TICKET_WRAP_KEY',
   passwordFile: 'BREAKWATER_PASSWORD_FILE',
   jwtKeys: 'BREAKWATER_JWT_KEYS',
   jwtAudience: 'BREAKWATER_JWT_AUDIENCE',

@@ -138,6 +138,13 @@ export const catalog = {
     help: 'Changes of certificates, keys, authorities and revocation lists: used, or refused while the old ones stay',
     labels: { listener: 'listeners', result: ['ok', 'error'] },
   },
+  tls_ticket_key_timestamp_seconds: {
+    type: 'gauge',
+    unit: 'seconds',
+    help: 'Unix time from which the ticket key is used that the nodes have made',
+    labels: {},
+    initial: 'absent',
+  },
   tls_crl_next_update_timestamp_seconds: {
     type: 'gauge',
     unit: 'seconds',

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { connect as connectTcp } from 'node:net'
@@ -253,7 +254,29 @@ async function drivePoll(): Promise<void> {
   await node.logged(({ msg }) => msg === 'new certificates are in use')
 }
 
+async function driveTicketKeys(): Promise<void> {
+  await using redis = await startRedis()
+  const wrapKey = join(temporaryDirectory('tickets-'), 'wrap.key')
+  writeFileSync(wrapKey, randomBytes(32))
+  await using node = await startNode({
+    redisUrl: redis.url,
+    redisPrefix: redis.prefix,
+    limits: { ticketKeyRotationMs: 1_000 },
+    environment: { BREAKWATER_TLS_TICKET_WRAP_KEY: wrapKey },
+  })
+  const begins = (): number[] =>
+    node.logs().flatMap((line) => {
+      return line['msg'] === 'another ticket key is in use'
+        ? [Date.parse(String(line['from']))]
+        : []
+    })
+  const [first = 0] = begins()
+  await vi.waitFor(() => expect(begins().length).toBeGreaterThan(1), { timeout: 20_000 })
+  expect((begins()[1] ?? 0) - first).toBeGreaterThanOrEqual(1_000)
+}
+
 export const timeLimits = {
+  ticketKeyRotationMs: driveTicketKeys,
   willDrainWindowMs: driveDrainWindow,
   drainClientsPerSecond: driveDrainRate,
   willTakeOverWindowMs: driveWillWindow,

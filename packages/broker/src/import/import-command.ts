@@ -14,7 +14,7 @@ import {
   type RedisSettings,
 } from '@breakwater/redis'
 import { AedesDeployment, RedisImport } from '@breakwater/store'
-import { redisSettings } from '../backplane.ts'
+import { redisSettings } from '../redis-settings.ts'
 import { showProgress } from './import-progress.ts'
 import { ImportReport } from './import-report.ts'
 import { ImportRun } from './import-run.ts'

@@ -42,6 +42,7 @@ export class TlsKeeper implements Disposable {
   readonly #watch: DirectoryWatch
   #material: TlsMaterial
   #server: Server | undefined
+  #ticketKey: Buffer | undefined
   #fault: string | undefined
   #staleSaid: ClientTrust | undefined
 
@@ -67,6 +68,13 @@ export class TlsKeeper implements Disposable {
   /** The server that is to serve what is new. */
   serve(server: Server): void {
     this.#server = server
+    this.#useTicketKey()
+  }
+
+  /** The key that all nodes have in common; a file that is named for it comes first. */
+  useTicketKey(key: Buffer): void {
+    this.#ticketKey = key
+    this.#useTicketKey()
   }
 
   [Symbol.dispose](): void {
@@ -94,9 +102,15 @@ export class TlsKeeper implements Disposable {
         `BREAKWATER_TLS_CRL: ${this.tls.crlFile} is older than the list in use; it would take back revocations`,
       )
     this.#server?.setSecureContext(next.options)
+    this.#useTicketKey()
     this.#material = next
     this.#options.events.certificatesInUse(this.#options.listener, factsOf(next), false)
     this.#sayStale()
+  }
+
+  #useTicketKey(): void {
+    if (this.#ticketKey !== undefined && this.tls.ticketKeyFile === undefined)
+      this.#server?.setTicketKeys(this.#ticketKey)
   }
 
   #sayStale(): void {
