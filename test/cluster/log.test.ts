@@ -18,6 +18,8 @@ interface Member extends AsyncDisposable {
   readonly topics: string[]
   readonly events: string[]
   silent: boolean
+  /** Adopting lasts as long. */
+  adopted: Promise<void>
 }
 
 interface Options {
@@ -44,6 +46,7 @@ async function join(
     topics: [],
     events: [],
     silent: false,
+    adopted: Promise.resolve(),
     [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose](),
   }
   members.set(nodeId, member)
@@ -71,6 +74,7 @@ async function join(
     },
     adopt: async (node) => {
       member.events.push(`adopt ${node}`)
+      await member.adopted
     },
     confirm: (node, version) => {
       if (!member.silent) members.get(node)?.cluster.confirmedBy(nodeId, version)
@@ -242,6 +246,25 @@ test('a member that leaves last leaves the log and nothing of itself', async () 
     'v1:{cluster}:head',
     'v1:{cluster}:log',
   ])
+})
+
+test('a node that comes back and goes again while it is adopted is adopted once more', async () => {
+  await using redis = await startRedis()
+  await using a = await join(new Map(), redis, 'a', { leaseMs: 300, viewLeaseMs: 100 })
+  await using admin = stoppable(new Redis(redis.url))
+  const departed = `${redis.prefix}v1:{cluster}:departed`
+  const adopted = Promise.withResolvers<void>()
+  a.adopted = adopted.promise
+  await admin.redis.zadd(departed, Date.now(), 'b')
+  await expect.poll(() => a.events).toContain('adopt b')
+  const claim = await admin.redis.zscore(departed, 'b')
+  // The claim is renewed for as long as it takes.
+  await expect.poll(() => admin.redis.zscore(departed, 'b')).not.toBe(claim)
+  await admin.redis.zadd(departed, Date.now(), 'b')
+  adopted.resolve()
+  const times = (): number => a.events.filter((event) => event === 'adopt b').length
+  await expect.poll(times).toBe(2)
+  await expect.poll(() => admin.redis.exists(departed)).toBe(0)
 })
 
 function called(start: (done: Done) => void): Promise<void> {

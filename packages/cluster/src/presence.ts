@@ -29,6 +29,14 @@ export interface PresenceOptions {
 const BEATS_PER_VIEW_LEASE = 4
 const ADOPT_LEASES = 3
 
+/** Of the clients of one node. */
+interface Adoption {
+  readonly node: string
+  /** What Redis gave with it: a later departure of the same node is not meant. */
+  claim: string
+  done: boolean
+}
+
 export class Presence implements Disposable {
   readonly #options: PresenceOptions
   readonly #timer: NodeJS.Timeout
@@ -36,8 +44,7 @@ export class Presence implements Disposable {
   #again = false
   #reachedSince: number | undefined
   #reachedLast = 0
-  /** The node whose clients are being adopted, or ''. */
-  #adopting = ''
+  #adopting: Adoption | undefined
 
   constructor(options: PresenceOptions) {
     this.#options = options
@@ -63,8 +70,10 @@ export class Presence implements Disposable {
     this.#busy = true
     this.#again = false
     const askedAt = performance.now()
+    const adopting = this.#adopting
+    const isDone = adopting?.done === true
     try {
-      const [member, generation, head, due] = (await evaluate(
+      const [member, generation, head, due, claim] = (await evaluate(
         redis,
         BEAT,
         [...logKeys(keys), keys.clusterLeases, keys.clusterGeneration, keys.clusterDeparted],
@@ -73,14 +82,18 @@ export class Presence implements Disposable {
         this.#mayJudge(askedAt) ? 1 : 0,
         keys.clusterRoutes(''),
         adoptAfterMs,
-        this.#adopting,
+        adopting?.node ?? '',
         leaseMs * ADOPT_LEASES,
-      )) as [number, string, string, string]
+        adopting?.claim ?? '',
+        isDone ? 1 : 0,
+      )) as [number, string, string, string, string]
       this.#reachedLast = performance.now()
       this.#reachedSince ??= this.#reachedLast
       if (member === 1) headRead(Number(head), askedAt)
       else forgotten(generation)
-      if (due !== '') void this.#adopt(due)
+      if (adopting !== undefined) adopting.claim = claim
+      if (isDone) this.#adopting = undefined
+      if (due !== '') void this.#adopt({ node: due, claim, done: false })
     } catch (error) {
       // Else the connection's own error event has told; a beat that is missed only costs time.
       if (error instanceof JoinRefused) onFault(error)
@@ -90,16 +103,16 @@ export class Presence implements Disposable {
     if (this.#again) this.beat()
   }
 
-  async #adopt(departed: string): Promise<void> {
-    const { redis, keys, adopt, onFault } = this.#options
-    this.#adopting = departed
+  async #adopt(adoption: Adoption): Promise<void> {
+    this.#adopting = adoption
     try {
-      await adopt(departed)
-      await redis.zrem(keys.clusterDeparted, departed)
+      await this.#options.adopt(adoption.node)
+      adoption.done = true
+      this.beat()
     } catch (error) {
-      onFault(error as Error)
+      this.#options.onFault(error as Error)
+      this.#adopting = undefined
     }
-    this.#adopting = ''
   }
 
   #mayJudge(now: number): boolean {

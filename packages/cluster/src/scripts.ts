@@ -65,16 +65,25 @@ return {redis.call('GET', KEYS[5]), append(KEYS[1], KEYS[2], ARGV[5])}`
 /**
  * Keys: head, log, nodes, leases, generation, departed. Arguments: node id, lease (ms), whether it may judge,
  * prefix of routes, after how long the clients of a dead node may be adopted (ms), the node whose clients this
- * one is adopting or '', for how long that is its business (ms). Returns whether the node is a member,
- * generation, version of the head, and a departed node whose clients it is to adopt or ''; declares nodes dead
- * whose lease is over.
+ * one adopts or '', for how long that is its business (ms), its claim to that, whether it is done. Returns
+ * whether the node is a member, generation, version of the head, a departed node whose clients it is to adopt or
+ * '', and the claim to what it adopts or ''; declares nodes dead whose lease is over.
+ *
+ * A claim is the score itself, and ends in half a millisecond: where the departed node was back meanwhile and has
+ * gone again the score is another one, and whoever has come to it in between is still to be adopted.
  */
 export const BEAT: string = `${APPEND_ENTRY}${NOW}
 local generation, head = redis.call('GET', KEYS[5]), redis.call('GET', KEYS[1])
-if redis.call('HEXISTS', KEYS[3], ARGV[1]) == 0 then return {0, generation or '', head or '0', ''} end
+if redis.call('HEXISTS', KEYS[3], ARGV[1]) == 0 then return {0, generation or '', head or '0', '', ''} end
 redis.call('ZADD', KEYS[4], now + ARGV[2], ARGV[1])
-if ARGV[6] ~= '' then redis.call('ZADD', KEYS[6], 'XX', now + ARGV[7], ARGV[6]) end
-local due = ''
+local function claim(node)
+  redis.call('ZADD', KEYS[6], now + ARGV[7] + 0.5, node)
+  return redis.call('ZSCORE', KEYS[6], node)
+end
+local due, claimed = '', ''
+if ARGV[6] ~= '' and redis.call('ZSCORE', KEYS[6], ARGV[6]) == ARGV[8] then
+  if ARGV[9] == '1' then redis.call('ZREM', KEYS[6], ARGV[6]) else claimed = claim(ARGV[6]) end
+end
 if ARGV[3] == '1' then
   for _, dead in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', now)) do
     redis.call('ZREM', KEYS[4], dead)
@@ -85,10 +94,10 @@ if ARGV[3] == '1' then
   end
   if ARGV[6] == '' then
     due = redis.call('ZRANGEBYSCORE', KEYS[6], '-inf', now, 'LIMIT', 0, 1)[1] or ''
-    if due ~= '' then redis.call('ZADD', KEYS[6], now + ARGV[7], due) end
+    if due ~= '' then claimed = claim(due) end
   end
 end
-return {1, generation, head, due}`
+return {1, generation, head, due, claimed}`
 
 /**
  * Keys: head, log, nodes, leases, routes of the node, departed. Arguments: node id, entry, after how long its

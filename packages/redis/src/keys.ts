@@ -27,7 +27,7 @@
  * | `v1:{cluster}:log` | stream, ids `0-<version>` | every node appends | the last 100,000 or so | changes of nodes, routes, stored sessions and retained topics |
  * | `v1:{cluster}:nodes` | hash node id → facts (JSON) | each node its entry | an entry ends with its node | nodes, with the versions that they read |
  * | `v1:{cluster}:leases` | sorted set node id → end, ms | each node its entry | an entry ends with its node | until when nobody may be declared dead |
- * | `v1:{cluster}:departed` | sorted set node id → when, ms | every node | an entry ends when its clients are adopted | nodes that are gone, with when somebody may adopt their clients |
+ * | `v1:{cluster}:departed` | sorted set node id → when, ms; a claim ends in .5 | every node | an entry ends when its clients are adopted | nodes that are gone, with when somebody may adopt their clients |
  * | `v1:{cluster}:generation` | string | first node | for ever | changes when Redis comes back empty |
  * | `v1:{cluster}:format` | number | first node, or an import | for ever | version of all that is stored; what knows only older ones does not start |
  * | `v1:{cluster}:import` | string, id of its process | an import | ends with it, at most 10 s after it | no node may join meanwhile |

@@ -205,7 +205,7 @@ async function driveWillWindow(): Promise<void> {
 async function driveDrainWindow(): Promise<void> {
   await using redis = await startRedis()
   const common = { listen, redisUrl: redis.url, redisPrefix: redis.prefix }
-  const limits = { willDrainWindowMs: 1_000, nodeLeaseMs: 500 }
+  const limits = { willDrainWindowMs: 1_000, nodeLeaseMs: 2_000 }
   await using stays = await startNode({ ...common, limits })
   await using watcher = await connect(stays)
   await watcher.subscribe(['will', 1])
