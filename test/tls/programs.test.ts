@@ -80,6 +80,26 @@ describe('mosquitto_pub', () => {
   })
 })
 
+describe('mosquitto_sub', () => {
+  it('gets what MQTT.js publishes, both by certificate', async (context) => {
+    const [program] = skipWithout(context, 'mosquitto_sub')
+    const port = `${node.ports[CERTIFIED]}`
+    const to = ['-h', 'localhost', '-p', port, '--cafile', node.caPath]
+    const own = ['--cert', cert, '--key', key, '-i', 'buoy-7']
+    const topic = unique('t')
+    const other = await authority.issue({ commonName: 'buoy-11', usage: 'client' })
+    const options = { ca: node.ca, ...other, clientId: 'buoy-11', reconnectPeriod: 0 }
+    const client = await connectAsync(`mqtts://localhost:${port}`, options)
+    await client.publishAsync(topic, 'over mTLS', { qos: 1, retain: true })
+    const asked = ['-t', topic, '-q', '1', '-C', '1']
+    expect(await startProgram([program], [...to, ...own, ...asked]).ended).toMatchObject({
+      code: 0,
+      stdout: 'over mTLS',
+    })
+    await client.endAsync()
+  })
+})
+
 describe('MQTT.js', () => {
   it('is served with its certificate, under its name', async () => {
     const url = `mqtts://localhost:${node.ports[CERTIFIED]}`

@@ -80,6 +80,7 @@ program
   .option('--as <user>', 'user name; without it a client without credentials')
   .option('--cn <name>', 'common name of its certificate')
   .option('--uri <uri>', 'URI of its certificate')
+  .option('--identity <json>', 'named groups of the identity rule, as JSON')
   .option('--claims <json>', 'claims of its token, as JSON')
   .option('--file <file>', 'rules; default: BREAKWATER_ACL_FILE')
   .action((asked: ExplainOptions) => {

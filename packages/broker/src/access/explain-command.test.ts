@@ -46,10 +46,26 @@ test('under $SYS only a rule counts, and only the broker publishes', () => {
   ])
 })
 
+test('a named group of the identity rule is a variable', () => {
+  const rules = "rules: [{ allow: [publish], topics: ['${identity.tenant}/#'] }]"
+  const answer = (identity?: string): string | undefined => {
+    const asked = { topic: 'north/x', action: 'publish', clientId: 'a' }
+    return explainAccess(
+      rules,
+      'acl.yaml',
+      identity === undefined ? asked : { ...asked, identity },
+    )[0]
+  }
+  expect(answer()).toBe('denied: publish to north/x')
+  expect(answer('{"tenant":"south"}')).toBe('denied: publish to north/x')
+  expect(answer('{"tenant":"north"}')).toBe('allowed: publish to north/x')
+})
+
 test.each([
   [{ action: 'read' }, /--action is publish or subscribe/],
   [{ topic: 'a/#' }, /"a\/#" is nothing to publish to/],
   [{ topic: 'a#', action: 'subscribe' }, /"a#" is nothing to subscribe to/],
+  [{ identity: 'tenant' }, /--identity is a JSON object/],
   [{ claims: 'role' }, /--claims is a JSON object/],
 ])('%j is refused in one line', (options, message) => {
   expect(() => ask(options)).toThrow(message)

@@ -14,6 +14,7 @@ export interface ExplainOptions {
   readonly cn?: string
   readonly uri?: string
   readonly claims?: string
+  readonly identity?: string
   readonly file?: string
 }
 
@@ -52,22 +53,32 @@ function behindGroup(topic: string, action: Action): string {
   return action === 'publish' ? topic : topic.replace(/^\$share\/[^/]+\//, '')
 }
 
-function identityOf({ clientId, as, cn, uri, claims }: ExplainOptions): Identity {
-  const certificate = { cn, uri: uri === undefined ? [] : [uri], dns: [], email: [] }
+function identityOf({ clientId, as, cn, uri, claims, identity }: ExplainOptions): Identity {
+  const groups = identity === undefined ? {} : parseObject('identity', identity)
+  const certificate = {
+    cn,
+    uri: uri === undefined ? [] : [uri],
+    dns: [],
+    email: [],
+    groups: Object.fromEntries(
+      Object.entries(groups).map(([name, value]) => [name, String(value)]),
+    ),
+  }
+  const shows = [cn, uri, identity].some((given) => given !== undefined)
   return {
     clientId,
     username: as,
-    ...(cn === undefined && uri === undefined ? {} : { certificate }),
-    ...(claims === undefined ? {} : { claims: parseClaims(claims) }),
+    ...(shows ? { certificate } : {}),
+    ...(claims === undefined ? {} : { claims: parseObject('claims', claims) }),
   }
 }
 
-function parseClaims(text: string): Record<string, unknown> {
+function parseObject(option: string, text: string): Record<string, unknown> {
   try {
-    const claims: unknown = JSON.parse(text)
-    if (typeof claims === 'object' && claims !== null) return claims as Record<string, unknown>
+    const value: unknown = JSON.parse(text)
+    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>
   } catch {
     // The same line says it.
   }
-  throw new ConfigError('acl explain: --claims is a JSON object, such as \'{"site":"north"}\'')
+  throw new ConfigError(`acl explain: --${option} is a JSON object, such as '{"site":"north"}'`)
 }

@@ -20,10 +20,10 @@ const VARIABLES = [
   'cert.san.email',
 ] as const
 
-export type Variable = (typeof VARIABLES)[number] | `jwt.${string}`
+export type Variable = (typeof VARIABLES)[number] | `jwt.${string}` | `identity.${string}`
 
 export function isVariable(name: string): name is Variable {
-  return VARIABLES.includes(name as never) || /^jwt\.[\w-]+$/.test(name)
+  return VARIABLES.includes(name as never) || /^(jwt\.[\w-]+|identity\.\w+)$/.test(name)
 }
 
 /**
@@ -52,6 +52,11 @@ function rawValues(variable: Variable, identity: Identity): readonly string[] {
     case 'cert.san.email':
       return certificate?.email ?? []
     default:
+      if (variable.startsWith('identity.')) {
+        const group = variable.slice('identity.'.length)
+        const { groups = {} } = certificate ?? {}
+        return Object.hasOwn(groups, group) ? [groups[group] as string] : []
+      }
       return claimValues(claims?.[variable.slice('jwt.'.length)])
   }
 }

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import type { IdentityRule } from '@breakwater/config'
 import { expect, test } from 'vitest'
 import { Authority } from './authority.ts'
-import { nameOf } from './certificate-name.ts'
+import { identityOf } from './certificate-name.ts'
 
 const authority = await Authority.create('devices')
 
@@ -12,6 +12,9 @@ async function certificate(commonName: string, ...names: string[]): Promise<X509
 }
 
 const rule = (field: IdentityRule['field'], pattern?: RegExp): IdentityRule => ({ field, pattern })
+
+const nameOf = (one: X509Certificate, by: IdentityRule): string | undefined =>
+  identityOf(one, by)?.name
 
 const all = await certificate(
   'buoy 7',
@@ -48,4 +51,24 @@ test('a value that looks like several is one', async () => {
 
 test.each(['a,b', 'a\\b', 'a"b', 'ä', 'a+b', ' a', 'x CN=y'])('a common name %j', async (name) => {
   expect(nameOf(await certificate(name), rule('cn'))).toBe(name)
+})
+
+test('named groups are found with the name, and never guessed', async () => {
+  const pattern = /^(?:spiffe:\/\/(?<tenant>[^/]+)\/(?<name>[^/]+)(?:\/(?<site>[^/]+))?)$/u
+  const one = await certificate('x', 'spiffe://north/buoy-7')
+  expect(identityOf(one, rule('uri', pattern))).toEqual({
+    name: 'buoy-7',
+    groups: { tenant: 'north' },
+  })
+  const two = await certificate('x', 'spiffe://north/buoy-7', 'spiffe://south/buoy-7')
+  expect(identityOf(two, rule('uri', pattern))).toBeUndefined()
+  // A name that took no part is not replaced by another group.
+  const absent = /^(?:spiffe:\/\/(?<tenant>[^/]+)\/(?:buoy-7|(?<name>.+)))$/u
+  expect(identityOf(one, rule('uri', absent))).toBeUndefined()
+  // Without one of that name the first group is the name.
+  const first = /^(?:spiffe:\/\/(?<tenant>[^/]+)\/[^/]+)$/u
+  expect(identityOf(one, rule('uri', first))).toEqual({
+    name: 'north',
+    groups: { tenant: 'north' },
+  })
 })

@@ -8,27 +8,50 @@ export interface CertificateNames {
   readonly uri: readonly string[]
   readonly dns: readonly string[]
   readonly email: readonly string[]
+  /** Of the listener's rule, see `CertificateIdentity`. */
+  readonly groups?: Readonly<Record<string, string>>
 }
 
 const LABELS = { uri: 'URI:', dns: 'DNS:', email: 'email:' } as const
 
+export interface CertificateIdentity {
+  readonly name: string
+  /** What the other named groups of the rule's pattern have found: `tenant`, for example. */
+  readonly groups: Readonly<Record<string, string>>
+}
+
 /**
- * Undefined: it has none, or more than one that fits and nobody could say which. A name is never guessed.
+ * Undefined: it has none, or more than one that fits and nobody could say which. A name is never guessed, nor
+ * is what belongs to it.
  */
-export function nameOf(
+export function identityOf(
   certificate: X509Certificate,
   { field, pattern }: IdentityRule,
-): string | undefined {
+): CertificateIdentity | undefined {
   const values = field === 'cn' ? commonNames(certificate) : alternativeNames(certificate, field)
-  const names = new Set<string>()
+  const found = new Map<string, CertificateIdentity>()
   for (const value of values) {
-    const match = pattern === undefined ? [value] : (pattern.exec(value) ?? [])
-    // A group that took no part is no name; the whole value would be more than the rule asked for.
-    const name = match.length > 1 ? match[1] : match[0]
-    if (name !== undefined && name !== '') names.add(name)
+    const identity = matchOf(value, pattern)
+    if (identity !== undefined) found.set(JSON.stringify(identity), identity)
   }
-  const [name, another] = names
-  return another === undefined ? name : undefined
+  const [identity, another] = found.values()
+  return another === undefined ? identity : undefined
+}
+
+function matchOf(value: string, pattern: RegExp | undefined): CertificateIdentity | undefined {
+  if (pattern === undefined) return value === '' ? undefined : { name: value, groups: {} }
+  const match = pattern.exec(value)
+  if (match === null) return undefined
+  const found = Object.entries(match.groups ?? {})
+  // A group that took no part is no name; the whole value would be more than the rule asked for.
+  const name = found.some(([group]) => group === 'name')
+    ? match.groups?.['name']
+    : match.length > 1
+      ? match[1]
+      : match[0]
+  if (name === undefined || name === '') return undefined
+  const others = found.filter(([group, text]) => group !== 'name' && text !== undefined)
+  return { name, groups: Object.fromEntries(others) }
 }
 
 export function namesOf(certificate: X509Certificate): CertificateNames {

@@ -1,7 +1,7 @@
 /** What a connection's certificate says of its client, and whether the connection may go on. */
 import type { TLSSocket } from 'node:tls'
 import type { ListenerTls } from '@breakwater/config'
-import { nameOf, namesOf, type CertificateNames } from './certificate-name.ts'
+import { identityOf, namesOf, type CertificateNames } from './certificate-name.ts'
 import type { ClientTrust } from './client-trust.ts'
 
 export interface ClientCertificate {
@@ -34,10 +34,11 @@ export function clientCertificateOf(
   if (error !== undefined && error !== null) return error
   const refusal = trust.refusal(leaf, nowMs)
   if (refusal !== undefined) return refusal
+  const found = identity === undefined ? undefined : identityOf(leaf, identity)
   return {
     serial: leaf.serialNumber,
-    name: identity === undefined ? undefined : nameOf(leaf, identity),
-    names: namesOf(leaf),
+    name: found?.name,
+    names: found === undefined ? namesOf(leaf) : { ...namesOf(leaf), groups: found.groups },
     identifies: identity !== undefined,
     enforced: clientId === 'enforce',
   }
