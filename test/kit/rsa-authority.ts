@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-export interface RsaPair {
+interface RsaPair {
   /** PEM. */
   readonly cert: string
   readonly key: string
