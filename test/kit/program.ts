@@ -1,13 +1,20 @@
 /** Programs that a test drives but the install does not bring: found, or named in the skip. */
 import { accessSync, constants, statSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { delimiter, isAbsolute, join } from 'node:path'
 import type { TestContext } from 'vitest'
 
 /** Debian keeps daemons where the PATH of an ordinary user does not look. */
 const daemonFolders = ['/usr/local/sbin', '/usr/sbin', '/sbin']
 
+/** What runs where a test asks for one of these: Valkey speaks like Redis. */
+const stands: Readonly<Record<string, string | undefined>> = {
+  'redis-server': process.env['BREAKWATER_TEST_REDIS_SERVER'],
+}
+
 /** The path of a program, or undefined where it is not installed. */
-export function findProgram(name: string): string | undefined {
+export function findProgram(asked: string): string | undefined {
+  const name = stands[asked] ?? asked
+  if (isAbsolute(name)) return isExecutable(name) ? name : undefined
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...daemonFolders]
   return folders
     .filter((folder) => folder !== '')

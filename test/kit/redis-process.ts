@@ -24,6 +24,10 @@ const portTries = 5
 const readyTimeoutMs = 10_000
 
 export interface RedisProcessOptions {
+  /** Another server than the one that tests use. */
+  readonly program?: 'valkey-server' | undefined
+  /** A small disk in place of a directory, for this process alone and gone with it: needs root. */
+  readonly disk?: { readonly directory: string; readonly bytes: number } | undefined
   /** A sentinel: what its configuration file says beside the port. */
   readonly sentinel?: string
   /** TLS alone, and only for who shows a certificate of the authority; all PEM. */
@@ -34,8 +38,9 @@ export async function startRedisProcess(
   args: readonly string[],
   options: RedisProcessOptions = {},
 ): Promise<RedisServer> {
-  const program = findProgram('redis-server')
-  if (program === undefined) throw new Error('redis-server not installed')
+  const { program: name = 'redis-server' } = options
+  const program = findProgram(name)
+  if (program === undefined) throw new Error(`${name} not installed`)
   for (let tries = 1; ; tries++) {
     try {
       return await launch(program, await freePort(), args, options)
@@ -66,7 +71,7 @@ async function launch(
   program: string,
   port: number,
   args: readonly string[],
-  { sentinel, tls }: RedisProcessOptions,
+  { sentinel, tls, disk }: RedisProcessOptions,
 ): Promise<RedisServer> {
   const directory = await mkdtemp(join(tmpdir(), 'breakwater-redis-'))
   const place = tls === undefined ? ['--port', `${port}`] : await tlsArguments(directory, port, tls)
@@ -74,11 +79,13 @@ async function launch(
   const sentinelFile = join(directory, 'sentinel.conf')
   if (sentinel !== undefined)
     await writeFile(sentinelFile, `bind 127.0.0.1\nport ${port}\ndir ${directory}\n${sentinel}\n`)
-  const child = spawn(
-    program,
-    sentinel === undefined ? command : [sentinelFile, '--sentinel', ...args],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
-  )
+  const words = sentinel === undefined ? command : [sentinelFile, '--sentinel', ...args]
+  const mount = `mount -t tmpfs -o size=${disk?.bytes} none "$0" && exec "$@"`
+  const [runs, ...rest] =
+    disk === undefined
+      ? [program, ...words]
+      : ['unshare', '--mount', 'sh', '-c', mount, disk.directory, program, ...words]
+  const child = spawn(runs, rest, { stdio: ['ignore', 'pipe', 'pipe'] })
   const started = sentinel === undefined ? 'Ready to accept connections' : '+monitor'
   const release = child.pid === undefined ? () => undefined : guardProgram(child.pid, directory)
   const exited = new Promise<void>((resolve) => {

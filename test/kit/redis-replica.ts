@@ -1,6 +1,6 @@
 /** A Redis master with a replica behind a link that a test can stall: a replica that is up to date, or is not. */
 import { Redis } from 'ioredis'
-import { startRedisProcess, type RedisServer } from './redis-process.ts'
+import { startRedisProcess, type RedisProcessOptions, type RedisServer } from './redis-process.ts'
 import { startRedisProxy, type RedisProxy } from './redis-proxy.ts'
 
 export interface ReplicatedRedis extends AsyncDisposable {
@@ -14,16 +14,21 @@ export interface ReplicatedRedis extends AsyncDisposable {
   promote(): Promise<void>
 }
 
-const CATCH_UP_MS = 30_000
+const PATIENCE_MS = 60_000
 const STEP_MS = 10
 
-/** `args` are for both servers. */
-export async function startReplicatedRedis(args: readonly string[]): Promise<ReplicatedRedis> {
+/** `args` are for both servers; the directory and the options are for the master. */
+export async function startReplicatedRedis(
+  args: readonly string[],
+  own: { readonly directory?: string; readonly options?: RedisProcessOptions } = {},
+): Promise<ReplicatedRedis> {
   await using stack = new AsyncDisposableStack()
-  const master = stack.use(await startRedisProcess([...args, '--repl-diskless-sync-delay', '0']))
+  const place = own.directory === undefined ? [] : ['--dir', own.directory]
+  const first = [...args, '--repl-diskless-sync-delay', '0', ...place]
+  const master = stack.use(await startRedisProcess(first, own.options))
   const link = stack.use(await startRedisProxy(master.url))
-  const place = ['--replicaof', '127.0.0.1', new URL(link.url).port]
-  const replica = stack.use(await startRedisProcess([...args, ...place]))
+  const follow = ['--replicaof', '127.0.0.1', new URL(link.url).port]
+  const replica = stack.use(await startRedisProcess([...args, ...follow]))
   const replicated = {
     master,
     replica,
@@ -48,7 +53,7 @@ export async function startReplicatedRedis(args: readonly string[]): Promise<Rep
 }
 
 /** A field of INFO, of any section. */
-async function fact(url: string, field: string): Promise<string | undefined> {
+export async function fact(url: string, field: string): Promise<string | undefined> {
   const info = (await ask(url, (redis) => redis.call('info', 'all'))) as string
   return new RegExp(`^${field}:(.*?)\\r?$`, 'm').exec(info)?.[1]
 }
@@ -63,7 +68,7 @@ export async function countOf(
   return Number(/(?:calls|count)=(\d+)/.exec(field ?? '')?.[1] ?? 0)
 }
 
-async function ask<Answer>(
+export async function ask<Answer>(
   url: string,
   question: (redis: Redis) => Promise<Answer>,
 ): Promise<Answer> {
@@ -77,10 +82,11 @@ async function ask<Answer>(
   }
 }
 
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + CATCH_UP_MS
+/** Asks until it holds; an error ends it. */
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS
   while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error('the replica did not catch up in time')
+    if (performance.now() > deadline) throw new Error(`${holds.toString()} did not come to hold`)
     await new Promise((resolve) => setTimeout(resolve, STEP_MS))
   }
 }
