@@ -134,10 +134,7 @@ export const faults: Readonly<Record<string, Fault>> = {
   'the disk of the append-only file is full, `appendfsync everysec`': {
     args: EVERYSEC,
     needs: 'disk',
-    missing: () =>
-      spawnSync('unshare', ['--mount', 'true']).status === 0
-        ? undefined
-        : 'no right to mount a disk',
+    missing: () => missingForDisk(),
     error: 'MISCONF',
     async begin(scene) {
       const { master } = scene
@@ -153,6 +150,12 @@ export const faults: Readonly<Record<string, Fault>> = {
       return scene.master.url
     },
   },
+}
+
+function missingForDisk(): string | undefined {
+  const unshare = findProgram('unshare')
+  if (unshare === undefined) return 'unshare not installed'
+  return spawnSync(unshare, ['--mount', 'true']).status === 0 ? undefined : 'no right to mount'
 }
 
 /**
