@@ -8,6 +8,7 @@ import { unique } from '../conformance/suite.ts'
 import { startNode, type NodeOptions } from '../kit/node.ts'
 import { findProgram } from '../kit/program.ts'
 import { startRedisProcess } from '../kit/redis-process.ts'
+import { startReplicatedRedis } from '../kit/redis-replica.ts'
 import { temporaryDirectory } from '../kit/temporary-directory.ts'
 import { connectAt } from './cluster.ts'
 
@@ -68,20 +69,60 @@ it('over TLS the server is verified, and sees the certificate of the nodes', asy
   await expect(start(trusted)).rejects.toThrow(/^BREAKWATER_REDIS_URL: rediss:/)
 }, 30_000)
 
+const page = readFileSync(new URL('../../docs/REDIS.md', import.meta.url), 'utf8')
+
+/** Gives the address for the user that docs/REDIS.md lists, with these rights as well. */
+async function limitTo(admin: Redis, url: string, more: readonly string[]): Promise<string> {
+  const rule = /ACL SETUSER breakwater ([^`]*)/.exec(page)?.[1]
+  const words = rule?.replace('PASSWORD', 'sesame').trim().split(/\s+/) ?? []
+  await admin.call('ACL', 'SETUSER', 'breakwater', ...words, ...more)
+  await admin.call('ACL', 'SETUSER', 'default', 'resetpass', '>other')
+  return url.replace('redis://', 'redis://breakwater:sesame@')
+}
+
 it('a user with the rights that docs/REDIS.md lists can do everything', async (context) => {
   if (findProgram('redis-server') === undefined) context.skip('redis-server not installed')
   await using redis = await startRedisProcess([])
   const admin = new Redis(redis.url)
-  const rule = /ACL SETUSER breakwater ([^`]*)/.exec(
-    readFileSync(new URL('../../docs/REDIS.md', import.meta.url), 'utf8'),
-  )?.[1]
-  const words = rule?.replace('PASSWORD', 'sesame').trim().split(/\s+/) ?? []
-  await admin.call('ACL', 'SETUSER', 'breakwater', ...words)
-  await admin.call('ACL', 'SETUSER', 'default', 'resetpass', '>other')
-  const redisUrl = redis.url.replace('redis://', 'redis://breakwater:sesame@')
+  const redisUrl = await limitTo(admin, redis.url, [])
   await exercise({ redisUrl })
   expect(await admin.call('ACL', 'LOG')).toEqual([])
   await admin.call('ACL', 'SETUSER', 'breakwater', '-xadd')
   await expect(exercise({ redisUrl })).rejects.toThrow()
   admin.disconnect()
 }, 30_000)
+
+it.for(['replicated:1', 'fsynced'])(
+  'at level %s a user needs the rights that docs/REDIS.md adds, and is refused without',
+  async (level, context) => {
+    if (findProgram('redis-server') === undefined) context.skip('redis-server not installed')
+    await using redis = await startReplicatedRedis([
+      '--appendonly',
+      'yes',
+      '--appendfsync',
+      'always',
+    ])
+    const { url } = redis.master
+    const admin = new Redis(url)
+    const [, wait = '', waitAof = '', before = ''] =
+      /`replicated:N` needs `(\S+)` as well; `fsynced` needs `(\S+)`, or `(\S+)` before/.exec(
+        page,
+      ) ?? []
+    const [isNew] = (await admin.call('command', 'info', 'waitaof')) as unknown[]
+    const disk = isNew === null ? before : waitAof
+    const right = level === 'fsynced' ? disk : wait
+    const settings = {
+      redisUrl: await limitTo(admin, url, []),
+      environment: { BREAKWATER_ACK: level },
+    }
+    await expect(startNode(settings)).rejects.toThrow(
+      new RegExp(`^BREAKWATER_REDIS_URL: level ${level}: NOPERM`),
+    )
+    await admin.call('ACL', 'SETUSER', 'breakwater', right)
+    await admin.call('ACL', 'LOG', 'RESET')
+    await exercise(settings)
+    expect(await admin.call('ACL', 'LOG')).toEqual([])
+    admin.disconnect()
+  },
+  60_000,
+)

@@ -81,7 +81,7 @@ function client(url: string): { readonly redis: Redis } & AsyncDisposable {
 }
 
 async function until(holds: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 20_000
+  const deadline = performance.now() + 60_000
   while (!(await holds())) {
     if (performance.now() > deadline) throw new Error('the sentinels did not agree in time')
     await new Promise((resolve) => setTimeout(resolve, STEP_MS))
