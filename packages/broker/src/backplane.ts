@@ -1,7 +1,13 @@
 /**
  * What nodes share: the store, the bus and the cluster, in Redis or, for a node that is alone, in its memory.
  */
-import { createRedisBus, ENVELOPE_VERSION, MemoryBusHub, type Bus } from '@breakwater/bus'
+import {
+  createRedisBus,
+  ENVELOPE_VERSION,
+  MemoryBusHub,
+  type Bus,
+  type RedisBusOptions,
+} from '@breakwater/bus'
 import { createRedisCluster, SoloCluster, type Cluster } from '@breakwater/cluster'
 import { ConfigError, type Config } from '@breakwater/config'
 import { createRedisStore, MemoryStore, type OnFenced, type Store } from '@breakwater/store'
@@ -70,10 +76,14 @@ export async function openBackplane(
   }
 }
 
-function frameCounter(instruments: BrokerInstruments): (direction: 'in' | 'out') => void {
+function frameCounter(instruments: BrokerInstruments): NonNullable<RedisBusOptions['onFrame']> {
   const frames = instruments.counter('bus_frames_total')
-  const cells = { in: frames.cell({ direction: 'in' }), out: frames.cell({ direction: 'out' }) }
-  return (direction) => {
-    cells[direction].value += 1
+  const cells = {
+    in: frames.cell({ direction: 'in' }),
+    out: frames.cell({ direction: 'out' }),
+    unreadable: instruments.counter('bus_frames_unreadable_total').cell(),
+  }
+  return (what) => {
+    cells[what].value += 1
   }
 }

@@ -283,7 +283,13 @@ export class Events {
     const text = (error as { code?: string }).code ?? error.message
     if (text === this.#lastRedisFault) return
     this.#lastRedisFault = text
-    this.#log.warn({ error: text }, 'redis connection failed; it is tried again')
+    const isOther = error.name === 'EnvelopeError' || error.name === 'JoinRefused'
+    this.#log.warn(
+      { error: text },
+      isOther
+        ? 'what is in redis is of another version, or not for this node'
+        : 'redis connection failed; it is tried again',
+    )
   }
 
   redisRecovered(): void {

@@ -31,6 +31,8 @@ export interface InboxReaderOptions {
   readonly onFault: (error: Error) => void
   /** A frame brought messages that were new; one of words alone does not count. */
   readonly onFrame: () => void
+  /** A frame came of a version that is not known here, or none; a gap follows. */
+  readonly onUnreadable: () => void
 }
 
 type Entry = readonly [id: Buffer, fields: readonly [name: Buffer, value: Buffer]]
@@ -161,11 +163,12 @@ export class InboxReader {
   }
 
   #open(bytes: Buffer): void {
-    const { onFault, onGap } = this.#options
+    const { onFault, onGap, onUnreadable } = this.#options
     let frame: InboxFrame
     try {
       frame = decodeFrame(bytes)
     } catch (error) {
+      onUnreadable()
       onFault(error as Error)
       onGap('a frame could not be read')
       return

@@ -33,8 +33,8 @@ export interface RedisBusOptions {
   readonly inboxBytesMax?: number
   /** Faults that nobody awaits: a connection that dropped, a frame of a newer version. */
   readonly onFault: (error: Error) => void
-  /** A frame of messages was appended to, or came from, an inbox. */
-  readonly onFrame?: (direction: 'in' | 'out') => void
+  /** A frame of messages was appended to, or came from, an inbox; or one came that cannot be read. */
+  readonly onFrame?: (what: 'in' | 'out' | 'unreadable') => void
   /** Messages that one target did not get, and nobody else will tell of them. */
   readonly onDropped?: (reason: DropReason, messages: number) => void
 }
@@ -132,6 +132,7 @@ class RedisBus implements Bus {
       onGap: (why) => this.#hand(() => this.#gapHandler?.(why)),
       onFault,
       onFrame: () => onFrame?.('in'),
+      onUnreadable: () => onFrame?.('unreadable'),
     })
     // The errors of the other two reach `onFault` through the notices.
     reader.on('error', onFault)

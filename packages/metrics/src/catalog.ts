@@ -298,6 +298,12 @@ export const catalog = {
     help: 'Frames with messages on the bus between nodes; bus messages divided by this is the batch size',
     labels: { direction: ['in', 'out'] },
   },
+  bus_frames_unreadable_total: {
+    type: 'counter',
+    unit: 'frames',
+    help: 'Frames from other nodes that this version cannot read; each is dealt with as a gap',
+    labels: {},
+  },
   bus_inbox_lag_bytes: {
     type: 'gauge',
     unit: 'bytes',
