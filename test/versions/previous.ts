@@ -11,9 +11,7 @@ interface Recorded {
 
 const folder = new URL('./previous/', import.meta.url)
 
-const recorded = JSON.parse(
-  readFileSync(new URL('version.json', folder), 'utf8'),
-) as Recorded
+const recorded = JSON.parse(readFileSync(new URL('version.json', folder), 'utf8')) as Recorded
 
 /** Returns the path of its main file. */
 export function unpackPrevious(): string {
