@@ -10,6 +10,10 @@ import { gzipSync } from 'node:zlib'
 import { rolldown } from 'rolldown'
 import { main, prepare, root } from '../../deploy/local/toolchain.mjs'
 
+/** Prints the settings that it knows, as JSON. */
+const KNOWN = `const c = await import('@breakwater/config')
+console.log(JSON.stringify([...Object.values(c.SETTINGS), ...c.limitNames.map(c.limitVariable)]))`
+
 const folder = new URL('./previous/', import.meta.url)
 /** What it asks for when it runs is asked for here. */
 const REQUIRE = /createRequire\(import\.meta\.url\)\(\s*('[^']+'),?\s*\)/g
@@ -28,11 +32,13 @@ await main(async () => {
     execFileSync(node, ['--input-type=module', '-e', install], { stdio: 'inherit' })
     const code = await bundle(join(directory, 'packages/broker/src/main.ts'))
     writeFileSync(new URL('main.mjs.gz', folder), gzipSync(code, { level: 9 }))
+    const asks = ['--conditions=source', '--input-type=module', '-e', KNOWN]
+    const variables = JSON.parse(execFileSync(node, asks, { cwd: join(directory, 'test') }))
     const made = 'npm run record-version'
     const version = JSON.parse(git('show', `${commit}:packages/broker/package.json`)).version
     writeFileSync(
       new URL('version.json', folder),
-      `${JSON.stringify({ version, commit, made }, undefined, 2)}\n`,
+      `${JSON.stringify({ version, commit, made, variables }, undefined, 2)}\n`,
     )
     console.log(`recorded ${commit}: ${code.length} characters`)
   } finally {
