@@ -1,0 +1,5 @@
+import type { StormReport } from './storm.ts'
+
+export function drawStorms(_runs: Readonly<Record<string, StormReport>>): string {
+  return ''
+}
