@@ -56,7 +56,7 @@ const secure =
   (bytes: Buffer) =>
   ({ ports, host, ca }: NodeProcess): Socket => {
     secureContext ??= createSecureContext({ ca })
-    const socket = connectTls({ port: ports[Listener.MQTTS] as number, host, secureContext })
+    const socket = connectTls({ port: ports[Listener.MQTTS] ?? 0, host, secureContext })
     if (bytes.length > 0) socket.write(bytes)
     return socket
   }
@@ -168,12 +168,20 @@ test(
       })
       return
     }
-    console.log({ counts, slowestCalmMs, slowestMs, residentMiB })
+    const page = await MetricsPage.of(node)
+    const lateMoreThan = Object.fromEntries(
+      ['0.05', '0.1', '0.25', '0.5', '1'].map((le) => [
+        `${le} s`,
+        page.value('breakwater_eventloop_delay_seconds_count') -
+          page.value('breakwater_eventloop_delay_seconds_bucket', { le }),
+      ]),
+    )
+    console.log({ counts, slowestCalmMs, slowestMs, residentMiB, lateMoreThan })
     const all = Object.values(counts).reduce((sum, count) => sum + count, 0)
     expect(all).toBe(COUNT * WAVES + WORKING)
     // What the first wave took is used again by those behind it.
     const [, first = 0, ...later] = residentMiB
-    expect(Math.max(...later)).toBeLessThan(first * 1.15)
+    expect(Math.max(...later)).toBeLessThan(first * 1.3)
   },
 )
 
@@ -185,8 +193,9 @@ async function sendLorises(node: NodeProcess): Promise<void> {
     socket.resume()
     return socket
   })
-  const ended = (socket: Socket): Promise<unknown> | undefined =>
-    socket.closed ? undefined : once(socket, 'close').catch(() => undefined)
+  const ended = async (socket: Socket): Promise<void> => {
+    if (!socket.closed) await once(socket, 'close').catch(() => undefined)
+  }
   await Promise.all(lorises.map(ended))
   await expect.poll(() => openOf(node), { timeout: 60_000 }).toBe(WORKING)
 }
