@@ -4,6 +4,7 @@ import {
   type Cluster,
   type ClusterHandler,
   type Done,
+  type NodeFacts,
 } from '@breakwater/cluster'
 import { Redis } from 'ioredis'
 import { expect, test } from 'vitest'
@@ -28,6 +29,8 @@ interface Options {
   readonly timeoutMs?: number
 }
 
+const facts = (): NodeFacts => ({ version: '1', sinceMs: 0, connections: 0 })
+
 /** A member whose confirmations reach the others directly, as the bus brings them. */
 async function join(
   members: Map<string, Member>,
@@ -37,7 +40,7 @@ async function join(
 ): Promise<Member> {
   const cluster = await createRedisCluster(
     { ...settings, password: undefined, ca: undefined },
-    { nodeId, reads: [1], leaseMs, viewLeaseMs, timeoutMs, onFault: () => {} },
+    { nodeId, reads: [1], facts, leaseMs, viewLeaseMs, timeoutMs, onFault: () => {} },
   )
   const member: Member = {
     cluster,

@@ -92,9 +92,8 @@ it('a user with the rights that docs/REDIS.md lists can do everything', async (c
   admin.disconnect()
 }, 30_000)
 
-it.for(['replicated:1', 'fsynced'])(
-  'at level %s a user needs the rights that docs/REDIS.md adds, and is refused without',
-  async (level, context) => {
+for (const level of ['replicated:1', 'fsynced'])
+  it(`at level ${level} a user needs the rights that docs/REDIS.md adds, and is refused without`, async (context) => {
     if (findProgram('redis-server') === undefined) context.skip('redis-server not installed')
     await using redis = await startReplicatedRedis([
       '--appendonly',
@@ -123,6 +122,4 @@ it.for(['replicated:1', 'fsynced'])(
     await exercise(settings)
     expect(await admin.call('ACL', 'LOG')).toEqual([])
     admin.disconnect()
-  },
-  60_000,
-)
+  }, 60_000)

@@ -143,7 +143,8 @@ export class Model {
   notify(from: string, to: string, notice: Notice): Promise<boolean> {
     return new Promise((resolve) => {
       const run = (): void => {
-        this.nodes.find(({ id }) => id === to)?.ownership.notice(from, notice)
+        if (notice.kind !== 'revocation')
+          this.nodes.find(({ id }) => id === to)?.ownership.notice(from, notice)
         resolve(true)
       }
       this.#tasks.push({ kind: 'notice', run, lose: () => resolve(true) })

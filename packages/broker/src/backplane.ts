@@ -8,7 +8,7 @@ import {
   type Bus,
   type RedisBusOptions,
 } from '@breakwater/bus'
-import { createRedisCluster, SoloCluster, type Cluster } from '@breakwater/cluster'
+import { createRedisCluster, SoloCluster, type Cluster, type NodeFacts } from '@breakwater/cluster'
 import { ConfigError, type Config } from '@breakwater/config'
 import { createRedisStore, MemoryStore, type OnFenced, type Store } from '@breakwater/store'
 import type { BrokerInstruments, Events } from './events.ts'
@@ -22,13 +22,14 @@ export async function openBackplane(
   events: Events,
   instruments: BrokerInstruments,
   stack: AsyncDisposableStack,
-  { onFenced }: { readonly onFenced: OnFenced },
+  { onFenced, facts }: { readonly onFenced: OnFenced; readonly facts: () => NodeFacts },
 ): Promise<{ store: Store; bus: Bus; cluster: Cluster }> {
   if (config.redis === undefined) {
+    const bus = stack.use(new MemoryBusHub().join())
     return {
       store: stack.use(new MemoryStore({ ...config.limits, queuePolicy: config.queuePolicy })),
-      bus: stack.use(new MemoryBusHub().join()),
-      cluster: new SoloCluster(),
+      bus,
+      cluster: new SoloCluster(() => ({ id: bus.nodeId, ...facts() })),
     }
   }
   const settings = redisSettings(config.redis)
@@ -63,6 +64,7 @@ export async function openBackplane(
       await createRedisCluster(settings, {
         nodeId: bus.nodeId,
         reads: [ENVELOPE_VERSION],
+        facts,
         leaseMs: nodeLeaseMs,
         viewLeaseMs,
         adoptAfterMs: willTakeOverWindowMs,

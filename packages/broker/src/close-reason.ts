@@ -140,6 +140,22 @@ export const CLOSE_REASONS = {
     fault: 'client',
     meaning: 'the token that the client logged in with has ended',
   },
+  'certificate-expired': {
+    logLevel: 'info',
+    fault: 'client',
+    meaning: 'the certificate of the client has ended while it was connected',
+  },
+  revoked: {
+    connackCode: 5,
+    logLevel: 'info',
+    fault: 'operator',
+    meaning: 'its certificate, client id or user was revoked, now or before it came',
+  },
+  kicked: {
+    logLevel: 'info',
+    fault: 'operator',
+    meaning: 'an operator has closed it by the admin API',
+  },
   'session-lost': {
     logLevel: 'warn',
     fault: 'operator',

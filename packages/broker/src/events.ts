@@ -215,7 +215,7 @@ export class Events {
     )
   }
 
-  /** A file of passwords or rules has changed. */
+  /** A file of passwords, rules or the admin token has changed. */
   fileInUse(path: string): void {
     this.#log.info({ path }, 'a new version of the file is in use')
   }
@@ -242,6 +242,24 @@ export class Events {
 
   revocationsStale(listener: string, since: Date): void {
     this.#log.warn({ listener, since }, 'the revocation list in use should have been replaced')
+  }
+
+  revocationsChanged(entries: number): void {
+    this.#instruments.gauge('revocations').cell().value = entries
+  }
+
+  /** Somebody has changed something by the admin API. */
+  changedByAdmin(what: string, id: string, reason?: string): void {
+    this.#log.info({ id, ...(reason === undefined ? {} : { reason }) }, `${what} by the admin API`)
+  }
+
+  adminAnswered(result: 'ok' | 'denied' | 'invalid' | 'error'): void {
+    this.#instruments.counter('admin_requests_total').cell({ result }).value += 1
+  }
+
+  /** Clients that were let in, and may not stay. */
+  evicted(what: string, closed: number): void {
+    this.#log.info({ what, closed }, 'connected clients were closed')
   }
 
   #countClose(listener: string, reason: CloseReasonId): void {

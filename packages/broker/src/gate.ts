@@ -20,7 +20,8 @@ import { PasswordFile } from './auth/password-file.ts'
 import { createTokenAuthenticator } from './auth/token.ts'
 import type { Connection } from './connection/connection.ts'
 import type { Events } from './events.ts'
-import { KeptFile } from './kept-file.ts'
+import { keepFile, type KeptFile } from './kept-file.ts'
+import type { Revocations } from './revocation/revocations.ts'
 
 export interface Admitted {
   /** Nobody in particular where clients are anonymous. */
@@ -40,11 +41,13 @@ export interface Login {
 export class Gate implements Disposable {
   readonly #authenticate: Authenticate
   readonly #rules: KeptFile<AccessRules> | undefined
+  readonly #revocations: Revocations
   readonly #files: Disposable[] = []
   #rulesChanged: (rules: AccessRules) => void = () => {}
 
   /** @throws {ConfigError} a file is not good; a node does not start with less than it was told */
-  constructor(config: Config, events: Events) {
+  constructor(config: Config, events: Events, revocations: Revocations) {
+    this.#revocations = revocations
     const { aclFile, allowAnonymous } = config
     const keep = <Content>(
       setting: string,
@@ -52,18 +55,7 @@ export class Gate implements Disposable {
       parse: (text: string, path: string) => Content,
       changed: (content: Content) => void,
     ): KeptFile<Content> => {
-      const file = new KeptFile({
-        setting,
-        path,
-        parse,
-        pollMs: config.limits.filePollMs,
-        changed: (content) => {
-          events.fileInUse(path)
-          changed(content)
-        },
-        refused: (why) => events.fileRefused(path, why),
-        deaf: (directory, error) => events.certificatesUnwatched(directory, error),
-      })
+      const file = keepFile(events, config.limits, setting, path, parse, changed)
       this.#files.push(file)
       return file
     }
@@ -89,6 +81,9 @@ export class Gate implements Disposable {
         : await this.#authenticate({ clientId, username, password, certificate: names, peer })
     if (isRefused(answer)) return answer
     const { claims, expiresAt } = answer
+    const user = answer.username ?? ''
+    const revocation = this.#revocations.find({ clientId, user, certificate })
+    if (revocation !== undefined) return { refused: 'revoked', detail: revocation.id }
     const rules = this.#rules?.current
     const identity = {
       clientId,
@@ -99,7 +94,7 @@ export class Gate implements Disposable {
     const permissions = rules === undefined ? undefined : new Permissions(identity, rules)
     if (willTopic !== undefined && permissions?.publish(willTopic) === false)
       return { refused: 'not-authorized', detail: `it may not publish its will to ${willTopic}` }
-    return { user: answer.username ?? '', permissions, expiresAt }
+    return { user, permissions, expiresAt }
   }
 
   [Symbol.dispose](): void {

@@ -3,10 +3,11 @@
  * `current`, and `changed` after each new version. A version that is not good is not used: the one before
  * stays, and it is said once what is wrong. Bounds: `pollMs`, and those of the directory watch.
  */
-import { readNamedFile } from '@breakwater/config'
+import { readNamedFile, type Limits } from '@breakwater/config'
 import { DirectoryWatch } from './certificates/directory-watch.ts'
+import type { Events } from './events.ts'
 
-export interface KeptFileOptions<Content> {
+interface KeptFileOptions<Content> {
   /** For messages: the setting that names the file. */
   readonly setting: string
   readonly path: string
@@ -58,4 +59,27 @@ export class KeptFile<Content> implements Disposable {
     }
     changed(this.#current)
   }
+}
+
+/** A file of this node: what happens to it is in the log. @throws {ConfigError} the first version is not good */
+export function keepFile<Content>(
+  events: Events,
+  { filePollMs }: Pick<Limits, 'filePollMs'>,
+  setting: string,
+  path: string,
+  parse: (text: string, path: string) => Content,
+  changed: (content: Content) => void = () => undefined,
+): KeptFile<Content> {
+  return new KeptFile({
+    setting,
+    path,
+    parse,
+    pollMs: filePollMs,
+    changed: (content) => {
+      events.fileInUse(path)
+      changed(content)
+    },
+    refused: (why) => events.fileRefused(path, why),
+    deaf: (directory, error) => events.certificatesUnwatched(directory, error),
+  })
 }

@@ -11,6 +11,7 @@ import {
 } from '@breakwater/config'
 import { Command } from 'commander'
 import { explainAccess, type ExplainOptions } from './access/explain-command.ts'
+import { parseAdminToken } from './admin/admin-access.ts'
 import { AccessRules } from './access/access-rules.ts'
 import { PasswordFile, setPassword } from './auth/password-file.ts'
 import { ensureDevelopmentCertificates } from './certificates/development.ts'
@@ -117,13 +118,15 @@ function readConfig(): Config {
 }
 
 /** What `serve` would read: every file that the configuration names, and what is in it. */
-function checkFiles({ listeners, passwordFile, aclFile, redis }: Config): void {
+function checkFiles({ listeners, passwordFile, aclFile, redis, adminTokenFile }: Config): void {
   for (const { tls } of listeners)
     if (tls !== undefined && tls.pairs.length > 0) makeTlsMaterial(tls, readTlsFiles(tls))
   if (passwordFile !== undefined)
     PasswordFile.parse(readNamedFile('BREAKWATER_PASSWORD_FILE', passwordFile), passwordFile)
   if (aclFile !== undefined)
     AccessRules.parse(readNamedFile('BREAKWATER_ACL_FILE', aclFile), aclFile)
+  if (adminTokenFile !== undefined)
+    parseAdminToken(readNamedFile('BREAKWATER_ADMIN_TOKEN_FILE', adminTokenFile), adminTokenFile)
   if (redis !== undefined) redisSettings(redis)
   if (redis?.ticketWrapKeyFile !== undefined) WrapKey.read(redis.ticketWrapKeyFile)
 }

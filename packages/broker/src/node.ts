@@ -9,6 +9,7 @@ import { JoinRefused, type ClusterHandler } from '@breakwater/cluster'
 import { ConfigError, type Config } from '@breakwater/config'
 import { createInstruments, startAdminServer, startRuntimeMetrics } from '@breakwater/metrics'
 import type { Logger } from 'pino'
+import { AdminRoutes } from './admin-routes.ts'
 import { Admission } from './admit/admission.ts'
 import { connectionsAllowed, readProcessLimits } from './admit/file-limit.ts'
 import { LoopDelay } from './admit/loop-delay.ts'
@@ -28,6 +29,7 @@ import { startListener, type Listener, type PeerFacts } from './listen/listener.
 import { TlsKeeper } from './listen/tls-keeper.ts'
 import { createLogger } from './logger.ts'
 import { redisSettings } from './redis-settings.ts'
+import { RightToStay } from './right-to-stay.ts'
 import { Router } from './route/router.ts'
 import { ServerTree } from './server-tree.ts'
 import { SessionExpiry } from './session/expiry.ts'
@@ -74,10 +76,15 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
 
   const { tlsOf, developmentCa } = await pairTls(config)
   if (developmentCa !== undefined) events.developmentCertificate(developmentCa)
-  const gate = stack.use(new Gate(config, events))
+  const connections = new Set<Connection>()
+  const rightToStay = new RightToStay({ limits: config.limits, connections, events })
+  const { revocations } = rightToStay
+  const gate = stack.use(new Gate(config, events, revocations))
   if (config.allowAnonymous) events.anonymousAllowed()
 
+  const sinceMs = Date.now()
   const { store, bus, cluster } = await openBackplane(config, events, instruments, stack, {
+    facts: () => ({ version: VERSION, sinceMs, connections: connections.size }),
     onFenced: (clientId, epoch) => sessions.fenced(clientId, epoch),
   })
   const router = new Router({
@@ -100,9 +107,13 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
     gate,
   })
   gate.onRules((rules) => sessions.rulesChanged(rules))
-  bus.onNotice((from, notice) => sessions.notice(from, notice))
+  bus.onNotice((from, notice) => {
+    if (notice.kind === 'revocation') revocations.stepped(notice)
+    else sessions.notice(from, notice)
+  })
   bus.onMessage((message) => router.deliverFromBus(message))
   const resync = (): void => {
+    revocations.refresh()
     sessions.resync().catch((error: Error) => events.storeFailed('resync', error))
   }
   bus.onResync(resync)
@@ -163,7 +174,7 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
     new SessionExpiry({ store, router, sessions, events, expiryMs: config.sessionExpiryMs }),
   )
 
-  const connections = new Set<Connection>()
+  await stack.use(rightToStay).start({ store, bus, cluster })
   const sweep = stack.use(new Sweep(connections, config.limits))
   const dispatch = new Dispatch({
     events,
@@ -225,6 +236,7 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
         nowMs: performance.now(),
       })
       connections.add(connection)
+      rightToStay.begins(connection, keeper?.material.trust)
       if (state.stopping) connection.close('shutting-down')
     }
     const tls = tlsOf(listener)
@@ -237,6 +249,7 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
               tls,
               pollMs: config.limits.filePollMs,
               events,
+              trustChanged: (trust) => void rightToStay.trustChanged(listener.name, trust),
             }),
           )
     if (keeper !== undefined) ticketKey?.serve(keeper)
@@ -265,6 +278,18 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
     state.stopping
       ? { ok: false, detail: 'the node is stopping' }
       : { ok: state.ready, detail: state.ready ? 'ready' : 'the node is starting' }
+  const { routes } = stack.use(
+    new AdminRoutes({
+      config,
+      events,
+      nodeId: bus.nodeId,
+      cluster,
+      connections,
+      router,
+      sessions,
+      revocations,
+    }),
+  )
   const admin = stack.use(
     await startAdminServer({
       ...config.admin,
@@ -272,6 +297,7 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
       readyz: ready,
       startupz: () => ({ ok: state.ready, detail: state.ready ? 'started' : 'starting' }),
       render: () => instruments.render(),
+      routes,
     }).catch((error: Error & { code?: string }) => {
       throw listenFault('BREAKWATER_ADMIN', config.admin, error)
     }),

@@ -3,12 +3,13 @@
  * other nodes. Composition, like node.ts: it knows the stages, they do not know each other.
  */
 import { setImmediate as immediate, setTimeout as delay } from 'node:timers/promises'
-import { isSharedFilter, type Bus, type Notice } from '@breakwater/bus'
+import { isSharedFilter, type Bus, type OwnerNotice } from '@breakwater/bus'
 import type { Cluster } from '@breakwater/cluster'
 import type { Config } from '@breakwater/config'
 import {
   SHARED_PACKET_ID_MIN,
   type OpenedSession,
+  type Owner,
   type Store,
   type StoredSubscription,
 } from '@breakwater/store'
@@ -205,8 +206,32 @@ export class Sessions implements ControlHost {
   }
 
   /** What other nodes say. */
-  notice(from: string, notice: Notice): void {
-    this.#ownership.notice(from, notice)
+  notice(from: string, notice: OwnerNotice): void {
+    if (notice.kind === 'kicked') this.#kicked(notice)
+    else this.#ownership.notice(from, notice)
+  }
+
+  /**
+   * An operator wants a client closed, wherever it is. `told`: another node has it, or had it a moment ago, and
+   * is told.
+   *
+   * @throws {Error} the store does not answer
+   */
+  async kick(clientId: string): Promise<'closed' | 'told' | 'unknown'> {
+    if (this.#kicked({ clientId, epoch: Infinity })) return 'closed'
+    const { store, bus, cluster } = this.#options
+    const [owner] = await store.replacedOwners([{ clientId, epoch: 0 }])
+    if (owner === undefined) return 'unknown'
+    const notice = { kind: 'kicked', ...owner } as const
+    await Promise.all(cluster.others.map((node) => bus.notify(node, notice)))
+    return 'told'
+  }
+
+  #kicked({ clientId, epoch }: Owner): boolean {
+    const session = this.#options.router.sessions.get(clientId)
+    if (session === undefined || session.epoch > epoch) return false
+    session.connection.close('kicked')
+    return true
   }
 
   /** Something may have been missed: who owns a client id now, and what has come into a queue. */

@@ -1,6 +1,6 @@
 /**
- * One timer for all connections: CONNECT deadline, keep-alive, stalled clients, sockets that do not end. A
- * timer per connection would cost more than the check.
+ * One timer for all connections: CONNECT deadline, keep-alive, logins and certificates that end, stalled clients,
+ * sockets that do not end. A timer per connection would cost more than the check.
  */
 import type { Limits } from '@breakwater/config'
 import type { Connection } from './connection/connection.ts'
@@ -39,11 +39,11 @@ export class Sweep implements Disposable {
         if (nowMs - connection.openedAt > connectTimeoutMs) connection.close('connect-timeout')
         continue
       }
-      const { keepAliveMs, expiresAt } = connection
+      const { keepAliveMs, expiresAt, expiryReason } = connection
       // [MQTT-3.1.2-24]: one and a half times the interval.
       if (keepAliveMs > 0 && silentMs > keepAliveMs * 1.5) connection.close('keep-alive-timeout')
       else if (connection.stalledFor(nowMs) > stallTimeoutMs) connection.close('stalled')
-      else if (expiresAt !== undefined && expiresAt <= Date.now()) connection.close('login-expired')
+      else if (expiresAt !== undefined && expiresAt <= Date.now()) connection.close(expiryReason)
     }
     for (const [connection, deadline] of this.#closing) {
       if (deadline < nowMs) connection.destroy()

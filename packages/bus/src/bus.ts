@@ -9,11 +9,24 @@ import type { SharedMessage } from './shared-message.ts'
  * |---|---|
  * | `taken-over` | the sender has claimed the client id with this epoch: whoever has a lower one lets go of it |
  * | `let-go` | the answer: the sender has nothing with a lower epoch than this one any more |
+ * | `kicked` | an operator wants the client closed, unless it has a higher epoch by now |
+ * | `revocation` | the list of revocations has changed by this step, which led from one version to the next |
  */
-export interface Notice {
-  readonly kind: 'taken-over' | 'let-go'
+export type Notice = OwnerNotice | RevocationNotice
+
+export interface OwnerNotice {
+  readonly kind: 'taken-over' | 'let-go' | 'kicked'
   readonly clientId: string
   readonly epoch: number
+}
+
+export interface RevocationNotice {
+  readonly kind: 'revocation'
+  readonly previous: number
+  readonly version: number
+  readonly id: string
+  /** What the entry is now; absent: it is gone. */
+  readonly text?: string
 }
 
 /** The sender knows the cluster's log up to this version. */

@@ -35,7 +35,8 @@ export function listen(bus: Bus): Node {
   })
   bus.onWord((from, word) => node.words.push([from, word]))
   bus.onNotice((_from, notice) => {
-    if (notice.epoch === -1) node.fences.add(`notice ${notice.clientId}`)
+    if (notice.kind !== 'revocation' && notice.epoch === -1)
+      node.fences.add(`notice ${notice.clientId}`)
     else node.notices.push(notice)
     node.heard()
   })

@@ -236,6 +236,9 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
         { kind: 'taken-over', clientId: '__proto__', epoch: Number.MAX_SAFE_INTEGER },
         { kind: 'let-go', clientId: '😀"\\\n', epoch: 0 },
         { kind: 'taken-over', clientId: 'x'.repeat(65_535), epoch: 1 },
+        { kind: 'kicked', clientId: 'c', epoch: 2 },
+        { kind: 'revocation', previous: 1, version: 2, id: 'serial:A', text: '{"é":1}' },
+        { kind: 'revocation', previous: 2, version: 3, id: 'serial:A' },
         ...Array.from({ length: 1_500 }, (_, epoch): Notice => ({
           kind: 'taken-over',
           clientId: 'c',

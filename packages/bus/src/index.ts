@@ -1,4 +1,14 @@
-export type { Assigned, Bus, Confirmed, Done, InboxLag, Notice, Word } from './bus.ts'
+export type {
+  Assigned,
+  Bus,
+  Confirmed,
+  Done,
+  InboxLag,
+  Notice,
+  OwnerNotice,
+  RevocationNotice,
+  Word,
+} from './bus.ts'
 export { decodeMessage, decodeMessages, encodeMessage, encodeMessages } from './envelope.ts'
 export { ENVELOPE_VERSION, EnvelopeError } from './envelope.ts'
 export type { DropReason } from './inbox-writer.ts'

@@ -76,7 +76,7 @@ export class NoticeBoard {
    */
   async post(target: string, notice: Notice): Promise<boolean> {
     return await new Promise<boolean>((resolve, reject) => {
-      this.#queue.push({ target, notice }, notice.clientId.length, (error, listens) =>
+      this.#queue.push({ target, notice }, bytesOf(notice), (error, listens) =>
         error === undefined ? resolve(listens as boolean) : reject(error),
       )
     })
@@ -125,4 +125,9 @@ export class NoticeBoard {
     }
     if (!this.#closed) onResync()
   }
+}
+
+function bytesOf(notice: Notice): number {
+  if (notice.kind !== 'revocation') return notice.clientId.length
+  return notice.id.length + (notice.text?.length ?? 0)
 }

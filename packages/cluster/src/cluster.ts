@@ -3,6 +3,8 @@
  * which stored sessions have changed their filters. All of it is one log with a version, so that a node can
  * say how far it knows, and a subscriber can be told that everybody knows.
  */
+import type { NodeEntry } from './node-facts.ts'
+
 export type Done = (error?: Error) => void
 
 /** One change, or several of one event-loop turn, by one node. */
@@ -54,6 +56,8 @@ export interface Cluster extends AsyncDisposable {
   start(handler: ClusterHandler): Promise<void>
   /** Ids of the other nodes that live. */
   readonly others: readonly string[]
+  /** All nodes that live, this one too, with what each said last. @throws {Error} Redis does not answer */
+  nodes(): Promise<readonly NodeEntry[]>
   /** Whether this node knows every filter whose subscriber has been told that it is in force. */
   readonly confirmed: boolean
   /** Calls back once `confirmed`; with an error if that takes longer than the time-out. */
@@ -89,7 +93,16 @@ export class SoloCluster implements Cluster {
   readonly others: readonly string[] = []
   readonly confirmed = true
 
+  readonly #entry: () => NodeEntry
   #handler: ClusterHandler | undefined
+
+  constructor(entry: () => NodeEntry) {
+    this.#entry = entry
+  }
+
+  async nodes(): Promise<readonly NodeEntry[]> {
+    return [this.#entry()]
+  }
 
   async start(handler: ClusterHandler): Promise<void> {
     this.#handler = handler

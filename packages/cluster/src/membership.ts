@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { Keys, Redis } from '@breakwater/redis'
 import type { LogEntry } from './log-entry.ts'
 import { JoinRefused } from './join-refused.ts'
+import type { NodeEntry, NodeFacts } from './node-facts.ts'
 import { CHANGE, evaluate, FORMAT, JOIN, LEAVE, logKeys, memberKeys } from './scripts.ts'
 
 /** One change as it travels. */
@@ -34,6 +35,7 @@ export interface MembershipOptions {
   readonly keys: Keys
   readonly nodeId: string
   readonly reads: readonly number[]
+  readonly facts: () => NodeFacts
   readonly leaseMs: number
 }
 
@@ -44,20 +46,35 @@ export class Membership {
     this.#options = options
   }
 
+  /** As it is kept in the list of nodes. */
+  facts(): string {
+    const { reads, facts } = this.#options
+    return JSON.stringify({ reads, ...facts() })
+  }
+
+  /** @throws {Error} Redis does not answer */
+  async nodes(): Promise<readonly NodeEntry[]> {
+    const { control, keys } = this.#options
+    return Object.entries(await control.hgetall(keys.clusterNodes)).map(([id, text]) => {
+      const { version = '', sinceMs = 0, connections = 0 } = JSON.parse(text) as Partial<NodeFacts>
+      return { id, version, sinceMs, connections }
+    })
+  }
+
   /**
    * Returns the generation of the store: another one means that all was lost.
    *
    * @throws {JoinRefused} this node must not join, now or ever
    */
   async join(): Promise<string> {
-    const { nodeId, reads, leaseMs, keys, control } = this.#options
+    const { nodeId, leaseMs, keys, control } = this.#options
     const entry: LogEntry = { kind: 'joined', node: nodeId }
     const [generation, version] = (await evaluate(
       control,
       JOIN,
       memberKeys(keys),
       nodeId,
-      JSON.stringify({ reads }),
+      this.facts(),
       leaseMs,
       randomUUID(),
       JSON.stringify(entry),

@@ -21,6 +21,8 @@ export interface PresenceOptions {
   readonly adoptAfterMs: number
   readonly adopt: (nodeId: string) => Promise<void>
   readonly onFault: (error: Error) => void
+  /** What is said of this node in the list of nodes. */
+  readonly facts: () => string
   readonly headRead: (head: number, askedAt: number) => void
   /** Redis knows nothing of this node any more: it was declared dead, or Redis came back empty. */
   readonly forgotten: (generation: string) => void
@@ -28,6 +30,8 @@ export interface PresenceOptions {
 
 const BEATS_PER_VIEW_LEASE = 4
 const ADOPT_LEASES = 3
+/** What has changed of the facts of a node is said no more often. */
+const FACTS_MS = 2_000
 
 /** Of the clients of one node. */
 interface Adoption {
@@ -45,6 +49,8 @@ export class Presence implements Disposable {
   #reachedSince: number | undefined
   #reachedLast = 0
   #adopting: Adoption | undefined
+  #factsSaid = ''
+  #factsSaidAt = 0
 
   constructor(options: PresenceOptions) {
     this.#options = options
@@ -72,6 +78,7 @@ export class Presence implements Disposable {
     const askedAt = performance.now()
     const adopting = this.#adopting
     const isDone = adopting?.done === true
+    const facts = this.#newFacts(askedAt)
     try {
       const [member, generation, head, due, claim] = (await evaluate(
         redis,
@@ -86,8 +93,10 @@ export class Presence implements Disposable {
         leaseMs * ADOPT_LEASES,
         adopting?.claim ?? '',
         isDone ? 1 : 0,
+        facts,
       )) as [number, string, string, string, string]
       this.#reachedLast = performance.now()
+      if (facts !== '') [this.#factsSaid, this.#factsSaidAt] = [facts, askedAt]
       this.#reachedSince ??= this.#reachedLast
       if (member === 1) headRead(Number(head), askedAt)
       else forgotten(generation)
@@ -113,6 +122,13 @@ export class Presence implements Disposable {
       this.#options.onFault(error as Error)
       this.#adopting = undefined
     }
+  }
+
+  /** Empty: nothing new, or it was said a moment ago. */
+  #newFacts(now: number): string {
+    if (now - this.#factsSaidAt < FACTS_MS) return ''
+    const facts = this.#options.facts()
+    return facts === this.#factsSaid ? '' : facts
   }
 
   #mayJudge(now: number): boolean {

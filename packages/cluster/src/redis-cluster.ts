@@ -20,6 +20,7 @@ import { Barrier } from './barrier.ts'
 import type { Change, Cluster, ClusterHandler, Departure, Done } from './cluster.ts'
 import { readEntries, type LogEntry, type VersionedEntry } from './log-entry.ts'
 import { bytesOf, Membership, stepOf, type Step } from './membership.ts'
+import type { NodeEntry, NodeFacts } from './node-facts.ts'
 import { Presence } from './presence.ts'
 import { Standing } from './standing.ts'
 import { View } from './view.ts'
@@ -29,6 +30,8 @@ export interface RedisClusterOptions {
   readonly nodeId: string
   /** What this node can read, for writers that know more. */
   readonly reads: readonly number[]
+  /** For the list of nodes. */
+  readonly facts: () => NodeFacts
   /** After so long without a sign of life a node may be declared dead. */
   readonly leaseMs: number
   /** For so long a node acts on what it knows without asking. */
@@ -105,8 +108,8 @@ class RedisCluster implements Cluster {
     keys: Keys,
     options: RedisClusterOptions,
   ) {
-    const { nodeId, reads, leaseMs, timeoutMs, viewLeaseMs, onFault } = options
-    this.#membership = new Membership({ control, writer, keys, nodeId, reads, leaseMs })
+    const { nodeId, reads, facts, leaseMs, timeoutMs, viewLeaseMs, onFault } = options
+    this.#membership = new Membership({ control, writer, keys, nodeId, reads, facts, leaseMs })
     this.#standing = new Standing({
       redis: control,
       sayEverything: () => this.#sayEverything(),
@@ -147,6 +150,10 @@ class RedisCluster implements Cluster {
     return [...this.#nodes]
   }
 
+  nodes(): Promise<readonly NodeEntry[]> {
+    return this.#membership.nodes()
+  }
+
   get confirmed(): boolean {
     return this.#view.confirmed
   }
@@ -170,6 +177,7 @@ class RedisCluster implements Cluster {
       adoptAfterMs,
       adopt: (departed) => handler.adopt(departed),
       onFault,
+      facts: () => this.#membership.facts(),
       headRead: (head, askedAt) => {
         if (this.#standing.doubted) this.#settle()
         else this.#view.headRead(head, askedAt)

@@ -65,9 +65,10 @@ return {redis.call('GET', KEYS[5]), append(KEYS[1], KEYS[2], ARGV[5])}`
 /**
  * Keys: head, log, nodes, leases, generation, departed. Arguments: node id, lease (ms), whether it may judge,
  * prefix of routes, after how long the clients of a dead node may be adopted (ms), the node whose clients this
- * one adopts or '', for how long that is its business (ms), its claim to that, whether it is done. Returns
- * whether the node is a member, generation, version of the head, a departed node whose clients it is to adopt or
- * '', and the claim to what it adopts or ''; declares nodes dead whose lease is over.
+ * one adopts or '', for how long that is its business (ms), its claim to that, whether it is done, its facts or
+ * '' where they are as before. Returns whether the node is a member, generation, version of the head, a departed
+ * node whose clients it is to adopt or '', and the claim to what it adopts or ''; declares nodes dead whose lease
+ * is over.
  *
  * A claim is the score itself, and ends in half a millisecond: where the departed node was back meanwhile and has
  * gone again the score is another one, and whoever has come to it in between is still to be adopted.
@@ -76,6 +77,7 @@ export const BEAT: string = `${APPEND_ENTRY}${NOW}
 local generation, head = redis.call('GET', KEYS[5]), redis.call('GET', KEYS[1])
 if redis.call('HEXISTS', KEYS[3], ARGV[1]) == 0 then return {0, generation or '', head or '0', '', ''} end
 redis.call('ZADD', KEYS[4], now + ARGV[2], ARGV[1])
+if ARGV[10] ~= '' then redis.call('HSET', KEYS[3], ARGV[1], ARGV[10]) end
 local function claim(node)
   redis.call('ZADD', KEYS[6], now + ARGV[7] + 0.5, node)
   return redis.call('ZSCORE', KEYS[6], node)

@@ -30,6 +30,8 @@ export interface JwtConfig {
 export interface Config {
   readonly listeners: readonly ListenerConfig[]
   readonly admin: { readonly host: string; readonly port: number }
+  /** Holds what opens `/api/v1`; unset: it reads only, and for this machine only. */
+  readonly adminTokenFile: string | undefined
   /**
    * Whether the address of a socket is its client's. Where something between them puts its own in the place,
    * as a Service of Kubernetes may, a bound per address would be one for the whole fleet.
@@ -139,6 +141,7 @@ export function decideConfig(settings: Settings): Config {
   return Object.freeze({
     listeners,
     admin,
+    adminTokenFile: read('adminTokenFile', parsePath, () => undefined),
     clientAddress: read('clientAddress', oneOf(CLIENT_ADDRESSES), () => 'unknown' as const),
     redis: embedded
       ? undefined
@@ -199,6 +202,7 @@ const TLS_SETTINGS = {
   tlsIdentity: 'identity',
   tlsClientId: 'client-id',
   tlsTicketKey: 'ticket-key',
+  tlsExpiredClients: 'expired-clients',
 } as const
 
 type TlsSetting = keyof typeof TLS_SETTINGS
@@ -224,10 +228,18 @@ function decideCommonTls(settings: Settings): TlsTexts {
   return texts
 }
 
+const TLS_CLIENT_SETTINGS = [
+  'tlsClientCa',
+  'tlsCrl',
+  'tlsIdentity',
+  'tlsClientId',
+  'tlsExpiredClients',
+] as const
+
 /** Somebody who sets one of these believes that certificates are asked for. */
 function checkTlsUse(settings: Settings, listeners: readonly ListenerConfig[]): void {
   if (listeners.some(({ tls }) => tls !== undefined && tls.clientAuth !== 'none')) return
-  for (const setting of ['tlsClientCa', 'tlsCrl', 'tlsIdentity', 'tlsClientId'] as const)
+  for (const setting of TLS_CLIENT_SETTINGS)
     if (settings.values[setting] !== undefined)
       throw new ConfigError(
         `${settings.origin(setting)}: has no effect without BREAKWATER_TLS_CLIENT_AUTH`,

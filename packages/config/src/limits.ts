@@ -10,6 +10,7 @@ export interface LimitDeclaration {
     | 'filters'
     | 'shapes'
     | 'connections'
+    | 'revocations'
     | 'per second'
     | 'ms'
   readonly default: number
@@ -224,6 +225,22 @@ const LIMITS = {
     protects: 'those who are in: the lateness of the event loop at which nobody else is let in',
     atLimit: 'a new socket is closed with `overloaded`',
   },
+  revocationsMax: {
+    unit: 'revocations',
+    default: 10_000,
+    min: 1,
+    max: 100_000,
+    protects: 'memory of the nodes, and the time in which one reads all revocations',
+    atLimit: '`POST /api/v1/revocations` is refused with 507; those that there are stay in force',
+  },
+  certificateExpirySpreadMs: {
+    unit: 'ms',
+    default: 10_000,
+    min: 0,
+    max: 3_600_000,
+    protects: 'the nodes against a fleet whose certificates end in the same second',
+    atLimit: 'closed with `certificate-expired` at a random moment within so long after the end',
+  },
   handshakeTimeoutMs: {
     unit: 'ms',
     default: 10_000,
@@ -247,7 +264,7 @@ const LIMITS = {
     max: 86_400_000,
     protects: 'a rotation against a file system that tells nothing of changes',
     atLimit:
-      'certificates, keys, revocation lists, passwords and access rules are read again, and used if they are new',
+      'certificates, keys, revocation lists, passwords, access rules and the admin token are read again, and used if they are new',
   },
   authHttpTimeoutMs: {
     unit: 'ms',

@@ -12,6 +12,7 @@ export const TLS_PARAMETERS = [
   'identity',
   'client-id',
   'ticket-key',
+  'expired-clients',
 ] as const
 
 export type TlsParameter = (typeof TLS_PARAMETERS)[number]
@@ -38,6 +39,8 @@ export interface ListenerTls {
   readonly clientId: 'any' | 'enforce'
   /** Unset: tickets are for this node only. */
   readonly ticketKeyFile: string | undefined
+  /** What becomes of a connection when the certificate of its client ends. */
+  readonly expiredClients: 'close' | 'keep'
 }
 
 /** Which part of a client certificate is the name of the client. */
@@ -85,6 +88,7 @@ export function decideTls(texts: TlsTexts, fail: Fail): ListenerTls {
     identity: verifies ? identity : undefined,
     clientId: verifies ? clientId : 'any',
     ticketKeyFile: texts['ticket-key'],
+    expiredClients: oneOf(texts, 'expired-clients', ['close', 'keep'], fail),
   }
 }
 

@@ -5,6 +5,7 @@
 export const SETTINGS = {
   listen: 'BREAKWATER_LISTEN',
   admin: 'BREAKWATER_ADMIN',
+  adminTokenFile: 'BREAKWATER_ADMIN_TOKEN_FILE',
   clientAddress: 'BREAKWATER_CLIENT_ADDRESS',
   redisUrl: 'BREAKWATER_REDIS_URL',
   redisPasswordFile: 'BREAKWATER_REDIS_PASSWORD_FILE',
@@ -24,6 +25,7 @@ export const SETTINGS = {
   tlsClientId: 'BREAKWATER_TLS_CLIENT_ID',
   tlsTicketKey: 'BREAKWATER_TLS_TICKET_KEY',
   tlsTicketWrapKey: 'BREAKWATER_TLS_TICKET_WRAP_KEY',
+  tlsExpiredClients: 'BREAKWATER_TLS_EXPIRED_CLIENTS',
   passwordFile: 'BREAKWATER_PASSWORD_FILE',
   jwtKeys: 'BREAKWATER_JWT_KEYS',
   jwtAudience: 'BREAKWATER_JWT_AUDIENCE',

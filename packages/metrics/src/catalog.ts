@@ -160,6 +160,19 @@ export const catalog = {
     initial: 'absent',
   },
 
+  revocations: {
+    type: 'gauge',
+    unit: 'revocations',
+    help: 'Revocations by the admin API that are in force at this node; the same at all nodes but for seconds',
+    labels: {},
+  },
+  admin_requests_total: {
+    type: 'counter',
+    unit: 'requests',
+    help: 'Requests to /api/v1 that were answered: done, denied for want of the token, invalid, or failed',
+    labels: { result: ['ok', 'denied', 'invalid', 'error'] },
+  },
+
   // Traffic
   packets_total: {
     type: 'counter',

@@ -10,6 +10,7 @@ import { ownershipCompliance } from './compliance/ownership.ts'
 import { queueBoundsCompliance } from './compliance/queue-bounds.ts'
 import { queueCompliance } from './compliance/queue.ts'
 import { retainedCompliance } from './compliance/retained.ts'
+import { revocationCompliance } from './compliance/revocations.ts'
 import { sessionCompliance } from './compliance/session.ts'
 import { sharedCompliance } from './compliance/shared.ts'
 import { fencingCompliance } from './compliance/fencing.ts'
@@ -38,4 +39,5 @@ export function storeCompliance(suite: Suite, openRaw: OpenRaw): void {
   adoptionCompliance(suite, openRaw)
   fencingCompliance(suite, openRaw)
   sharedCompliance(suite, openRaw)
+  revocationCompliance(suite, openRaw)
 }

@@ -9,6 +9,13 @@ export type { ImportAnswer, ImportedSession, ImportedWill } from './redis-import
 export { createRedisStore } from './redis-store.ts'
 export type { RedisStoreOptions } from './redis-store.ts'
 export type {
+  RevocationAnswer,
+  RevocationChange,
+  RevocationSnapshot,
+  RevocationStep,
+  RevocationStore,
+} from './revocations.ts'
+export type {
   SharedAppend,
   SharedMemberId,
   SharedQueued,

@@ -1,5 +1,6 @@
 import type { Message, QoS } from '@breakwater/bus'
 import { MemoryOwners } from './memory-owners.ts'
+import { MemoryRevocations } from './memory-revocations.ts'
 import { MemorySession } from './memory-session.ts'
 import { MemoryShared } from './memory-shared.ts'
 import {
@@ -34,6 +35,7 @@ const NOTHING: Appended = { positions: [], dropped: 0, retainedChanged: false }
 export class MemoryStore implements Store {
   readonly available = true
   readonly shared: MemoryShared
+  readonly revocations: MemoryRevocations = new MemoryRevocations()
   readonly #bounds: QueueBounds
   readonly #onFenced: OnFenced
   readonly #sessions = new Map<string, MemorySession>()

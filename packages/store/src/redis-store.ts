@@ -19,9 +19,11 @@ import { RedisEffects } from './redis-effects.ts'
 import { RedisFilters } from './redis-filters.ts'
 import { RedisRetained } from './redis-retained.ts'
 import { RedisOwners } from './redis-owners.ts'
+import { RedisRevocations } from './redis-revocations.ts'
 import { RedisSessions } from './redis-sessions.ts'
 import { RedisShared } from './redis-shared.ts'
 import { evaluate, FENCED, READ } from './scripts.ts'
+import type { RevocationStore } from './revocations.ts'
 import type { SharedQueues } from './shared-queues.ts'
 import {
   FencedError,
@@ -115,6 +117,7 @@ class RedisStore implements Store {
   /** The same of shared subscriptions. */
   readonly #sharedReceipts: ReceiptWriter
   readonly shared: SharedQueues
+  readonly revocations: RevocationStore
   readonly #effects: RedisEffects
   readonly #filters: RedisFilters
   readonly #owners: RedisOwners
@@ -161,6 +164,7 @@ class RedisStore implements Store {
     })
     const writer = this.#publishes
     this.shared = new RedisShared({ control, keys, writer, receipts: this.#sharedReceipts })
+    this.revocations = new RedisRevocations({ control, keys })
     // A server that was started again knows no scripts.
     data.on('ready', () => void loadWrites(data).catch(() => undefined))
     this.#effects = new RedisEffects({ keys, writer: this.#publishes })

@@ -7,6 +7,7 @@
  * when the session resumes at another node.
  */
 import type { Message, QoS } from '@breakwater/bus'
+import type { RevocationStore } from './revocations.ts'
 import type { SharedAppend, SharedQueues } from './shared-queues.ts'
 
 const ENVELOPE_BYTES = 8
@@ -207,6 +208,7 @@ export interface Store extends AsyncDisposable {
   /** False while the store cannot be reached. */
   readonly available: boolean
   readonly shared: SharedQueues
+  readonly revocations: RevocationStore
 
   /**
    * Takes a client id for a node. Where nobody has it, the session is opened as `openSession` does. A client

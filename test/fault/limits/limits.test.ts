@@ -7,6 +7,7 @@ import { loginLimits } from './logins.ts'
 import { packetLimits } from './packets.ts'
 import { queueLimits } from './queues.ts'
 import { rateLimits } from './rates.ts'
+import { revocationLimits } from './revocations.ts'
 import { timeLimits } from './times.ts'
 
 /** Total by its type: a limit without a driver does not compile. */
@@ -17,6 +18,7 @@ const drivers: Readonly<Record<LimitName, LimitDriver>> = {
   ...queueLimits,
   ...timeLimits,
   ...rateLimits,
+  ...revocationLimits,
 }
 
 describe.concurrent('a limit does at its bound what it says', () => {

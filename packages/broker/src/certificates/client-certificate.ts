@@ -1,12 +1,24 @@
 /** What a connection's certificate says of its client, and whether the connection may go on. */
+import type { X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import type { ListenerTls } from '@breakwater/config'
+import { factsOf } from './certificate-facts.ts'
 import { identityOf, namesOf, type CertificateNames } from './certificate-name.ts'
 import type { ClientTrust } from './client-trust.ts'
 
 export interface ClientCertificate {
   /** Without leading zeros, upper case. */
   readonly serial: string
+  /** SHA-256, upper case, without colons. */
+  readonly fingerprint: string
+  /** Ms since the epoch. */
+  readonly notAfterMs: number
+  /** Whether the connection ends with the certificate. */
+  readonly expires: boolean
+  /** By which it was found good. */
+  readonly trust: ClientTrust
+  /** While the connection is open. Read again when it is asked for: most never are, and it is large. */
+  readonly leaf: () => X509Certificate | undefined
   /** Who it is; undefined where the listener's rule finds no name in it, or has none. */
   readonly name: string | undefined
   /** All names, for access rules. */
@@ -23,7 +35,7 @@ export interface ClientCertificate {
  */
 export function clientCertificateOf(
   socket: TLSSocket,
-  { clientAuth, identity, clientId }: ListenerTls,
+  { clientAuth, identity, clientId, expiredClients }: ListenerTls,
   trust: ClientTrust,
   nowMs: number,
 ): ClientCertificate | string | undefined {
@@ -36,7 +48,12 @@ export function clientCertificateOf(
   if (refusal !== undefined) return refusal
   const found = identity === undefined ? undefined : identityOf(leaf, identity)
   return {
-    serial: leaf.serialNumber,
+    serial: leaf.serialNumber.replace(/^0+(?=.)/, ''),
+    fingerprint: leaf.fingerprint256.replaceAll(':', ''),
+    notAfterMs: factsOf(leaf).notAfterMs,
+    expires: expiredClients === 'close',
+    trust,
+    leaf: () => socket.getPeerX509Certificate(),
     name: found?.name,
     names: found === undefined ? namesOf(leaf) : { ...namesOf(leaf), groups: found.groups },
     identifies: identity !== undefined,

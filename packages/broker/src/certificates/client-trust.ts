@@ -6,7 +6,7 @@
  * The bundle must hold every authority on the way from a certificate to its root: a ticket has no room for
  * them, and what a client sends along is not to decide whether a revocation is seen. Bound: `CHAIN_MAX` steps.
  */
-import { X509Certificate } from 'node:crypto'
+import { createHash, X509Certificate } from 'node:crypto'
 import { factsOf, type CertificateFacts } from './certificate-facts.ts'
 import { parseRevocationLists, type RevocationList } from './revocation-list.ts'
 
@@ -22,9 +22,14 @@ export class ClientTrust {
   readonly #authorities = new Map<string, Known[]>()
   readonly #lists: readonly RevocationList[]
   readonly #revoked = new Map<string, ReadonlySet<string>[]>()
+  /** Of both files: the same digest is the same trust. */
+  readonly digest: string
 
   /** @throws {TrustFault} which of the two is wrong, and why */
   constructor(bundlePem: string, listsPem: string | undefined) {
+    this.digest = createHash('sha256')
+      .update(JSON.stringify([bundlePem, listsPem]))
+      .digest('hex')
     const certificates = bundlePem.match(CERTIFICATE) ?? []
     if (certificates.length === 0)
       throw new TrustFault('authorities', 'holds no -----BEGIN CERTIFICATE-----')

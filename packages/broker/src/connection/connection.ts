@@ -62,9 +62,12 @@ export class Connection {
   /** Known from CONNECT on: 3 or 4. */
   protocolLevel = 0
   clientId = ''
+  /** Who it is, once that is known; nobody in particular where clients are anonymous. */
+  user = ''
   keepAliveMs = 0
-  /** When what the client logged in with ends, ms since the epoch. */
+  /** When it must end, ms since the epoch, because then something ends that let it in. */
   expiresAt: number | undefined
+  expiryReason: CloseReasonId = 'login-expired'
   /** CONNACK was written: a return code can no longer be told. */
   answered = false
   readonly openedAt: number
@@ -119,6 +122,13 @@ export class Connection {
     readShared(socket, onData)
     socket.on('error', onError)
     socket.on('close', onClose)
+  }
+
+  /** What ends first counts. */
+  expire(atMs: number, reason: CloseReasonId): void {
+    if (this.expiresAt !== undefined && this.expiresAt <= atMs) return
+    this.expiresAt = atMs
+    this.expiryReason = reason
   }
 
   get open(): boolean {

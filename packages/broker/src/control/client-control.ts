@@ -65,8 +65,6 @@ export class ClientControl implements StreamOwner, Contender {
   readonly persistent: boolean
   readonly clientId: string
   readonly will: Message | undefined
-  /** Who it is, once it is known; nobody in particular where clients are anonymous. */
-  user = ''
   /** Undefined: everything. */
   permissions: Permissions | undefined
   session: Session | undefined
@@ -115,9 +113,9 @@ export class ClientControl implements StreamOwner, Contender {
         connection.close(answer.refused, answer.detail)
         return undefined
       }
-      this.user = answer.user
       this.permissions = answer.permissions
-      connection.expiresAt = answer.expiresAt
+      connection.user = answer.user
+      if (answer.expiresAt !== undefined) connection.expire(answer.expiresAt, 'login-expired')
     } catch (error) {
       this.#host.unexpected('authentication', error)
       connection.close('internal-error')
@@ -130,6 +128,10 @@ export class ClientControl implements StreamOwner, Contender {
       connection.close('store-unavailable', (error as Error).message)
       return undefined
     }
+  }
+
+  get user(): string {
+    return this.connection.user
   }
 
   subscribe({ packetId, requests }: SubscribeFrame): void {

@@ -2,7 +2,7 @@
  * Keeps what a TLS listener serves equal to its files, while clients stay connected.
  *
  * In: changes in the directories of the files, and a poll. Out: `setSecureContext` on the server for the
- * handshakes that follow. New files are used only when all of them are good; until then the old ones are, and
+ * handshakes that follow, `trustChanged` for the connections that there are. New files are used only when all of them are good; until then the old ones are, and
  * it is said once what is wrong. Bounds: `filePollMs`; the settling time and attempts of `certificates/`.
  */
 import type { Server } from 'node:tls'
@@ -34,6 +34,8 @@ export interface TlsKeeperOptions {
   readonly tls: ListenerTls
   readonly pollMs: number
   readonly events: TlsEvents
+  /** Other authorities or revocation lists are in force: who is connected may have to go. */
+  readonly trustChanged: (trust: ClientTrust) => void
 }
 
 export class TlsKeeper implements Disposable {
@@ -105,6 +107,8 @@ export class TlsKeeper implements Disposable {
     this.#useTicketKey()
     this.#material = next
     this.#options.events.certificatesInUse(this.#options.listener, factsOf(next), false)
+    if (next.trust !== undefined && next.trust.digest !== trust?.digest)
+      this.#options.trustChanged(next.trust)
     this.#sayStale()
   }
 

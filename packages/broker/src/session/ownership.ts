@@ -11,7 +11,7 @@
  * gone; `openTimeoutMs` for all of it. What a former owner that was not waited for writes later is refused by the
  * store.
  */
-import type { Bus, Notice } from '@breakwater/bus'
+import type { Bus, OwnerNotice } from '@breakwater/bus'
 import type {
   AdoptedClient,
   Claimed,
@@ -100,7 +100,7 @@ export class Ownership {
   }
 
   /** What another node says. */
-  notice(from: string, { kind, clientId, epoch }: Notice): void {
+  notice(from: string, { kind, clientId, epoch }: OwnerNotice): void {
     if (kind === 'let-go') this.#asking.get(claimKey(clientId, epoch))?.()
     else
       void this.#letGo(clientId, epoch).then(() =>

@@ -1,0 +1,74 @@
+/**
+ * The admin API with what it acts on. Composition, like node.ts. The token is read again when its file changes;
+ * a file that is no token is not used, and the one before stays.
+ */
+import type { Cluster } from '@breakwater/cluster'
+import type { Config } from '@breakwater/config'
+import { parseAdminToken } from './admin/admin-access.ts'
+import { AdminApi } from './admin/admin-api.ts'
+import { ClientResource } from './admin/client-resource.ts'
+import { RevocationResource } from './admin/revocation-resource.ts'
+import type { Connection } from './connection/connection.ts'
+import type { Events } from './events.ts'
+import { keepFile } from './kept-file.ts'
+import type { Revocations } from './revocation/revocations.ts'
+import type { Router } from './route/router.ts'
+import type { Sessions } from './sessions.ts'
+
+export interface AdminRoutesOptions {
+  readonly config: Config
+  readonly events: Events
+  readonly nodeId: string
+  readonly cluster: Cluster
+  readonly connections: Iterable<Connection>
+  readonly router: Router
+  readonly sessions: Sessions
+  readonly revocations: Revocations
+}
+
+export class AdminRoutes implements Disposable {
+  readonly routes: readonly AdminApi[]
+  readonly #file: Disposable | undefined
+
+  /** @throws {ConfigError} the token file is not good */
+  constructor(options: AdminRoutesOptions) {
+    const { config, events, nodeId, cluster, connections, router, sessions, revocations } = options
+    const { adminTokenFile: path, limits } = config
+    const file =
+      path === undefined
+        ? undefined
+        : keepFile(events, limits, 'BREAKWATER_ADMIN_TOKEN_FILE', path, parseAdminToken)
+    this.#file = file
+    const api = new AdminApi({
+      token: () => file?.current,
+      nodes: async () =>
+        (await cluster.nodes())
+          .toSorted((one, other) => one.sinceMs - other.sinceMs)
+          .map(({ id, version, sinceMs, connections: count }) => ({
+            id,
+            version,
+            since: new Date(sinceMs).toISOString(),
+            connections: count,
+            answering: id === nodeId,
+          })),
+      clients: new ClientResource({
+        connections,
+        sessionOf: (clientId) => router.sessions.get(clientId),
+        kick: (clientId) => sessions.kick(clientId),
+        onKick: (clientId) => events.changedByAdmin('client closed', clientId),
+      }),
+      revocations: new RevocationResource({
+        revocations,
+        survivesRestart: config.redis !== undefined,
+        onChange: (what, id, reason) => events.changedByAdmin(`revocation ${what}`, id, reason),
+      }),
+      onAnswer: (result) => events.adminAnswered(result),
+      onDefect: (error) => events.storeFailed('admin API', error as Error),
+    })
+    this.routes = [api]
+  }
+
+  [Symbol.dispose](): void {
+    this.#file?.[Symbol.dispose]()
+  }
+}

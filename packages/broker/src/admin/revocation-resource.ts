@@ -1,0 +1,113 @@
+/** `/api/v1/revocations`: who is not let in any more. */
+import type { IncomingMessage } from 'node:http'
+import {
+  isRevocationKey,
+  normalValue,
+  REVOCATION_KEYS,
+  revocationId,
+  type Revocation,
+  type RevocationKey,
+} from '../revocation/revocation.ts'
+import type { Revocations } from '../revocation/revocations.ts'
+import { ApiError, type ApiAnswer } from './api-answer.ts'
+import { readObject } from './request-body.ts'
+
+const VALUE_BYTES_MAX = 1_024
+const REASON_CHARACTERS_MAX = 256
+const FIELDS: readonly string[] = [...REVOCATION_KEYS, 'until', 'reason']
+
+export interface RevocationResourceOptions {
+  readonly revocations: Revocations
+  /** Whether the list outlives this process. */
+  readonly survivesRestart: boolean
+  readonly onChange: (what: 'added' | 'removed', id: string, reason: string | undefined) => void
+}
+
+export class RevocationResource {
+  readonly #options: RevocationResourceOptions
+
+  constructor(options: RevocationResourceOptions) {
+    this.#options = options
+  }
+
+  list(): ApiAnswer {
+    const { revocations, survivesRestart } = this.#options
+    const all = revocations.list().toSorted((one, other) => one.sinceMs - other.sinceMs)
+    return { status: 200, body: { revocations: all.map(shown), survivesRestart } }
+  }
+
+  async add(request: IncomingMessage): Promise<ApiAnswer> {
+    const { revocations, survivesRestart, onChange } = this.#options
+    const wanted = readRevocation(await readObject(request), Date.now())
+    const added = await revocations.add(wanted)
+    if (added === 'full')
+      throw new ApiError(507, 'there are revocationsMax revocations; delete some, or raise it')
+    const { revocation, closed } = added
+    onChange('added', revocation.id, revocation.reason)
+    const body = { revocation: shown(revocation), closedHere: closed, survivesRestart }
+    return { status: 201, body }
+  }
+
+  async remove(id: string): Promise<ApiAnswer> {
+    const [key = '', ...rest] = id.split(':')
+    const value = isRevocationKey(key) ? normalValue(key, rest.join(':')) : undefined
+    const known = value === undefined ? id : revocationId(key as RevocationKey, value)
+    if (!(await this.#options.revocations.remove(known)))
+      throw new ApiError(404, 'there is no such revocation')
+    this.#options.onChange('removed', known, undefined)
+    return { status: 204 }
+  }
+}
+
+function readRevocation(
+  body: Readonly<Record<string, unknown>>,
+  nowMs: number,
+): Omit<Revocation, 'id'> {
+  const unknown = Object.keys(body).find((name) => !FIELDS.includes(name))
+  if (unknown !== undefined) throw new ApiError(400, `there is no field ${unknown.slice(0, 64)}`)
+  const [key, another] = REVOCATION_KEYS.filter((name) => body[name] !== undefined)
+  if (key === undefined || another !== undefined)
+    throw new ApiError(400, `give one of ${REVOCATION_KEYS.join(', ')}`)
+  const { until, reason } = body
+  if (reason !== undefined && !isText(reason, REASON_CHARACTERS_MAX))
+    throw new ApiError(400, `reason must be a text of at most ${REASON_CHARACTERS_MAX} characters`)
+  const untilMs = until === undefined ? undefined : readTime(until, nowMs)
+  const fixed = untilMs !== undefined
+  return { key, value: readValue(key, body[key]), reason, sinceMs: nowMs, untilMs, fixed }
+}
+
+function readValue(key: RevocationKey, given: unknown): string {
+  const text = typeof given === 'string' ? given : ''
+  const value = Buffer.byteLength(text) > VALUE_BYTES_MAX ? undefined : normalValue(key, text)
+  if (value !== undefined) return value
+  const form = {
+    serial: 'hexadecimal, as openssl x509 -serial prints it',
+    fingerprint: 'the SHA-256 of the certificate, 64 hexadecimal digits',
+    clientId: `a text of 1 to ${VALUE_BYTES_MAX} bytes`,
+    username: `a text of 1 to ${VALUE_BYTES_MAX} bytes`,
+  }[key]
+  throw new ApiError(400, `${key} must be ${form}`)
+}
+
+function readTime(given: unknown, nowMs: number): number {
+  const isTime =
+    typeof given === 'string' && /^\d{4}-\d{2}-\d{2}T[\d:.]+(Z|[+-]\d{2}:\d{2})$/.test(given)
+  const ms = isTime ? Date.parse(given) : Number.NaN
+  if (Number.isNaN(ms)) throw new ApiError(400, 'until must be a time such as 2027-01-31T00:00:00Z')
+  if (ms <= nowMs) throw new ApiError(400, 'until is over')
+  return ms
+}
+
+function isText(given: unknown, charactersMax: number): given is string {
+  return typeof given === 'string' && given.length <= charactersMax
+}
+
+function shown({ id, key, value, reason, sinceMs, untilMs }: Revocation): object {
+  return {
+    id,
+    [key]: value,
+    since: new Date(sinceMs).toISOString(),
+    until: untilMs === undefined ? null : new Date(untilMs).toISOString(),
+    ...(reason === undefined ? {} : { reason }),
+  }
+}

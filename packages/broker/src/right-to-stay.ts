@@ -1,0 +1,107 @@
+/**
+ * Whether those who are connected may stay. What let them in may end while they are here: their certificate,
+ * its authority, or the patience of an operator. In: a connection that begins, a change of revocations or of
+ * trust. Out: closed connections, each with its reason. Bounds: `certificateExpirySpreadMs`; those of
+ * `evict`.
+ */
+import type { Bus } from '@breakwater/bus'
+import type { Cluster } from '@breakwater/cluster'
+import type { Limits } from '@breakwater/config'
+import type { RevocationStep, Store } from '@breakwater/store'
+import type { ClientTrust } from './certificates/client-trust.ts'
+import type { Connection } from './connection/connection.ts'
+import { evict } from './connection/eviction.ts'
+import type { Events } from './events.ts'
+import { Revocations } from './revocation/revocations.ts'
+
+export interface RightToStayOptions {
+  readonly limits: Pick<Limits, 'revocationsMax' | 'certificateExpirySpreadMs'>
+  readonly connections: ReadonlySet<Connection>
+  readonly events: Events
+}
+
+/** Where revocations are kept, and by which way other nodes are told. */
+export interface RightToStaySource {
+  readonly store: Store
+  readonly bus: Bus
+  readonly cluster: Cluster
+}
+
+export class RightToStay implements Disposable {
+  readonly revocations: Revocations
+  readonly #options: RightToStayOptions
+
+  constructor(options: RightToStayOptions) {
+    const { limits, events } = options
+    this.#options = options
+    this.revocations = new Revocations({
+      entriesMax: limits.revocationsMax,
+      enforce: () => this.#revoked(),
+      onChange: (entries) => events.revocationsChanged(entries),
+      onFault: (error) => events.storeFailed('revocations', error),
+    })
+  }
+
+  /** Resolves when the revocations of the store are in force. @throws {Error} it does not answer */
+  async start({ store, bus, cluster }: RightToStaySource): Promise<void> {
+    const tell = (step: RevocationStep): void => {
+      // Lost, it is found at the next look at the store.
+      for (const node of cluster.others)
+        bus.notify(node, { kind: 'revocation', ...step }).catch(() => undefined)
+    }
+    await this.revocations.start({ store: store.revocations, tell })
+  }
+
+  [Symbol.dispose](): void {
+    this.revocations[Symbol.dispose]()
+  }
+
+  /** Behind TLS and a WebSocket, before CONNECT. What changes from here on is asked of it like of the others. */
+  begins(connection: Connection, trust: ClientTrust | undefined): void {
+    const { certificate } = connection
+    if (certificate === undefined) return
+    const { certificateExpirySpreadMs: spreadMs } = this.#options.limits
+    // A resumed session is what the ticket says: only a list that is asked now knows of a revocation.
+    const refusal =
+      this.revocations.find(connection) === undefined
+        ? refusalBy(trust, connection)
+        : 'CERT_REVOKED'
+    if (refusal !== undefined) connection.close('certificate-refused', refusal)
+    else if (certificate.expires)
+      connection.expire(certificate.notAfterMs + Math.random() * spreadMs, 'certificate-expired')
+  }
+
+  /** The authorities or revocation lists of a listener have changed. */
+  async trustChanged(listener: string, trust: ClientTrust): Promise<void> {
+    const { connections, events } = this.#options
+    const closed = await evict(connections, (connection) => {
+      if (connection.listener !== listener) return undefined
+      const refusal = refusalBy(trust, connection)
+      return refusal === undefined ? undefined : { reason: 'revoked', detail: refusal }
+    })
+    if (closed > 0) events.evicted('revocation list or authorities', closed)
+  }
+
+  /** Resolves with how many were closed because they are revoked. */
+  async #revoked(): Promise<number> {
+    const { connections, events } = this.#options
+    const closed = await evict(connections, (connection) => {
+      const revocation = this.revocations.find(connection)
+      return revocation && { reason: 'revoked', detail: revocation.id }
+    })
+    if (closed > 0) events.evicted('revocation', closed)
+    return closed
+  }
+}
+
+/** Dates are those of the day on which it came: an end that comes by itself has a reason of its own. */
+function refusalBy(
+  trust: ClientTrust | undefined,
+  { certificate, openedAt }: Connection,
+): string | undefined {
+  if (certificate === undefined || trust === undefined || certificate.trust === trust)
+    return undefined
+  const leaf = certificate.leaf()
+  const cameMs = Date.now() - (performance.now() - openedAt)
+  return leaf && trust.refusal(leaf, cameMs)
+}

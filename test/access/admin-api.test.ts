@@ -1,0 +1,245 @@
+/** The admin API: who may ask, what it shows, and requests that are wrong in every way. */
+import { writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { connectAt } from '../cluster/cluster.ts'
+import { unique } from '../conformance/suite.ts'
+import { ADMIN_TOKEN, adminEnvironment, askAdmin } from '../kit/admin-client.ts'
+import { startNode, type TestNode } from '../kit/node.ts'
+import { startRedis } from '../kit/redis.ts'
+
+const listen = ['mqtt://127.0.0.1:0']
+const PATIENCE = { timeout: 20_000, interval: 50 } as const
+
+/** What the node answers to these bytes; it may end the connection then. */
+async function answerTo({ adminPort }: TestNode, bytes: string): Promise<string> {
+  const socket = connect(adminPort, '127.0.0.1')
+  socket.on('error', () => undefined)
+  socket.write(bytes)
+  let text = ''
+  for await (const chunk of socket) {
+    text += String(chunk)
+    if (text.includes('\r\n\r\n')) break
+  }
+  socket.destroy()
+  return text.split('\r\n', 1)[0] as string
+}
+
+const POST = [
+  'POST /api/v1/revocations HTTP/1.1',
+  'Host: localhost',
+  `Authorization: Bearer ${ADMIN_TOKEN}`,
+  'Content-Type: application/json',
+] as const
+
+describe('with a token', () => {
+  const environment = adminEnvironment()
+  let node: TestNode
+  beforeAll(async () => {
+    node = await startNode({ listen, environment })
+  })
+  afterAll(() => node[Symbol.asyncDispose]())
+
+  it.each([
+    ['GET', 'nodes'],
+    ['GET', 'clients'],
+    ['DELETE', 'clients/c'],
+    ['GET', 'revocations'],
+    ['POST', 'revocations'],
+    ['DELETE', 'revocations/clientId:c'],
+    ['GET', 'nothing-here'],
+  ])('%s %s needs it', async (method, path) => {
+    for (const token of [null, '', 'another token', `${ADMIN_TOKEN}x`, ADMIN_TOKEN.slice(1)]) {
+      const answer = await askAdmin(node, method, path, { token })
+      expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([401, 'Bearer'])
+    }
+  })
+
+  it.each([
+    ['GET', 'nothing-here', 404],
+    ['GET', '', 404],
+    ['GET', 'clients/a/b', 404],
+    ['GET', 'clients/nobody', 404],
+    ['GET', 'revocations/clientId:c', 405],
+    ['PUT', 'revocations', 405],
+    ['POST', 'nodes', 405],
+    ['DELETE', 'clients/nobody', 404],
+    ['DELETE', 'clients/%ff', 400],
+    ['DELETE', 'revocations/clientId:nobody', 404],
+    ['DELETE', 'revocations/nothing', 404],
+    ['GET', 'clients?limit=0', 400],
+    ['GET', 'clients?limit=1001', 400],
+    ['GET', 'clients?cursor=x', 400],
+  ])('%s %s is answered with %i and one line of JSON', async (method, path, status) => {
+    const answer = await askAdmin(node, method, path)
+    expect([answer.status, answer.body?.['error']]).toEqual([status, expect.stringMatching(/^.+$/)])
+    if (status === 405) expect(answer.headers.get('allow')).toMatch(/^(GET|POST|DELETE|, )+$/)
+  })
+
+  it.each([
+    ['nothing', {}],
+    ['two keys', { clientId: 'a', username: 'b' }],
+    ['an unknown field', { clientId: 'a', colour: 'red' }],
+    ['an empty value', { clientId: '' }],
+    ['a number', { clientId: 1 }],
+    ['a value that is too long', { clientId: 'é'.repeat(513) }],
+    ['a serial number that is none', { serial: 'xyz' }],
+    ['a fingerprint of another hash', { fingerprint: 'ab'.repeat(20) }],
+    ['a time that is over', { clientId: 'a', until: '2020-01-01T00:00:00Z' }],
+    ['a time that is none', { clientId: 'a', until: 'tomorrow' }],
+    ['a reason that is too long', { clientId: 'a', reason: 'x'.repeat(257) }],
+    ['a list', []],
+  ])('a revocation of %s is refused with 400', async (_title, body) => {
+    const answer = await askAdmin(node, 'POST', 'revocations', { body })
+    expect([answer.status, answer.body?.['error']]).toEqual([400, expect.stringMatching(/\w/)])
+  })
+
+  it('a body that is no JSON, or of another type, is refused', async () => {
+    const post = (type: string, body: string): Promise<string> =>
+      answerTo(
+        node,
+        [
+          ...POST.slice(0, 3),
+          `Content-Type: ${type}`,
+          `Content-Length: ${body.length}`,
+          '',
+          body,
+        ].join('\r\n'),
+      )
+    expect(await post('application/json', '{"clientId":')).toMatch(/ 400 /)
+    expect(await post('text/plain', '{"clientId":"a"}')).toMatch(/ 415 /)
+  })
+
+  it('a body that is too large is refused, announced or not', async () => {
+    const announced = [...POST, 'Content-Length: 1000000', '\r\n'].join('\r\n')
+    expect(await answerTo(node, announced)).toMatch(/ 413 /)
+    const chunk = `${(9_000).toString(16)}\r\n${'x'.repeat(9_000)}\r\n`
+    const unannounced = [...POST, 'Transfer-Encoding: chunked', `\r\n${chunk}`].join('\r\n')
+    expect(await answerTo(node, unannounced)).toMatch(/ 413 /)
+  })
+
+  it('a body that does not come is not waited for', async () => {
+    const slow = [...POST, 'Content-Length: 100', '\r\n{"clientId"'].join('\r\n')
+    expect(await answerTo(node, slow)).toMatch(/ 408 /)
+  })
+
+  it('clients are listed page by page, shown one by one, and closed', async () => {
+    await using stack = new AsyncDisposableStack()
+    const ids = Array.from({ length: 5 }, () => `${unique('c')}/ä`)
+    const clients = []
+    for (const clientId of ids)
+      clients.push(stack.use(await connectAt(node, { clientId, username: 'ann', clean: false })))
+    await clients[0]?.subscribe(['a/b', 1])
+    const seen: unknown[] = []
+    let cursor: string | null = ''
+    for (let page = 0; cursor !== null; page += 1) {
+      expect(page).toBeLessThan(5)
+      const query = page === 0 ? '' : `&cursor=${cursor}`
+      const { body } = await askAdmin(node, 'GET', `clients?limit=2${query}`)
+      const shown = body?.['clients'] as { clientId: string }[]
+      expect(shown.length).toBeLessThanOrEqual(2)
+      seen.push(...shown.map(({ clientId }) => clientId))
+      cursor = body?.['cursor'] as string | null
+    }
+    expect(seen).toEqual(ids)
+    const [first = ''] = ids
+    const path = `clients/${encodeURIComponent(first)}`
+    const { body } = await askAdmin(node, 'GET', path)
+    expect(body).toMatchObject({
+      clientId: first,
+      username: 'ann',
+      session: 'persistent',
+      subscriptions: 1,
+      protocol: '3.1.1',
+      certificate: null,
+    })
+    expect((await askAdmin(node, 'DELETE', path)).status).toBe(204)
+    await clients[0]?.untilClosed()
+    expect(node.closeReasons()).toEqual(['kicked'])
+    for (const client of clients.slice(1)) await client.expectSilence()
+    expect((await askAdmin(node, 'DELETE', path)).status).toBe(404)
+  })
+
+  it('says nothing that opens anything', async () => {
+    await using _client = await connectAt(node, { username: 'ann', password: 'her secret' })
+    for (const path of ['nodes', 'clients', 'revocations']) {
+      const text = JSON.stringify((await askAdmin(node, 'GET', path)).body)
+      expect(text).not.toMatch(new RegExp(`her secret|${ADMIN_TOKEN}`))
+    }
+    const logs = JSON.stringify(node.logs())
+    expect(logs).not.toMatch(new RegExp(`her secret|${ADMIN_TOKEN}`))
+  })
+
+  it('the token changes with its file; a file that holds none is not used', async () => {
+    const path = environment['BREAKWATER_ADMIN_TOKEN_FILE'] as string
+    const next = 'quite-another-token-now'
+    writeFileSync(path, 'short')
+    await node.logged(
+      ({ msg }) => msg === 'a new version of the file is refused; the old one stays in use',
+    )
+    expect((await askAdmin(node, 'GET', 'nodes')).status).toBe(200)
+    writeFileSync(path, `${next}\n`)
+    await node.logged(({ msg }) => msg === 'a new version of the file is in use')
+    expect((await askAdmin(node, 'GET', 'nodes')).status).toBe(401)
+    expect((await askAdmin(node, 'GET', 'nodes', { token: next })).status).toBe(200)
+    expect(JSON.stringify(node.logs())).not.toMatch(/short|quite-another/)
+  })
+})
+
+describe('without a token file', () => {
+  it('this machine may read, by an address or localhost, and nobody may change anything', async () => {
+    await using node = await startNode({ listen })
+    const ask = (method: string, path: string, host = 'localhost'): Promise<string> =>
+      answerTo(node, `${method} /api/v1/${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+    for (const host of ['localhost', `127.0.0.1:${node.adminPort}`, '[::1]:9464'])
+      expect(await ask('GET', 'clients', host)).toMatch(/ 200 /)
+    expect(await ask('GET', 'clients', 'rebound.example')).toMatch(/ 403 /)
+    expect(await ask('DELETE', 'clients/c')).toMatch(/ 403 /)
+    const { status, body } = await askAdmin(node, 'POST', 'revocations', {
+      body: { clientId: 'c' },
+    })
+    expect([status, body?.['error']]).toEqual([
+      403,
+      'nothing can be changed without a token; set BREAKWATER_ADMIN_TOKEN_FILE',
+    ])
+  })
+})
+
+describe('in a cluster', () => {
+  it('lists the nodes, and closes a client at another one', async () => {
+    await using redis = await startRedis()
+    const settings = { redisUrl: redis.url, redisPrefix: redis.prefix, listen }
+    const environment = adminEnvironment()
+    await using near = await startNode({ ...settings, environment })
+    await using far = await startNode({ ...settings, environment })
+    const clientId = unique('c')
+    await using client = await connectAt(far, { clientId }, { timeoutMs: 20_000 })
+    await using bystander = await connectAt(far, {}, { timeoutMs: 20_000 })
+    await expect
+      .poll(async () => (await askAdmin(near, 'GET', 'nodes')).body?.['nodes'], PATIENCE)
+      .toEqual([
+        {
+          id: near.id,
+          version: expect.any(String),
+          since: expect.any(String),
+          connections: 0,
+          answering: true,
+        },
+        {
+          id: far.id,
+          version: expect.any(String),
+          since: expect.any(String),
+          connections: 2,
+          answering: false,
+        },
+      ])
+    expect((await askAdmin(near, 'GET', `clients/${clientId}`)).status).toBe(404)
+    expect((await askAdmin(near, 'DELETE', `clients/${clientId}`)).status).toBe(202)
+    await client.untilClosed()
+    await bystander.expectSilence()
+    expect(far.closeReasons()).toEqual(['kicked'])
+    await expect
+      .poll(async () => (await askAdmin(near, 'DELETE', `clients/${clientId}`)).status, PATIENCE)
+      .toBe(404)
+  })
+})
