@@ -61,6 +61,7 @@ export class CommandCount implements Disposable {
     const command = words[0]?.toLowerCase() ?? ''
     if (command === 'echo') this.#fenceSeen = Number(words[1])
     if (BY_THE_CLOCK.has(command) || isRenewal(words) || isOfInbox(words)) return
+    if (isOfRevocations(words)) return
     if (command === 'xread') {
       const [stream = '', id = ''] = words.slice(-2)
       const reader = `${source} ${stream}`
@@ -88,6 +89,11 @@ export class CommandCount implements Disposable {
 /** Of a lease. */
 function isRenewal(words: readonly string[]): boolean {
   return words.slice(2, 9).some((word) => word.endsWith(':leases'))
+}
+
+/** A node looks whether the list has changed. */
+function isOfRevocations([command, key = '']: readonly string[]): boolean {
+  return command === 'hget' && key.endsWith(':revocations')
 }
 
 /** A node looks whether its inbox is still there, and asks how far it is behind: the last word is an id. */

@@ -162,6 +162,7 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
     leaseLost: () => sessions.missed('lease-lost'),
     storeReplaced: () => {
       events.storeReplaced()
+      revocations.doubt()
       sessions.recover().catch((error: Error) => events.storeFailed('sessions', error))
     },
   }

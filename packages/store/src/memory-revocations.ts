@@ -9,10 +9,12 @@ import type {
 export class MemoryRevocations implements RevocationStore {
   readonly #entries = new Map<string, string>()
   #version = 0
+  #restored = 0
 
   async read(known: number): Promise<RevocationSnapshot | undefined> {
     if (known === this.#version) return undefined
-    return { version: this.#version, entries: new Map(this.#entries) }
+    const restored = this.#restored
+    return { version: this.#version, restored, entries: new Map(this.#entries) }
   }
 
   async change(
@@ -26,17 +28,24 @@ export class MemoryRevocations implements RevocationStore {
     if (from !== undefined && from !== now) return 'unchanged'
     if (text === undefined) {
       if (!this.#entries.delete(id)) return 'unchanged'
-      this.#version += 1
+      this.#raise(previous)
       return { previous, version: this.#version, id }
     }
     if (now === undefined && this.#entries.size >= entriesMax) return 'full'
     this.#entries.set(id, text)
-    this.#version += 1
+    this.#raise(previous)
     return { previous, version: this.#version, id, text }
   }
 
   async restore(entries: ReadonlyMap<string, string>, known: number): Promise<void> {
     for (const [id, text] of entries) if (!this.#entries.has(id)) this.#entries.set(id, text)
-    this.#version = Math.max(this.#version, known) + 1
+    const isBehind = this.#version < known
+    this.#raise(Math.max(this.#version, known))
+    if (isBehind) this.#restored = this.#version
+  }
+
+  /** The time in µs, as in Redis. */
+  #raise(least: number): void {
+    this.#version = Math.max(Date.now() * 1_000, least + 1)
   }
 }

@@ -12,6 +12,7 @@ import type {
 import { evaluate, script, type Script } from './scripts.ts'
 
 const VERSION = 'version'
+const RESTORED = 'restored'
 /** Entries that one script puts back: so long it holds the server up. */
 const RESTORE_ENTRIES = 1_000
 
@@ -36,7 +37,10 @@ if ARGV[6] == '0' then
   if not now then return {'unchanged', previous, previous} end
   redis.call('HDEL', KEYS[1], ARGV[3])
 else
-  local entries = redis.call('HLEN', KEYS[1]) - (previous == '0' and 0 or 1)
+  local entries = redis.call('HLEN', KEYS[1])
+  for _, field in ipairs({'${VERSION}', '${RESTORED}'}) do
+    entries = entries - redis.call('HEXISTS', KEYS[1], field)
+  end
   if not now and entries >= tonumber(ARGV[2]) then return {'full', previous, previous} end
   redis.call('HSET', KEYS[1], ARGV[3], ARGV[7])
 end
@@ -47,7 +51,9 @@ return {'done', previous, raise(tonumber(previous))}`,
 const RESTORE: Script = script(
   `${RAISE}for index = 2, #ARGV, 2 do redis.call('HSETNX', KEYS[1], ARGV[index], ARGV[index + 1]) end
 local version = redis.call('HGET', KEYS[1], '${VERSION}') or '0'
-return raise(math.max(tonumber(version), tonumber(ARGV[1])))`,
+local raised = raise(math.max(tonumber(version), tonumber(ARGV[1])))
+if tonumber(version) < tonumber(ARGV[1]) then redis.call('HSET', KEYS[1], '${RESTORED}', raised) end
+return raised`,
 )
 
 export interface RedisRevocationsOptions {
@@ -67,8 +73,13 @@ export class RedisRevocations implements RevocationStore {
   async read(known: number): Promise<RevocationSnapshot | undefined> {
     const now = Number((await this.#control.hget(this.#key, VERSION)) ?? 0)
     if (now === known) return undefined
-    const { [VERSION]: version = '0', ...entries } = await this.#control.hgetall(this.#key)
-    return { version: Number(version), entries: new Map(Object.entries(entries)) }
+    const {
+      [VERSION]: version = '0',
+      [RESTORED]: restored = '0',
+      ...entries
+    } = await this.#control.hgetall(this.#key)
+    const numbers = { version: Number(version), restored: Number(restored) }
+    return { ...numbers, entries: new Map(Object.entries(entries)) }
   }
 
   async change(

@@ -28,6 +28,8 @@ export type RevocationAnswer = RevocationStep | 'full' | 'unchanged' | 'behind'
 export interface RevocationSnapshot {
   /** 0: nobody has ever been revoked, or all was lost. */
   readonly version: number
+  /** Version of the last time at which something lost was put back; 0: never. Every node looks then. */
+  readonly restored: number
   readonly entries: ReadonlyMap<string, string>
 }
 
@@ -37,7 +39,8 @@ export interface RevocationStore {
   /** @throws {Error} the store does not answer; the change may have been made */
   change(change: RevocationChange, known: number, entriesMax: number): Promise<RevocationAnswer>
   /**
-   * Puts back what the store has lost since version `known`; what it has stays as it is.
+   * Puts back what the store has lost; what it has stays as it is. `known` is the version that the caller has
+   * seen: where the store has a lower one, that it was restored is told by the next snapshot.
    *
    * @throws {Error} the store does not answer
    */

@@ -48,8 +48,10 @@ export class RevocationTable {
     )
   }
 
-  texts(): ReadonlyMap<string, string> {
-    return new Map([...this.#entries.values()].map(({ id, text }) => [id, text]))
+  /** What is known here and not there. */
+  missingIn(there: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+    const missing = [...this.#entries.values()].filter(({ id }) => !there.has(id))
+    return new Map(missing.map(({ id, text }) => [id, text]))
   }
 
   find({ clientId, user, certificate }: Revocable, nowMs: number): Revocation | undefined {

@@ -9,7 +9,12 @@
  * Bounds: `revocationsMax` entries; STEPS_AT_ONCE of those that are over, or were seen to fit a certificate, are
  * changed in one go.
  */
-import type { RevocationChange, RevocationStep, RevocationStore } from '@breakwater/store'
+import type {
+  RevocationChange,
+  RevocationSnapshot,
+  RevocationStep,
+  RevocationStore,
+} from '@breakwater/store'
 import { RevocationTable } from './revocation-table.ts'
 import { encodeRevocation, revocationId, type Revocable, type Revocation } from './revocation.ts'
 
@@ -43,6 +48,9 @@ export class Revocations implements Disposable {
   readonly #seen = new Map<string, number>()
   #source: RevocationSource | undefined
   #version = 0
+  /** The store was restored; what this node knows and it does not have was lost. */
+  #restored = 0
+  #doubted = false
   #timer: NodeJS.Timeout | undefined
   #reading: Promise<void> | undefined
   #readAgain = false
@@ -113,6 +121,12 @@ export class Revocations implements Disposable {
     this.#read().catch((error: Error) => this.#fault(error))
   }
 
+  /** The store may have lost some: what this node knows and it does not have is put back. */
+  doubt(): void {
+    this.#doubted = true
+    this.refresh()
+  }
+
   [Symbol.dispose](): void {
     clearInterval(this.#timer)
     this.#source = undefined
@@ -144,20 +158,37 @@ export class Revocations implements Disposable {
       this.#readAgain = false
       const { store } = this.#source
       const known = this.#version
-      const snapshot = await store.read(known)
+      const snapshot = await store.read(this.#doubted ? -1 : known)
       if (snapshot === undefined) continue
       if (known !== this.#version) {
         // A step came meanwhile: what was read may be older.
         this.#readAgain = true
-      } else if (snapshot.version < known) {
-        await store.restore(this.#table.texts(), known)
+      } else if (this.#isLossy(snapshot)) {
+        const lost = this.#table.missingIn(snapshot.entries)
+        await store.restore(lost, known)
+        this.#doubted = false
+        this.#restored = snapshot.restored
         this.#readAgain = true
       } else {
-        this.#version = snapshot.version
-        if (this.#table.replace(snapshot.entries)) void this.#options.enforce()
-        this.#options.onChange(this.#table.size)
+        this.#use(snapshot)
       }
     }
+  }
+
+  /** Whether the store may have lost what this node knows. Of what was deleted meanwhile some may come back. */
+  #isLossy({ version, restored, entries }: RevocationSnapshot): boolean {
+    if (this.#version === 0) return false
+    if (version < this.#version) return true
+    const isDoubted = this.#doubted || restored !== this.#restored
+    return isDoubted && this.#table.missingIn(entries).size > 0
+  }
+
+  #use({ version, restored, entries }: RevocationSnapshot): void {
+    this.#version = version
+    this.#restored = restored
+    this.#doubted = false
+    if (this.#table.replace(entries)) void this.#options.enforce()
+    this.#options.onChange(this.#table.size)
   }
 
   async #change(

@@ -74,7 +74,14 @@ export function revocationCompliance({ describe, test }: Suite, open: OpenRaw): 
       await revocations.restore(lost, known)
       const snapshot = await revocations.read(known)
       assert.ok((snapshot?.version ?? 0) > known)
+      assert.equal(snapshot?.restored, snapshot?.version)
       assert.deepEqual(await entriesOf(revocations), { 'a:1': 'new', 'a:3': 'lost' })
+      // Another node, which has seen that, has something more.
+      await revocations.restore(new Map([['a:4', 'lost too']]), known)
+      const next = await under.other.revocations.read(known)
+      assert.equal(next?.restored, snapshot?.restored)
+      assert.ok((next?.version ?? 0) > (snapshot?.version ?? 0))
+      assert.equal(next?.entries.get('a:4'), 'lost too')
     })
   })
 }
