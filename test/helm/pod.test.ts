@@ -90,6 +90,7 @@ describeChart('the pod', (helm) => {
         prefix: 'harbour:',
       },
       passwordFile: '/etc/breakwater/users/users.txt',
+      adminTokenFile: '/etc/breakwater/admin-token/admin.txt',
       allowAnonymous: true,
       sessionExpiryMs: 12 * 3_600_000,
       logLevel: 'debug',

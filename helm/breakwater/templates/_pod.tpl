@@ -41,6 +41,12 @@ keeps the broker's defaults or comes through extraEnv.
   value: /etc/breakwater/users/{{ .key }}
 {{- end }}
 {{- end }}
+{{- with .Values.auth.adminTokenSecret }}
+{{- if .name }}
+- name: BREAKWATER_ADMIN_TOKEN_FILE
+  value: /etc/breakwater/admin-token/{{ .key }}
+{{- end }}
+{{- end }}
 - name: BREAKWATER_ALLOW_ANONYMOUS
   value: {{ .Values.auth.allowAnonymous | quote }}
 - name: BREAKWATER_SESSION_EXPIRY
@@ -61,6 +67,10 @@ Secrets that the broker reads, as a YAML list of {name, secret}; each becomes a 
 {{- if .Values.auth.passwordSecret.name }}
 - name: users
   secret: {{ .Values.auth.passwordSecret.name }}
+{{- end }}
+{{- if .Values.auth.adminTokenSecret.name }}
+- name: admin-token
+  secret: {{ .Values.auth.adminTokenSecret.name }}
 {{- end }}
 {{- if .Values.redis.passwordSecret.name }}
 - name: redis-password
