@@ -1,6 +1,6 @@
 /** What an import writes, as the store serves it: whose sessions they are, and wills that somebody is to publish. */
 import { Message } from '@breakwater/bus'
-import { createRedis, keysWith, type RedisSettings } from '@breakwater/redis'
+import { keysWith, openPlace, type Redis, type RedisSettings } from '@breakwater/redis'
 import { createRedisStore, ImportQueue, RedisImport, type ClientClaim } from '@breakwater/store'
 import { expect, onTestFinished, test } from 'vitest'
 import { startRedis } from '../kit/redis.ts'
@@ -18,10 +18,12 @@ async function open() {
   }
   const store = await createRedisStore(settings, { ...bounds, timeoutMs: 20_000, onFault })
   onTestFinished(() => store[Symbol.asyncDispose]())
-  const redis = createRedis(settings, 'control')
-  await redis.connect()
-  onTestFinished(() => redis.disconnect())
-  return { store, redis, keys: keysWith(prefix), target: new RedisImport(redis, keysWith(prefix)) }
+  const place = await openPlace(settings)
+  const servers = await place.servers('control')
+  onTestFinished(() => servers[Symbol.dispose]())
+  const [redis] = servers.all as [Redis]
+  const keys = keysWith(prefix)
+  return { store, redis, keys, target: new RedisImport(servers, keys) }
 }
 
 const claimOf = (clientId: string, user: string): ClientClaim => ({

@@ -7,7 +7,7 @@
  */
 import { once } from 'node:events'
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
-import type { Redis } from '@breakwater/redis'
+import { isRelocation, type Redis, type Servers } from '@breakwater/redis'
 import type { InboxLag, Word } from './bus.ts'
 import { decodeFrame, type InboxFrame } from './frame.ts'
 import { InboxTrimmer } from './inbox-trimmer.ts'
@@ -21,7 +21,7 @@ export interface InboxReaderOptions {
   /** Of the reader alone: it blocks. */
   readonly redis: Redis
   /** To trim and to ask by, while the reader blocks. */
-  readonly sender: Redis
+  readonly sender: Servers
   readonly inboxKeys: readonly [inbox: string, bytes: string]
   readonly timeoutMs: number
   readonly onMessage: (message: Message) => void
@@ -62,7 +62,7 @@ export class InboxReader {
     this.#options = options
     const { sender, inboxKeys, onGap, onFault } = options
     this.#trimmer = new InboxTrimmer({
-      redis: sender,
+      servers: sender,
       inboxKeys,
       onRefused: () => onGap('the inbox was full'),
       onFault,
@@ -83,8 +83,9 @@ export class InboxReader {
   async lag(): Promise<InboxLag | undefined> {
     const { sender, inboxKeys } = this.#options
     const read = this.#trimmer.bytesRead
-    const args = [...inboxKeys, this.#generation, this.#last]
-    const answer = await sender.call('evalsha', INBOX_LAG.sha, inboxKeys.length, ...args)
+    const [inbox, bytes] = inboxKeys
+    const words = [INBOX_LAG.sha, 2, inbox, bytes, this.#generation, this.#last]
+    const answer = await sender.call(inbox, 'evalsha', ...words)
     if (answer === null) return undefined
     const [appended, ageUs] = answer as [number, number]
     // What Redis lost of the inbox was appended and cannot be read: it does not wait.
@@ -127,7 +128,9 @@ export class InboxReader {
         if (this.#closed) return
         this.#unsure = true
         // The loss of a connection is told by the connection.
-        if ((error as Error).name === 'ReplyError') this.#options.onFault(error as Error)
+        const { name } = error as Error
+        if (name === 'ReplyError' && !isRelocation(error as Error))
+          this.#options.onFault(error as Error)
         await delay(RETRY_MS, undefined, { signal: this.#stop.signal }).catch(() => undefined)
       }
     }

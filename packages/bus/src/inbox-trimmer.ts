@@ -2,12 +2,12 @@
  * Removes from the inbox what was read, one request at a time; nobody waits for it. What had no answer is
  * said again, in words that may be heard twice.
  */
-import type { Redis } from '@breakwater/redis'
+import { isRelocation, type Servers } from '@breakwater/redis'
 import { INBOX_TRIM } from './inbox-scripts.ts'
 import { idAfter } from './stream-id.ts'
 
 export interface InboxTrimmerOptions {
-  readonly redis: Redis
+  readonly servers: Servers
   readonly inboxKeys: readonly [inbox: string, bytes: string]
   /** Senders found the inbox full since the last time. */
   readonly onRefused: () => void
@@ -42,7 +42,8 @@ export class InboxTrimmer {
 
   trim(): void {
     if (this.#asking || this.#closed || this.#read === this.#trimmed) return
-    if (this.#options.redis.status === 'ready') void this.#ask()
+    const { servers, inboxKeys } = this.#options
+    if (servers.of(inboxKeys[0])?.status === 'ready') void this.#ask()
   }
 
   /** The inbox is a new one, and empty. */
@@ -59,15 +60,16 @@ export class InboxTrimmer {
 
   /** Never rejects. */
   async #ask(): Promise<void> {
-    const { redis, inboxKeys, onRefused, onFault } = this.#options
+    const { servers, inboxKeys, onRefused, onFault } = this.#options
     const generation = this.#generation
     const read = this.#read
     let again = false
     this.#asking = true
     try {
       const args = [generation, idAfter(this.#last), read]
-      const answer = redis.call('evalsha', INBOX_TRIM.sha, 2, ...inboxKeys, ...args)
-      const refused = Number(await answer)
+      const [inbox, bytes] = inboxKeys
+      const call = ['evalsha', INBOX_TRIM.sha, 2, inbox, bytes, ...args] as const
+      const refused = Number(await servers.call(inbox, ...call))
       if (generation === this.#generation && refused >= 0 && !this.#closed) {
         this.#trimmed = read
         if (refused > this.#refused) onRefused()
@@ -77,7 +79,8 @@ export class InboxTrimmer {
     } catch (error) {
       // Asked again when the reader has read, or has found nothing.
       const { name, message } = error as Error
-      if (name === 'ReplyError' && !message.startsWith('NOSCRIPT')) onFault(error as Error)
+      const passes = message.startsWith('NOSCRIPT') || isRelocation(error as Error)
+      if (name === 'ReplyError' && !passes) onFault(error as Error)
     }
     this.#asking = false
     if (again) this.trim()

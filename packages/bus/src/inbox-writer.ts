@@ -9,7 +9,15 @@
  *
  * Bounds: those of the queue, and `LINES_MAX` targets that are remembered.
  */
-import { failureOf, TurnQueue, type Outcome, type Redis } from '@breakwater/redis'
+import {
+  failureOf,
+  sendAll,
+  TurnQueue,
+  type Outcome,
+  type Redis,
+  type ScriptCall,
+  type Servers,
+} from '@breakwater/redis'
 import type { Done, Lost, Word } from './bus.ts'
 import { encodeFrame, ITEM_BYTES, type FramePart } from './frame.ts'
 import { APPENDED, INBOX_APPEND, loadInboxScripts } from './inbox-scripts.ts'
@@ -20,7 +28,7 @@ import { SharedMessage } from './shared-message.ts'
 export type DropReason = 'inbox-full' | 'inbox-gone'
 
 export interface InboxWriterOptions {
-  readonly redis: Redis
+  readonly servers: Servers
   readonly nodeId: string
   /** The keys of the inbox of a node. */
   readonly inboxKeys: (nodeId: string) => readonly [inbox: string, bytes: string]
@@ -80,11 +88,11 @@ export class InboxWriter {
   #closed = false
 
   constructor(options: InboxWriterOptions) {
-    const { redis, onFault, timeoutMs, itemsMax, bytesMax } = options
+    const { servers, onFault, timeoutMs, itemsMax, bytesMax } = options
     this.#options = options
     this.#queue = new TurnQueue<Parcel>({
       send: (parcels) => this.#send(parcels),
-      cut: () => redis.disconnect(true),
+      cut: () => servers.cut(),
       onFault,
       timeoutMs,
       batchItemsMax: FRAME_ITEMS_MAX,
@@ -92,7 +100,7 @@ export class InboxWriter {
       itemsMax,
       bytesMax,
     })
-    redis.on('ready', () => void this.#load())
+    servers.onReady((redis) => void this.#load(redis))
   }
 
   get congested(): boolean {
@@ -225,16 +233,14 @@ export class InboxWriter {
 
   /** What became of those lines whose frame was not dealt with. */
   async #append(loads: ReadonlyMap<Line, readonly Stop[]>): Promise<ReadonlyMap<Line, Outcome>> {
-    const { redis, nodeId, inboxKeys, inboxBytesMax } = this.#options
-    if (redis.status !== 'ready') throw new Error('no connection')
-    const pipeline = redis.pipeline()
-    for (const [line, stops] of loads) {
+    const { servers, nodeId, inboxKeys, inboxBytesMax } = this.#options
+    const calls = [...loads].map(([line, stops]): ScriptCall => {
       const { id, generation, after } = line
       const frame = encodeFrame({ from: nodeId, line: id, generation, after }, stops)
-      const keys = inboxKeys(line.target)
-      pipeline.call('evalsha', INBOX_APPEND.sha, keys.length, ...keys, inboxBytesMax, frame)
-    }
-    const results = (await pipeline.exec()) ?? []
+      const [inbox, bytes] = inboxKeys(line.target)
+      return ['evalsha', INBOX_APPEND.sha, 2, inbox, bytes, inboxBytesMax, frame]
+    })
+    const results = await sendAll(servers, calls, (redis) => this.#load(redis))
     const failures = new Map<Line, Outcome>()
     let index = 0
     for (const [line, stops] of loads) {
@@ -243,9 +249,6 @@ export class InboxWriter {
       if (error === null) this.#answered(line, stops, answer as [number, number])
       else failures.set(line, failureOf(error))
     }
-    // What fails here fails again where the script is missed.
-    if ([...failures.values()].some(({ error }) => error?.message.startsWith('NOSCRIPT') === true))
-      await this.#load()
     return failures
   }
 
@@ -265,9 +268,9 @@ export class InboxWriter {
     if (messages > 0) onDropped(gone ? 'inbox-gone' : 'inbox-full', messages)
   }
 
-  async #load(): Promise<void> {
+  async #load(redis: Redis): Promise<void> {
     try {
-      await loadInboxScripts(this.#options.redis)
+      await loadInboxScripts(redis)
     } catch (error) {
       // A connection that was lost again loads them at its next `ready`.
       if (!this.#closed && (error as Error).name === 'ReplyError')

@@ -6,13 +6,13 @@
  * Redis forgets a subscription with its connection: the channel of a process that was killed has no listener at
  * once, long before its lease is over.
  */
-import { TurnQueue, type Outcome, type Redis } from '@breakwater/redis'
+import { TurnQueue, type Outcome, type Redis, type Servers } from '@breakwater/redis'
 import type { Notice } from './bus.ts'
 import { RedisChannels } from './redis-channels.ts'
 import { SenderLog } from './sender-log.ts'
 
 export interface NoticeBoardOptions {
-  readonly sender: Redis
+  readonly sender: Servers
   readonly subscriber: Redis
   readonly channelOf: (nodeId: string) => string
   readonly nodeId: string
@@ -49,7 +49,7 @@ export class NoticeBoard {
     this.#channels = new RedisChannels(sender, subscriber, onFault)
     this.#queue = new TurnQueue<Post>({
       send: (posts, first) => this.#send(posts, first),
-      cut: () => sender.disconnect(true),
+      cut: () => sender.cut(),
       onFault,
       timeoutMs,
       batchItemsMax: FRAME_ITEMS_MAX,

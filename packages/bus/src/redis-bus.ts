@@ -9,13 +9,13 @@
  */
 import { randomUUID } from 'node:crypto'
 import {
-  connectOrFail,
-  createRedis,
   keysWith,
+  openPlace,
   startHeartbeat,
   type Keys,
   type Redis,
   type RedisSettings,
+  type Servers,
 } from '@breakwater/redis'
 import type { Bus, Done, InboxLag, Lost, Notice, Word } from './bus.ts'
 import { InboxReader } from './inbox-reader.ts'
@@ -40,9 +40,11 @@ export interface RedisBusOptions {
 }
 
 interface Connections {
-  readonly sender: Redis
+  readonly sender: Servers
   readonly subscriber: Redis
   readonly reader: Redis
+  /** All of them. */
+  readonly stack: AsyncDisposableStack
 }
 
 const PENDING_MESSAGES_MAX = 250_000
@@ -55,27 +57,32 @@ export async function createRedisBus(
   settings: RedisSettings,
   options: RedisBusOptions,
 ): Promise<Bus> {
-  const connections = {
-    sender: createRedis(settings, 'data'),
-    subscriber: createRedis(settings, 'subscriber'),
-    reader: createRedis(settings, 'data'),
-  }
-  let bus: RedisBus | undefined
+  const { timeoutMs } = options
+  const keys = keysWith(settings.prefix)
+  const nodeId = randomUUID()
+  await using stack = new AsyncDisposableStack()
+  const own = (redis: Redis): Redis => stack.adopt(redis, () => redis.disconnect())
+  const place = stack.use(await openPlace(settings))
+  const sender = stack.use(await place.servers('data', { heartbeatMs: timeoutMs }))
+  sender.onFault(options.onFault)
+  const subscriber = own(await place.connection('subscriber', keys.notices(nodeId)))
+  const reader = own(await place.connection('data', keys.inbox(nodeId)))
+  // The errors of the subscriber reach `onFault` through the notices.
+  reader.on('error', options.onFault)
+  await Promise.all(sender.all.map(loadInboxScripts))
+  const connections = { sender, subscriber, reader, stack: stack.move() }
+  const bus = new RedisBus(nodeId, connections, keys, options)
   try {
-    for (const redis of Object.values(connections)) await connectOrFail(redis, settings)
-    await loadInboxScripts(connections.sender)
-    bus = new RedisBus(connections, keysWith(settings.prefix), options)
     await bus.open()
     return bus
   } catch (error) {
-    await bus?.[Symbol.asyncDispose]()
-    for (const redis of Object.values(connections)) redis.disconnect()
+    await bus[Symbol.asyncDispose]()
     throw error
   }
 }
 
 class RedisBus implements Bus {
-  readonly nodeId: string = randomUUID()
+  readonly nodeId: string
   readonly clustered = true
   readonly #connections: Connections
   readonly #options: RedisBusOptions
@@ -83,7 +90,7 @@ class RedisBus implements Bus {
   readonly #writer: InboxWriter
   readonly #reader: InboxReader
   readonly #board: NoticeBoard
-  readonly #heartbeats: readonly Disposable[]
+  readonly #heartbeat: Disposable
   #closed = false
   #messageHandler: ((message: Message) => void) | undefined
   #sharedHandler: ((shared: SharedMessage) => void) | undefined
@@ -92,17 +99,18 @@ class RedisBus implements Bus {
   #gapHandler: ((why: string) => void) | undefined
   #resyncHandler: (() => void) | undefined
 
-  constructor(connections: Connections, keys: Keys, options: RedisBusOptions) {
+  constructor(nodeId: string, connections: Connections, keys: Keys, options: RedisBusOptions) {
     const { sender, subscriber, reader } = connections
+    this.nodeId = nodeId
     const { timeoutMs, onFault, onFrame, onDropped } = options
-    const inboxKeys = (nodeId: string) => [keys.inbox(nodeId), keys.inboxBytes(nodeId)] as const
+    const inboxKeys = (id: string) => [keys.inbox(id), keys.inboxBytes(id)] as const
     this.#connections = connections
     this.#options = options
     this.#inboxKeys = inboxKeys(this.nodeId)
     this.#board = new NoticeBoard({
       sender,
       subscriber,
-      channelOf: (nodeId) => keys.notices(nodeId),
+      channelOf: (id) => keys.notices(id),
       nodeId: this.nodeId,
       timeoutMs,
       onNotice: (from, notice) => this.#hand(() => this.#noticeHandler?.(from, notice)),
@@ -110,7 +118,7 @@ class RedisBus implements Bus {
       onFault,
     })
     this.#writer = new InboxWriter({
-      redis: sender,
+      servers: sender,
       nodeId: this.nodeId,
       inboxKeys,
       inboxBytesMax: options.inboxBytesMax ?? INBOX_BYTES_MAX,
@@ -134,9 +142,7 @@ class RedisBus implements Bus {
       onFrame: () => onFrame?.('in'),
       onUnreadable: () => onFrame?.('unreadable'),
     })
-    // The errors of the other two reach `onFault` through the notices.
-    reader.on('error', onFault)
-    this.#heartbeats = [sender, subscriber].map((redis) => startHeartbeat(redis, timeoutMs))
+    this.#heartbeat = startHeartbeat(subscriber, timeoutMs)
   }
 
   async open(): Promise<void> {
@@ -202,16 +208,16 @@ class RedisBus implements Bus {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return
-    const { sender, subscriber, reader } = this.#connections
+    const { sender, stack } = this.#connections
     const { promise: late, resolve } = Promise.withResolvers<void>()
     const impatience = setTimeout(resolve, CLOSE_TIMEOUT_MS)
-    if (sender.status === 'ready') await Promise.race([this.#leave(), late])
+    if (sender.ready) await Promise.race([this.#leave(), late])
     clearTimeout(impatience)
     this.#closed = true
     this.#writer.close()
     this.#board.close()
-    for (const heartbeat of this.#heartbeats) heartbeat[Symbol.dispose]()
-    for (const redis of [sender, subscriber, reader]) redis.disconnect()
+    this.#heartbeat[Symbol.dispose]()
+    await stack.disposeAsync()
     await this.#reader.close()
   }
 
@@ -220,7 +226,8 @@ class RedisBus implements Bus {
     this.#closed = true
     this.#reader.stop()
     // What fails here ends by itself, see the lifetime of an inbox.
-    await this.#connections.sender.unlink(...this.#inboxKeys).catch(() => undefined)
+    const [inbox] = this.#inboxKeys
+    await this.#connections.sender.call(inbox, 'unlink', ...this.#inboxKeys).catch(() => undefined)
   }
 
   /** One message that its handler cannot deal with costs the others of the frame nothing. */

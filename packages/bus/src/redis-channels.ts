@@ -3,7 +3,7 @@
  * channels inside the socket's event: what it cannot read is a fault here, not the end of the process.
  */
 import type { EventEmitter } from 'node:events'
-import type { Redis } from '@breakwater/redis'
+import type { Redis, Servers } from '@breakwater/redis'
 import createEmitter, { type MQEmitterRedis } from 'mqemitter-redis'
 
 export interface Frame {
@@ -15,16 +15,22 @@ type FrameHandler = (frame: Frame) => void
 
 export class RedisChannels {
   readonly #emitter: MQEmitterRedis
-  readonly #publisher: Redis
+  readonly #publishers: Servers
   readonly #subscriber: Redis
   readonly #onFault: (error: Error) => void
   readonly #topics: string[] = []
 
-  constructor(publisher: Redis, subscriber: Redis, onFault: (error: Error) => void) {
-    this.#publisher = publisher
+  constructor(publishers: Servers, subscriber: Redis, onFault: (error: Error) => void) {
+    this.#publishers = publishers
     this.#subscriber = subscriber
     this.#onFault = onFault
-    this.#emitter = createEmitter({ pubConn: publisher, subConn: subscriber })
+    // All that the package does with it: whoever listens to a channel is where its name lies.
+    const pubConn = {
+      on: () => pubConn,
+      publish: (channel: string, payload: Buffer) =>
+        this.#publisherOf(channel).publish(channel, payload),
+    }
+    this.#emitter = createEmitter({ pubConn: pubConn as unknown as Redis, subConn: subscriber })
     // The package's types leave out its `state`, an EventEmitter that must have a listener for errors.
     ;(this.#emitter as unknown as { state: EventEmitter }).state.on('error', onFault)
     this.#guard()
@@ -32,7 +38,7 @@ export class RedisChannels {
 
   /** @throws {Error} Redis did not take it, or its answer was lost */
   async publish(topic: string, frame: Frame): Promise<void> {
-    if (this.#publisher.status !== 'ready') throw new Error('no connection')
+    this.#publisherOf(topic)
     await new Promise<void>((resolve, reject) => {
       this.#emitter.emit({ topic, ...frame } as never, (error?: Error | null) => {
         if (error === null || error === undefined) resolve()
@@ -60,8 +66,21 @@ export class RedisChannels {
 
   /** How many listen to each of these channels now. @throws {Error} Redis did not answer */
   async listeners(topics: readonly string[]): Promise<readonly number[]> {
-    const counts = (await this.#publisher.pubsub('NUMSUB', ...topics)) as (string | number)[]
-    return topics.map((_, index) => Number(counts[index * 2 + 1]))
+    const asked = new Map<Redis, string[]>()
+    for (const topic of topics) {
+      const publisher = this.#publisherOf(topic)
+      const others = asked.get(publisher)
+      if (others === undefined) asked.set(publisher, [topic])
+      else others.push(topic)
+    }
+    const answers = await Promise.all(
+      [...asked].map(([publisher, some]) => publisher.pubsub('NUMSUB', ...some)),
+    )
+    const counts = (answers as (string | number)[][]).flat()
+    const found = new Map<unknown, number>()
+    for (let index = 0; index < counts.length; index += 2)
+      found.set(counts[index], Number(counts[index + 1]))
+    return topics.map((topic) => found.get(topic) ?? 0)
   }
 
   /**
@@ -71,6 +90,13 @@ export class RedisChannels {
    */
   async resubscribe(): Promise<void> {
     await this.#subscriber.subscribe(...this.#topics)
+  }
+
+  /** @throws {Error} it is not connected */
+  #publisherOf(topic: string): Redis {
+    const publisher = this.#publishers.of(topic)
+    if (publisher?.status !== 'ready') throw new Error('no connection')
+    return publisher
   }
 
   #guard(): void {

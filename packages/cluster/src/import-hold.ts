@@ -4,7 +4,7 @@
  * Redis, nodes may join again.
  */
 import { randomUUID } from 'node:crypto'
-import type { Keys, Redis } from '@breakwater/redis'
+import type { Keys, Servers } from '@breakwater/redis'
 import { JoinRefused } from './join-refused.ts'
 import { evaluate, FORMAT, HOLD, HOLD_ON, memberKeys } from './scripts.ts'
 
@@ -14,15 +14,15 @@ const RENEW_MS = 2_000
 const MARGIN_MS = 4_000
 
 export class ImportHold implements AsyncDisposable {
-  readonly #redis: Redis
+  readonly #servers: Servers
   readonly #key: string
   readonly #id: string
   readonly #timer: NodeJS.Timeout
   #heldUntil: number
   #lost = false
 
-  private constructor(redis: Redis, key: string, id: string, heldUntil: number) {
-    this.#redis = redis
+  private constructor(servers: Servers, key: string, id: string, heldUntil: number) {
+    this.#servers = servers
     this.#key = key
     this.#id = id
     this.#heldUntil = heldUntil
@@ -31,11 +31,11 @@ export class ImportHold implements AsyncDisposable {
   }
 
   /** @throws {Error} one line: nodes live, another import, or a newer format; or Redis did not answer */
-  static async take(redis: Redis, keys: Keys): Promise<ImportHold> {
+  static async take(servers: Servers, keys: Keys): Promise<ImportHold> {
     const id = randomUUID()
     const askedAt = performance.now()
     const words = [id, HOLD_MS, keys.clusterRoutes(''), FORMAT]
-    const answer = await evaluate(redis, HOLD, memberKeys(keys), ...words)
+    const answer = await evaluate(servers.of(keys.clusterImport), HOLD, memberKeys(keys), ...words)
     const [what, first, leaseMs] = answer as [string, string | number, number?]
     if (what === 'format' || what === 'import') throw new JoinRefused(what, String(first))
     if (what === 'nodes') {
@@ -44,7 +44,7 @@ export class ImportHold implements AsyncDisposable {
         `${first} ${Number(first) === 1 ? 'node runs' : 'nodes run'} on it: stop all of them; one that was killed is gone in ${seconds} s`,
       )
     }
-    return new ImportHold(redis, keys.clusterImport, id, askedAt + HOLD_MS)
+    return new ImportHold(servers, keys.clusterImport, id, askedAt + HOLD_MS)
   }
 
   /** @throws {Error} nodes may have started since */
@@ -55,13 +55,17 @@ export class ImportHold implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer)
-    await evaluate(this.#redis, HOLD_ON, [this.#key], this.#id, 0).catch(() => undefined)
+    await this.#hold(0).catch(() => undefined)
+  }
+
+  #hold(forMs: number): Promise<unknown> {
+    return evaluate(this.#servers.of(this.#key), HOLD_ON, [this.#key], this.#id, forMs)
   }
 
   async #renew(): Promise<void> {
     const askedAt = performance.now()
     try {
-      const held = await evaluate(this.#redis, HOLD_ON, [this.#key], this.#id, HOLD_MS)
+      const held = await this.#hold(HOLD_MS)
       if (held === 1) this.#heldUntil = askedAt + HOLD_MS
       else this.#lost = true
     } catch {

@@ -1,6 +1,6 @@
 /** What one node writes into the log about itself. */
 import { randomUUID } from 'node:crypto'
-import type { Keys, Redis } from '@breakwater/redis'
+import { fieldsOf, type Keys, type Redis, type Servers } from '@breakwater/redis'
 import type { LogEntry } from './log-entry.ts'
 import { JoinRefused } from './join-refused.ts'
 import type { NodeEntry, NodeFacts } from './node-facts.ts'
@@ -29,7 +29,7 @@ export function bytesOf({ added, removed, sessions, topics }: Step): number {
 
 export interface MembershipOptions {
   /** Of few commands, at once. */
-  readonly control: Redis
+  readonly control: Servers
   /** Of changes, in order. */
   readonly writer: Redis
   readonly keys: Keys
@@ -55,7 +55,8 @@ export class Membership {
   /** @throws {Error} Redis does not answer */
   async nodes(): Promise<readonly NodeEntry[]> {
     const { control, keys } = this.#options
-    return Object.entries(await control.hgetall(keys.clusterNodes)).map(([id, text]) => {
+    const { clusterNodes } = keys
+    return fieldsOf(await control.call(clusterNodes, 'hgetall', clusterNodes)).map(([id, text]) => {
       const { version = '', sinceMs = 0, connections = 0 } = JSON.parse(text) as Partial<NodeFacts>
       return { id, version, sinceMs, connections }
     })
@@ -70,7 +71,7 @@ export class Membership {
     const { nodeId, leaseMs, keys, control } = this.#options
     const entry: LogEntry = { kind: 'joined', node: nodeId }
     const [generation, version] = (await evaluate(
-      control,
+      control.of(keys.clusterLog),
       JOIN,
       memberKeys(keys),
       nodeId,
@@ -92,7 +93,7 @@ export class Membership {
     const left = [...logKeys(keys), keys.clusterLeases, keys.clusterRoutes(nodeId)]
     left.push(keys.clusterDeparted)
     const facts = [nodeId, JSON.stringify(entry), adoptAfterMs ?? '']
-    await evaluate(control, LEAVE, left, ...facts).catch(() => undefined)
+    await evaluate(control.of(keys.clusterLog), LEAVE, left, ...facts).catch(() => undefined)
   }
 
   /** Returns the version; 0 if this node is no member. @throws {Error} Redis did not take it */

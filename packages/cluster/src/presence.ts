@@ -7,12 +7,12 @@
  * makes it this node's business for ADOPT_LEASES, renewed with each beat, so that another node continues where
  * this one dies.
  */
-import type { Keys, Redis } from '@breakwater/redis'
+import type { Keys, Servers } from '@breakwater/redis'
 import { JoinRefused } from './join-refused.ts'
 import { BEAT, evaluate, logKeys } from './scripts.ts'
 
 export interface PresenceOptions {
-  readonly redis: Redis
+  readonly servers: Servers
   readonly keys: Keys
   readonly nodeId: string
   readonly leaseMs: number
@@ -71,7 +71,7 @@ export class Presence implements Disposable {
   }
 
   async #beat(): Promise<void> {
-    const { redis, keys, nodeId, leaseMs, adoptAfterMs, headRead, forgotten, onFault } =
+    const { servers, keys, nodeId, leaseMs, adoptAfterMs, headRead, forgotten, onFault } =
       this.#options
     this.#busy = true
     this.#again = false
@@ -81,7 +81,7 @@ export class Presence implements Disposable {
     const facts = this.#newFacts(askedAt)
     try {
       const [member, generation, head, due, claim] = (await evaluate(
-        redis,
+        servers.of(keys.clusterLog),
         BEAT,
         [...logKeys(keys), keys.clusterLeases, keys.clusterGeneration, keys.clusterDeparted],
         nodeId,

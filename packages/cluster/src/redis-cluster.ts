@@ -1,20 +1,21 @@
 /**
  * The cluster on Redis. Three connections: one appends to the log, in order; one reads it, blocking; one beats
- * and reads what is there.
+ * and reads what is there. Of a Redis Cluster the last one goes to each master, to recognise it.
  *
  * In: changes of this node. Out: those of the others, to the handler, in the order of the log. Bounds: changes
  * that Redis has not taken (PENDING_CHANGES_MAX, `timeoutMs`); a wait for the others (`viewLeaseMs`).
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import {
-  connectOrFail,
-  createRedis,
+  isRelocation,
   keysWith,
+  openPlace,
   startHeartbeat,
   TurnQueue,
   type Keys,
   type Redis,
   type RedisSettings,
+  type Servers,
 } from '@breakwater/redis'
 import { Barrier } from './barrier.ts'
 import type { Change, Cluster, ClusterHandler, Departure, Done } from './cluster.ts'
@@ -63,29 +64,38 @@ export async function createRedisCluster(
   settings: RedisSettings,
   options: RedisClusterOptions,
 ): Promise<Cluster> {
-  const connections = [
-    createRedis(settings, 'data'),
-    createRedis(settings, 'data'),
-    createRedis(settings, 'data'),
-  ] as const
-  try {
-    for (const connection of connections) {
-      await connectOrFail(connection, settings)
-      connection.on('error', options.onFault)
-    }
-    return new RedisCluster(connections, keysWith(settings.prefix), options)
-  } catch (error) {
-    for (const connection of connections) connection.disconnect()
-    throw error
+  const { timeoutMs, onFault } = options
+  const keys = keysWith(settings.prefix)
+  await using stack = new AsyncDisposableStack()
+  const place = stack.use(await openPlace(settings))
+  const connection = async (): Promise<Redis> => {
+    const redis = stack.adopt(await place.connection('data', keys.clusterLog), (each) =>
+      each.disconnect(),
+    )
+    redis.on('error', onFault)
+    stack.use(startHeartbeat(redis, timeoutMs))
+    return redis
   }
+  const writer = await connection()
+  const reader = await connection()
+  const control = stack.use(await place.servers('data', { heartbeatMs: timeoutMs }))
+  control.onFault(onFault)
+  return new RedisCluster({ writer, reader, control, stack: stack.move() }, keys, options)
+}
+
+interface Connections {
+  readonly writer: Redis
+  readonly reader: Redis
+  readonly control: Servers
+  /** All of them. */
+  readonly stack: AsyncDisposable
 }
 
 class RedisCluster implements Cluster {
   readonly #membership: Membership
   readonly #standing: Standing
-  readonly #writer: Redis
   readonly #reader: Redis
-  readonly #control: Redis
+  readonly #control: Servers
   readonly #keys: Keys
   readonly #options: RedisClusterOptions
   readonly #view: View
@@ -94,7 +104,7 @@ class RedisCluster implements Cluster {
   readonly #nodes = new Set<string>()
   /** Filters that this node has announced, each with what waits for the others to know it. */
   readonly #routes = new Map<string, Promise<void> | undefined>()
-  readonly #heartbeats: readonly Disposable[]
+  readonly #connections: AsyncDisposable
   #handler: ClusterHandler | undefined
   #presence: Presence | undefined
   #generation = ''
@@ -104,14 +114,14 @@ class RedisCluster implements Cluster {
   #reading: Promise<void> | undefined
 
   constructor(
-    [writer, reader, control]: readonly [Redis, Redis, Redis],
+    { writer, reader, control, stack }: Connections,
     keys: Keys,
     options: RedisClusterOptions,
   ) {
     const { nodeId, reads, facts, leaseMs, timeoutMs, viewLeaseMs, onFault } = options
     this.#membership = new Membership({ control, writer, keys, nodeId, reads, facts, leaseMs })
     this.#standing = new Standing({
-      redis: control,
+      servers: control,
       sayEverything: () => this.#sayEverything(),
       settled: ({ forgotten = false, leaseLost = false, replaced = false }) => {
         if (forgotten) this.#handler?.forgotten()
@@ -119,7 +129,6 @@ class RedisCluster implements Cluster {
         if (replaced) this.#handler?.storeReplaced()
       },
     })
-    this.#writer = writer
     this.#reader = reader
     this.#control = control
     this.#keys = keys
@@ -143,7 +152,7 @@ class RedisCluster implements Cluster {
       itemsMax: PENDING_CHANGES_MAX,
       bytesMax: PENDING_BYTES_MAX,
     })
-    this.#heartbeats = [writer, reader, control].map((redis) => startHeartbeat(redis, timeoutMs))
+    this.#connections = stack
   }
 
   get others(): readonly string[] {
@@ -164,12 +173,12 @@ class RedisCluster implements Cluster {
     await this.#standing.meet()
     this.#generation = await this.#membership.join()
     await this.#load()
-    this.#control.on('ready', () => {
+    this.#control.onReady(() => {
       this.#standing.doubt({})
       this.#settle()
     })
     this.#presence = new Presence({
-      redis: this.#control,
+      servers: this.#control,
       keys: this.#keys,
       nodeId,
       leaseMs,
@@ -256,13 +265,12 @@ class RedisCluster implements Cluster {
     this.#view.close()
     // Where Redis does not answer the lease ends by itself.
     const timeoutMs = this.#view.lapsed ? LAPSED_LEAVE_TIMEOUT_MS : LEAVE_TIMEOUT_MS
-    if (this.#control.status === 'ready')
+    if (this.#control.of(this.#keys.clusterLog)?.status === 'ready')
       await Promise.race([
         this.#membership.leave(this.#adoptAfterMs),
         delay(timeoutMs, undefined, { ref: false }),
       ])
-    for (const heartbeat of this.#heartbeats) heartbeat[Symbol.dispose]()
-    for (const redis of [this.#writer, this.#reader, this.#control]) redis.disconnect()
+    await this.#connections[Symbol.asyncDispose]()
     await this.#reading
   }
 
@@ -316,7 +324,8 @@ class RedisCluster implements Cluster {
         if (entries !== undefined && !this.#stale) await this.#apply(readEntries(entries))
       } catch (error) {
         if (this.#closed) return
-        if (this.#reader.status === 'ready') this.#options.onFault(error as Error)
+        if (this.#reader.status === 'ready' && !isRelocation(error as Error))
+          this.#options.onFault(error as Error)
         await delay(RETRY_MS)
       }
     }

@@ -21,11 +21,12 @@ export function memberKeys(keys: Keys): readonly string[] {
 
 /** @throws {Error} Redis did not take it */
 export function evaluate(
-  redis: Redis,
+  redis: Redis | undefined,
   script: string,
   keys: readonly string[],
   ...args: readonly (string | number)[]
 ): Promise<unknown> {
+  if (redis === undefined) return Promise.reject(new Error('no connection'))
   return redis.eval(script, keys.length, ...keys, ...args)
 }
 
@@ -88,9 +89,10 @@ if ARGV[6] ~= '' and redis.call('ZSCORE', KEYS[6], ARGV[6]) == ARGV[8] then
 end
 if ARGV[3] == '1' then
   for _, dead in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', now)) do
+    -- First what a slot that is being moved may refuse: nothing is half done then.
+    redis.call('DEL', ARGV[4] .. dead)
     redis.call('ZREM', KEYS[4], dead)
     redis.call('HDEL', KEYS[3], dead)
-    redis.call('DEL', ARGV[4] .. dead)
     redis.call('ZADD', KEYS[6], now + ARGV[5], dead)
     head = append(KEYS[1], KEYS[2], cjson.encode({kind = 'left', node = dead, died = true}))
   end

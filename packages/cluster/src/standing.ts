@@ -1,12 +1,13 @@
 /**
  * Whether Redis knows what this node has told it.
  *
- * In: reasons to doubt it: each new connection (another server may answer, after a failover), and a beat that
+ * In: reasons to doubt it: each new connection (another server may answer, after a failover; of a cluster one
+ * master is enough), and a beat that
  * Redis does not know the node of. Out: everything said again where it is missing, and the handler told what
  * that means, once each. A doubt stays until all of it is settled: what fails is tried again at the next beat,
  * and until then nobody may rely on what is known here.
  */
-import type { Redis } from '@breakwater/redis'
+import type { Redis, Servers } from '@breakwater/redis'
 
 export interface Doubt {
   /** Redis lacks what this node has said. */
@@ -18,14 +19,15 @@ export interface Doubt {
 }
 
 export interface StandingOptions {
-  readonly redis: Redis
+  readonly servers: Servers
   readonly sayEverything: () => Promise<void>
   readonly settled: (doubt: Doubt) => void
 }
 
 export class Standing {
   readonly #options: StandingOptions
-  #server = ''
+  /** Which start of a server each connection has led to. */
+  readonly #servers = new WeakMap<Redis, string>()
   #doubt: Doubt | undefined
   #settling = false
 
@@ -37,9 +39,9 @@ export class Standing {
     return this.#doubt !== undefined
   }
 
-  /** Remembers the server that answers now. @throws {Error} none does */
+  /** Remembers the servers that answer now. @throws {Error} one does not */
   async meet(): Promise<void> {
-    this.#server = await serverOf(this.#options.redis)
+    await this.#areOthers()
   }
 
   doubt(more: Doubt): void {
@@ -52,9 +54,7 @@ export class Standing {
     this.#settling = true
     try {
       while (this.#doubt !== undefined) {
-        const server = await serverOf(this.#options.redis)
-        if (server !== this.#server) this.doubt({ forgotten: true, replaced: true })
-        this.#server = server
+        if (await this.#areOthers()) this.doubt({ forgotten: true, replaced: true })
         const doubt = this.#doubt
         if (doubt.forgotten) await this.#options.sayEverything()
         // One that has come meanwhile may be of what was just said.
@@ -65,6 +65,19 @@ export class Standing {
     } finally {
       this.#settling = false
     }
+  }
+
+  async #areOthers(): Promise<boolean> {
+    const { servers } = this.#options
+    let others = false
+    for (const redis of servers.all) {
+      // A master that is away is asked when it is back, or who takes its place is.
+      if (servers.clustered && redis.status !== 'ready') continue
+      const server = await serverOf(redis)
+      others ||= server !== this.#servers.get(redis)
+      this.#servers.set(redis, server)
+    }
+    return others
   }
 }
 

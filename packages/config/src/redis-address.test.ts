@@ -5,6 +5,7 @@ const ONE = {
   tls: false,
   hosts: [{ host: 'host', port: 6_379 }],
   master: undefined,
+  cluster: false,
   username: undefined,
   password: undefined,
   database: 0,
@@ -41,11 +42,27 @@ test.each([
         { host: 'b', port: 26_379 },
       ],
       master: 'my main',
+      cluster: false,
       username: 'u',
       password: 'p',
       database: 4,
     },
   ],
+  [
+    'rediss-cluster://u:p@a,[::1]:2',
+    {
+      ...ONE,
+      tls: true,
+      hosts: [
+        { host: 'a', port: 6_379 },
+        { host: '::1', port: 2 },
+      ],
+      cluster: true,
+      username: 'u',
+      password: 'p',
+    },
+  ],
+  ['redis-cluster://host/0', { ...ONE, cluster: true }],
 ])('%s is an address', (url, address) => {
   expect(parseRedisAddress(url)).toEqual(address)
 })
@@ -53,7 +70,7 @@ test.each([
 test.each([
   ['sesame', /^is not a URL/],
   ['http://sesame', /^must start with redis:/],
-  ['redis-cluster://sesame', /not available/],
+  ['redis-cluster://sesame/1', /^names a database: a cluster/],
   ['redis://:sesame@', /^is not a URL/],
   ['redis://a:sesame/@host', /^is not a URL/],
   ['redis://sesame,b', /several hosts.*redis-sentinel/],

@@ -3,6 +3,7 @@
  *
  *   redis://host:6379/0                         one server; rediss:// over TLS
  *   redis-sentinel://host1,host2:26379/name/0   the master that the sentinels name; rediss-sentinel:// over TLS
+ *   redis-cluster://host1,host2:6379            the cluster that these belong to; rediss-cluster:// over TLS
  *
  * with `user:password@` before the hosts, if any. A query is left out: it could undo what a connection's role
  * is.
@@ -14,16 +15,21 @@ export interface RedisHost {
 
 export interface RedisAddress {
   readonly tls: boolean
-  /** One server, or all sentinels that are known. */
+  /** One server, or all sentinels, or nodes of the cluster, that are known. */
   readonly hosts: readonly RedisHost[]
-  /** What the sentinels call the master; undefined for one server. */
+  /** What the sentinels call the master; undefined for one server and for a cluster. */
   readonly master: string | undefined
+  /** The hosts are nodes of a Redis Cluster. */
+  readonly cluster: boolean
   readonly username: string | undefined
   readonly password: string | undefined
   readonly database: number
 }
 
-const SCHEMES: readonly string[] = ['redis', 'rediss', 'redis-sentinel', 'rediss-sentinel']
+const SCHEMES: readonly string[] = ['', '-sentinel', '-cluster'].flatMap((form) => [
+  `redis${form}`,
+  `rediss${form}`,
+])
 const FORM =
   /^[a-z-]+:\/\/(?:(?<user>[^:@/]*)(?::(?<password>[^@/]*))?@)?(?<hosts>[^/?#@]+)(?:\/(?<path>[^?#]*))?(?:[?#].*)?$/
 const HOST = /^(?<host>\[[0-9a-f:.]+\]|[^:[\]\s]+)(?::(?<port>\d{1,5}))?$/i
@@ -36,29 +42,32 @@ const PORT_MAX = 65_535
 /** @throws {Error} what is wrong, in words that go on from "BREAKWATER_REDIS_URL: "; never repeats the URL */
 export function parseRedisAddress(url: string): RedisAddress {
   const scheme = /^([a-z][a-z+.-]*):\/\//i.exec(url)?.[1]
-  if (scheme === 'redis-cluster')
-    throw new Error(
-      'redis-cluster:// is not available in this version; use one server or sentinels',
-    )
   if (scheme !== undefined && !SCHEMES.includes(scheme))
     throw new Error(`must start with ${SCHEMES.map((name) => `${name}://`).join(' or ')}`)
   const parts = FORM.exec(url)?.groups
   if (parts === undefined) throw new Error(NO_URL)
   const { user = '', password, hosts = '', path = '' } = parts
   const sentinel = scheme?.endsWith('-sentinel') === true
+  const cluster = scheme?.endsWith('-cluster') === true
   const [first = '', second = ''] = path.split('/')
   if (sentinel && first === '')
     throw new Error('needs the name of the master, such as redis-sentinel://host1,host2/mymaster')
   const names = hosts.split(',')
-  if (!sentinel && names.length > 1)
-    throw new Error('names several hosts: for sentinels use redis-sentinel://host1,host2/mymaster')
+  if (!sentinel && !cluster && names.length > 1)
+    throw new Error(
+      'names several hosts: use redis-sentinel://host1,host2/mymaster or redis-cluster://host1,host2',
+    )
+  const places = names.map((name) => parseHost(name, sentinel ? SENTINEL_PORT : SERVER_PORT))
+  const database = parseDatabase(sentinel ? second : first)
+  if (cluster && database !== 0) throw new Error('names a database: a cluster has none but 0')
   return {
     tls: scheme?.startsWith('rediss') === true,
-    hosts: names.map((name) => parseHost(name, sentinel ? SENTINEL_PORT : SERVER_PORT)),
+    hosts: places,
     master: sentinel ? decode(first) : undefined,
+    cluster,
     username: user === '' ? undefined : decode(user),
     password: password === undefined ? undefined : decode(password),
-    database: parseDatabase(sentinel ? second : first),
+    database,
   }
 }
 

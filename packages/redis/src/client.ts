@@ -1,5 +1,6 @@
 import { Redis, type RedisOptions } from 'ioredis'
-import { parseRedisAddress, redactUrl } from '@breakwater/config'
+import { parseRedisAddress, redactUrl, type RedisHost } from '@breakwater/config'
+import { connectorTo } from './connector.ts'
 
 export interface RedisSettings {
   /** One of the forms of `parseRedisAddress`. */
@@ -30,6 +31,10 @@ export interface ConnectionOptions {
   readonly keyPrefix?: string
   /** After so long without an answer a `control` command fails. */
   readonly timeoutMs?: number
+  /** Of a cluster: where the server is now; asked at each attempt to connect. */
+  readonly whereabouts?: () => RedisHost | undefined
+  /** An answer that says that the server is not, or no longer, the right one: it is looked for again. */
+  readonly isMisplaced?: (error: Error) => boolean
 }
 
 const CONNECT_TIMEOUT_MS = 5_000
@@ -42,14 +47,18 @@ function reconnectDelayMs(attempt: number): number {
   return delay / 2 + Math.random() * (delay / 2)
 }
 
-function roleOptions(role: RedisRole, timeoutMs: number | undefined): RedisOptions {
-  if (role === 'data')
-    return {
-      enableOfflineQueue: false,
-      autoResendUnfulfilledCommands: false,
-      maxRetriesPerRequest: 0,
-    }
+const SENT_ONCE = {
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  maxRetriesPerRequest: 0,
+} as const
+
+function roleOptions(role: RedisRole, { timeoutMs, whereabouts }: ConnectionOptions): RedisOptions {
+  if (role === 'data') return SENT_ONCE
   if (role === 'subscriber') return { maxRetriesPerRequest: null, autoResubscribe: false }
+  // This server may not come back, and another one have its keys: `Servers` waits for that one.
+  if (whereabouts !== undefined)
+    return { ...SENT_ONCE, ...(timeoutMs === undefined ? {} : { commandTimeout: timeoutMs }) }
   return timeoutMs === undefined
     ? { maxRetriesPerRequest: 3 }
     : { maxRetriesPerRequest: null, commandTimeout: timeoutMs }
@@ -59,12 +68,15 @@ function roleOptions(role: RedisRole, timeoutMs: number | undefined): RedisOptio
 export function createRedis(
   settings: RedisSettings,
   role: RedisRole,
-  { keyPrefix, timeoutMs }: ConnectionOptions = {},
+  options: ConnectionOptions = {},
 ): Redis {
+  const { keyPrefix, whereabouts, isMisplaced } = options
   return new Redis({
     ...placeOptions(settings),
-    ...roleOptions(role, timeoutMs),
+    ...roleOptions(role, options),
     ...(keyPrefix === undefined ? {} : { keyPrefix }),
+    ...(whereabouts === undefined ? {} : { Connector: connectorTo(whereabouts) }),
+    ...(isMisplaced === undefined ? {} : { reconnectOnError: isMisplaced }),
     lazyConnect: true,
     connectionName: `breakwater-${role}`,
     connectTimeout: CONNECT_TIMEOUT_MS,
@@ -129,10 +141,14 @@ export async function connectOrFail(
   } catch (error) {
     // The listener stays: what was under way may still fail.
     redis.disconnect()
-    const cause = last ?? (error as Error)
-    const reason = (cause as { code?: string }).code ?? cause.message
+    const reason = reasonOf(last ?? (error as Error))
     throw new Error(`${redactUrl(settings.url)}: ${reason}`, { cause: error })
   } finally {
     clearTimeout(impatience)
   }
+}
+
+/** In few words: a code where there is one. */
+export function reasonOf(error: Error): string {
+  return (error as { code?: string }).code ?? error.message
 }

@@ -11,6 +11,10 @@ describe('a command that failed', () => {
     'OOM command not allowed when used memory > maxmemory',
     'READONLY You cannot write against a read only replica',
     'OUTOFTURN the call before was refused',
+    'MOVED 3999 127.0.0.1:6381',
+    'ASK 3999 127.0.0.1:6381',
+    'TRYAGAIN Multiple keys request during rehashing of slot',
+    'CLUSTERDOWN Hash slot not served',
   ])('may happen yet: %s', (message) => {
     expect(failureOf(named('ReplyError', message)).again).toBe(true)
   })

@@ -1,15 +1,20 @@
 import { describe, expect, it } from 'vitest'
 import { unfitReason, type RedisFacts } from './health.ts'
 
-const fit: RedisFacts = { version: '7.0.15', maxmemoryPolicy: 'noeviction', connectedSlaves: 0 }
+const fit: RedisFacts = {
+  version: '7.0.15',
+  maxmemoryPolicy: 'noeviction',
+  connectedSlaves: 0,
+  mode: 'standalone',
+}
 
 describe('a Redis', () => {
   it.each(['7.0.0', '7.4.1', '8.2.0', '10.0.0'])('of version %s is fit', (version) => {
-    expect(unfitReason({ ...fit, version })).toBeUndefined()
+    expect(unfitReason({ ...fit, version }, false)).toBeUndefined()
   })
 
   it.each(['6.2.14', '2.8.0'])('of version %s is too old', (version) => {
-    expect(unfitReason({ ...fit, version })).toBe(
+    expect(unfitReason({ ...fit, version }, false)).toBe(
       `Redis ${version} is too old: Breakwater needs 7.0 or newer`,
     )
   })
@@ -17,17 +22,23 @@ describe('a Redis', () => {
   it.each(['allkeys-lru', 'volatile-ttl', 'allkeys-random'])(
     'with maxmemory-policy %s is refused in one line that says what to set',
     (maxmemoryPolicy) => {
-      const reason = unfitReason({ ...fit, maxmemoryPolicy })
+      const reason = unfitReason({ ...fit, maxmemoryPolicy }, false)
       expect(reason).toContain(`maxmemory-policy is ${maxmemoryPolicy}`)
       expect(reason).toContain('set maxmemory-policy noeviction')
       expect(reason).not.toContain('\n')
     },
   )
 
+  it('that belongs to a cluster needs an address that says so', () => {
+    const facts = { ...fit, mode: 'cluster' }
+    expect(unfitReason(facts, true)).toBeUndefined()
+    expect(unfitReason(facts, false)).toContain('use redis-cluster://')
+  })
+
   it.each([
     { ...fit, version: '' },
     { ...fit, maxmemoryPolicy: '' },
   ])('that does not say what it is is refused', (facts) => {
-    expect(unfitReason(facts)).toContain('INFO')
+    expect(unfitReason(facts, false)).toContain('INFO')
   })
 })

@@ -5,6 +5,8 @@ export interface RedisFacts {
   readonly version: string
   readonly maxmemoryPolicy: string
   readonly connectedSlaves: number
+  /** `standalone`, `sentinel` or `cluster`. */
+  readonly mode: string
 }
 
 export const REDIS_MAJOR_MIN = 7
@@ -21,16 +23,19 @@ export async function readFacts(redis: Redis): Promise<RedisFacts> {
     version: field('redis_version'),
     maxmemoryPolicy: field('maxmemory_policy'),
     connectedSlaves: Number(field('connected_slaves')),
+    mode: field('redis_mode'),
   }
 }
 
-/** One line that says why this Redis must not be used, or undefined. */
-export function unfitReason(facts: RedisFacts): string | undefined {
+/** One line that says why this Redis must not be used, or undefined. `clustered`: as the address says. */
+export function unfitReason(facts: RedisFacts, clustered: boolean): string | undefined {
   const major = Number.parseInt(facts.version, 10)
   if (Number.isNaN(major) || facts.maxmemoryPolicy === '')
     return 'INFO says neither version nor maxmemory-policy: is it Redis, and may this user read INFO?'
   if (major < REDIS_MAJOR_MIN)
     return `Redis ${facts.version} is too old: Breakwater needs ${REDIS_MAJOR_MIN}.0 or newer`
+  if (facts.mode === 'cluster' && !clustered)
+    return 'it is a node of a Redis Cluster: use redis-cluster://'
   if (facts.maxmemoryPolicy !== 'noeviction')
     return (
       `maxmemory-policy is ${facts.maxmemoryPolicy}: Redis would silently drop sessions and messages; ` +

@@ -19,6 +19,12 @@ export interface Outcome {
   readonly again?: boolean
 }
 
+/** What waits in one queue, or in several that share their bounds. */
+export interface TurnLoad {
+  items: number
+  bytes: number
+}
+
 export type ItemDone = (error: Error | undefined, result?: unknown) => void
 
 export interface TurnQueueOptions<Item> {
@@ -41,6 +47,8 @@ export interface TurnQueueOptions<Item> {
   readonly batchBytesMax: number
   readonly itemsMax: number
   readonly bytesMax: number
+  /** Of all queues to which `itemsMax` and `bytesMax` apply together; undefined: of this one alone. */
+  readonly load?: TurnLoad
 }
 
 interface Entry<Item> {
@@ -61,7 +69,7 @@ export class TurnQueue<Item> {
   readonly #options: TurnQueueOptions<Item>
   #entries: (Entry<Item> | undefined)[] = []
   #head = 0
-  #bytes = 0
+  readonly #load: TurnLoad
   #left = 0
   #running = false
   #closed = false
@@ -69,6 +77,7 @@ export class TurnQueue<Item> {
 
   constructor(options: TurnQueueOptions<Item>) {
     this.#options = options
+    this.#load = options.load ?? { items: 0, bytes: 0 }
   }
 
   /** Items whose `done` is owed. */
@@ -85,7 +94,8 @@ export class TurnQueue<Item> {
     }
     const deadline = performance.now() + timeoutMs
     this.#entries.push({ item, bytes, done, deadline, outcome: undefined })
-    this.#bytes += bytes
+    this.#load.items += 1
+    this.#load.bytes += bytes
     if (this.#running) return
     this.#running = true
     setImmediate(() => void this.#run())
@@ -107,9 +117,10 @@ export class TurnQueue<Item> {
   #refusal(bytes: number): string | undefined {
     const { itemsMax, bytesMax } = this.#options
     if (this.#closed) return CLOSED
-    if (this.size >= itemsMax) return `full: ${itemsMax} items wait for Redis`
-    if (this.#bytes + bytes > bytesMax && this.size > 0)
-      return `full: ${this.#bytes} bytes wait for Redis`
+    const load = this.#load
+    if (load.items >= itemsMax) return `full: ${itemsMax} items wait for Redis`
+    if (load.bytes + bytes > bytesMax && load.items > 0)
+      return `full: ${load.bytes} bytes wait for Redis`
     return undefined
   }
 
@@ -201,7 +212,8 @@ export class TurnQueue<Item> {
       this.#entries.splice(0, this.#head)
       this.#head = 0
     }
-    this.#bytes -= entry.bytes
+    this.#load.items -= 1
+    this.#load.bytes -= entry.bytes
     this.#left += 1
     this.#callBack(entry.done, outcome)
     while ((this.#waiters[0]?.count ?? Infinity) <= this.#left) this.#waiters.shift()?.resolve()

@@ -1,5 +1,5 @@
 /** What lies in one bucket, and work that goes to many buckets in one go. */
-import { bucketOf, type Keys, type Redis } from '@breakwater/redis'
+import { bucketOf, type Keys, type Servers } from '@breakwater/redis'
 import type { Argument } from './scripts.ts'
 
 /** The client ids, or the topics, of each bucket. */
@@ -32,17 +32,17 @@ export function sessionKeys(keys: Keys, clientId: string): readonly string[] {
 }
 
 /**
- * The answers in order; strings are buffers.
+ * The answers in order; strings are buffers. Each command begins with its name and its key.
  *
  * @throws {Error} the first that failed
  */
 export async function pipelined(
-  redis: Redis,
-  commands: readonly (readonly [string, ...Argument[]] | readonly Argument[])[],
+  servers: Servers,
+  commands: readonly (readonly [command: string, key: string, ...Argument[]])[],
 ): Promise<readonly unknown[]> {
   if (commands.length === 0) return []
   // Each by itself, in one write: a pipeline of the client waits for no lost connection to come back.
   return await Promise.all(
-    commands.map(([command, ...args]) => redis.callBuffer(String(command), ...args)),
+    commands.map(([command, key, ...args]) => servers.call(key, command, key, ...args)),
   )
 }

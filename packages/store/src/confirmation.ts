@@ -5,8 +5,9 @@
  *
  * In: a level and a connection, at the start. Out: the command to ask with, and how its answer is judged.
  */
-import type { Redis } from '@breakwater/redis'
+import { sendTo, type Redis, type Result, type ScriptCall } from '@breakwater/redis'
 import type { Argument } from './scripts.ts'
+import { loadWrites } from './write-scripts.ts'
 
 /** `stored`: Redis has answered. `replicated:N`: N replicas have it, too. `fsynced`: it is on the disk. */
 export type AckLevel = 'stored' | `replicated:${number}` | 'fsynced'
@@ -20,16 +21,63 @@ export interface Confirmation {
   readonly lack: (answer: unknown) => string | undefined
 }
 
-/** Undefined at level `stored`. @throws {Error} one line: what this server or user is missing */
+/**
+ * Undefined at level `stored`. Of several servers the way that each of them knows.
+ *
+ * @throws {Error} one line: what one of these servers, or this user, is missing
+ */
 export async function createConfirmation(
   level: AckLevel,
-  redis: Redis,
+  servers: readonly Redis[],
 ): Promise<Confirmation | undefined> {
   if (level === 'stored') return undefined
-  if (level === 'fsynced') return await diskOf(redis)
+  if (level === 'fsynced') {
+    const found = await Promise.all(servers.map(diskOf))
+    return found.find(({ waits }) => !waits) ?? found[0]
+  }
   const replicas = Number(level.slice(level.indexOf(':') + 1))
-  await asked(redis, level, ['wait', 0, 1])
+  for (const redis of servers) await asked(redis, level, ['wait', 0, 1])
   return replicasOf(replicas)
+}
+
+/** Why what was sent is not confirmed. `later`: it may be asked again on this connection. */
+export interface Lack {
+  readonly error: Error
+  readonly later: boolean
+}
+
+/** So long others that use the connection are held up at a time. */
+const WAIT_MS = 100
+
+/**
+ * Sends, and asks behind it whether it may be acknowledged, until it may or the connection would be cut.
+ * Nothing is asked on another connection than what it is asked for was sent on.
+ */
+export async function sendConfirmed(
+  redis: Redis | undefined,
+  calls: readonly ScriptCall[],
+  confirmation: Confirmation,
+  cutAtMs: number,
+): Promise<{ readonly results: readonly Result[]; readonly lack: Lack | undefined }> {
+  const asked = await sendTo(redis, [...calls, confirmation.command(WAIT_MS)], loadWrites)
+  const results = asked.slice(0, calls.length)
+  let answer = asked[calls.length]
+  for (;;) {
+    const lack = lackOf(confirmation, answer)
+    const over = performance.now() + 2 * WAIT_MS > cutAtMs
+    if (lack === undefined || !lack.later || over || !confirmation.waits) return { results, lack }
+    // In the turn of the answer before: on the same connection, or on none.
+    answer = (await sendTo(redis, [confirmation.command(WAIT_MS)], loadWrites))[0]
+  }
+}
+
+function lackOf(
+  confirmation: Confirmation,
+  [error, answer]: Result = [new Error('no answer')],
+): Lack | undefined {
+  if (error !== null) return { error, later: false }
+  const why = confirmation.lack(answer)
+  return why === undefined ? undefined : { error: new Error(why), later: true }
 }
 
 function replicasOf(wanted: number): Confirmation {

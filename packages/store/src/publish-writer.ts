@@ -9,12 +9,21 @@
  * connection; on another one they are sent again first. Too late, they fail like those without an answer.
  */
 import { randomUUID } from 'node:crypto'
-import { failureOf, TurnQueue, type Keys, type Outcome, type Redis } from '@breakwater/redis'
-import type { Confirmation } from './confirmation.ts'
-import { sendAll, sendConfirmed, type Result } from './redis-pipeline.ts'
+import {
+  failureOf,
+  sendTo,
+  TurnQueue,
+  type Keys,
+  type Outcome,
+  type Result,
+  type ScriptCall,
+  type Servers,
+  type TurnLoad,
+} from '@breakwater/redis'
+import { sendConfirmed, type Confirmation } from './confirmation.ts'
 import type { Argument } from './scripts.ts'
 import { QueueFullError, type QueueBounds, type QueuePolicy } from './store.ts'
-import { BATCH, POLICY, REFUSED } from './write-scripts.ts'
+import { BATCH, loadWrites, POLICY, REFUSED } from './write-scripts.ts'
 
 /** One operation of BATCH; a message that several name is sent once per call. */
 export interface Operation {
@@ -23,6 +32,9 @@ export interface Operation {
 }
 
 export interface WriterOptions {
+  readonly servers: Servers
+  /** Of all writers of a kind. */
+  readonly load: TurnLoad
   readonly timeoutMs: number
   readonly pendingWritesMax: number
   readonly pendingBytesMax: number
@@ -30,10 +42,9 @@ export interface WriterOptions {
 }
 
 export interface PublishWriterOptions extends WriterOptions {
-  readonly redis: Redis
   readonly keys: Keys
-  /** What one call may touch: everything, or one slot of a cluster. */
-  readonly group: string
+  /** What one call may touch: everything, or one bucket of a cluster. */
+  readonly group: string | number
   readonly bounds: QueueBounds
   /** What an acknowledgement asks for beside an answer. */
   readonly confirmation?: Confirmation | undefined
@@ -60,40 +71,36 @@ const BATCH_BYTES_MAX = 4 * 1_048_576
 const MARK_LIFETIME_MS = 3_600_000
 
 export class PublishWriter {
-  readonly #redis: Redis
+  readonly #servers: Servers
   readonly #mark: string
   readonly #bounds: readonly Argument[]
   readonly #queue: TurnQueue<Write>
   readonly #confirmation: Confirmation | undefined
   readonly #onHeld: (why: string | undefined) => void
-  /** By number: executed on this connection and not confirmed. Those of one batch at most. */
+  /** By number: executed on that connection and not confirmed. Those of one batch at most. */
   #executed: ReadonlyMap<number, Outcome> = NOTHING_EXECUTED
+  #executedOn = 0
   #held = false
-  #connections = 0
   #number = 0
 
   constructor(options: PublishWriterOptions) {
-    const { redis, keys, group, bounds, confirmation, onHeld } = options
-    this.#redis = redis
+    const { servers, keys, group, bounds, confirmation, onHeld } = options
+    this.#servers = servers
     this.#confirmation = confirmation
     this.#onHeld = onHeld ?? (() => undefined)
-    for (const event of ['close', 'ready'])
-      redis.on(event, () => {
-        this.#connections += 1
-        this.#executed = NOTHING_EXECUTED
-      })
     this.#mark = keys.writer(group, randomUUID())
     const policy: QueuePolicy = bounds.queuePolicy ?? 'drop-oldest'
     this.#bounds = [bounds.queueMessagesMax, bounds.queueBytesMax, POLICY[policy]]
     this.#queue = new TurnQueue({
       send: (writes, _, cutAtMs) => this.#send(writes, cutAtMs),
-      cut: () => redis.disconnect(true),
+      cut: () => servers.of(this.#mark)?.disconnect(true),
       onFault: options.onFault,
       timeoutMs: options.timeoutMs,
       batchItemsMax: BATCH_WRITES_MAX,
       batchBytesMax: BATCH_BYTES_MAX,
       itemsMax: options.pendingWritesMax,
       bytesMax: options.pendingBytesMax,
+      load: options.load,
     })
   }
 
@@ -116,19 +123,19 @@ export class PublishWriter {
 
   /**
    * Has what was done before on other connections to the same server confirmed: what is written now comes behind
-   * it, and so does whatever is confirmed of it. `since`: `connections` before it was done.
+   * it, and so does whatever is confirmed of it. `since`: `connection` before it was done.
    *
    * @param done given an error where this connection was lost meanwhile: its successor may lead to another server
    */
   confirm(since: number, done: (error?: Error) => void): void {
     this.write([], { queues: 0, bytes: 0 }, (error) =>
-      done(error ?? (since === this.#connections ? undefined : new Error('connection lost'))),
+      done(error ?? (since === this.connection ? undefined : new Error('connection lost'))),
     )
   }
 
-  /** How often a connection has come or gone. */
-  get connections(): number {
-    return this.#connections
+  /** Another one each time that the connection comes or goes, or is one to another server. */
+  get connection(): number {
+    return this.#servers.lifeOf(this.#mark)
   }
 
   /** Resolves when everything that was written before has its answer. */
@@ -142,7 +149,9 @@ export class PublishWriter {
 
   async #send(writes: readonly Write[], cutAtMs: number): Promise<readonly Outcome[]> {
     const confirmation = this.#confirmation
-    const executed = this.#executed
+    const redis = this.#servers.of(this.#mark)
+    const { connection } = this
+    const executed = connection === this.#executedOn ? this.#executed : NOTHING_EXECUTED
     const fresh =
       executed.size === 0 ? writes : writes.filter(({ number }) => !executed.has(number))
     const calls = callsOf(fresh)
@@ -155,9 +164,9 @@ export class PublishWriter {
     })
     const outcomesIn = (results: readonly Result[]): Outcome[] =>
       calls.flatMap((call, index) => outcomesOf(call, results[index]))
-    if (confirmation === undefined) return outcomesIn(await sendAll(this.#redis, commands))
+    if (confirmation === undefined) return outcomesIn(await sendTo(redis, commands, loadWrites))
     this.#executed = NOTHING_EXECUTED
-    const { results, lack } = await sendConfirmed(this.#redis, commands, confirmation, cutAtMs)
+    const { results, lack } = await sendConfirmed(redis, commands, confirmation, cutAtMs)
     const made = outcomesIn(results)
     let next = 0
     const outcomes = writes.map(({ number }) => executed.get(number) ?? (made[next++] as Outcome))
@@ -166,13 +175,15 @@ export class PublishWriter {
     const isSaid = lack?.later === true || lack?.error.name === 'ReplyError'
     if (lack === undefined || (isSaid && outcomes.some(isExecuted))) this.#reportHeld(lack?.error)
     if (lack === undefined) return outcomes
-    if (lack.later)
+    if (lack.later && connection === this.connection) {
+      this.#executedOn = connection
       this.#executed = new Map(
         writes.flatMap(({ number }, index) => {
           const outcome = outcomes[index] as Outcome
           return isExecuted(outcome) ? [[number, outcome] as const] : []
         }),
       )
+    }
     return outcomes.map((outcome) =>
       isExecuted(outcome) ? { error: lack.error, again: true } : outcome,
     )
@@ -184,8 +195,8 @@ export class PublishWriter {
     this.#onHeld(why?.message)
   }
 
-  #command(call: readonly Write[], before: number, open: number): [string, ...Argument[]] {
-    const keys = [this.#mark]
+  #command(call: readonly Write[], before: number, open: number): ScriptCall {
+    const keys: string[] = []
     const words: Argument[] = []
     const messages = new Map<Buffer, number>()
     for (const { number, first, operations } of call) {
@@ -206,7 +217,16 @@ export class PublishWriter {
     }
     const last = (call.at(-1) as Write).number
     const head = [before, last, MARK_LIFETIME_MS, ...this.#bounds, open, messages.size]
-    return ['evalsha', BATCH.sha, keys.length, ...keys, ...head, ...messages.keys(), ...words]
+    return [
+      'evalsha',
+      BATCH.sha,
+      keys.length + 1,
+      this.#mark,
+      ...keys,
+      ...head,
+      ...messages.keys(),
+      ...words,
+    ]
   }
 }
 

@@ -3,20 +3,28 @@
  * All of one session and turn is one script call; each stands alone, since a server that is out of memory
  * must still take what frees some. A call that happens twice changes nothing the second time.
  */
-import { failureOf, TurnQueue, type Outcome, type Redis } from '@breakwater/redis'
+import {
+  failureOf,
+  sendAll,
+  TurnQueue,
+  type Outcome,
+  type ScriptCall,
+  type Servers,
+} from '@breakwater/redis'
 import type { WriterOptions } from './publish-writer.ts'
-import { sendAll } from './redis-pipeline.ts'
-import { FENCED, type Argument } from './scripts.ts'
+import { FENCED } from './scripts.ts'
 import { FencedError, type Owner } from './store.ts'
-import { RECEIPT } from './write-scripts.ts'
+import { loadWrites, RECEIPT } from './write-scripts.ts'
 
 export interface ReceiptWriterOptions extends WriterOptions {
-  readonly redis: Redis
   /** Session, queue and release of an owner. */
-  readonly keysOf: (clientId: string) => readonly string[]
+  readonly keysOf: (clientId: string) => ReceiptKeys
+  /** Gives up the connection on which it waits. */
+  readonly cut: () => void
   readonly onFenced: (owner: Owner) => void
 }
 
+export type ReceiptKeys = readonly [session: string, queue: string, release: string]
 type ReceiptDone = (error?: Error) => void
 
 interface Receipt {
@@ -36,26 +44,27 @@ const RECEIPT_ENTRIES_MAX = 1_000
 const BYTES_PER_ENTRY = 16
 
 export class ReceiptWriter {
-  readonly #redis: Redis
-  readonly #keysOf: (clientId: string) => readonly string[]
+  readonly #servers: Servers
+  readonly #keysOf: (clientId: string) => ReceiptKeys
   readonly #onFenced: (owner: Owner) => void
   readonly #queue: TurnQueue<Receipt>
   /** Not sent yet: more of the same owner joins them. */
   readonly #open = new Map<string, Receipt>()
 
   constructor(options: ReceiptWriterOptions) {
-    this.#redis = options.redis
+    this.#servers = options.servers
     this.#keysOf = options.keysOf
     this.#onFenced = options.onFenced
     this.#queue = new TurnQueue({
       send: (receipts) => this.#send(receipts),
-      cut: () => options.redis.disconnect(true),
+      cut: options.cut,
       onFault: options.onFault,
       timeoutMs: options.timeoutMs,
       batchItemsMax: BATCH_RECEIPTS_MAX,
       batchBytesMax: options.pendingBytesMax,
       itemsMax: options.pendingWritesMax,
       bytesMax: options.pendingBytesMax,
+      load: options.load,
     })
   }
 
@@ -125,14 +134,12 @@ export class ReceiptWriter {
     for (const receipt of receipts)
       if (this.#open.get(receipt.owner.clientId) === receipt)
         this.#open.delete(receipt.owner.clientId)
-    const results = await sendAll(
-      this.#redis,
-      receipts.map((receipt) => this.#command(receipt)),
-    )
+    const calls = receipts.map((receipt) => this.#command(receipt))
+    const results = await sendAll(this.#servers, calls, loadWrites)
     return results.map(([error, result]) => (error === null ? { result } : failureOf(error)))
   }
 
-  #command({ owner, sent, settled, released, completed }: Receipt): [string, ...Argument[]] {
+  #command({ owner, sent, settled, released, completed }: Receipt): ScriptCall {
     const { clientId, epoch } = owner
     const keys = this.#keysOf(clientId)
     return [

@@ -1,6 +1,6 @@
 /** Filters of stored sessions in Redis: per bucket one hash, per session one field. */
 import type { QoS } from '@breakwater/bus'
-import { bucketOf, BUCKETS, type Keys, type Redis } from '@breakwater/redis'
+import { bucketOf, BUCKETS, type Keys, type Servers } from '@breakwater/redis'
 import { byBucket, pipelined } from './buckets.ts'
 import { ADD_FILTERS, evaluate, REMOVE_FILTERS } from './scripts.ts'
 import type { Owner, SessionFilters, StoredSubscription } from './store.ts'
@@ -9,10 +9,10 @@ import type { Owner, SessionFilters, StoredSubscription } from './store.ts'
 const BUCKETS_PER_CHUNK = 64
 
 export class RedisFilters {
-  readonly #control: Redis
+  readonly #control: Servers
   readonly #keys: Keys
 
-  constructor({ control, keys }: { control: Redis; keys: Keys }) {
+  constructor({ control, keys }: { control: Servers; keys: Keys }) {
     this.#control = control
     this.#keys = keys
   }

@@ -7,7 +7,7 @@
  * is. Nodes must not run meanwhile. Bounds: what a call is given.
  */
 import { encodeMessage, type Message } from '@breakwater/bus'
-import { bucketOf, RETAINED_BUCKETS, type Keys, type Redis } from '@breakwater/redis'
+import { bucketOf, RETAINED_BUCKETS, type Keys, type Servers } from '@breakwater/redis'
 import { byBucket, sessionKeys } from './buckets.ts'
 import type { ImportQueue, StagedMessage } from './import-queue.ts'
 import { FINISH, IMPORT_ANSWERS, LOOK, RETAIN, STAGE, WILL } from './import-scripts.ts'
@@ -34,18 +34,18 @@ export interface ImportedWill {
 }
 
 export class RedisImport {
-  readonly #redis: Redis
+  readonly #servers: Servers
   readonly #keys: Keys
 
-  constructor(redis: Redis, keys: Keys) {
-    this.#redis = redis
+  constructor(servers: Servers, keys: Keys) {
+    this.#servers = servers
     this.#keys = keys
   }
 
   /** What would become of a session; of those that `imported` is said of nothing is there yet. */
   async look(clientId: string): Promise<ImportAnswer> {
     const keys = [this.#keys.session(clientId), this.#keys.imported(bucketOf(clientId))]
-    return answerOf(await evaluate(this.#redis, LOOK, keys, [clientId]))
+    return answerOf(await evaluate(this.#servers, LOOK, keys, [clientId]))
   }
 
   /** Writes a chunk of a queue aside. `begins`: what was there is thrown away. */
@@ -57,7 +57,7 @@ export class RedisImport {
   ): Promise<void> {
     const words = messages.flatMap(({ position, bytes }) => [position, bytes])
     const key = this.#keys.importQueue(clientId)
-    await evaluate(this.#redis, STAGE, [key], [begins ? 1 : 0, queue.lowest, ...words])
+    await evaluate(this.#servers, STAGE, [key], [begins ? 1 : 0, queue.lowest, ...words])
   }
 
   /** @throws {Error} the queue that was written aside is not there */
@@ -67,7 +67,7 @@ export class RedisImport {
     const [, ...keys] = sessionKeys(this.#keys, clientId)
     const aside = [this.#keys.importQueue(clientId), this.#keys.imported(bucketOf(clientId))]
     const answer = await evaluate(
-      this.#redis,
+      this.#servers,
       FINISH,
       [...keys, ...aside],
       [
@@ -95,7 +95,7 @@ export class RedisImport {
     const answers = await Promise.all(
       [...byBucket([...encoded.keys()], RETAINED_BUCKETS)].map(([bucket, topics]) =>
         evaluate(
-          this.#redis,
+          this.#servers,
           RETAIN,
           [this.#keys.retained(bucket), this.#keys.importedTopics(bucket)],
           topics.flatMap((topic) => [topic, encoded.get(topic) as Buffer]),
@@ -110,7 +110,7 @@ export class RedisImport {
     const bucket = bucketOf(clientId)
     const keys = [this.#keys.owners(bucket), this.#keys.wills(bucket), this.#keys.imported(bucket)]
     const words = [clientId, nodeId, ...userWords(user), encodeMessage(message)]
-    return answerOf(await evaluate(this.#redis, WILL, keys, words))
+    return answerOf(await evaluate(this.#servers, WILL, keys, words))
   }
 }
 

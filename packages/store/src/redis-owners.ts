@@ -4,7 +4,7 @@
  */
 import { randomInt } from 'node:crypto'
 import { decodeMessage, encodeMessage } from '@breakwater/bus'
-import { bucketOf, BUCKETS, type Keys, type Redis } from '@breakwater/redis'
+import { bucketOf, BUCKETS, type Keys, type Servers } from '@breakwater/redis'
 import { byBucket, pipelined, sessionKeys } from './buckets.ts'
 import { ADOPT, CLAIM, LEAVE, OPEN, RESTORE, TAKEN_OVER, WITHDRAW } from './owner-scripts.ts'
 import { subscriptionsIn } from './redis-filters.ts'
@@ -26,20 +26,20 @@ const ADOPT_RECORDS = 100
 const ADOPT_BYTES_MAX = 65_536
 
 export interface RedisOwnersOptions {
-  readonly control: Redis
+  readonly control: Servers
   readonly keys: Keys
-  /** Resolves when everything that this node has written before has its answer. */
-  readonly written: () => Promise<void>
+  /** Resolves when everything that this node has written before for a client has its answer. */
+  readonly written: (clientId: string) => Promise<void>
   /** Does it, and resolves when it counts as acknowledged. */
   readonly confirmed: Confirmed
 }
 
-type Confirmed = <Result>(operation: () => Promise<Result>) => Promise<Result>
+type Confirmed = <Result>(clientId: string, operation: () => Promise<Result>) => Promise<Result>
 
 export class RedisOwners {
-  readonly #control: Redis
+  readonly #control: Servers
   readonly #keys: Keys
-  readonly #written: () => Promise<void>
+  readonly #written: (clientId: string) => Promise<void>
   readonly #confirmed: Confirmed
   /** Clients on their way out: a will that stayed behind would be published once more. */
   readonly #leaving = new Set<Promise<void>>()
@@ -57,10 +57,10 @@ export class RedisOwners {
     this.#claims += 1
     const number = this.#claims.toString(36)
     // The session may have been in this node's hands until now: what it settled must be seen here.
-    if (claim.persistent) await this.#written()
+    if (claim.persistent) await this.#written(claim.clientId)
     const make = () => this.#claim(claim, number)
     try {
-      return await (claim.persistent ? this.#confirmed(make) : make())
+      return await (claim.persistent ? this.#confirmed(claim.clientId, make) : make())
     } catch (error) {
       this.#withdraw(claim, number)
       throw error
@@ -71,10 +71,10 @@ export class RedisOwners {
     { clientId, epoch }: Owner,
     terms: SessionTerms,
   ): Promise<OpenedSession | 'taken-over' | 'another-user'> {
-    if (terms.persistent) await this.#written()
+    if (terms.persistent) await this.#written(clientId)
     const words = [...wordsOf(clientId, terms), epoch]
     const make = () => evaluate(this.#control, OPEN, sessionKeys(this.#keys, clientId), words)
-    const answer = await (terms.persistent ? this.#confirmed(make) : make())
+    const answer = await (terms.persistent ? this.#confirmed(clientId, make) : make())
     if (answer === TAKEN_OVER) return 'taken-over'
     if (answer === FENCED) return 'another-user'
     return openedIn(answer as Opened, epoch)
@@ -181,7 +181,7 @@ export class RedisOwners {
 
   async #leave({ clientId, epoch }: Owner): Promise<void> {
     // Whoever has the client id next finds everything that this owner has settled.
-    await this.#written()
+    await this.#written(clientId)
     const bucket = bucketOf(clientId)
     const keys = [this.#keys.owners(bucket), this.#keys.wills(bucket), this.#keys.sessions(bucket)]
     await evaluate(this.#control, LEAVE, keys, [clientId, Date.now(), epoch])

@@ -3,7 +3,7 @@
  * nothing here looks for a filter. Bounds: so many topics per script, and so many bytes of messages.
  */
 import { decodeMessage, type Message } from '@breakwater/bus'
-import { RETAINED_BUCKETS, type Keys, type Redis } from '@breakwater/redis'
+import { RETAINED_BUCKETS, type Keys, type Servers } from '@breakwater/redis'
 import { byBucket } from './buckets.ts'
 import { evaluate, READ_RETAINED, SCAN_TOPICS, TOPICS_EXIST } from './scripts.ts'
 import type { RetainedRead } from './store.ts'
@@ -14,10 +14,10 @@ const SCAN_COUNT = 100
 const EXIST_TOPICS_MAX = 1_000
 
 export class RedisRetained {
-  readonly #control: Redis
+  readonly #control: Servers
   readonly #keys: Keys
 
-  constructor({ control, keys }: { control: Redis; keys: Keys }) {
+  constructor({ control, keys }: { control: Servers; keys: Keys }) {
     this.#control = control
     this.#keys = keys
   }

@@ -2,7 +2,7 @@
  * Revocations in Redis: one hash, with its version in it, so that whoever reads all reads the version to it.
  * Versions are the server's time in µs: a server that has lost some does not come by the same again.
  */
-import type { Keys, Redis } from '@breakwater/redis'
+import { fieldsOf, type Keys, type Servers } from '@breakwater/redis'
 import type {
   RevocationAnswer,
   RevocationChange,
@@ -57,12 +57,12 @@ return raised`,
 )
 
 export interface RedisRevocationsOptions {
-  readonly control: Redis
+  readonly control: Servers
   readonly keys: Keys
 }
 
 export class RedisRevocations implements RevocationStore {
-  readonly #control: Redis
+  readonly #control: Servers
   readonly #key: string
 
   constructor({ control, keys }: RedisRevocationsOptions) {
@@ -71,13 +71,14 @@ export class RedisRevocations implements RevocationStore {
   }
 
   async read(known: number): Promise<RevocationSnapshot | undefined> {
-    const now = Number((await this.#control.hget(this.#key, VERSION)) ?? 0)
+    const key = this.#key
+    const now = Number((await this.#control.call(key, 'hget', key, VERSION)) ?? 0)
     if (now === known) return undefined
     const {
       [VERSION]: version = '0',
       [RESTORED]: restored = '0',
       ...entries
-    } = await this.#control.hgetall(this.#key)
+    } = Object.fromEntries(fieldsOf(await this.#control.call(key, 'hgetall', key)))
     const numbers = { version: Number(version), restored: Number(restored) }
     return { ...numbers, entries: new Map(Object.entries(entries)) }
   }

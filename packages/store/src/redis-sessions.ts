@@ -1,5 +1,5 @@
 /** Stored sessions in Redis: touched, counted, ended. Who opens them is in redis-owners.ts. */
-import { BUCKETS, type Keys, type Redis } from '@breakwater/redis'
+import { BUCKETS, type Keys, type Servers } from '@breakwater/redis'
 import { byBucket, pipelined, sessionKeys } from './buckets.ts'
 import { END } from './owner-scripts.ts'
 import { evaluate } from './scripts.ts'
@@ -8,10 +8,10 @@ import type { HeldSession } from './store.ts'
 const EXPIRE_BATCH = 500
 
 export class RedisSessions {
-  readonly #control: Redis
+  readonly #control: Servers
   readonly #keys: Keys
 
-  constructor({ control, keys }: { control: Redis; keys: Keys }) {
+  constructor({ control, keys }: { control: Servers; keys: Keys }) {
     this.#control = control
     this.#keys = keys
   }

@@ -3,9 +3,8 @@
  * publishers; what members have finished goes to Redis as the receipts of sessions do.
  */
 import { decodeMessage } from '@breakwater/bus'
-import type { Keys, Redis } from '@breakwater/redis'
-import type { Operation, PublishWriter } from './publish-writer.ts'
-import type { ReceiptWriter } from './receipt-writer.ts'
+import type { Keys, Servers } from '@breakwater/redis'
+import type { Operation } from './publish-writer.ts'
 import { evaluate, type Argument, type Script } from './scripts.ts'
 import { SHARED_CLAIM, SHARED_READ } from './shared-scripts.ts'
 import type {
@@ -16,6 +15,7 @@ import type {
   SharedQueues,
   SharedRead,
 } from './shared-queues.ts'
+import type { WriterGroups } from './writer-groups.ts'
 
 /** Entries that one call looks at: about 2 ms of the server. */
 const LOOK_MAX = 1_000
@@ -23,33 +23,29 @@ const LOOK_MAX = 1_000
 const EPOCH = 0
 
 export class RedisShared implements SharedQueues {
-  readonly #control: Redis
+  readonly #control: Servers
   readonly #keys: Keys
-  readonly #writer: PublishWriter
-  readonly #receipts: ReceiptWriter
+  readonly #writers: WriterGroups
 
   constructor(parts: {
-    readonly control: Redis
+    readonly control: Servers
     readonly keys: Keys
-    readonly writer: PublishWriter
-    /** Over the keys of `queueKeysOf`. */
-    readonly receipts: ReceiptWriter
+    readonly writers: WriterGroups
   }) {
     this.#control = parts.control
     this.#keys = parts.keys
-    this.#writer = parts.writer
-    this.#receipts = parts.receipts
+    this.#writers = parts.writers
   }
 
   join(filter: string, member: SharedMemberId, done: SharedDone): void {
-    this.#write({ keys: this.#keysOf(filter), words: ['J', member] }, (error) => {
+    this.#write(filter, { keys: this.#keysOf(filter), words: ['J', member] }, (error) => {
       if (error !== undefined || member.startsWith('c')) done(error)
       else this.#joined(filter, member, done)
     })
   }
 
   leave(filter: string, member: SharedMemberId, done: SharedDone): void {
-    this.#write({ keys: this.#keysOf(filter), words: ['L', member] }, done)
+    this.#write(filter, { keys: this.#keysOf(filter), words: ['L', member] }, done)
   }
 
   async claim(filter: string, node: string, fromPosition: number): Promise<number> {
@@ -77,16 +73,17 @@ export class RedisShared implements SharedQueues {
   }
 
   settle(filter: string, position: number, bytes: number, done: SharedDone): void {
-    this.#receipts.settle({ clientId: filter, epoch: EPOCH }, position, bytes, done)
+    const { sharedReceipts } = this.#writers.of(filter)
+    sharedReceipts.settle({ clientId: filter, epoch: EPOCH }, position, bytes, done)
   }
 
   settled(): Promise<void> {
-    return this.#receipts.settled()
+    return this.#writers.settled((group) => [group.sharedReceipts])
   }
 
   handOn(filter: string, positions: readonly number[], done: SharedDone): void {
     const keys = [this.#keys.shared(filter), this.#keys.sharedQueue(filter)]
-    this.#write({ keys, words: ['H', positions.join()] }, done)
+    this.#write(filter, { keys, words: ['H', positions.join()] }, done)
   }
 
   #joined(filter: string, member: SharedMemberId, done: SharedDone): void {
@@ -98,10 +95,10 @@ export class RedisShared implements SharedQueues {
    * one that is a member and not registered any more is no race.
    */
   async #forgetDead(filter: string, self: SharedMemberId): Promise<void> {
-    const members = await this.#control.smembers(this.#keys.sharedMembers(filter))
+    const members = await this.#textsOf('smembers', this.#keys.sharedMembers(filter))
     const nodes = members.filter((member) => member.startsWith('n'))
     if (nodes.length < 2) return
-    const alive = new Set(await this.#control.hkeys(this.#keys.clusterNodes))
+    const alive = new Set(await this.#textsOf('hkeys', this.#keys.clusterNodes))
     // A Redis that came back empty does not know its nodes yet.
     if (!alive.has(self.slice(1))) return
     for (const node of nodes)
@@ -113,8 +110,13 @@ export class RedisShared implements SharedQueues {
     return [keys.shared(filter), keys.sharedQueue(filter), keys.sharedMembers(filter)]
   }
 
-  #write(operation: Operation, done: SharedDone): void {
-    this.#writer.write([operation], { queues: 0, bytes: 0 }, (error) => done(error))
+  async #textsOf(command: 'smembers' | 'hkeys', key: string): Promise<readonly string[]> {
+    return ((await this.#control.call(key, command, key)) as Buffer[]).map(String)
+  }
+
+  #write(filter: string, operation: Operation, done: SharedDone): void {
+    const { publishes } = this.#writers.of(filter)
+    publishes.write([operation], { queues: 0, bytes: 0 }, (error) => done(error))
   }
 
   #evaluate(script: Script, filter: string, args: readonly Argument[]): Promise<unknown> {

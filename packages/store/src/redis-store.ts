@@ -1,20 +1,11 @@
 /**
- * The store on Redis. Two connections: `data` carries what a PUBLISH changes (`PublishWriter`) and what its
- * receivers acknowledge (`ReceiptWriter`), each in its own order; `control` carries sessions and reads.
+ * The store on Redis. Two connections, to each master of a cluster: `data` carries what a PUBLISH changes
+ * (`PublishWriter`) and what its receivers acknowledge (`ReceiptWriter`), each in its own order; `control` carries
+ * sessions and reads.
  */
 import { decodeMessage, encodeMessage, type Message } from '@breakwater/bus'
-import {
-  connectOrFail,
-  createRedis,
-  keysWith,
-  startHeartbeat,
-  type Keys,
-  type Redis,
-  type RedisSettings,
-} from '@breakwater/redis'
+import { keysWith, openPlace, type Keys, type RedisSettings, type Servers } from '@breakwater/redis'
 import { createConfirmation, type AckLevel, type Confirmation } from './confirmation.ts'
-import { PublishWriter } from './publish-writer.ts'
-import { ReceiptWriter } from './receipt-writer.ts'
 import { RedisEffects } from './redis-effects.ts'
 import { RedisFilters } from './redis-filters.ts'
 import { RedisRetained } from './redis-retained.ts'
@@ -48,6 +39,7 @@ import {
   type StoredSubscription,
 } from './store.ts'
 import { loadWrites } from './write-scripts.ts'
+import { WriterGroups } from './writer-groups.ts'
 
 export interface RedisStoreOptions extends QueueBounds {
   /** After so long without an answer a write fails and is not acknowledged; a session operation too. */
@@ -65,8 +57,6 @@ export interface RedisStoreOptions extends QueueBounds {
   readonly onHeld?: (why: string | undefined) => void
 }
 
-/** On one Redis one call may touch every key. */
-const GROUP = 'all'
 const PENDING_WRITES_MAX = 250_000
 const PENDING_BYTES_MAX = 64 * 1_048_576
 const CLOSE_TIMEOUT_MS = 800
@@ -77,45 +67,36 @@ export async function createRedisStore(
   options: RedisStoreOptions,
 ): Promise<Store> {
   const { timeoutMs, onFault, ack = 'stored' } = options
-  const data = createRedis(settings, 'data')
-  const control = createRedis(settings, 'control', { timeoutMs })
-  const connections = [data, control]
-  try {
-    for (const connection of connections) {
-      await connectOrFail(connection, settings)
-      connection.on('error', onFault)
-    }
-    await loadWrites(control)
-    const confirmation = await createConfirmation(ack, data)
-    const keys = keysWith(settings.prefix)
-    return new RedisStore({ data, control, keys, confirmation, options })
-  } catch (error) {
-    for (const connection of connections) connection.disconnect()
-    throw error
-  }
+  await using stack = new AsyncDisposableStack()
+  const place = stack.use(await openPlace(settings))
+  const data = stack.use(await place.servers('data', { heartbeatMs: timeoutMs }))
+  const control = stack.use(await place.servers('control', { heartbeatMs: timeoutMs, timeoutMs }))
+  for (const servers of [data, control]) servers.onFault(onFault)
+  // Before the first write; a server that was started again knows no scripts.
+  await Promise.all(data.all.map(loadWrites))
+  data.onReady((redis) => void loadWrites(redis).catch(() => undefined))
+  const confirmation = await createConfirmation(ack, data.all)
+  const keys = keysWith(settings.prefix)
+  return new RedisStore({ data, control, keys, confirmation, options, connections: stack.move() })
 }
 
 interface Parts {
-  readonly data: Redis
-  readonly control: Redis
+  readonly data: Servers
+  readonly control: Servers
   readonly keys: Keys
   readonly confirmation: Confirmation | undefined
   readonly options: RedisStoreOptions
+  readonly connections: AsyncDisposable
 }
 
 class RedisStore implements Store {
-  readonly #data: Redis
-  readonly #control: Redis
+  readonly #data: Servers
+  readonly #control: Servers
   readonly #keys: Keys
   readonly #onFenced: (owner: Owner) => void
-  /** What publishers wait for. */
-  readonly #publishes: PublishWriter
+  readonly #writers: WriterGroups
   /** Whether an acknowledgement asks for more than an answer. */
   readonly #confirms: boolean
-  /** What receivers have taken: it makes room, and needs no order with the publishes. */
-  readonly #receipts: ReceiptWriter
-  /** The same of shared subscriptions. */
-  readonly #sharedReceipts: ReceiptWriter
   readonly shared: SharedQueues
   readonly revocations: RevocationStore
   readonly #effects: RedisEffects
@@ -123,66 +104,44 @@ class RedisStore implements Store {
   readonly #owners: RedisOwners
   readonly #sessions: RedisSessions
   readonly #retained: RedisRetained
-  readonly #connections: readonly Redis[]
-  readonly #heartbeats: readonly Disposable[]
+  readonly #connections: AsyncDisposable
 
-  constructor({ data, control, keys, confirmation, options }: Parts) {
-    const { timeoutMs, onFault } = options
+  constructor({ data, control, keys, confirmation, options, connections }: Parts) {
     this.#data = data
     this.#control = control
     this.#keys = keys
+    this.#connections = connections
     this.#onFenced = ({ clientId, epoch }) => options.onFenced?.(clientId, epoch)
-    const writerOptions = {
-      redis: data,
-      timeoutMs,
-      onFault,
+    const writers = new WriterGroups({
+      servers: data,
+      keys,
+      timeoutMs: options.timeoutMs,
+      onFault: options.onFault,
       pendingWritesMax: options.pendingWritesMax ?? PENDING_WRITES_MAX,
       pendingBytesMax: options.pendingBytesMax ?? PENDING_BYTES_MAX,
-    }
-    this.#confirms = confirmation !== undefined
-    this.#publishes = new PublishWriter({
-      ...writerOptions,
-      keys,
-      group: GROUP,
       bounds: options,
       confirmation,
       onHeld: options.onHeld,
-    })
-    this.#receipts = new ReceiptWriter({
-      ...writerOptions,
-      keysOf: (id) => [keys.session(id), keys.queue(id), keys.release(id)],
       onFenced: this.#onFenced,
     })
-    this.#sharedReceipts = new ReceiptWriter({
-      ...writerOptions,
-      keysOf: (filter) => [
-        keys.shared(filter),
-        keys.sharedQueue(filter),
-        keys.sharedMembers(filter),
-      ],
-      onFenced: () => undefined,
-    })
-    const writer = this.#publishes
-    this.shared = new RedisShared({ control, keys, writer, receipts: this.#sharedReceipts })
+    this.#writers = writers
+    this.#confirms = confirmation !== undefined
+    this.shared = new RedisShared({ control, keys, writers })
     this.revocations = new RedisRevocations({ control, keys })
-    // A server that was started again knows no scripts.
-    data.on('ready', () => void loadWrites(data).catch(() => undefined))
-    this.#effects = new RedisEffects({ keys, writer: this.#publishes })
     this.#filters = new RedisFilters({ control, keys })
     this.#owners = new RedisOwners({
       control,
       keys,
-      written: () => this.#settled(),
-      confirmed: (operation) => this.#confirmed(operation),
+      written: (clientId) => writers.settledOf(clientId),
+      confirmed: (clientId, operation) => this.#confirmed(clientId, operation),
     })
     this.#sessions = new RedisSessions({ control, keys })
     this.#retained = new RedisRetained({ control, keys })
-    this.#connections = [data, control]
-    this.#heartbeats = this.#connections.map((redis) => startHeartbeat(redis, timeoutMs))
+    this.#effects = new RedisEffects({ keys, writers, retained: this.#retained })
   }
 
   get available(): boolean {
-    return this.#data.status === 'ready'
+    return this.#data.ready
   }
 
   claimClient(claim: ClientClaim): Promise<Claimed | 'another-user'> {
@@ -218,12 +177,12 @@ class RedisStore implements Store {
 
   async addSubscriptions(owner: Owner, added: readonly StoredSubscription[]): Promise<void> {
     const add = () => this.#filters.add(owner, added)
-    this.#refuseFenced(owner, await this.#confirmed(add))
+    this.#refuseFenced(owner, await this.#confirmed(owner.clientId, add))
   }
 
   async removeSubscriptions(owner: Owner, filters: readonly string[]): Promise<void> {
     const remove = () => this.#filters.remove(owner, filters)
-    this.#refuseFenced(owner, await this.#confirmed(remove))
+    this.#refuseFenced(owner, await this.#confirmed(owner.clientId, remove))
   }
 
   async subscriptions(clientId: string): Promise<readonly StoredSubscription[]> {
@@ -279,23 +238,24 @@ class RedisStore implements Store {
   }
 
   recordSent(owner: Owner, position: number): void {
-    this.#receipts.sent(owner, position)
+    this.#writers.of(owner.clientId).receipts.sent(owner, position)
   }
 
   settle(owner: Owner, position: number, bytes: number): void {
-    this.#receipts.settle(owner, position, bytes)
+    this.#writers.of(owner.clientId).receipts.settle(owner, position, bytes)
   }
 
   release(owner: Owner, released: Released, done: (error?: Error) => void): void {
-    const since = this.#publishes.connections
-    this.#receipts.release(owner, released, (error) => {
-      if (error === undefined && this.#confirms) this.#publishes.confirm(since, done)
+    const { publishes, receipts } = this.#writers.of(owner.clientId)
+    const since = publishes.connection
+    receipts.release(owner, released, (error) => {
+      if (error === undefined && this.#confirms) publishes.confirm(since, done)
       else done(error)
     })
   }
 
   complete(owner: Owner, packetId: number): void {
-    this.#receipts.complete(owner, packetId)
+    this.#writers.of(owner.clientId).receipts.complete(owner, packetId)
   }
 
   storeInbound(
@@ -309,7 +269,7 @@ class RedisStore implements Store {
     const keys = [this.#keys.session(clientId), this.#keys.inbound(clientId)]
     const words = ['P', epoch, packetId, { message: bytes }]
     const size = { queues: 0, bytes: bytes.length }
-    this.#publishes.write([{ keys, words }], size, (error, answer) => {
+    this.#writers.of(clientId).publishes.write([{ keys, words }], size, (error, answer) => {
       const fenced = answer?.[1] === FENCED
       if (fenced) this.#onFenced(owner)
       done(fenced ? new FencedError(clientId) : error)
@@ -318,14 +278,17 @@ class RedisStore implements Store {
 
   async readInbound(clientId: string, packetId: number): Promise<Message | undefined> {
     const key = this.#keys.inbound(clientId)
-    const found = await this.#control.hgetBuffer(key, String(packetId))
+    const found = await this.#control.call(key, 'hget', key, packetId)
     // An empty one was imported: its message took effect before.
-    return found === null || found.length === 0 ? undefined : decodeMessage(found)
+    return found === null || (found as Buffer).length === 0
+      ? undefined
+      : decodeMessage(found as Buffer)
   }
 
   deleteInbound(clientId: string, packetId: number, done: (error?: Error) => void): void {
     const operation = { keys: [this.#keys.inbound(clientId)], words: ['D', packetId] }
-    this.#publishes.write([operation], { queues: 0, bytes: 0 }, (error) => done(error))
+    const { publishes } = this.#writers.of(clientId)
+    publishes.write([operation], { queues: 0, bytes: 0 }, (error) => done(error))
   }
 
   retainedTopics(): AsyncIterable<readonly string[]> {
@@ -347,23 +310,21 @@ class RedisStore implements Store {
   async [Symbol.asyncDispose](): Promise<void> {
     const { promise: late, resolve } = Promise.withResolvers<void>()
     const impatience = setTimeout(resolve, CLOSE_TIMEOUT_MS)
-    const finished = Promise.all([this.#settled(), this.#owners.settled()])
+    const finished = Promise.all([this.#writers.settled(), this.#owners.settled()])
     if (this.available) await Promise.race([finished, late])
     clearTimeout(impatience)
-    this.#publishes.close()
-    this.#receipts.close()
-    this.#sharedReceipts.close()
-    for (const heartbeat of this.#heartbeats) heartbeat[Symbol.dispose]()
-    for (const connection of this.#connections) connection.disconnect()
+    this.#writers.close()
+    await this.#connections[Symbol.asyncDispose]()
   }
 
   /** What a client is told of its session is confirmed like what it publishes. */
-  async #confirmed<Result>(operation: () => Promise<Result>): Promise<Result> {
+  async #confirmed<Result>(clientId: string, operation: () => Promise<Result>): Promise<Result> {
     if (!this.#confirms) return await operation()
-    const since = this.#publishes.connections
+    const { publishes } = this.#writers.of(clientId)
+    const since = publishes.connection
     const result = await operation()
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    this.#publishes.confirm(since, (error) => (error === undefined ? resolve() : reject(error)))
+    publishes.confirm(since, (error) => (error === undefined ? resolve() : reject(error)))
     await promise
     return result
   }
@@ -372,13 +333,5 @@ class RedisStore implements Store {
     if (answer !== FENCED) return
     this.#onFenced(owner)
     throw new FencedError(owner.clientId)
-  }
-
-  async #settled(): Promise<void> {
-    await Promise.all([
-      this.#publishes.settled(),
-      this.#receipts.settled(),
-      this.#sharedReceipts.settled(),
-    ])
   }
 }

@@ -4,14 +4,14 @@
  * nothing from this one. Keys of one script lie in one slot.
  */
 import { createHash } from 'node:crypto'
-import type { Redis } from '@breakwater/redis'
+import type { Servers, Word } from '@breakwater/redis'
 
 export interface Script {
   readonly source: string
   readonly sha: string
 }
 
-export type Argument = string | number | Buffer
+export type Argument = Word
 
 /** Answer of a script that was asked by a former owner. */
 export const FENCED = -2
@@ -118,15 +118,16 @@ return found`,
 
 /** Runs a script now, whether the server knows it or not. Strings of the answer are buffers. */
 export async function evaluate(
-  redis: Redis,
+  servers: Servers,
   { source, sha }: Script,
   keys: readonly string[],
   args: readonly Argument[],
 ): Promise<unknown> {
+  const [first = ''] = keys
   try {
-    return await redis.callBuffer('evalsha', sha, keys.length, ...keys, ...args)
+    return await servers.call(first, 'evalsha', sha, keys.length, ...keys, ...args)
   } catch (error) {
     if (!(error as Error).message.startsWith('NOSCRIPT')) throw error
-    return await redis.callBuffer('eval', source, keys.length, ...keys, ...args)
+    return await servers.call(first, 'eval', source, keys.length, ...keys, ...args)
   }
 }

@@ -26,6 +26,8 @@ const POSITIONS_PER_SECOND = 32_768
  *   F number                   its message began with that write
  *   A message n                to the end of n queues (session, queue; n times)
  *   R topic QoS                what is retained now goes to the end of a queue (session, queue, retained)
+ *   Q message                  what was retained goes to the end of a queue (session, queue)
+ *   K message n                nothing, but refused where A of the same would be (session, queue; n times)
  *   S topic message, C topic   retained set, cleared (retained)
  *   G message node hash        to the end of the queue of a shared subscription (hash, queue, members); the node
  *                              is left out if it is no member
@@ -33,10 +35,11 @@ const POSITIONS_PER_SECOND = 32_768
  *   H positions                these are for any node (hash, queue)
  *   P epoch id message, D id   QoS 2 publish kept (session, inbound), deleted (inbound)
  *   T id                       the same; where there is none, the rest of the write is left out (inbound)
+ *   E id                       where there is none, the write is left out (inbound)
  *
- * Returns per write dropped (-1: left out), then what its operations say, or the text of an error: A, R and G the positions
+ * Returns per write dropped (-1: left out), then what its operations say, or the text of an error: A, R, Q and G the positions
  * (0: no session), S and C whether the topic is new or gone (1), P whether it was kept; -1 where it is not known,
- * because it was executed before. Behind that the epochs of the sessions of A and R, where they are few. The
+ * because it was executed before. Behind that the epochs of the sessions of A, R and Q, where they are few. The
  * mark is set first: a server that refuses writes refuses all of them there, and nothing has happened. Where it
  * is there already its lifetime is set: a connection that sends again writes something in any case, and what is
  * asked behind that (replicas, disk) covers what an earlier one has written.
@@ -141,6 +144,8 @@ local run = {
     push(KEYS[key], KEYS[key + 1],
       string.sub(retained, 1, 1) .. string.char(qos + 4) .. string.sub(retained, 3))
   end,
+  Q = function(key, word) push(KEYS[key], KEYS[key + 1], ARGV[8 + ARGV[word]]) end,
+  K = function() end,
   G = function(key, word)
     local node = ARGV[word + 1]
     if call('SISMEMBER', KEYS[key + 2], 'n' .. node) == 0 then node = '' end
@@ -190,6 +195,12 @@ local run = {
     end
   end,
   D = function(key, word) call('HDEL', KEYS[key], ARGV[word]) end,
+  E = function(key, word)
+    if call('HEXISTS', KEYS[key], ARGV[word]) == 0 then
+      answer[1] = -1
+      skip = true
+    end
+  end,
   T = function(key, word)
     if call('HDEL', KEYS[key], ARGV[word]) == 0 then
       answer[1] = -1
@@ -197,24 +208,29 @@ local run = {
     end
   end,
 }
-local words = {F = 1, A = 2, R = 2, G = 3, J = 1, L = 1, H = 1, S = 2, C = 1, P = 3, D = 1, T = 1}
-local keys = {F = 0, R = 3, G = 3, J = 3, L = 3, H = 2, S = 1, C = 1, P = 2, D = 1, T = 1}
+local words = {F = 1, A = 2, R = 2, Q = 1, K = 2, G = 3, J = 1, L = 1, H = 1, S = 2, C = 1, P = 3, D = 1, T = 1, E = 1}
+local keys = {F = 0, R = 3, Q = 2, G = 3, J = 3, L = 3, H = 2, S = 1, C = 1, P = 2, D = 1, T = 1, E = 1}
 
 -- Operations that say something.
-local answered = {A = true, R = true, G = true, S = true, C = true, P = true}
+local answered = {A = true, R = true, Q = true, G = true, S = true, C = true, P = true}
+
+-- How many queues.
+local function count(op, word)
+  return (op == 'A' or op == 'K') and tonumber(ARGV[word + 2]) or 1
+end
 
 local function after(key, word)
   local op = ARGV[word]
-  return key + (op == 'A' and 2 * ARGV[word + 2] or keys[op]), word + 1 + words[op]
+  return key + (keys[op] or 2 * count(op, word)), word + 1 + words[op]
 end
 
 local function refuses(key, word)
   while word <= #ARGV and ARGV[word] ~= 'I' do
     local op = ARGV[word]
     if op == 'F' and lastRefused >= tonumber(ARGV[word + 1]) then return true end
-    if op == 'A' or op == 'G' then
+    if op == 'A' or op == 'K' or op == 'G' then
       local bytes = #ARGV[8 + ARGV[word + 1]]
-      for index = key, key + 2 * (op == 'A' and ARGV[word + 2] or 1) - 1, 2 do
+      for index = key, key + 2 * count(op, word) - 1, 2 do
         local at = counted(KEYS[index])
         if at[3] and full(at[3] + 1, at[2] + bytes) then return true end
       end
@@ -247,7 +263,7 @@ while word <= #ARGV do
   else
     if skip then
       if answered[op] then
-        for _ = 1, op == 'A' and ARGV[word + 2] or 1 do answer[#answer + 1] = -1 end
+        for _ = 1, count(op, word) do answer[#answer + 1] = -1 end
       end
     elseif op ~= 'F' then
       local ok, failure = pcall(run[op], key, word + 1)

@@ -3,15 +3,20 @@
  * In: options of the command line. Out: the report; progress on standard error. No node runs meanwhile (ImportHold).
  */
 import { ImportHold, IMPORT_NODE } from '@breakwater/cluster'
-import { ConfigError, readNamedFile, readSecretFile, type Config } from '@breakwater/config'
 import {
-  connectOrFail,
-  createRedis,
+  ConfigError,
+  parseRedisAddress,
+  readNamedFile,
+  readSecretFile,
+  type Config,
+} from '@breakwater/config'
+import {
   keysWith,
+  openPlace,
   readFacts,
   unfitReason,
-  type Redis,
   type RedisSettings,
+  type Servers,
 } from '@breakwater/redis'
 import { AedesDeployment, RedisImport } from '@breakwater/store'
 import { redisSettings } from '../redis-settings.ts'
@@ -45,10 +50,10 @@ export async function runImport(config: Config, options: ImportOptions): Promise
     })
     await using target = await openTarget(settings)
     const keys = keysWith(settings.prefix)
-    await using hold = dryRun ? undefined : await ImportHold.take(target.redis, keys)
+    await using hold = dryRun ? undefined : await ImportHold.take(target.servers, keys)
     const run = new ImportRun({
       source,
-      target: new RedisImport(target.redis, keys),
+      target: new RedisImport(target.servers, keys),
       leftBehindBy: IMPORT_NODE,
       config,
       report,
@@ -67,6 +72,8 @@ export async function runImport(config: Config, options: ImportOptions): Promise
 
 function sourceSettings(options: ImportOptions): RedisSettings {
   const { from, fromPrefix = '', fromPasswordFile, fromCa } = options
+  if (parseRedisAddress(from).cluster)
+    throw new ConfigError('--from: what aedes has on a Redis Cluster cannot be read')
   const password =
     fromPasswordFile === undefined
       ? undefined
@@ -77,24 +84,21 @@ function sourceSettings(options: ImportOptions): RedisSettings {
 
 async function openTarget(
   settings: RedisSettings,
-): Promise<AsyncDisposable & { readonly redis: Redis }> {
-  const redis = createRedis(settings, 'control', { timeoutMs: COMMAND_TIMEOUT_MS })
+): Promise<AsyncDisposable & { readonly servers: Servers }> {
+  await using stack = new AsyncDisposableStack()
   try {
-    await connectOrFail(redis, settings)
+    const place = stack.use(await openPlace(settings))
+    const servers = stack.use(await place.servers('control', { timeoutMs: COMMAND_TIMEOUT_MS }))
     // Who waits for an answer hears of it.
-    redis.on('error', () => undefined)
-    const reason = unfitReason(await readFacts(redis))
-    if (reason !== undefined) throw new Error(reason)
+    servers.onFault(() => undefined)
+    for (const redis of servers.all) {
+      const reason = unfitReason(await readFacts(redis), servers.clustered)
+      if (reason !== undefined) throw new Error(reason)
+    }
+    const connections = stack.move()
+    return { servers, [Symbol.asyncDispose]: () => connections.disposeAsync() }
   } catch (error) {
-    redis.disconnect()
     throw new Error(`BREAKWATER_REDIS_URL: ${(error as Error).message}`, { cause: error })
-  }
-  return {
-    redis,
-    async [Symbol.asyncDispose]() {
-      redis.disconnect()
-      await Promise.resolve()
-    },
   }
 }
 
