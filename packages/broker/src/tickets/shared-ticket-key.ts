@@ -9,7 +9,7 @@
  * one that this node has made for itself. Nobody who cannot read the newest key replaces it, unless it is overdue.
  */
 import { randomBytes } from 'node:crypto'
-import type { Redis } from '@breakwater/redis'
+import type { Servers } from '@breakwater/redis'
 import type { WrapKey } from './wrap-key.ts'
 
 /** Name, HMAC key and AES key, 16 bytes each. */
@@ -63,7 +63,9 @@ interface TicketKeyEvents {
 }
 
 export interface SharedTicketKeyOptions {
-  readonly redis: Redis
+  readonly servers: Servers
+  /** The connections. */
+  readonly stack: DisposableStack
   /** Name of the hash. */
   readonly place: string
   readonly wrapKey: WrapKey
@@ -107,7 +109,7 @@ export class SharedTicketKey implements Disposable {
   [Symbol.dispose](): void {
     this.#closed = true
     clearTimeout(this.#timer)
-    this.#options.redis.disconnect()
+    this.#options.stack.dispose()
   }
 
   async #look(): Promise<void> {
@@ -124,8 +126,10 @@ export class SharedTicketKey implements Disposable {
   }
 
   async #read(): Promise<[now: number, keys: readonly WrappedKey[]]> {
-    const { redis, place, wrapKey, rotationMs } = this.#options
-    const [now, ...found] = (await redis.eval(
+    const { servers, place, wrapKey, rotationMs } = this.#options
+    const answer = await servers.call(
+      place,
+      'eval',
       LOOK,
       1,
       place,
@@ -133,7 +137,8 @@ export class SharedTicketKey implements Disposable {
       this.#periodMs * LEAD_PERIODS,
       wrapKey.wrap(randomBytes(TICKET_KEY_BYTES), place),
       this.#readsNewest ? 1 : 0,
-    )) as string[]
+    )
+    const [now, ...found] = (answer as Buffer[]).map(String)
     const keys: WrappedKey[] = []
     for (let index = 0; index < found.length; index += 2)
       keys.push({ from: Number(found[index]), text: found[index + 1] as string })

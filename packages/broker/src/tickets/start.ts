@@ -1,6 +1,6 @@
 /** Composition: a node that was given a wrap key has a ticket key in common with the others. */
 import { ConfigError, type Config } from '@breakwater/config'
-import { connectOrFail, createRedis, keysWith, type RedisSettings } from '@breakwater/redis'
+import { keysWith, openPlace, type RedisSettings, type Servers } from '@breakwater/redis'
 import type { Events } from '../events.ts'
 import { SharedTicketKey } from './shared-ticket-key.ts'
 import { WrapKey } from './wrap-key.ts'
@@ -17,15 +17,12 @@ export async function startSharedTicketKey(
 ): Promise<SharedTicketKey | undefined> {
   if (settings === undefined || config?.ticketWrapKeyFile === undefined) return undefined
   const wrapKey = WrapKey.read(config.ticketWrapKeyFile)
-  const redis = createRedis(settings, 'control', { timeoutMs: limits.storeTimeoutMs })
-  try {
-    await connectOrFail(redis, settings)
-  } catch (error) {
-    throw new ConfigError(`BREAKWATER_REDIS_URL: ${(error as Error).message}`, { cause: error })
-  }
-  redis.on('error', (error: Error) => events.redisFault(error))
+  using stack = new DisposableStack()
+  const servers = await connect(settings, limits.storeTimeoutMs, stack)
+  servers.onFault((error) => events.redisFault(error))
   const shared = new SharedTicketKey({
-    redis,
+    servers,
+    stack: stack.move(),
     place: keysWith(settings.prefix).clusterTickets,
     wrapKey,
     rotationMs: limits.ticketKeyRotationMs,
@@ -33,4 +30,17 @@ export async function startSharedTicketKey(
   })
   await shared.start()
   return shared
+}
+
+async function connect(
+  settings: RedisSettings,
+  timeoutMs: number,
+  stack: DisposableStack,
+): Promise<Servers> {
+  try {
+    const place = stack.use(await openPlace(settings))
+    return stack.use(await place.servers('control', { timeoutMs }))
+  } catch (error) {
+    throw new ConfigError(`BREAKWATER_REDIS_URL: ${(error as Error).message}`, { cause: error })
+  }
 }
