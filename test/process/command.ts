@@ -18,7 +18,7 @@ export interface CommandEnd {
 }
 
 const main = fileURLToPath(new URL('../../packages/broker/src/main.ts', import.meta.url))
-const timeoutMs = 20_000
+const timeoutMs = 50_000
 
 /** The command while it runs. */
 export function startBreakwater(
