@@ -8,7 +8,7 @@ import type { Keys, Servers } from '@breakwater/redis'
 import { JoinRefused } from './join-refused.ts'
 import { evaluate, FORMAT, HOLD, HOLD_ON, memberKeys } from './scripts.ts'
 
-const HOLD_MS = 10_000
+const HOLD_MS = 15_000
 const RENEW_MS = 2_000
 /** What was checked and is under way has so long to happen. */
 const MARGIN_MS = 4_000

@@ -9,7 +9,7 @@ export class JoinRefused extends Error {
     super(
       why === 'format'
         ? `what is stored there has format ${stored}, and this version knows up to ${FORMAT}: start a newer version`
-        : 'an import is under way there, or was killed less than 10 s ago: start again when it has ended',
+        : 'an import is under way there, or was killed less than 15 s ago: start again when it has ended',
     )
   }
 }

@@ -137,15 +137,15 @@ local holder = redis.call('GET', KEYS[8])
 if holder and holder ~= ARGV[1] then return {'import', ''} end
 local live = redis.call('ZRANGEBYSCORE', KEYS[4], '(' .. now, '+inf', 'WITHSCORES')
 if #live > 0 then return {'nodes', #live / 2, live[#live] - now} end
-redis.call('SET', KEYS[7], ARGV[4], 'NX')
-redis.call('SET', KEYS[8], ARGV[1], 'PX', ARGV[2])
 for _, dead in ipairs(redis.call('HKEYS', KEYS[3])) do
+  redis.call('DEL', ARGV[3] .. dead)
   redis.call('ZREM', KEYS[4], dead)
   redis.call('HDEL', KEYS[3], dead)
-  redis.call('DEL', ARGV[3] .. dead)
   redis.call('ZADD', KEYS[6], now, dead)
   append(KEYS[1], KEYS[2], cjson.encode({kind = 'left', node = dead, died = true}))
 end
+redis.call('SET', KEYS[7], ARGV[4], 'NX')
+redis.call('SET', KEYS[8], ARGV[1], 'PX', ARGV[2])
 redis.call('ZADD', KEYS[6], now, '${IMPORT_NODE}')
 return {'held', ''}`
 

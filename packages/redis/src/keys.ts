@@ -30,7 +30,7 @@
  * | `v1:{cluster}:departed` | sorted set node id → when, ms; a claim ends in .5 | every node | an entry ends when its clients are adopted | nodes that are gone, with when somebody may adopt their clients |
  * | `v1:{cluster}:generation` | string | first node | for ever | changes when Redis comes back empty |
  * | `v1:{cluster}:format` | number | first node, or an import | for ever | version of all that is stored; what knows only older ones does not start |
- * | `v1:{cluster}:import` | string, id of its process | an import | ends with it, at most 10 s after it | no node may join meanwhile |
+ * | `v1:{cluster}:import` | string, id of its process | an import | ends with it, at most 15 s after it | no node may join meanwhile |
  * | `v1:{cluster}:revocations` | hash | every node | an entry ends when it is deleted, or over | who is not let in: `<key>:<value>` → JSON; `version` changes with every change, `restored` when what was lost is put back |
  * | `v1:{cluster}:routes:<node id>` | set of filters | that node | ends with its node | what the node's clients have subscribed to |
  * | `v1:{cluster}:tickets` | hash time, ms → wrapped key | every node | an entry ends when a later one is in use | TLS ticket keys under `BREAKWATER_TLS_TICKET_WRAP_KEY`: the one in use and the next, by when they begin |
