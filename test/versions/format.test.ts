@@ -1,4 +1,5 @@
 /** Versions that cannot talk: a newer format is refused at the start, an unknown frame is a gap that is repaired. */
+import { createRedisBus, type Notice } from '@breakwater/bus'
 import { Redis } from 'ioredis'
 import { expect, it, onTestFinished } from 'vitest'
 import { connectAt } from '../cluster/cluster.ts'
@@ -51,4 +52,23 @@ it('a frame of a later version is counted and repaired: who may have missed some
   await publisher.publish({ topic: 't', payload: 'after', qos: 1 })
   for (const client of [stored, careless])
     expect((await client.receive(1)).map(({ payload }) => payload.toString())).toEqual(['after'])
+})
+
+it('a notice of a later version is passed over', async () => {
+  const { redis, settings } = await open()
+  await using node = await startNode(settings)
+  await using client = await connectAt(node, { clientId: 'client' }, { timeoutMs: TIMEOUT_MS })
+  const { url, prefix } = redis
+  await using bus = await createRedisBus(
+    { url, password: undefined, ca: undefined, prefix },
+    { timeoutMs: TIMEOUT_MS, onFault: () => undefined },
+  )
+  const answered = Promise.withResolvers<Notice>()
+  bus.onNotice((_, notice) => answered.resolve(notice))
+  const notice = { clientId: 'client', epoch: Number.MAX_SAFE_INTEGER }
+  await bus.notify(node.id, { kind: 'of-tomorrow', ...notice } as never)
+  // Behind it, of somebody else: it has been heard when this is answered.
+  await bus.notify(node.id, { kind: 'taken-over', ...notice, clientId: 'nobody' })
+  expect(await answered.promise).toMatchObject({ kind: 'let-go', clientId: 'nobody' })
+  await client.expectSilence()
 })

@@ -102,7 +102,8 @@ export class Ownership {
   /** What another node says. */
   notice(from: string, { kind, clientId, epoch }: OwnerNotice): void {
     if (kind === 'let-go') this.#asking.get(claimKey(clientId, epoch))?.()
-    else
+    // Other kinds are those of later versions.
+    else if (kind === 'taken-over')
       void this.#letGo(clientId, epoch).then(() =>
         // Lost, it costs the other node its time-out.
         this.#options.bus.notify(from, { kind: 'let-go', clientId, epoch }).catch(() => undefined),
