@@ -18,10 +18,13 @@ export interface VersionedEntry {
   readonly entry: LogEntry
 }
 
-/** What `XREAD` and `XRANGE` answer: `[id, [field, value]]`. */
-export function readEntries(
-  answer: readonly (readonly [string, readonly string[]])[],
-): VersionedEntry[] {
+/** What `XRANGE` answers: `[id, [field, value]]`. */
+type Entries = readonly (readonly [string, readonly string[]])[]
+
+/** What `XREAD` answers: those of each stream. */
+export type StreamAnswer = readonly (readonly [string, Entries])[]
+
+export function readEntries(answer: Entries): VersionedEntry[] {
   return answer.map(([id, fields]) => ({
     version: Number(id.slice(id.indexOf('-') + 1)),
     entry: JSON.parse(fields[1] ?? '{}') as LogEntry,

@@ -19,7 +19,7 @@ import {
 } from '@breakwater/redis'
 import { Barrier } from './barrier.ts'
 import type { Change, Cluster, ClusterHandler, Departure, Done } from './cluster.ts'
-import { readEntries, type LogEntry, type VersionedEntry } from './log-entry.ts'
+import { readEntries, type LogEntry, type StreamAnswer, type VersionedEntry } from './log-entry.ts'
 import { bytesOf, Membership, stepOf, type Step } from './membership.ts'
 import type { NodeEntry, NodeFacts } from './node-facts.ts'
 import { Presence } from './presence.ts'
@@ -42,11 +42,6 @@ export interface RedisClusterOptions {
   readonly timeoutMs: number
   readonly onFault: (error: Error) => void
 }
-
-type StreamAnswer = readonly (readonly [
-  string,
-  readonly (readonly [string, readonly string[]])[],
-])[]
 
 const PENDING_CHANGES_MAX = 250_000
 const PENDING_BYTES_MAX = 64 * 1_048_576
