@@ -17,18 +17,19 @@ export interface ReplicatedRedis extends AsyncDisposable {
 const PATIENCE_MS = 60_000
 const STEP_MS = 10
 
-/** `args` are for both servers; the directory and the options are for the master. */
+/** `args` and the program are for both servers; the directory and its disk are for the master. */
 export async function startReplicatedRedis(
   args: readonly string[],
   own: { readonly directory?: string; readonly options?: RedisProcessOptions } = {},
 ): Promise<ReplicatedRedis> {
   await using stack = new AsyncDisposableStack()
+  const program = own.options?.program
   const place = own.directory === undefined ? [] : ['--dir', own.directory]
   const first = [...args, '--repl-diskless-sync-delay', '0', ...place]
   const master = stack.use(await startRedisProcess(first, own.options))
   const link = stack.use(await startRedisProxy(master.url))
   const follow = ['--replicaof', '127.0.0.1', new URL(link.url).port]
-  const replica = stack.use(await startRedisProcess([...args, ...follow]))
+  const replica = stack.use(await startRedisProcess([...args, ...follow], { program }))
   const replicated = {
     master,
     replica,

@@ -103,6 +103,31 @@ test.skipIf(noServer)(
   },
 )
 
+test.skipIf(noServer)(
+  'replicated: what a session was told on a connection that is lost meanwhile counts for nothing',
+  async () => {
+    await using redis = await startReplicatedRedis([])
+    const { master, link } = redis
+    await using proxy = await startRedisProxy(master.url)
+    await using stores = redisStores({ url: proxy.url, prefix: PREFIX })
+    const store = await stores.open({ timeoutMs: 60_000, ack: 'replicated:1' })
+    await store.openSession('a', true)
+    link.stall()
+    const work = [
+      failure(() => store.addSubscriptions('a', [{ filter: 'f', qos: 1 }])),
+      failure(() => store.openSession('b', true)),
+    ]
+    await asked(master.url)
+    proxy.cut()
+    await asked(master.url)
+    await link.restore()
+    for (const { message: why } of await Promise.all(work)) expect(why).toBe('connection lost')
+    // They try again, as their clients do.
+    await store.addSubscriptions('a', [{ filter: 'f', qos: 1 }])
+    expect(await store.openSession('b', true)).toMatchObject({ subscriptions: [] })
+  },
+)
+
 test.skipIf(noServer)('a server that cannot confirm is refused with one line', async () => {
   const start = async (args: readonly string[], ack: 'fsynced' | 'replicated:1', user = '') => {
     await using redis = await startRedisProcess(args)
