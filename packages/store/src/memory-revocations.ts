@@ -18,7 +18,7 @@ export class MemoryRevocations implements RevocationStore {
   }
 
   async change(
-    { id, from, text }: RevocationChange,
+    { id, from, text, notBeforeMs = 0 }: RevocationChange,
     known: number,
     entriesMax: number,
   ): Promise<RevocationAnswer> {
@@ -26,6 +26,7 @@ export class MemoryRevocations implements RevocationStore {
     if (known > previous) return 'behind'
     const now = this.#entries.get(id)
     if (from !== undefined && from !== now) return 'unchanged'
+    if (Date.now() < notBeforeMs) return 'unchanged'
     if (text === undefined) {
       if (!this.#entries.delete(id)) return 'unchanged'
       this.#raise(previous)

@@ -16,9 +16,10 @@ const RESTORED = 'restored'
 /** Entries that one script puts back: so long it holds the server up. */
 const RESTORE_ENTRIES = 1_000
 
-const RAISE = `local function raise(least)
-  local time = redis.call('TIME')
-  local version = math.max(time[1] * 1000000 + time[2], least + 1)
+const RAISE = `local time = redis.call('TIME')
+local now_us = time[1] * 1000000 + time[2]
+local function raise(least)
+  local version = math.max(now_us, least + 1)
   redis.call('HSET', KEYS[1], '${VERSION}', string.format('%.0f', version))
   return string.format('%.0f', version)
 end
@@ -26,13 +27,15 @@ end
 
 /**
  * Key: revocations. Arguments: version that the caller knows, entries max, id, whether the entry must be a
- * certain text now, that text, whether it is to stay, its new text. Returns a word and two versions.
+ * certain text now, that text, whether it is to stay, its new text, from when on (ms). Returns a word and two
+ * versions.
  */
 const CHANGE: Script = script(
   `${RAISE}local previous = redis.call('HGET', KEYS[1], '${VERSION}') or '0'
 if tonumber(ARGV[1]) > tonumber(previous) then return {'behind', previous, previous} end
 local now = redis.call('HGET', KEYS[1], ARGV[3])
 if ARGV[4] == '1' and now ~= ARGV[5] then return {'unchanged', previous, previous} end
+if now_us < tonumber(ARGV[8]) * 1000 then return {'unchanged', previous, previous} end
 if ARGV[6] == '0' then
   if not now then return {'unchanged', previous, previous} end
   redis.call('HDEL', KEYS[1], ARGV[3])
@@ -84,7 +87,7 @@ export class RedisRevocations implements RevocationStore {
   }
 
   async change(
-    { id, from, text }: RevocationChange,
+    { id, from, text, notBeforeMs = 0 }: RevocationChange,
     known: number,
     entriesMax: number,
   ): Promise<RevocationAnswer> {
@@ -95,7 +98,7 @@ export class RedisRevocations implements RevocationStore {
         this.#control,
         CHANGE,
         [this.#key],
-        [known, entriesMax, id, ...expected, ...wanted],
+        [known, entriesMax, id, ...expected, ...wanted, notBeforeMs],
       )) as readonly Buffer[]
     ).map(String)
     if (word !== 'done') return word as 'full' | 'unchanged' | 'behind'

@@ -8,6 +8,8 @@ export interface RevocationChange {
   readonly from?: string
   /** Absent: the entry goes. */
   readonly text?: string
+  /** The change is made only from this time on, ms since the epoch, by the clock of the store. */
+  readonly notBeforeMs?: number
 }
 
 /** One change that was made. Versions rise, not by one. */
@@ -20,7 +22,7 @@ export interface RevocationStep {
 
 /**
  * - `full`: there are as many as there may be.
- * - `unchanged`: it was not `from`, or there was nothing to remove.
+ * - `unchanged`: it was not `from`, there was nothing to remove, or it is too early.
  * - `behind`: the store knows less than who asks, so it has lost something; see `restore`.
  */
 export type RevocationAnswer = RevocationStep | 'full' | 'unchanged' | 'behind'

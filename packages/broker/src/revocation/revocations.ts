@@ -135,8 +135,11 @@ export class Revocations implements Disposable {
   #recheck(): void {
     this.refresh()
     const over = this.#table.over(Date.now()).slice(0, STEPS_AT_ONCE)
-    for (const { id, text } of over)
-      this.#change({ id, from: text }).catch((error: Error) => this.#fault(error))
+    // By the clock of the store too: a node whose own is fast must not let anybody in elsewhere.
+    for (const { id, text, revocation } of over)
+      this.#change({ id, from: text, notBeforeMs: revocation?.untilMs ?? 0 }).catch(
+        (error: Error) => this.#fault(error),
+      )
   }
 
   /** What is under way when the node stops fails, and nobody is to hear of it. */

@@ -45,7 +45,10 @@ export function revocationCompliance({ describe, test }: Suite, open: OpenRaw): 
       assert.equal(await revocations.change({ id: 'a:1', from: 'two' }, 0, MAX), 'unchanged')
       stepOf(await revocations.change({ id: 'a:1', from: 'one', text: 'two' }, 0, MAX))
       assert.deepEqual(await entriesOf(revocations), { 'a:1': 'two' })
-      stepOf(await revocations.change({ id: 'a:1', from: 'two' }, 0, MAX))
+      const later = { id: 'a:1', from: 'two', notBeforeMs: Date.now() + 3_600_000 }
+      assert.equal(await revocations.change(later, 0, MAX), 'unchanged')
+      assert.deepEqual(await entriesOf(revocations), { 'a:1': 'two' })
+      stepOf(await revocations.change({ ...later, notBeforeMs: Date.now() - 60_000 }, 0, MAX))
       assert.deepEqual(await entriesOf(revocations), {})
     })
 
