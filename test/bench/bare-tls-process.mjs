@@ -1,5 +1,6 @@
 // The least that Node needs for an idle TLS connection: a `tls.Server` with one small object per
-// socket, and the three canned answers without which no MQTT client would stay. Arguments: CERT KEY.
+// socket, and the three canned answers without which no MQTT client would stay. Arguments: CERT KEY [CA];
+// with the last one clients must show a certificate of that authority.
 // Plain JavaScript, as what strips types would take memory of its own.
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -8,7 +9,7 @@ import { createServer } from 'node:tls'
 const CONNACK = Buffer.of(0x20, 2, 0, 0)
 const PINGRESP = Buffer.of(0xd0, 0)
 
-const [certFile = '', keyFile = ''] = process.argv.slice(2)
+const [certFile = '', keyFile = '', caFile] = process.argv.slice(2)
 const peers = new Set()
 let opened = 0
 
@@ -20,7 +21,14 @@ function answer(type, chunk) {
 }
 
 const server = createServer(
-  { cert: readFileSync(certFile), key: readFileSync(keyFile), noDelay: true },
+  {
+    cert: readFileSync(certFile),
+    key: readFileSync(keyFile),
+    noDelay: true,
+    ...(caFile === undefined
+      ? {}
+      : { ca: readFileSync(caFile), requestCert: true, rejectUnauthorized: true }),
+  },
   (socket) => {
     const peer = { id: opened++, socket, bytes: 0 }
     peers.add(peer)
