@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { fuzz } from './fuzz-run.ts'
 import { KEPT_SEEDS } from './kept-seeds.ts'
 
-const CONVERSATIONS = 800
+const CONVERSATIONS = 600
 
 describe('a node that is sent noise blames the client, and serves everybody else', () => {
   it.each([...KEPT_SEEDS, randomInt(2 ** 31)])(
