@@ -88,6 +88,7 @@ describeChart('the pod', (helm) => {
         passwordFile: '/etc/breakwater/redis-password/redis-password',
         caFile: '/etc/breakwater/redis-ca/bundle.pem',
         prefix: 'harbour:',
+        ticketWrapKeyFile: '/etc/breakwater/ticket-wrap/tickets.key',
       },
       passwordFile: '/etc/breakwater/users/users.txt',
       adminTokenFile: '/etc/breakwater/admin-token/admin.txt',

@@ -35,6 +35,12 @@ keeps the broker's defaults or comes through extraEnv.
   value: {{ .prefix | quote }}
 {{- end }}
 {{- end }}
+{{- with .Values.tls.ticketWrapSecret }}
+{{- if .name }}
+- name: BREAKWATER_TLS_TICKET_WRAP_KEY
+  value: /etc/breakwater/ticket-wrap/{{ .key }}
+{{- end }}
+{{- end }}
 {{- with .Values.auth.passwordSecret }}
 {{- if .name }}
 - name: BREAKWATER_PASSWORD_FILE
@@ -64,6 +70,10 @@ Secrets that the broker reads, as a YAML list of {name, secret}; each becomes a 
 {{- define "breakwater.secretMounts" -}}
 - name: tls
   secret: {{ include "breakwater.tlsSecretName" . }}
+{{- if .Values.tls.ticketWrapSecret.name }}
+- name: ticket-wrap
+  secret: {{ .Values.tls.ticketWrapSecret.name }}
+{{- end }}
 {{- if .Values.auth.passwordSecret.name }}
 - name: users
   secret: {{ .Values.auth.passwordSecret.name }}
