@@ -1,4 +1,5 @@
 /** Redis that asks who comes: TLS with certificates on both sides, and a user with few rights. */
+import { randomBytes } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Authority } from '@breakwater/broker'
@@ -85,7 +86,9 @@ it('a user with the rights that docs/REDIS.md lists can do everything', async (c
   await using redis = await startRedisProcess([])
   const admin = new Redis(redis.url)
   const redisUrl = await limitTo(admin, redis.url, [])
-  await exercise({ redisUrl })
+  const wrapKey = join(temporaryDirectory('wrap-'), 'wrap.key')
+  writeFileSync(wrapKey, randomBytes(32))
+  await exercise({ redisUrl, environment: { BREAKWATER_TLS_TICKET_WRAP_KEY: wrapKey } })
   expect(await admin.call('ACL', 'LOG')).toEqual([])
   await admin.call('ACL', 'SETUSER', 'breakwater', '-xadd')
   await expect(exercise({ redisUrl })).rejects.toThrow()

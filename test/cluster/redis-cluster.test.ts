@@ -1,4 +1,7 @@
 /** Two nodes on a Redis Cluster: everything that they say to each other, and slots that move meanwhile. */
+import { randomBytes } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { keysWith, slotOf } from '@breakwater/redis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { unique } from '../conformance/suite.ts'
@@ -6,6 +9,7 @@ import { startNode, type TestNode } from '../kit/node.ts'
 import { findProgram } from '../kit/program.ts'
 import { startRedisClusterServers, type RedisClusterServers } from '../kit/redis-cluster-servers.ts'
 import { startRedisProcess } from '../kit/redis-process.ts'
+import { temporaryDirectory } from '../kit/temporary-directory.ts'
 import { WireClient } from '../kit/wire-client.ts'
 import { encodePuback, encodePublish } from '../kit/wire-encoder.ts'
 import { connectAt, receiveUntil } from './cluster.ts'
@@ -22,13 +26,25 @@ describe.skipIf(findProgram('redis-server') === undefined)('two nodes on a Redis
   let b: TestNode
   beforeAll(async () => {
     redis = await startRedisClusterServers()
-    a = await startNode({ redisUrl: redis.url, redisPrefix: redis.prefix, limits })
-    b = await startNode({ redisUrl: redis.url, redisPrefix: redis.prefix, limits })
+    const wrapKey = join(temporaryDirectory('wrap-'), 'wrap.key')
+    writeFileSync(wrapKey, randomBytes(32))
+    const environment = { BREAKWATER_TLS_TICKET_WRAP_KEY: wrapKey }
+    const settings = { redisUrl: redis.url, redisPrefix: redis.prefix, limits, environment }
+    a = await startNode(settings)
+    b = await startNode(settings)
   }, 60_000)
   afterAll(async () => {
     await a[Symbol.asyncDispose]()
     await b[Symbol.asyncDispose]()
     await redis[Symbol.asyncDispose]()
+  })
+
+  it('have a ticket key in common', async () => {
+    const lines = [a, b].map((node) =>
+      node.logged(({ msg }) => msg === 'another ticket key is in use'),
+    )
+    const [first, second] = await Promise.all(lines)
+    expect(first?.['from']).toEqual(second?.['from'])
   })
 
   it('pass messages of every QoS on, keep sessions, and resume them at the other node', async () => {
