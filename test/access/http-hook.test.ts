@@ -12,6 +12,7 @@ const ANN: Credentials = {
   password: Buffer.from('sesame'),
   certificate: undefined,
   peer: '127.0.0.1:1',
+  site: undefined,
 }
 
 async function serve(

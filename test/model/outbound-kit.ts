@@ -51,6 +51,7 @@ export function createOutboundKit(): OutboundKit {
     listener: 'mqtt',
     socket: line,
     peer: '127.0.0.1:1',
+    site: undefined,
     certificate: undefined,
     visit: { answered: () => undefined },
     packetBytesMax: 1_000,

@@ -135,6 +135,12 @@ export const CLOSE_REASONS = {
     fault: 'client',
     meaning: 'wrong user name or password',
   },
+  'login-rate': {
+    connackCode: 3,
+    logLevel: 'info',
+    fault: 'client',
+    meaning: 'too many failed logins of its user name or address, or loginChecksMax checks at once',
+  },
   'login-expired': {
     logLevel: 'info',
     fault: 'client',

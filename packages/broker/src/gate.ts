@@ -11,11 +11,14 @@ import { Permissions } from './access/permissions.ts'
 import { isRefused, type Authenticator, type Refused } from './auth/answer.ts'
 import {
   createAuthenticate,
+  limited,
   passwordAuthenticator,
+  passwordRecall,
   type Authenticate,
 } from './auth/authenticate.ts'
 import { certificateRefusal } from './auth/certificate-rules.ts'
 import { HttpHook } from './auth/http-hook.ts'
+import { LoginRate } from './auth/login-rate.ts'
 import { PasswordFile } from './auth/password-file.ts'
 import { createTokenAuthenticator } from './auth/token.ts'
 import type { Connection } from './connection/connection.ts'
@@ -42,7 +45,7 @@ export class Gate implements Disposable {
   readonly #authenticate: Authenticate
   readonly #rules: KeptFile<AccessRules> | undefined
   readonly #revocations: Revocations
-  readonly #files: Disposable[] = []
+  readonly #resources: Disposable[] = []
   #rulesChanged: (rules: AccessRules) => void = () => {}
 
   /** @throws {ConfigError} a file is not good; a node does not start with less than it was told */
@@ -56,10 +59,12 @@ export class Gate implements Disposable {
       changed: (content: Content) => void,
     ): KeptFile<Content> => {
       const file = keepFile(events, config.limits, setting, path, parse, changed)
-      this.#files.push(file)
+      this.#resources.push(file)
       return file
     }
-    this.#authenticate = createAuthenticate({ ways: waysOf(config, keep), allowAnonymous })
+    const rate = new LoginRate(config.limits)
+    this.#resources.push(rate)
+    this.#authenticate = createAuthenticate({ ways: waysOf(config, keep, rate), allowAnonymous })
     if (aclFile !== undefined)
       this.#rules = keep('BREAKWATER_ACL_FILE', aclFile, parseRulesFile, (rules) =>
         this.#rulesChanged(rules),
@@ -71,14 +76,14 @@ export class Gate implements Disposable {
   }
 
   async admit(
-    { clientId, certificate, peer }: Connection,
+    { clientId, certificate, peer, site }: Connection,
     { username, password, willTopic }: Login,
   ): Promise<Admitted | Refused> {
     const names = certificate?.names
     const answer =
       certificate?.identifies === true
         ? (certificateRefusal(certificate, username, clientId) ?? { username: certificate.name })
-        : await this.#authenticate({ clientId, username, password, certificate: names, peer })
+        : await this.#authenticate({ clientId, username, password, certificate: names, peer, site })
     if (isRefused(answer)) return answer
     const { claims, expiresAt } = answer
     const user = answer.username ?? ''
@@ -98,7 +103,7 @@ export class Gate implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const file of this.#files) file[Symbol.dispose]()
+    for (const file of this.#resources) file[Symbol.dispose]()
   }
 }
 
@@ -109,7 +114,7 @@ type Keep = <Content>(
   changed: (content: Content) => void,
 ) => KeptFile<Content>
 
-function waysOf(config: Config, keep: Keep): Authenticator[] {
+function waysOf(config: Config, keep: Keep, rate: LoginRate): Authenticator[] {
   const { jwt, passwordFile, authHttpUrl, limits } = config
   const ways: Authenticator[] = []
   if (jwt !== undefined) {
@@ -120,11 +125,15 @@ function waysOf(config: Config, keep: Keep): Authenticator[] {
   if (passwordFile !== undefined) {
     const parse = (text: string, path: string): PasswordFile => PasswordFile.parse(text, path)
     const file = keep('BREAKWATER_PASSWORD_FILE', passwordFile, parse, () => undefined)
-    ways.push(passwordAuthenticator(() => file.current, authHttpUrl === undefined))
+    const passwords = (): PasswordFile => file.current
+    const decides = authHttpUrl === undefined
+    const way = passwordAuthenticator(passwords, decides, limits.loginChecksMax)
+    ways.push(limited(rate, passwordRecall(passwords), way))
   }
   if (authHttpUrl !== undefined) {
     const { authHttpTimeoutMs: timeoutMs, authHttpCacheMs: cacheMs } = limits
-    ways.push(new HttpHook({ url: authHttpUrl, timeoutMs, cacheMs }).authenticate)
+    const hook = new HttpHook({ url: authHttpUrl, timeoutMs, cacheMs })
+    ways.push(limited(rate, hook.recall, hook.authenticate))
   }
   return ways
 }

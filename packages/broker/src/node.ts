@@ -219,7 +219,10 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
       bytesIn: bytes.cell({ direction: 'in', listener: listener.name }),
       writes: events.writes,
     }
-    const accept = (socket: ByteStream, { peer, certificate, claims, visit }: PeerFacts): void => {
+    const accept = (
+      socket: ByteStream,
+      { peer, site, certificate, claims, visit }: PeerFacts,
+    ): void => {
       lastConnectionId += 1
       if (claims !== undefined) events.connectionProxied(listener.name, peer, claims)
       const connection = new Connection({
@@ -227,6 +230,7 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
         listener: listener.name,
         socket,
         peer,
+        site,
         certificate,
         visit,
         packetBytesMax: config.limits.packetBytesMax,

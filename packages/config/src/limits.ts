@@ -2,6 +2,8 @@
  * Every bound of a node. A limit is never silent: what happens at it is part of its declaration, and
  * docs/LIMITS.md says the same (held together by test/tidy/reference-docs.test.ts).
  */
+import { DOOR_LIMITS } from './door-limits.ts'
+
 export interface LimitDeclaration {
   readonly unit:
     | 'bytes'
@@ -11,7 +13,9 @@ export interface LimitDeclaration {
     | 'shapes'
     | 'connections'
     | 'revocations'
+    | 'logins'
     | 'per second'
+    | 'per minute'
     | 'ms'
   readonly default: number
   readonly min: number
@@ -151,80 +155,6 @@ const LIMITS = {
     protects: 'a subscriber and its node against a filter that matches every retained message',
     atLimit: 'the replay of that SUBSCRIBE ends; the rest is counted as `retained-replay-limit`',
   },
-  connectionsMax: {
-    unit: 'connections',
-    default: 0,
-    min: 0,
-    max: 10_000_000,
-    protects:
-      'open files for Redis and the node itself (0 = as many as the limit on open files leaves, less 512)',
-    atLimit: 'a new socket is closed with `connections-full`; nobody who is in is closed for it',
-  },
-  handshakesMax: {
-    unit: 'connections',
-    default: 1_000,
-    min: 1,
-    max: 10_000_000,
-    protects: 'memory against sockets in a PROXY header, TLS or a WebSocket',
-    atLimit: 'further sockets are held: nothing is read of them',
-  },
-  unansweredMax: {
-    unit: 'connections',
-    default: 2_000,
-    min: 1,
-    max: 10_000_000,
-    protects: 'memory, the store and those who check logins, before CONNACK (handshakes included)',
-    atLimit: 'further sockets are held: nothing is read of them',
-  },
-  beginsPerTurnMax: {
-    unit: 'connections',
-    default: 4,
-    min: 1,
-    max: 10_000_000,
-    protects: 'those who are in against a crowd: handshakes begun in one turn of the event loop',
-    atLimit: 'further sockets are held until the next turn',
-  },
-  connectsPerSecondMax: {
-    unit: 'per second',
-    default: 0,
-    min: 0,
-    max: 1_000_000,
-    protects: 'Redis and the services behind a node against a crowd (0 = no limit)',
-    atLimit: 'further sockets are held until tokens are back',
-  },
-  connectsPerAddressPerSecondMax: {
-    unit: 'per second',
-    default: 100,
-    min: 0,
-    max: 1_000_000,
-    protects:
-      'everybody against one client address, or one IPv6 /64, where addresses are known to be real (0 = no limit)',
-    atLimit: 'closed with `address-rate`',
-  },
-  heldMax: {
-    unit: 'connections',
-    default: 4_096,
-    min: 1,
-    max: 10_000_000,
-    protects: 'memory against sockets that wait to be begun with',
-    atLimit: 'a new socket is closed with `held-full`',
-  },
-  heldTimeoutMs: {
-    unit: 'ms',
-    default: 5_000,
-    min: 10,
-    max: 600_000,
-    protects: 'clients against waiting for a node that does not get to them',
-    atLimit: 'closed with `held-too-long`',
-  },
-  loopDelayMaxMs: {
-    unit: 'ms',
-    default: 500,
-    min: 10,
-    max: 600_000,
-    protects: 'those who are in: the lateness of the event loop at which nobody else is let in',
-    atLimit: 'a new socket is closed with `overloaded`',
-  },
   revocationsMax: {
     unit: 'revocations',
     default: 10_000,
@@ -361,13 +291,16 @@ const LIMITS = {
   },
 } as const
 
-export type LimitName = keyof typeof LIMITS
+export type LimitName = keyof typeof LIMITS | keyof typeof DOOR_LIMITS
 export type Limits = Readonly<Record<LimitName, number>>
 
 /** The declarations by name, with their shape checked. */
-export const limitDeclarations: Readonly<Record<LimitName, LimitDeclaration>> = LIMITS
+export const limitDeclarations: Readonly<Record<LimitName, LimitDeclaration>> = {
+  ...LIMITS,
+  ...DOOR_LIMITS,
+}
 
-export const limitNames: readonly LimitName[] = Object.keys(LIMITS) as LimitName[]
+export const limitNames: readonly LimitName[] = Object.keys(limitDeclarations) as LimitName[]
 
 /** `packetBytesMax` → `BREAKWATER_LIMIT_PACKET_BYTES_MAX`. */
 export function limitVariable(name: LimitName): string {
@@ -377,6 +310,6 @@ export function limitVariable(name: LimitName): string {
 /** The defaults, with the given ones in their place (values are checked by `decideConfig`). */
 export function limitsWith(overrides: Partial<Limits> = {}): Limits {
   const limits = {} as Record<LimitName, number>
-  for (const name of limitNames) limits[name] = overrides[name] ?? LIMITS[name].default
+  for (const name of limitNames) limits[name] = overrides[name] ?? limitDeclarations[name].default
   return Object.freeze(limits)
 }

@@ -111,7 +111,7 @@ export const catalog = {
   admission_loop_delay_seconds: {
     type: 'gauge',
     unit: 'seconds',
-    help: 'Lateness of the event loop by which admission decides; above loopDelayMaxMs new sockets are closed',
+    help: 'Lateness of the event loop, the least of the last five samples; above loopDelayMaxMs new sockets are closed',
     labels: {},
   },
   connack_total: {

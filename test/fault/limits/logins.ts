@@ -1,11 +1,17 @@
-/** Limits of the HTTP hook, against a service that answers late or counts. */
+/** Limits of logging in: of the HTTP hook, against a service that answers late or counts; of failed logins. */
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import type { Limits } from '@breakwater/config'
 import { expect } from 'vitest'
-import { startNode } from '../../kit/node.ts'
+import { startNode, type TestNode } from '../../kit/node.ts'
+import { temporaryDirectory } from '../../kit/temporary-directory.ts'
 import { WireClient } from '../../kit/wire-client.ts'
-import type { LimitDriver } from './driver.ts'
+import type { ConnectFields } from '../../kit/wire-encoder.ts'
+import { LISTEN_PLAIN as listen, type LimitDriver } from './driver.ts'
 
 interface Service extends AsyncDisposable {
   readonly url: string
@@ -63,7 +69,92 @@ async function driveCache(): Promise<void> {
     .toBe(2)
 }
 
+/** A node that knows two users, by hashes that cost nothing: what is slow here would be the machine. */
+function startGuarded(
+  limits: Partial<Limits>,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<TestNode> {
+  const salt = Buffer.from('salt')
+  const hash = createHash('sha512').update('right').update(salt).digest('base64')
+  const line = `$6$${salt.toString('base64')}$${hash}`
+  const file = join(temporaryDirectory('users-'), 'passwords')
+  writeFileSync(file, `ann:${line}\nbob:${line}\n`)
+  return startNode({
+    listen,
+    limits,
+    allowAnonymous: false,
+    environment: { ...environment, BREAKWATER_PASSWORD_FILE: file },
+  })
+}
+
+/** Return codes of tries that are made at once. */
+async function tryAll(node: TestNode, tries: readonly ConnectFields[]): Promise<number[]> {
+  return Promise.all(
+    tries.map(async (fields, index) => {
+      await using client = await WireClient.open(node, { timeoutMs: 25_000 })
+      const connack = await client.connect({ clientId: `try-${index}`, ...fields })
+      return connack.returnCode
+    }),
+  )
+}
+
+const wrong = (username: string, count: number): ConnectFields[] =>
+  Array.from({ length: count }, () => ({ username, password: 'wrong' }))
+
+async function driveFailedPerUser(): Promise<void> {
+  const limits = { failedLoginsPerUserPerMinuteMax: 2, throttledLoginsPerSecondMax: 1 }
+  await using node = await startGuarded(limits)
+  const [ann] = await tryAll(node, [{ username: 'ann', password: 'right' }])
+  expect(ann).toBe(0)
+  const codes = await tryAll(node, wrong('ann', 12))
+  // The tokens are checked, then one that drew the lot; the others are not.
+  expect(codes.filter((code) => code === 4).length).toBeGreaterThanOrEqual(3)
+  expect(codes).toContain(3)
+  expect(node.closeReasons()).toContain('login-rate')
+  // Somebody else's name is not touched, and a password that was right before needs no token.
+  expect(await tryAll(node, [{ username: 'bob', password: 'right' }])).toEqual([0])
+  expect(await tryAll(node, [{ username: 'ann', password: 'right' }])).toEqual([0])
+}
+
+async function driveFailedPerAddress(): Promise<void> {
+  const limits = { failedLoginsPerAddressPerMinuteMax: 2, throttledLoginsPerSecondMax: 1 }
+  const names = Array.from({ length: 12 }, (_, index) => ({ username: `u${index}`, password: 'x' }))
+  for (const known of ['real', 'unknown']) {
+    const environment = { BREAKWATER_CLIENT_ADDRESS: known }
+    await using node = await startGuarded(limits, environment)
+    const codes = await tryAll(node, names)
+    expect(codes.includes(3)).toBe(known === 'real')
+    expect(codes).toContain(4)
+  }
+}
+
+async function driveThrottled(): Promise<void> {
+  const limits = { failedLoginsPerUserPerMinuteMax: 1, throttledLoginsPerSecondMax: 3 }
+  await using node = await startGuarded(limits)
+  await tryAll(node, wrong('ann', 1))
+  // The right one among as many as there are lots is checked, whatever the others have done.
+  const [right, ...others] = await tryAll(node, [
+    { username: 'ann', password: 'right' },
+    ...wrong('ann', 2),
+  ])
+  expect(right).toBe(0)
+  expect(others).toEqual([4, 4])
+}
+
+async function driveChecks(): Promise<void> {
+  const users = { ann: 'right' }
+  await using node = await startNode({ listen, users, limits: { loginChecksMax: 1 } })
+  const names = Array.from({ length: 12 }, (_, index) => ({ username: `u${index}`, password: 'x' }))
+  // A check takes longer than a login takes to come.
+  expect(new Set(await tryAll(node, names))).toEqual(new Set([3, 4]))
+  expect(await tryAll(node, [{ username: 'ann', password: 'right' }])).toEqual([0])
+}
+
 export const loginLimits = {
+  failedLoginsPerUserPerMinuteMax: driveFailedPerUser,
+  failedLoginsPerAddressPerMinuteMax: driveFailedPerAddress,
+  throttledLoginsPerSecondMax: driveThrottled,
+  loginChecksMax: driveChecks,
   authHttpTimeoutMs: driveTimeout,
   authHttpCacheMs: driveCache,
 } as const satisfies Readonly<Record<string, LimitDriver>>

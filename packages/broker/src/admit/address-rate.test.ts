@@ -19,7 +19,7 @@ test.each([
 test('each site has its own tokens, and they come back', () => {
   const rate = new AddressRate(2)
   const now = performance.now()
-  const asked = (address: string, ms: number): boolean => rate.takes(address, now + ms)
+  const asked = (address: string, ms: number): boolean => rate.takes(siteOf(address), now + ms)
   expect(['a', 'a', 'a'].map(() => asked('10.0.0.1', 1))).toEqual([true, true, false])
   expect(asked('10.0.0.2', 1)).toBe(true)
   expect([asked('2001:db8::1', 1), asked('2001:db8::2', 1), asked('2001:db8::3', 1)]).toEqual([

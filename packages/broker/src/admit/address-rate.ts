@@ -2,7 +2,7 @@
  * Connects per second of one client address, or of one network of a site where the protocol gives each site
  * many: IPv4 /32, IPv6 /64.
  *
- * In: addresses that are the clients' own. Bounds: ADDRESSES_MAX buckets; the one that was used longest ago
+ * In: sites (`siteOf`) of addresses that are the clients' own. Bounds: ADDRESSES_MAX buckets; the one that was used longest ago
  * goes first, and whoever it belonged to begins anew.
  */
 import { isIPv6 } from 'node:net'
@@ -25,8 +25,7 @@ export class AddressRate {
   }
 
   /** Whether there is a token; then it is taken. */
-  takes(address: string, nowMs: number): boolean {
-    const site = siteOf(address)
+  takes(site: string, nowMs: number): boolean {
     const bucket = this.#buckets.get(site) ?? TokenBucket.of(this.#perSecond)
     if (bucket === undefined) return true
     this.#buckets.delete(site)

@@ -93,9 +93,9 @@ export class Admission implements Disposable {
     }
   }
 
-  /** Whether a client at this address may begin now; the address is known to be its own. */
-  takes(address: string): boolean {
-    return this.#addresses?.takes(address, performance.now()) ?? true
+  /** Whether a client at this site may begin now. */
+  takes(site: string): boolean {
+    return this.#addresses?.takes(site, performance.now()) ?? true
   }
 
   /** Who is held is shed, and whoever still comes. */

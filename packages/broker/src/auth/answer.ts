@@ -14,6 +14,8 @@ export interface Credentials {
   readonly certificate: CertificateNames | undefined
   /** `address:port`, for others' logs. */
   readonly peer: string
+  /** The network of its address, where that is known to be the client's own. */
+  readonly site: string | undefined
 }
 
 interface Accepted {
@@ -34,6 +36,9 @@ export type Answer = Accepted | Refused
 
 /** Undefined: somebody else has to know. */
 export type Authenticator = (credentials: Credentials) => Promise<Answer | undefined>
+
+/** What was proven before and needs no check; undefined: it needs one. */
+export type Recall = (credentials: Credentials) => Answer | undefined
 
 export function isRefused(answer: Answer): answer is Refused {
   return 'refused' in answer

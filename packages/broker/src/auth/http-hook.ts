@@ -12,7 +12,7 @@
  */
 import { createHmac, randomBytes } from 'node:crypto'
 import * as v from 'valibot'
-import type { Answer, Authenticator, Credentials } from './answer.ts'
+import type { Answer, Authenticator, Credentials, Recall } from './answer.ts'
 
 export interface HttpHookOptions {
   readonly url: URL
@@ -53,8 +53,8 @@ export class HttpHook {
 
   readonly authenticate: Authenticator = async (credentials) => {
     const mark = this.#markOf(credentials)
-    const known = this.#remembered.get(mark)
-    if (known !== undefined && known.until > Date.now()) return known.answer
+    const known = this.#recall(mark)
+    if (known !== undefined) return known
     if (performance.now() < this.#closedUntil)
       return unavailable(`it failed ${FAILURES_MAX} times and is left alone`)
     if (this.#asking >= REQUESTS_MAX) return unavailable(`${REQUESTS_MAX} questions are under way`)
@@ -72,6 +72,14 @@ export class HttpHook {
     } finally {
       this.#asking -= 1
     }
+  }
+
+  /** A right answer that it gave before. */
+  readonly recall: Recall = (credentials) => this.#recall(this.#markOf(credentials))
+
+  #recall(mark: string): Answer | undefined {
+    const known = this.#remembered.get(mark)
+    return known !== undefined && known.until > Date.now() ? known.answer : undefined
   }
 
   async #ask({

@@ -39,6 +39,24 @@ test.each([
   expect(parse).not.toThrow(/sesame/)
 })
 
+test('a user that does not exist takes as long as a wrong password', async () => {
+  const file = PasswordFile.parse(await setPassword('', 'alice', 'right'), 'users')
+  const shortestMs = async (username: string): Promise<number> => {
+    let shortest = Infinity
+    for (let time = 0; time < 4; time += 1) {
+      const start = performance.now()
+      expect(await file.verify(username, Buffer.from(`wrong ${time}`))).toBe(false)
+      shortest = Math.min(shortest, performance.now() - start)
+    }
+    return shortest
+  }
+  const known = await shortestMs('alice')
+  const unknown = await shortestMs('mallory')
+  // Without a check it would be a thousandth; what else the machine does is far less than three times.
+  expect(unknown).toBeGreaterThan(known / 3)
+  expect(known).toBeGreaterThan(unknown / 3)
+})
+
 test('a password that was right before is recognised without deriving a hash, a wrong one never', async () => {
   const file = PasswordFile.parse(await setPassword('', 'alice', 'right'), 'users')
   const milliseconds = async (password: string): Promise<number> => {

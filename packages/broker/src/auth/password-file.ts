@@ -77,14 +77,22 @@ export class PasswordFile {
     return new PasswordFile(verifiers)
   }
 
+  /** Whether it was right before, without deriving anything. */
+  recalls(username: string, password: Buffer): boolean {
+    const known = this.#verified.get(username)
+    return known !== undefined && timingSafeEqual(known, this.#markOf(password))
+  }
+
+  #markOf(password: Buffer): Buffer {
+    return createHmac('sha256', this.#key).update(password).digest()
+  }
+
   /** Off the event loop, on the thread pool. */
   async verify(username: string, password: Buffer): Promise<boolean> {
-    const mark = createHmac('sha256', this.#key).update(password).digest()
-    const known = this.#verified.get(username)
-    if (known !== undefined && timingSafeEqual(known, mark)) return true
+    if (this.recalls(username, password)) return true
     const verify = this.#verifiers.get(username)
     const right = await (verify ?? this.#strangerOf(username))(password)
-    if (right && verify !== undefined) this.#verified.set(username, mark)
+    if (right && verify !== undefined) this.#verified.set(username, this.#markOf(password))
     return right && verify !== undefined
   }
 

@@ -40,6 +40,7 @@ async function ask(
     password: password === undefined ? undefined : Buffer.from(password),
     certificate: undefined,
     peer: 'test',
+    site: undefined,
   }
   return await authenticate(credentials)
 }

@@ -64,6 +64,7 @@ function setUp() {
     listener: 'mqtt',
     socket: line,
     peer: '127.0.0.1:1',
+    site: undefined,
     certificate: undefined,
     visit: { answered: () => undefined },
     packetBytesMax: 1_000,

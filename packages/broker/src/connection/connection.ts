@@ -39,6 +39,8 @@ export interface ConnectionOptions {
   readonly socket: ByteStream
   /** Address and port of the client. */
   readonly peer: string
+  /** The network of the client's address, where that is known. */
+  readonly site: string | undefined
   readonly certificate: ClientCertificate | undefined
   readonly visit: Pick<Visit, 'answered'>
   readonly packetBytesMax: number
@@ -56,6 +58,7 @@ export class Connection {
   readonly id: number
   readonly listener: string
   readonly peer: string
+  readonly site: string | undefined
   /** What TLS has proved of the client. */
   readonly certificate: ClientCertificate | undefined
   readonly writer: FrameWriter
@@ -101,6 +104,7 @@ export class Connection {
     this.id = options.id
     this.listener = options.listener
     this.peer = options.peer
+    this.site = options.site
     this.certificate = options.certificate
     this.openedAt = options.nowMs
     this.lastSeen = options.nowMs

@@ -19,6 +19,8 @@ export class Arrival implements Visitor {
   stream: Duplex
   /** The client; behind a proxy, whom the proxy names. */
   peer: string
+  /** A proxy has said whose address that is. */
+  isNamed = false
   claims: ProxyClaims | undefined
   /** What admission counts of it. */
   readonly visit: Visit

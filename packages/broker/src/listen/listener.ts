@@ -14,6 +14,7 @@ import {
 } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { blockListOf, type ListenerConfig } from '@breakwater/config'
+import { siteOf } from '../admit/address-rate.ts'
 import type { Admission } from '../admit/admission.ts'
 import { VisitStage, type Visit } from '../admit/visit.ts'
 import { clientCertificateOf, type ClientCertificate } from '../certificates/client-certificate.ts'
@@ -30,6 +31,8 @@ import { WebSocketGate } from './websocket-gate.ts'
 export interface PeerFacts {
   /** Address and port; of the client, also behind a proxy. */
   readonly peer: string
+  /** The network of its address, where that is known to be the client's own. */
+  readonly site: string | undefined
   readonly certificate: ClientCertificate | undefined
   /** What a proxy claims, for the log. Nothing is decided by it. */
   readonly claims: ProxyClaims | undefined
@@ -151,19 +154,21 @@ class Door {
   }
 
   readonly #begin = (arrival: Arrival): void => {
-    const { handshakeTimeoutMs, addressesAreReal } = this.#options
-    if (this.#proxies !== undefined)
-      passProxyGate(arrival, handshakeTimeoutMs, () => {
-        if (this.#hasToken(arrival)) this.#pass(arrival)
-      })
-    else if (!addressesAreReal || this.#hasToken(arrival)) this.#pass(arrival)
+    const { handshakeTimeoutMs } = this.#options
+    if (this.#proxies === undefined) this.#limited(arrival)
+    else passProxyGate(arrival, handshakeTimeoutMs, () => this.#limited(arrival))
   }
 
-  /** Of the rate of its address. */
-  #hasToken(arrival: Arrival): boolean {
-    if (this.#options.admission.takes(arrival.address)) return true
-    arrival.refuse('address-rate', arrival.address)
-    return false
+  /** By the rate of its address, where that is its own. */
+  #limited(arrival: Arrival): void {
+    const site = this.#siteOf(arrival)
+    if (site === undefined || this.#options.admission.takes(site)) this.#pass(arrival)
+    else arrival.refuse('address-rate', site)
+  }
+
+  #siteOf({ address, isNamed }: Arrival): string | undefined {
+    const isReal = this.#proxies === undefined ? this.#options.addressesAreReal : isNamed
+    return isReal ? siteOf(address) : undefined
   }
 
   #pass(arrival: Arrival): void {
@@ -252,7 +257,13 @@ class Door {
     arrival.handOver()
     visit.reach(VisitStage.UNANSWERED)
     this.#arrivals.delete(arrival.socket)
-    this.#options.onStream(stream, { peer, certificate, claims, visit })
+    this.#options.onStream(stream, {
+      peer,
+      site: this.#siteOf(arrival),
+      certificate,
+      claims,
+      visit,
+    })
   }
 }
 

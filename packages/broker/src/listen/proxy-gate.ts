@@ -26,6 +26,7 @@ export function passProxyGate(arrival: Arrival, timeoutMs: number, next: () => v
     socket.off('end', ended)
     arrival.stepDone()
     arrival.peer = header.peer ?? arrival.peer
+    arrival.isNamed = header.peer !== undefined
     arrival.claims = header.claims
     if (bytes.length > header.bytes) socket.unshift(bytes.subarray(header.bytes))
     next()

@@ -1,20 +1,22 @@
 /**
- * A rate with a burst of one second. Taking more than there is is allowed once: the debt is the time to wait.
+ * A rate with a burst, of one second unless said otherwise. Taking more than there is is allowed once: the debt is the time to wait.
  */
 export class TokenBucket {
   readonly #perSecond: number
+  readonly #burst: number
   #tokens: number
   #filledAt: number
 
-  private constructor(perSecond: number) {
+  private constructor(perSecond: number, burst: number) {
     this.#perSecond = perSecond
-    this.#tokens = perSecond
+    this.#burst = burst
+    this.#tokens = burst
     this.#filledAt = performance.now()
   }
 
   /** `perSecond` 0 is no limit, and no bucket. */
-  static of(perSecond: number): TokenBucket | undefined {
-    return perSecond === 0 ? undefined : new TokenBucket(perSecond)
+  static of(perSecond: number, burst: number = perSecond): TokenBucket | undefined {
+    return perSecond === 0 ? undefined : new TokenBucket(perSecond, burst)
   }
 
   /** Takes tokens; returns how many ms to wait before taking again. */
@@ -32,9 +34,14 @@ export class TokenBucket {
     return true
   }
 
+  /** One that was taken was not needed. */
+  give(): void {
+    this.#tokens += 1
+  }
+
   #fill(nowMs: number): void {
     const filled = (Math.max(0, nowMs - this.#filledAt) / 1_000) * this.#perSecond
-    this.#tokens = Math.min(this.#perSecond, this.#tokens + filled)
+    this.#tokens = Math.min(this.#burst, this.#tokens + filled)
     this.#filledAt = nowMs
   }
 }

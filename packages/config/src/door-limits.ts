@@ -1,0 +1,112 @@
+/** The limits of admission and of failed logins; limits.ts declares what a limit is. */
+export const DOOR_LIMITS = {
+  connectionsMax: {
+    unit: 'connections',
+    default: 0,
+    min: 0,
+    max: 10_000_000,
+    protects:
+      'open files for Redis and the node itself (0 = as many as the limit on open files leaves, less 512)',
+    atLimit: 'a new socket is closed with `connections-full`; nobody who is in is closed for it',
+  },
+  handshakesMax: {
+    unit: 'connections',
+    default: 1_000,
+    min: 1,
+    max: 10_000_000,
+    protects: 'memory against sockets in a PROXY header, TLS or a WebSocket',
+    atLimit: 'further sockets are held: nothing is read of them',
+  },
+  unansweredMax: {
+    unit: 'connections',
+    default: 2_000,
+    min: 1,
+    max: 10_000_000,
+    protects: 'memory, the store and those who check logins, before CONNACK (handshakes included)',
+    atLimit: 'further sockets are held: nothing is read of them',
+  },
+  beginsPerTurnMax: {
+    unit: 'connections',
+    default: 4,
+    min: 1,
+    max: 10_000_000,
+    protects: 'those who are in against a crowd: handshakes begun in one turn of the event loop',
+    atLimit: 'further sockets are held until the next turn',
+  },
+  connectsPerSecondMax: {
+    unit: 'per second',
+    default: 0,
+    min: 0,
+    max: 1_000_000,
+    protects: 'Redis and the services behind a node against a crowd (0 = no limit)',
+    atLimit: 'further sockets are held until tokens are back',
+  },
+  connectsPerAddressPerSecondMax: {
+    unit: 'per second',
+    default: 100,
+    min: 0,
+    max: 1_000_000,
+    protects:
+      'everybody against one client address, or one IPv6 /64, where addresses are known to be real (0 = no limit)',
+    atLimit: 'closed with `address-rate`',
+  },
+  heldMax: {
+    unit: 'connections',
+    default: 4_096,
+    min: 1,
+    max: 10_000_000,
+    protects: 'memory against sockets that wait to be begun with',
+    atLimit: 'a new socket is closed with `held-full`',
+  },
+  heldTimeoutMs: {
+    unit: 'ms',
+    default: 5_000,
+    min: 10,
+    max: 600_000,
+    protects: 'clients against waiting for a node that does not get to them',
+    atLimit: 'closed with `held-too-long`',
+  },
+  loopDelayMaxMs: {
+    unit: 'ms',
+    default: 1_000,
+    min: 10,
+    max: 600_000,
+    protects:
+      'those who are in: the lateness of the event loop, five times in a row, at which nobody else is let in',
+    atLimit: 'a new socket is closed with `overloaded`',
+  },
+  failedLoginsPerUserPerMinuteMax: {
+    unit: 'per minute',
+    default: 30,
+    min: 0,
+    max: 1_000_000,
+    protects: 'passwords of a user against guessing (0 = no limit)',
+    atLimit:
+      'its tries draw lots for `throttledLoginsPerSecondMax`; what was right before gets in all the same',
+  },
+  failedLoginsPerAddressPerMinuteMax: {
+    unit: 'per minute',
+    default: 300,
+    min: 0,
+    max: 1_000_000,
+    protects:
+      'passwords against guessing by one client address, or one IPv6 /64, where addresses are known to be real (0 = no limit)',
+    atLimit: 'as failedLoginsPerUserPerMinuteMax',
+  },
+  throttledLoginsPerSecondMax: {
+    unit: 'per second',
+    default: 2,
+    min: 1,
+    max: 1_000,
+    protects: 'the right owner of a user name whose tokens somebody else has used up',
+    atLimit: 'the tries of that second that drew no lot: CONNACK 0x03, closed with `login-rate`',
+  },
+  loginChecksMax: {
+    unit: 'logins',
+    default: 64,
+    min: 1,
+    max: 10_000,
+    protects: 'cores of a node against passwords that are checked at once',
+    atLimit: 'CONNACK 0x03, closed with `login-rate`; what was right before gets in all the same',
+  },
+} as const
