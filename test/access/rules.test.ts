@@ -1,12 +1,9 @@
 /** Access rules as clients meet them: publish, subscribe, wills, resume, and rules that change. */
-import { renameSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { unique } from '../conformance/suite.ts'
 import { connectAt } from '../cluster/cluster.ts'
-import { startNode, type NodeOptions, type TestNode } from '../kit/node.ts'
-import { temporaryDirectory } from '../kit/temporary-directory.ts'
 import { WireClient } from '../kit/wire-client.ts'
+import { startRuled } from './ruled.ts'
 
 const RULES = `
 rules:
@@ -14,42 +11,8 @@ rules:
   - { allow: [publish, subscribe], topics: ['open/#', 'own/\${clientid}/#'] }
 `
 
-interface Ruled extends AsyncDisposable {
-  readonly node: TestNode
-  change(text: string): Promise<void>
-}
-
-async function startRuled(rules = RULES, options: NodeOptions = {}): Promise<Ruled> {
-  const file = join(temporaryDirectory('acl-'), 'acl.yaml')
-  const put = (text: string): void => {
-    writeFileSync(`${file}.new`, text)
-    renameSync(`${file}.new`, file)
-  }
-  put(rules)
-  const environment = { ...options.environment, BREAKWATER_ACL_FILE: file }
-  const node = await startNode({ ...options, environment })
-  return {
-    node,
-    async change(text) {
-      const before = node.logs().length
-      put(text)
-      await expect
-        .poll(
-          () =>
-            node
-              .logs()
-              .slice(before)
-              .some(({ path }) => path === file),
-          { timeout: 15_000 },
-        )
-        .toBe(true)
-    },
-    [Symbol.asyncDispose]: () => node[Symbol.asyncDispose](),
-  }
-}
-
 test('a denied publish is acknowledged, goes nowhere and is counted', async () => {
-  await using ruled = await startRuled()
+  await using ruled = await startRuled(RULES)
   await using watcher = await connectAt(ruled.node, { clientId: 'w' })
   await watcher.subscribe(['open/news', 1])
   await using client = await connectAt(ruled.node, { clientId: 'c' })
@@ -75,7 +38,7 @@ test('with BREAKWATER_PUBLISH_DENIED=close a denied publish ends the connection'
 })
 
 test('a SUBSCRIBE is granted filter by filter; no wildcard or group slips past a deny', async () => {
-  await using ruled = await startRuled()
+  await using ruled = await startRuled(RULES)
   await using client = await connectAt(ruled.node, { clientId: 'c', clean: false })
   const asked = [
     'open/a',
@@ -104,7 +67,7 @@ test('a SUBSCRIBE is granted filter by filter; no wildcard or group slips past a
 })
 
 test('a will that may not be published is refused with CONNECT', async () => {
-  await using ruled = await startRuled()
+  await using ruled = await startRuled(RULES)
   for (const [topic, returnCode] of [
     ['open/last', 0],
     ['open/secret/last', 5],
@@ -116,7 +79,7 @@ test('a will that may not be published is refused with CONNECT', async () => {
 })
 
 test('new rules hold for who is connected, and a bad file changes nothing', async () => {
-  await using ruled = await startRuled()
+  await using ruled = await startRuled(RULES)
   await using publisher = await connectAt(ruled.node, { clientId: 'p' })
   await using subscriber = await connectAt(ruled.node, { clientId: 's' })
   await subscriber.subscribe(['open/a', 1])
@@ -134,7 +97,7 @@ test('new rules hold for who is connected, and a bad file changes nothing', asyn
 })
 
 test('a session that resumes has neither filters nor queued messages that are denied by now', async () => {
-  await using ruled = await startRuled()
+  await using ruled = await startRuled(RULES)
   await using client = await connectAt(ruled.node, { clientId: 'c', clean: false })
   await client.subscribe(['open/a', 1])
   await client.subscribe(['own/c/x', 1])

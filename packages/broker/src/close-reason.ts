@@ -170,7 +170,7 @@ export const CLOSE_REASONS = {
   'access-revoked': {
     logLevel: 'info',
     fault: 'operator',
-    meaning: 'new access rules do not allow a subscription that the client holds',
+    meaning: 'new access rules do not allow a subscription or a will that the client has',
   },
   'publish-denied': {
     logLevel: 'info',

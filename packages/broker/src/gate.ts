@@ -96,8 +96,9 @@ export class Gate implements Disposable {
       ...(names === undefined ? {} : { certificate: names }),
       ...(claims === undefined ? {} : { claims }),
     }
-    const permissions = rules === undefined ? undefined : new Permissions(identity, rules)
-    if (willTopic !== undefined && permissions?.publish(willTopic) === false)
+    const permissions =
+      rules === undefined ? undefined : new Permissions(identity, rules, willTopic)
+    if (permissions?.deniedWill !== undefined)
       return { refused: 'not-authorized', detail: `it may not publish its will to ${willTopic}` }
     return { user, permissions, expiresAt }
   }

@@ -161,6 +161,10 @@ export class Sessions implements ControlHost {
   #endOf({ session, will }: ClientControl, reason: CloseReasonId): End {
     // Where CONNACK was not sent there was no connection that could be lost.
     if (session === undefined || will === undefined || reason === 'disconnected') return 'left'
+    if (session.permissions?.deniedWill !== undefined) {
+      this.#options.events.dropped('denied', will.qos)
+      return 'left'
+    }
     return reason === 'shutting-down' && this.#options.bus.clustered ? 'kept' : 'lost'
   }
 
@@ -200,6 +204,9 @@ export class Sessions implements ControlHost {
   rulesChanged(rules: AccessRules): void {
     for (const { permissions, filters, connection } of this.#options.router.sessions.values()) {
       permissions?.renew(rules)
+      // Left in place it would be published by other nodes, which do not know the rules of its client.
+      const will = permissions?.deniedWill
+      if (will !== undefined) connection.close('access-revoked', `will to ${will}`)
       for (const filter of filters.keys())
         if (permissions?.subscribe(filter) === false) connection.close('access-revoked', filter)
     }
