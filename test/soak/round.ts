@@ -4,13 +4,14 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { checkHistory } from './check/check.ts'
+import { checkLeftovers } from './check/no-leftovers.ts'
 import type { Violation } from './check/violation.ts'
 import { Device } from './device.ts'
 import { comeLate, drain, leaveWithoutWord, until } from './ending.ts'
 import { injectAll } from './fault-injector.ts'
 import { Recorder, type HistoryLine } from './history.ts'
 import { Link } from './link.ts'
-import { scanKeys } from './leftovers.ts'
+import { keysAtRest } from './leftovers.ts'
 import { readBooks } from './books.ts'
 import type { DevicePlan, RoundPlan } from './plan.ts'
 import { randomOf } from './random.ts'
@@ -33,8 +34,6 @@ export interface RoundResult {
 }
 
 const BEGIN_MAX_MS = 15_000
-/** The last connections end at their nodes after they have ended here. */
-const LINGER_MS = 600
 
 export async function runRound(options: RoundOptions): Promise<RoundResult> {
   const { plan, mains, meanwhile, onPhase = () => undefined } = options
@@ -82,13 +81,14 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
     [...here, ...late].map(async (device) => [device, await device.leave()] as const),
   )
   for (const [device, ended] of left) if (!ended) stuck.push(`${device.plan.id} could not leave`)
-  await delay(LINGER_MS)
-  const keys = await scanKeys(cluster.admin, cluster.redis.prefix)
-  onPhase('check', lines)
   const alive = cluster.nodes.map(({ node }) => node.id)
+  const { prefix } = cluster.redis
+  const keys = await keysAtRest(cluster.admin, prefix, (found) => {
+    return checkLeftovers({ keys: found, prefix, alive, at: 0 }).length === 0
+  })
+  onPhase('check', lines)
   stuck.push(...cluster.crashes)
-  const facts = { keys, prefix: cluster.redis.prefix, alive, books, stuck }
-  const violations = checkHistory(read, facts)
+  const violations = checkHistory(read, { keys, prefix, alive, books, stuck })
   return { plan, lines: read, violations, seconds: recorder.now() / 1_000 }
 }
 
