@@ -25,7 +25,7 @@ const TROUBLES = [
   /** Nothing of TLS or WebSocket: the bytes as they are. */
   'plain',
 ] as const
-export type Trouble = (typeof TROUBLES)[number]
+type Trouble = (typeof TROUBLES)[number]
 
 export interface Conversation {
   readonly transport: Transport

@@ -30,9 +30,3 @@ export function readEntries(answer: Entries): VersionedEntry[] {
     entry: JSON.parse(fields[1] ?? '{}') as LogEntry,
   }))
 }
-
-/** Of XREAD: streams, each with ids and fields. */
-export type StreamAnswer = readonly (readonly [
-  string,
-  readonly (readonly [string, readonly string[]])[],
-])[]
