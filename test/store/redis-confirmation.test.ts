@@ -2,6 +2,7 @@
 import { Message } from '@breakwater/bus'
 import { expect, test } from 'vitest'
 import { findProgram } from '../kit/program.ts'
+import { startRedisClusterServers } from '../kit/redis-cluster-servers.ts'
 import { startRedisProcess } from '../kit/redis-process.ts'
 import { startRedisProxy } from '../kit/redis-proxy.ts'
 import { countOf, startReplicatedRedis } from '../kit/redis-replica.ts'
@@ -9,6 +10,8 @@ import { redisStores } from './redis-stores.ts'
 import { append, enqueue, failure, message, payloadsOf } from './store-steps.ts'
 
 const patient = { timeout: 20_000, interval: 20 }
+/** Of so many buckets nearly as many. */
+const SESSIONS = 300
 const PREFIX = 'test:'
 const noServer = findProgram('redis-server') === undefined
 
@@ -126,6 +129,29 @@ test.skipIf(noServer)(
     await store.addSubscriptions('a', [{ filter: 'f', qos: 1 }])
     expect(await store.openSession('b', true)).toMatchObject({ subscriptions: [] })
   },
+)
+
+test.skipIf(noServer)(
+  'replicated: on a Redis Cluster each master is asked for what a turn has brought it, not for each queue',
+  async () => {
+    await using redis = await startRedisClusterServers({ replicas: 1 })
+    await using stores = redisStores({ url: redis.url, prefix: PREFIX })
+    const store = await stores.open({ timeoutMs: 60_000, ack: 'replicated:1' })
+    const clientIds = Array.from({ length: SESSIONS }, (_, index) => `c${index}`)
+    await Promise.all(clientIds.map((clientId) => store.openSession(clientId, true)))
+    const asks = async (): Promise<number> => {
+      const counts = redis.masters.map(({ url }) => countOf(url, 'cmdstat', 'wait'))
+      return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0)
+    }
+    const before = await asks()
+    const queues = clientIds.map((clientId) => ({ clientId, qos: 1 as const }))
+    await append(store, { message: message('t', 'm'), queues })
+    const more = (await asks()) - before
+    expect(more).toBeGreaterThanOrEqual(redis.masters.length)
+    expect(more).toBeLessThan(SESSIONS / 2)
+    expect(await payloadsOf(store, 'c7')).toEqual(['m'])
+  },
+  90_000,
 )
 
 test.skipIf(noServer)('a server that cannot confirm is refused with one line', async () => {

@@ -3,7 +3,8 @@
  * have it, or the server's disk. It is asked on the connection that wrote, behind the write: a server counts
  * for a connection what that connection has written, and nobody else can say it of another server.
  *
- * In: a level and a connection, at the start. Out: the command to ask with, and how its answer is judged.
+ * In: calls to one server. Out: their results, and whether they may be acknowledged. One question at most waits
+ * to be sent per connection: it covers what all writers have sent in a turn.
  */
 import { sendTo, type Redis, type Result, type ScriptCall } from '@breakwater/redis'
 import type { Argument } from './scripts.ts'
@@ -12,13 +13,18 @@ import { loadWrites } from './write-scripts.ts'
 /** `stored`: Redis has answered. `replicated:N`: N replicas have it, too. `fsynced`: it is on the disk. */
 export type AckLevel = 'stored' | `replicated:${number}` | 'fsynced'
 
-export interface Confirmation {
-  /** `waitMs`: how long the server may hold this connection up for it, where it does. */
-  readonly command: (waitMs: number) => readonly [string, ...Argument[]]
+interface Question {
+  readonly words: readonly [string, ...Argument[]]
   /** Whether the server waits: what does not is not asked again at once. */
   readonly waits: boolean
   /** Why an answer is none, in words for an operator; undefined: confirmed. */
   readonly lack: (answer: unknown) => string | undefined
+}
+
+/** Why what was sent is not confirmed. `later`: it may be asked again on this connection. */
+export interface Lack {
+  readonly error: Error
+  readonly later: boolean
 }
 
 /**
@@ -33,56 +39,78 @@ export async function createConfirmation(
   if (level === 'stored') return undefined
   if (level === 'fsynced') {
     const found = await Promise.all(servers.map(diskOf))
-    return found.find(({ waits }) => !waits) ?? found[0]
+    return new Confirmation(found.find(({ waits }) => !waits) ?? (found[0] as Question))
   }
   const replicas = Number(level.slice(level.indexOf(':') + 1))
   for (const redis of servers) await asked(redis, level, ['wait', 0, 1])
-  return replicasOf(replicas)
+  return new Confirmation(replicasOf(replicas))
 }
 
-/** Why what was sent is not confirmed. `later`: it may be asked again on this connection. */
-export interface Lack {
-  readonly error: Error
-  readonly later: boolean
-}
-
-/** So long others that use the connection are held up at a time. */
+/** So long the server holds a connection up at a time: others use it, too. */
 const WAIT_MS = 100
 
-/**
- * Sends, and asks behind it whether it may be acknowledged, until it may or the connection would be cut.
- * Nothing is asked on another connection than what it is asked for was sent on.
- */
-export async function sendConfirmed(
-  redis: Redis | undefined,
-  calls: readonly ScriptCall[],
-  confirmation: Confirmation,
-  cutAtMs: number,
-): Promise<{ readonly results: readonly Result[]; readonly lack: Lack | undefined }> {
-  const asked = await sendTo(redis, [...calls, confirmation.command(WAIT_MS)], loadWrites)
-  const results = asked.slice(0, calls.length)
-  let answer = asked[calls.length]
-  for (;;) {
-    const lack = lackOf(confirmation, answer)
-    const over = performance.now() + 2 * WAIT_MS > cutAtMs
-    if (lack === undefined || !lack.later || over || !confirmation.waits) return { results, lack }
-    // In the turn of the answer before: on the same connection, or on none.
-    answer = (await sendTo(redis, [confirmation.command(WAIT_MS)], loadWrites))[0]
+export class Confirmation {
+  readonly #question: Question
+  /** Not sent yet. */
+  readonly #asked = new WeakMap<Redis, Promise<Result>>()
+
+  constructor(question: Question) {
+    this.#question = question
+  }
+
+  /**
+   * Sends, and asks behind it whether it may be acknowledged, until it may or the connection would be cut.
+   * Nothing is asked on another connection than what it is asked for was sent on.
+   *
+   * @throws {Error} nothing was sent
+   */
+  async send(
+    redis: Redis | undefined,
+    calls: readonly ScriptCall[],
+    cutAtMs: number,
+  ): Promise<{ readonly results: readonly Result[]; readonly lack: Lack | undefined }> {
+    const sent = sendTo(redis, calls, loadWrites)
+    const first = redis === undefined ? undefined : this.#ask(redis)
+    const results = await sent
+    let answer = await first
+    for (;;) {
+      const lack = this.#lackOf(answer)
+      const over = performance.now() + 2 * WAIT_MS > cutAtMs
+      const mayAsk = lack?.later === true && !over && this.#question.waits
+      if (!mayAsk || redis === undefined) return { results, lack }
+      // In the turn of the answer before: on the same connection, or on none.
+      answer = await this.#ask(redis)
+    }
+  }
+
+  /** Behind everything that is sent in this turn. Never rejects. */
+  #ask(redis: Redis): Promise<Result> {
+    const known = this.#asked.get(redis)
+    if (known !== undefined) return known
+    const { promise, resolve } = Promise.withResolvers<Result>()
+    this.#asked.set(redis, promise)
+    setImmediate(() => {
+      this.#asked.delete(redis)
+      sendTo(redis, [this.#question.words], loadWrites).then(
+        ([result]) => resolve(result ?? NO_ANSWER),
+        (error: Error) => resolve([error]),
+      )
+    })
+    return promise
+  }
+
+  #lackOf([error, answer]: Result = NO_ANSWER): Lack | undefined {
+    if (error !== null) return { error, later: false }
+    const why = this.#question.lack(answer)
+    return why === undefined ? undefined : { error: new Error(why), later: true }
   }
 }
 
-function lackOf(
-  confirmation: Confirmation,
-  [error, answer]: Result = [new Error('no answer')],
-): Lack | undefined {
-  if (error !== null) return { error, later: false }
-  const why = confirmation.lack(answer)
-  return why === undefined ? undefined : { error: new Error(why), later: true }
-}
+const NO_ANSWER: Result = [new Error('no answer')]
 
-function replicasOf(wanted: number): Confirmation {
+function replicasOf(wanted: number): Question {
   return {
-    command: (waitMs) => ['wait', wanted, waitMs],
+    words: ['wait', wanted, WAIT_MS],
     waits: true,
     lack: (answer) =>
       Number(answer) >= wanted ? undefined : `${String(answer)} of ${wanted} replicas have it`,
@@ -92,16 +120,16 @@ function replicasOf(wanted: number): Confirmation {
 const UNKNOWN_COMMAND = /unknown command/i
 
 /** `WAITAOF` since 7.2; before that, a server that answers no write before its disk has it. */
-async function diskOf(redis: Redis): Promise<Confirmation> {
+async function diskOf(redis: Redis): Promise<Question> {
   try {
     await asked(redis, 'fsynced', [...waitAof(1)])
-    return { command: waitAof, waits: true, lack: (answer) => diskLack(answer) }
+    return { words: waitAof(WAIT_MS), waits: true, lack: diskLack }
   } catch (error) {
     if (!UNKNOWN_COMMAND.test((error as Error).message)) throw error
   }
   const why = settingsLack(await asked(redis, 'fsynced', [...SETTINGS]))
   if (why !== undefined) throw new Error(`level fsynced before Redis 7.2: ${why}`)
-  return { command: () => SETTINGS, waits: false, lack: settingsLack }
+  return { words: SETTINGS, waits: false, lack: settingsLack }
 }
 
 function waitAof(waitMs: number): readonly [string, ...Argument[]] {

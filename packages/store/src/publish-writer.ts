@@ -4,7 +4,7 @@
  * answer was lost changes nothing. A turn with many queues takes several calls, sent in one go; each names the
  * last number of the call before it, so that nothing overtakes a call that was refused.
  *
- * Where an acknowledgement asks for more than an answer (confirmation.ts), each turn asks for it once, behind its
+ * Where an acknowledgement asks for more than an answer (confirmation.ts), it is asked for once a turn, behind its
  * calls. Until it is there the writes are not done: they stay in the queue and are asked for again, on the same
  * connection; on another one they are sent again first. Too late, they fail like those without an answer.
  */
@@ -20,7 +20,7 @@ import {
   type Servers,
   type TurnLoad,
 } from '@breakwater/redis'
-import { sendConfirmed, type Confirmation } from './confirmation.ts'
+import type { Confirmation } from './confirmation.ts'
 import type { Argument } from './scripts.ts'
 import { QueueFullError, type QueueBounds, type QueuePolicy } from './store.ts'
 import { BATCH, loadWrites, POLICY, REFUSED } from './write-scripts.ts'
@@ -166,7 +166,7 @@ export class PublishWriter {
       calls.flatMap((call, index) => outcomesOf(call, results[index]))
     if (confirmation === undefined) return outcomesIn(await sendTo(redis, commands, loadWrites))
     this.#executed = NOTHING_EXECUTED
-    const { results, lack } = await sendConfirmed(redis, commands, confirmation, cutAtMs)
+    const { results, lack } = await confirmation.send(redis, commands, cutAtMs)
     const made = outcomesIn(results)
     let next = 0
     const outcomes = writes.map(({ number }) => executed.get(number) ?? (made[next++] as Outcome))
