@@ -2,7 +2,7 @@
 import { keysWith, slotOf } from '@breakwater/redis'
 import { expect, it } from 'vitest'
 import { unique } from '../conformance/suite.ts'
-import { startNode } from '../kit/node.ts'
+import { startNode, type NodeOptions } from '../kit/node.ts'
 import { findProgram } from '../kit/program.ts'
 import { startRedisClusterServers, type RedisClusterServers } from '../kit/redis-cluster-servers.ts'
 import { encodePublish } from '../kit/wire-encoder.ts'
@@ -21,6 +21,7 @@ it.skipIf(findProgram('redis-server') === undefined)(
     const settings = { limits, redisUrl: redis.url, redisPrefix: redis.prefix }
     await using a = await startNode(settings)
     await using b = await startNode(settings)
+    await expectReplicatedAck(settings)
     const topic = unique('t')
     const keys = keysWith(redis.prefix)
     // The log goes on at the replica; of the sessions one goes with it, and one does not.
@@ -59,6 +60,25 @@ it.skipIf(findProgram('redis-server') === undefined)(
   },
   120_000,
 )
+
+/** A node that asks for a replica with each acknowledgement gets it from whichever master it is. */
+async function expectReplicatedAck(settings: NodeOptions): Promise<void> {
+  const environment = { BREAKWATER_ACK: 'replicated:1' }
+  await using strict = await startNode({ ...settings, environment })
+  const topic = unique('t')
+  const clientIds = Array.from({ length: 5 }, () => unique('s'))
+  for (const clientId of clientIds) {
+    await using away = await connectAt(strict, { clientId, clean: false }, patient)
+    await away.subscribe([topic, 1])
+    await away.disconnect()
+  }
+  await using publisher = await connectAt(strict, {}, patient)
+  await publisher.publish({ topic, payload: 'm', qos: 1, retain: true })
+  for (const clientId of clientIds) {
+    await using back = await connectAt(strict, { clientId, clean: false }, patient)
+    expect(await back.receive(1)).toMatchObject([{ topic }])
+  }
+}
 
 /** A client id whose session is, or is not, at the master of this slot. */
 async function clientIdAt(

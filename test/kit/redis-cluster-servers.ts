@@ -16,8 +16,11 @@ export interface RedisClusterServers extends AsyncDisposable {
   readonly replicas: readonly RedisServer[]
   /** The server that has this slot now. */
   masterOf(slot: number): Promise<RedisServer>
-  /** Moves a slot and its keys, as `redis-cli --cluster reshard` does. */
-  moveSlot(slot: number, to: RedisServer): Promise<void>
+  /**
+   * Moves a slot and its keys to the next master, as `redis-cli --cluster reshard` does. `halfway`: after the
+   * first key.
+   */
+  moveSlot(slot: number, halfway?: () => Promise<void>): Promise<void>
   /** Kills the master of this slot once its replica has everything. */
   killMaster(slot: number): Promise<void>
   /** Resolves when every server that is left has a master for this slot, and the cluster is whole. */
@@ -27,10 +30,11 @@ export interface RedisClusterServers extends AsyncDisposable {
 const MASTERS = 3
 const SLOTS = 16_384
 /** After so long without an answer a master is replaced. */
-const NODE_TIMEOUT_MS = 2_000
+const NODE_TIMEOUT_MS = 4_000
 const READY_TIMEOUT_MS = 30_000
 const STEP_MS = 20
 const MIGRATED_KEYS = 100
+const MIGRATE_TIMEOUT_MS = 10_000
 
 export async function startRedisClusterServers({
   replicas = 0,
@@ -38,9 +42,13 @@ export async function startRedisClusterServers({
 }: RedisClusterOptions = {}): Promise<RedisClusterServers> {
   await using stack = new AsyncDisposableStack()
   const own = ['--cluster-enabled', 'yes', '--cluster-node-timeout', `${NODE_TIMEOUT_MS}`]
-  const servers: RedisServer[] = []
-  for (let index = 0; index < MASTERS * (1 + replicas); index += 1)
-    servers.push(stack.use(await startRedisProcess([...own, ...args])))
+  // Replicas are wanted at once.
+  own.push('--repl-diskless-sync-delay', '0')
+  const servers = await Promise.all(
+    Array.from({ length: MASTERS * (1 + replicas) }, async () =>
+      stack.use(await startRedisProcess([...own, ...args])),
+    ),
+  )
   const clients = new Map<RedisServer, Redis>()
   for (const server of servers) {
     const client = stack.adopt(new Redis(server.url), (redis) => redis.disconnect())
@@ -66,16 +74,19 @@ export async function startRedisClusterServers({
     masters,
     replicas: replicaServers,
     masterOf,
-    async moveSlot(slot, to) {
+    async moveSlot(slot, halfway = async () => undefined) {
+      await agreed(masters.map(clientOf))
       const from = await masterOf(slot)
-      if (from !== to) await moveSlot(slot, from, to, clientOf, masters)
+      const place = masters.indexOf(from)
+      const others = [...masters.slice(place + 1), ...masters.slice(0, place)]
+      await moveSlot(slot, [clientOf(from), ...others.map(clientOf)], halfway)
     },
     async killMaster(slot) {
       const master = await masterOf(slot)
       const client = clientOf(master)
       const wanted = await offsetOf(client)
       const id = String(await client.call('cluster', 'myid'))
-      for (const replica of replicaServers) {
+      for (const replica of running()) {
         const nodes = String(await clientOf(replica).call('cluster', 'nodes'))
         if (new RegExp(`myself,slave ${id} `).test(nodes))
           await until(async () => (await offsetOf(clientOf(replica))) >= wanted)
@@ -129,6 +140,29 @@ async function form(masters: readonly Redis[], replicas: readonly Redis[]): Prom
     await until(async () => (await redis.info('replication')).includes('master_link_status:up'))
 }
 
+/**
+ * All of them know of the same owners, since the same moves: one that takes a slot before it has heard of the
+ * last one may lose it again to whoever claims it with a later epoch.
+ */
+async function agreed(masters: readonly Redis[]): Promise<void> {
+  await until(async () => {
+    const views = await Promise.all(
+      masters.map(async (redis) => {
+        const nodes = String(await redis.call('cluster', 'nodes')).split('\n')
+        // Id, epoch of its claims, slots.
+        const claims = nodes.map((line) =>
+          line.split(' ').filter((_, at) => at === 0 || at === 6 || at > 7),
+        )
+        return claims
+          .map((claim) => claim.join(' '))
+          .toSorted()
+          .join('\n')
+      }),
+    )
+    return new Set(views).size === 1
+  })
+}
+
 async function offsetOf(redis: Redis): Promise<number> {
   return Number(/^(?:slave|master)_repl_offset:(\d+)/m.exec(await redis.info('replication'))?.[1])
 }
@@ -150,27 +184,26 @@ function servesSlot(nodes: string, slot: number): boolean {
 
 async function moveSlot(
   slot: number,
-  from: RedisServer,
-  to: RedisServer,
-  clientOf: (server: RedisServer) => Redis,
-  masters: readonly RedisServer[],
+  masters: readonly Redis[],
+  halfway: () => Promise<void>,
 ): Promise<void> {
-  const [source, target] = [clientOf(from), clientOf(to)]
+  const [source, target, ...others] = masters as [Redis, Redis]
   const [sourceId, targetId] = (await Promise.all(
     [source, target].map((redis) => redis.call('cluster', 'myid')),
   )) as [string, string]
   await target.call('cluster', 'setslot', slot, 'importing', sourceId)
   await source.call('cluster', 'setslot', slot, 'migrating', targetId)
-  for (;;) {
-    const keys = await source.call('cluster', 'getkeysinslot', slot, MIGRATED_KEYS)
-    if ((keys as string[]).length === 0) break
-    const { port } = new URL(to.url)
-    const migrated = ['127.0.0.1', port, '', '0', '5000', 'KEYS', ...(keys as string[])]
-    await source.call('migrate', ...migrated)
+  for (let first = true; ; first = false) {
+    const count = first ? 1 : MIGRATED_KEYS
+    const keys = (await source.call('cluster', 'getkeysinslot', slot, count)) as string[]
+    if (keys.length === 0) break
+    const to = ['127.0.0.1', Number(target.options.port), '', 0, MIGRATE_TIMEOUT_MS]
+    await source.call('migrate', ...to, 'KEYS', ...keys)
+    if (first) await halfway()
   }
   // The new owner first, as redis-cli does: nobody sends away what nobody takes.
-  for (const server of [to, from, ...masters.filter((each) => each !== to && each !== from)])
-    await clientOf(server).call('cluster', 'setslot', slot, 'node', targetId)
+  for (const redis of [target, source, ...others])
+    await redis.call('cluster', 'setslot', slot, 'node', targetId)
 }
 
 async function until(holds: () => Promise<boolean>): Promise<void> {
