@@ -8,6 +8,7 @@ import { expect, it } from 'vitest'
 import { unique } from '../conformance/suite.ts'
 import { startNode, type NodeOptions } from '../kit/node.ts'
 import { findProgram } from '../kit/program.ts'
+import { startRedisClusterServers } from '../kit/redis-cluster-servers.ts'
 import { startRedisProcess } from '../kit/redis-process.ts'
 import { startReplicatedRedis } from '../kit/redis-replica.ts'
 import { temporaryDirectory } from '../kit/temporary-directory.ts'
@@ -51,7 +52,8 @@ it('over TLS the server is verified, and sees the certificate of the nodes', asy
   const issue = (usage: 'server' | 'client') =>
     authority.issue({ commonName: usage, usage, alternativeNames: ['127.0.0.1'] })
   const ca = authority.pair.cert
-  await using redis = await startRedisProcess([], { tls: { ca, ...(await issue('server')) } })
+  const server = await issue('server')
+  await using redis = await startRedisProcess([], { tls: { ca, ...server } })
   const directory = temporaryDirectory('redis-tls-')
   const file = (name: string, text: string): string => {
     writeFileSync(join(directory, name), text)
@@ -64,11 +66,25 @@ it('over TLS the server is verified, and sees the certificate of the nodes', asy
     BREAKWATER_REDIS_KEY: file('key.pem', key),
   }
   await exercise({ redisUrl: redis.url, environment: { ...trusted, ...own } })
+  await using member = await startRedisProcess(
+    ['--cluster-enabled', 'yes', '--tls-cluster', 'yes'],
+    {
+      tls: { ca, ...server },
+    },
+  )
+  const admin = new Redis(member.url, { tls: { ca, cert, key } })
+  await admin.call('cluster', 'addslotsrange', 0, 16_383)
+  await expect
+    .poll(() => admin.call('cluster', 'info'), { timeout: 15_000 })
+    .toContain('cluster_state:ok')
+  admin.disconnect()
+  const redisUrl = member.url.replace('rediss://', 'rediss-cluster://')
+  await exercise({ redisUrl, environment: { ...trusted, ...own } })
   const start = (environment: Record<string, string>) =>
     startNode({ redisUrl: redis.url, environment })
   await expect(start(own)).rejects.toThrow(/^BREAKWATER_REDIS_URL: rediss:.*SELF_SIGNED/)
   await expect(start(trusted)).rejects.toThrow(/^BREAKWATER_REDIS_URL: rediss:/)
-}, 30_000)
+}, 60_000)
 
 const page = readFileSync(new URL('../../docs/REDIS.md', import.meta.url), 'utf8')
 
@@ -94,6 +110,22 @@ it('a user with the rights that docs/REDIS.md lists can do everything', async (c
   await expect(exercise({ redisUrl })).rejects.toThrow()
   admin.disconnect()
 }, 30_000)
+
+it('a user with these rights and those of a Redis Cluster can do everything there', async (context) => {
+  if (findProgram('redis-server') === undefined) context.skip('redis-server not installed')
+  await using redis = await startRedisClusterServers()
+  const more = /On a Redis Cluster it also needs `([^`]+)`/.exec(page)?.[1]?.split(' ') ?? []
+  const admins = redis.masters.map(({ url }) => new Redis(url))
+  for (const admin of admins) await limitTo(admin, redis.url, more)
+  const redisUrl = redis.url.replace('://', '://breakwater:sesame@')
+  await exercise({ redisUrl })
+  for (const admin of admins) {
+    expect(await admin.call('ACL', 'LOG')).toEqual([])
+    await admin.call('ACL', 'SETUSER', 'breakwater', '-cluster|slots')
+  }
+  await expect(startNode({ redisUrl })).rejects.toThrow(/^BREAKWATER_REDIS_URL: .*NOPERM/)
+  for (const admin of admins) admin.disconnect()
+}, 60_000)
 
 for (const level of ['replicated:1', 'fsynced'])
   it(`at level ${level} a user needs the rights that docs/REDIS.md adds, and is refused without`, async (context) => {

@@ -229,6 +229,32 @@ describe('the bounds', () => {
   })
 })
 
+describe('several queues that share a load', () => {
+  it('refuse what is too much for all of them together, and take more when one is done', async () => {
+    const load = { items: 0, bytes: 0 }
+    const bounds = { load, itemsMax: 2, bytesMax: 10 }
+    const [one, other] = [setUp(bounds), setUp(bounds)]
+    one.push('a', 4)
+    other.push('b', 4)
+    other.push('c', 1)
+    expect(other.done).toEqual(['c: full: 2 items wait for Redis'])
+    ;(await one.peer.next()).answer()
+    await one.queue.settled()
+    const first = await other.peer.next()
+    other.push('d', 7)
+    expect(other.done.at(-1)).toBe('d: full: 4 bytes wait for Redis')
+    other.push('e', 6)
+    first.answer()
+    ;(await other.peer.next()).answer()
+    await other.queue.settled()
+    expect([one.done, other.done.slice(2), load]).toEqual([
+      ['a'],
+      ['b', 'e'],
+      { items: 0, bytes: 0 },
+    ])
+  })
+})
+
 describe('callbacks', () => {
   it('that throw are faults of their owner: the others come all the same', async () => {
     const { peer, queue, push, faults, done } = setUp()
