@@ -129,6 +129,7 @@ export class Model {
       openSession: (owner, terms) => slow(() => this.#fencing(memory.openSession(owner, terms))),
       leaveClient: (owner) => slow(() => memory.leaveClient(owner)),
       replacedOwners: (owners) => memory.replacedOwners(owners),
+      restoreOwners: (clients) => memory.restoreOwners(clients),
     } satisfies Partial<Store>)
     this.nodes = Array.from({ length: nodes }, (_, index) => new ModelNode(this, `node-${index}`))
   }
