@@ -9,7 +9,8 @@ const QUIET_MS = 150
 /** A route is withdrawn a second after its last subscriber: what went before must not be counted. */
 const SETTLED_MS = 1_200
 const FENCE_MS = 20
-const BY_THE_CLOCK = new Set(['ping', 'info', 'client', 'echo'])
+/** `zcard`: how many sessions there are, for `$SYS` and the metrics. */
+const BY_THE_CLOCK = new Set(['ping', 'info', 'client', 'echo', 'zcard'])
 
 export interface Counted<Result> {
   readonly result: Result
