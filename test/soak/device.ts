@@ -35,7 +35,7 @@ const RECONNECT_MIN_MS = 20
 const RECONNECT_MAX_MS = 250
 const TICK_MS = 25
 const OLD_CONNECTIONS_MAX = 4
-const END_TIMEOUT_MS = 5_000
+const END_TIMEOUT_MS = 30_000
 
 export class Device {
   readonly plan: DevicePlan

@@ -25,7 +25,7 @@ const LIMITS = {
 
 const START_TRIES = 20
 const START_AGAIN_MS = 300
-const READY_WITHIN_MS = 40_000
+const READY_WITHIN_MS = 120_000
 const CRASH_LINES = 6
 
 interface Slot {
