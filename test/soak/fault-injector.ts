@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Device } from './device.ts'
 import type { FaultKind, FaultStep } from './fault-plan.ts'
-import { scopeOf } from './fault-plan.ts'
+import { placeOf, scopeOf } from './fault-plan.ts'
 import type { Recorder } from './history.ts'
 import type { Link } from './link.ts'
 import { NODE_NAMES } from './plan.ts'
@@ -119,12 +119,18 @@ async function away(cluster: SoakCluster, nodes: readonly number[], forMs: numbe
 /** Resolves when the last fault has ended; everything works then. */
 export async function injectAll(steps: readonly FaultStep[], parts: FaultParts): Promise<void> {
   const start = performance.now()
-  const running: Promise<void>[] = []
+  /** On a slow machine one takes longer than planned, and the next one of the same node waits for it. */
+  const lastOf = new Map<string, Promise<void>>()
   for (const step of steps) {
     await delay(Math.max(0, step.atMs - (performance.now() - start)))
-    running.push(inject(step, parts))
+    const place = placeOf(step)
+    const before = lastOf.get(place) ?? Promise.resolve()
+    lastOf.set(
+      place,
+      before.then(() => inject(step, parts)),
+    )
   }
-  await Promise.all(running)
+  await Promise.all(lastOf.values())
 }
 
 async function inject(step: FaultStep, parts: FaultParts): Promise<void> {

@@ -144,7 +144,8 @@ export function scopeOf(kind: FaultKind): Scope {
   return DRAWS.find((draw) => draw.kind === kind)?.scope ?? 'client'
 }
 
-function placeOf({ kind, node, client }: FaultStep): string {
+/** Where steps do not overlap. */
+export function placeOf({ kind, node, client }: FaultStep): string {
   const scope = scopeOf(kind)
   return scope === 'node' ? `node ${node}` : scope === 'redis' ? scope : client
 }

@@ -166,12 +166,21 @@ export class SoakCluster implements AsyncDisposable, Doors {
         // It neither ended nor became ready: nobody would start it again.
         if (performance.now() - begun >= READY_WITHIN_MS)
           this.crashes.push(`node ${slot.name} was not ready within ${READY_WITHIN_MS} ms`)
-        if (tries === START_TRIES) throw error
+        if (tries === START_TRIES)
+          throw new Error(`node ${slot.name} does not start: ${this.#lastWords()}`, {
+            cause: error,
+          })
         await delay(START_AGAIN_MS)
       }
     }
     slot.lives += 1
     this.#watch(slot)
+  }
+
+  /** What nodes have said on standard error. */
+  #lastWords(): string {
+    const said = readFileSync(this.#errorFile, 'utf8').trimEnd().split('\n')
+    return said.slice(-CRASH_LINES).join(' | ')
   }
 
   #slot(index: number): Slot {
@@ -210,8 +219,7 @@ export class SoakCluster implements AsyncDisposable, Doors {
     const name = nameOf(slot)
     slot.node.process.once('exit', (code, signal) => {
       if (signal === 'SIGKILL' || (slot.isStopping && code === 0)) return
-      const said = readFileSync(this.#errorFile, 'utf8').trimEnd().split('\n').slice(-CRASH_LINES)
-      this.crashes.push(`node ${name} ended by itself (${code ?? signal}): ${said.join(' | ')}`)
+      this.crashes.push(`node ${name} ended by itself (${code ?? signal}): ${this.#lastWords()}`)
     })
     void slot.node.logged((line) => {
       if (line['msg'] !== 'connection closed') return false
