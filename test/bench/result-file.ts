@@ -46,7 +46,7 @@ function compactNumber(_key: string, value: unknown): unknown {
 }
 
 /** Everything that fits goes on one line, but for objects of objects. */
-function layOut(value: unknown, indent: string): string {
+export function layOut(value: unknown, indent: string): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
   const isList = Array.isArray(value)
   const inner = `${indent}  `

@@ -1,4 +1,4 @@
-// `npm run bench`, `npm run bench:handshake`: every broker beside the others, from a fresh checkout, in one command. Options
+// `npm run bench`, `bench:handshake`, `bench:storm`: every broker beside the others, from a fresh checkout, in one command. Options
 // and method: docs/BENCHMARKS.md, or `npm run bench -- --help`.
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'

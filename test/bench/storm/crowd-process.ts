@@ -29,20 +29,25 @@ async function answer(request: CrowdRequest): Promise<CrowdAnswers[CrowdRequest[
     return undefined
   }
   if (crowd === undefined) throw new Error('there is no crowd yet')
+  let reply: CrowdAnswers[CrowdRequest['kind']]
   switch (request.kind) {
     case 'publish':
       crowd.publish(request.ratePerSecond)
-      return undefined
+      break
     case 'ports':
       crowd.ports = request.ports
-      return undefined
+      break
     case 'phase':
-      return crowd.phase()
+      reply = crowd.phase()
+      break
     case 'not-ready':
-      return crowd.notReady
+      reply = crowd.notReady
+      break
     case 'drain':
-      return await crowd.drain()
+      reply = await crowd.drain()
+      break
   }
+  return reply
 }
 
 process.on('message', (request: CrowdRequest) => {

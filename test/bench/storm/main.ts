@@ -5,11 +5,13 @@
  * Exit code 1: a message was lost, or not everybody came back.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { availableParallelism, cpus } from 'node:os'
+import { availableParallelism, cpus, loadavg } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import type { Limits } from '@breakwater/config'
+import { layOut } from '../result-file.ts'
+import type { CrowdReport } from './crowd.ts'
 import { drawStorms } from './figure.ts'
 import { runStorm, type StormReport } from './storm.ts'
 import { stormTable } from './table.ts'
@@ -50,6 +52,23 @@ async function run(name: string, limits: Partial<Limits>): Promise<StormReport |
   return report
 }
 
+/** Moments as rows: seconds since the kill, ready, deliveries, p99 and slowest in ms. */
+function compact(report: StormReport): object {
+  const rows = ({ moments, ...books }: CrowdReport): object => ({
+    ...books,
+    moments: moments.map(({ atUs, ready, deliveries, p99Ms, maxMs }) => [
+      Math.round((atUs - report.killedAtUs) / 10_000) / 100,
+      ready,
+      deliveries,
+      Math.round(p99Ms * 10) / 10,
+      Math.round(maxMs * 10) / 10,
+    ]),
+  })
+  const { stayed, displacedBooks } = report
+  return { ...report, stayed: rows(stayed), displacedBooks: rows(displacedBooks) }
+}
+
+const loadBefore = loadavg()
 const runs: Record<string, StormReport> = {}
 for (const [name, limits] of [
   ['admission', {}],
@@ -63,9 +82,14 @@ const machine = {
   cpu: cpus()[0]?.model,
   node: process.version,
   at: new Date().toISOString(),
+  loadBefore,
 }
 mkdirSync(dirname(values.out), { recursive: true })
-writeFileSync(values.out, `${JSON.stringify({ machine, runs }, undefined, 1)}\n`)
+const kept = Object.fromEntries(Object.entries(runs).map(([name, run]) => [name, compact(run)]))
+writeFileSync(
+  values.out,
+  `${layOut(JSON.parse(JSON.stringify({ machine, runs: kept })) as unknown, '')}\n`,
+)
 writeFileSync(join(dirname(values.out), 'storm.svg'), drawStorms(runs))
 console.log(stormTable(runs))
 console.log(`written to ${values.out}`)
