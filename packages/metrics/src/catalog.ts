@@ -283,7 +283,7 @@ export const catalog = {
   redis_up: {
     type: 'gauge',
     unit: 'boolean',
-    help: '1 while Redis answers, 0 while it does not; absent on a node without Redis',
+    help: '1 while Redis answers (of a Redis Cluster: all masters, for all slots), 0 while it does not; absent on a node without Redis',
     labels: {},
     initial: 'absent',
   },
