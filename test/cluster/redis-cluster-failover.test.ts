@@ -2,7 +2,7 @@
 import { keysWith, slotOf } from '@breakwater/redis'
 import { expect, it } from 'vitest'
 import { unique } from '../conformance/suite.ts'
-import { startNode, type NodeOptions } from '../kit/node.ts'
+import { startNode, type NodeOptions, type TestNode } from '../kit/node.ts'
 import { findProgram } from '../kit/program.ts'
 import { startRedisClusterServers, type RedisClusterServers } from '../kit/redis-cluster-servers.ts'
 import { encodePublish } from '../kit/wire-encoder.ts'
@@ -22,6 +22,7 @@ it.skipIf(findProgram('redis-server') === undefined)(
     await using a = await startNode(settings)
     await using b = await startNode(settings)
     await expectReplicatedAck(settings)
+    await expectPlannedChange(redis, a, b)
     const topic = unique('t')
     const keys = keysWith(redis.prefix)
     // The log goes on at the replica; of the sessions one goes with it, and one does not.
@@ -78,6 +79,27 @@ async function expectReplicatedAck(settings: NodeOptions): Promise<void> {
     await using back = await connectAt(strict, { clientId, clean: false }, patient)
     expect(await back.receive(1)).toMatchObject([{ topic }])
   }
+}
+
+/** Masters that are replaced by order, one after the other, cost nobody a message, and double none. */
+async function expectPlannedChange(
+  redis: RedisClusterServers,
+  a: TestNode,
+  b: TestNode,
+): Promise<void> {
+  const topic = unique('t')
+  await using live = await connectAt(b, {}, patient)
+  await live.subscribe([topic, 1])
+  const received = receiveUntil(live, MARKER)
+  await using publisher = await connectAt(a, {}, patient)
+  let changed = false
+  const changing = redis.changePlaces().then(() => (changed = true))
+  let sent = 0
+  for (; !changed || sent < MESSAGES; sent += 1)
+    await publisher.publish({ topic, payload: String(sent), qos: 1 })
+  await changing
+  await publisher.publish({ topic, payload: MARKER, qos: 1 })
+  expect((await received).map(Number)).toEqual(Array.from({ length: sent }, (_, index) => index))
 }
 
 /** A client id whose session is, or is not, at the master of this slot. */

@@ -21,6 +21,8 @@ export interface RedisClusterServers extends AsyncDisposable {
    * first key.
    */
   moveSlot(slot: number, halfway?: () => Promise<void>): Promise<void>
+  /** Each replica takes the place of its master, which lives on as its replica. */
+  changePlaces(): Promise<void>
   /** Kills the master of this slot once its replica has everything. */
   killMaster(slot: number): Promise<void>
   /** Resolves when every server that is left has a master for this slot, and the cluster is whole. */
@@ -80,6 +82,16 @@ export async function startRedisClusterServers({
       const place = masters.indexOf(from)
       const others = [...masters.slice(place + 1), ...masters.slice(0, place)]
       await moveSlot(slot, [clientOf(from), ...others.map(clientOf)], halfway)
+    },
+    async changePlaces() {
+      for (const redis of replicaServers.map(clientOf)) {
+        await redis.call('cluster', 'failover')
+        await until(async () => (await redis.info('replication')).includes('role:master'))
+      }
+      const all = servers.map(clientOf)
+      await agreed(all)
+      for (const redis of all.slice(0, MASTERS))
+        await until(async () => (await redis.info('replication')).includes('master_link_status:up'))
     },
     async killMaster(slot) {
       const master = await masterOf(slot)
