@@ -23,7 +23,8 @@ export async function readFacts(redis: Redis): Promise<RedisFacts> {
     version: field('redis_version'),
     maxmemoryPolicy: field('maxmemory_policy'),
     connectedSlaves: Number(field('connected_slaves')),
-    mode: field('redis_mode'),
+    // Valkey has a word of its own for it.
+    mode: field('redis_mode') || field('server_mode'),
   }
 }
 
