@@ -21,6 +21,7 @@ import { clientCertificateOf, type ClientCertificate } from '../certificates/cli
 import type { CloseReasonId } from '../close-reason.ts'
 import type { ByteStream } from '../connection/connection.ts'
 import { Arrival } from './arrival.ts'
+import { passIfAlive } from './dead-client.ts'
 import { listenFault } from './listen-fault.ts'
 import { isFromProxy, passProxyGate } from './proxy-gate.ts'
 import type { ProxyClaims } from './proxy-header.ts'
@@ -173,13 +174,22 @@ class Door {
 
   #pass(arrival: Arrival): void {
     const { socket } = arrival
-    if (this.#tls !== undefined) {
-      this.#tls.emit('connection', socket)
+    const tls = this.#tls
+    if (tls !== undefined) {
+      const secure = (): boolean => tls.emit('connection', socket)
+      passIfAlive(socket, secure, () => this.#goneBeforeTls(arrival))
       return
     }
     socket.resume()
     if (this.#web === undefined) this.#handOver(arrival, socket, undefined)
     else this.#web.enter(arrival)
+  }
+
+  #goneBeforeTls(arrival: Arrival): void {
+    arrival.handOver()
+    const reason = this.#closed ? 'shutting-down' : 'handshake-failed'
+    this.#options.onHandshakeFailed(arrival.peer, reason, 'the client has gone before TLS')
+    arrival.socket.destroy()
   }
 
   #createTls(keeper: TlsKeeper): Server {
