@@ -160,7 +160,7 @@ describe('what the store has lost', () => {
     await a.revocations.add(of('clientId', 'first'))
     store.lose()
     await a.revocations.add(of('clientId', 'second'))
-    expect([...((await store.read(-1))?.entries.keys() ?? [])].toSorted()).toEqual(idsOf(a))
+    expect(new Set((await store.read(-1))?.entries.keys())).toEqual(new Set(idsOf(a)))
     expect(idsOf(a)).toEqual(['clientId:first', 'clientId:second'])
   })
 
