@@ -10,11 +10,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ConnectionOptions } from 'node:tls'
 import { Authority } from '@breakwater/broker'
 import { sampleProcess } from '@breakwater/simulator'
+import { Command } from 'commander'
+import { number } from '../kit/number-option.ts'
 import { findProgram } from '../kit/program.ts'
 import { createRsaAuthority } from '../kit/rsa-authority.ts'
 import { chooseCores, pin } from './cores.ts'
@@ -176,19 +177,24 @@ function serverNames(): readonly HandshakeServer[] {
   return HANDSHAKE_SERVERS
 }
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '3' },
-    count: { type: 'string', default: '400' },
-    out: { type: 'string' },
-  },
-})
+const { rounds, count, out } = new Command('npm run bench:handshake --')
+  .description('CPU time of a handshake: Breakwater, Mosquitto and a bare tls.Server')
+  .option(
+    '--rounds <count>',
+    'visits of each server and case',
+    number({ min: 1, max: 1_000, whole: true }),
+    3,
+  )
+  .option('--count <handshakes>', 'of a visit', number({ min: 1, max: 100_000, whole: true }), 400)
+  .option('--out <file>', 'where the result goes as JSON')
+  .parse()
+  .opts<{ rounds: number; count: number; out?: string }>()
 process.once('SIGINT', () => process.exit(130))
 process.once('SIGTERM', () => process.exit(143))
 const startedAt = new Date()
-const samples = await run(Number(values.rounds), Number(values.count))
-const result = describeHandshakes(startedAt, Number(values.count), samples)
-if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(result, undefined, 2)}\n`)
+const samples = await run(rounds, count)
+const result = describeHandshakes(startedAt, count, samples)
+if (out !== undefined) writeFileSync(out, `${JSON.stringify(result, undefined, 2)}\n`)
 console.log(formatHandshakes(result))
 process.exitCode = samples.some(
   ({ server, invalid }) => server === 'breakwater' && invalid !== undefined,

@@ -1,19 +1,20 @@
 /** `npm run fuzz -- --minutes 10 --seed S`: noise for a node, over TCP, TLS and WebSocket, until something breaks. */
 import { randomInt } from 'node:crypto'
-import { parseArgs } from 'node:util'
+import { Command } from 'commander'
+import { number } from '../kit/number-option.ts'
 import { fuzz } from './fuzz-run.ts'
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '10' },
-    seed: { type: 'string', default: `${randomInt(2 ** 31)}` },
-  },
-})
-const [minutes, seed] = [Number(values.minutes), Number(values.seed)]
-if (!(minutes > 0) || !Number.isSafeInteger(seed)) {
-  console.error('fuzz: --minutes is a number above 0, --seed a whole number')
-  process.exit(1)
-}
+const { minutes, seed } = new Command('npm run fuzz --')
+  .description('noise for a node, over TCP, TLS and WebSocket, until something breaks')
+  .option('--minutes <count>', 'how long', number({ min: 0.1, max: 10_000 }), 10)
+  .option(
+    '--seed <number>',
+    'of all that is drawn',
+    number({ min: 0, max: 2 ** 31, whole: true }),
+    randomInt(2 ** 31),
+  )
+  .parse()
+  .opts<{ minutes: number; seed: number }>()
 const end = performance.now() + minutes * 60_000
 let toldAt = performance.now()
 console.log(`seed ${seed}, ${minutes} minutes`)

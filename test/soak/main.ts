@@ -4,37 +4,57 @@
  *   npm run soak -- --minutes 30 --seed 7
  *   npm run soak -- --seed 7 --rounds 1 --round-seconds 40     one round again
  */
-import { parseArgs } from 'node:util'
+import { Command, InvalidArgumentError } from 'commander'
+import { number } from '../kit/number-option.ts'
 import { FAULTS, type FaultKind } from './fault-plan.ts'
 import { drawPlan } from './plan.ts'
 import { Progress } from './progress.ts'
 import { reportOf, scheduleOf, storiesOf, summaryOf, type Summary } from './report.ts'
 import { runRound } from './round.ts'
 
-const OPTIONS = {
-  minutes: { type: 'string', default: '5' },
-  seed: { type: 'string' },
-  rounds: { type: 'string' },
-  'round-seconds': { type: 'string', default: '40' },
-  faults: { type: 'string' },
-  help: { type: 'boolean', default: false },
-} as const
+interface Options {
+  readonly minutes: number
+  readonly seed: number
+  readonly rounds?: number
+  readonly roundSeconds: number
+  readonly faults?: readonly FaultKind[]
+}
 
-const HELP = `npm run soak -- [options]
-  --minutes N         begin no round after so long (default 5)
-  --seed S            of the first round; each further round has the next one (default: drawn)
-  --rounds N          instead of a time
-  --round-seconds N   how long a round injects faults (default 40)
-  --faults A,B        only these: ${Object.keys(FAULTS).join(' ')}`
-
-const { values } = parseArgs({ options: OPTIONS })
-if (values.help) console.log(HELP)
-else process.exitCode = await soak()
+const SEED_MAX = 2 ** 31
+const {
+  minutes,
+  seed: first,
+  rounds = Infinity,
+  roundSeconds,
+  faults,
+} = new Command('npm run soak --')
+  .description('three nodes under faults drawn from a seed, and a checker of every promise')
+  .option(
+    '--minutes <count>',
+    'begin no round after so long',
+    number({ min: 0.1, max: 100_000 }),
+    5,
+  )
+  .option(
+    '--seed <number>',
+    'of the first round; each further round has the next one',
+    number({ min: 0, max: SEED_MAX, whole: true }),
+    Date.now() % 1_000_000,
+  )
+  .option('--rounds <count>', 'instead of a time', number({ min: 1, max: 1e6, whole: true }))
+  .option(
+    '--round-seconds <count>',
+    'how long a round injects faults',
+    number({ min: 1, max: 86_400 }),
+    40,
+  )
+  .option('--faults <kinds>', `only these, with commas: ${Object.keys(FAULTS).join(' ')}`, kindsOf)
+  .parse()
+  .opts<Options>()
+process.exitCode = await soak()
 
 async function soak(): Promise<number> {
-  const first = numberOf('seed', values.seed ?? String(Date.now() % 1_000_000))
-  const rounds = values.rounds === undefined ? Infinity : numberOf('rounds', values.rounds)
-  const endsAt = performance.now() + numberOf('minutes', values.minutes) * 60_000
+  const endsAt = performance.now() + minutes * 60_000
   const summaries: Summary[] = []
   for (let round = 0; round < rounds; round += 1) {
     if (rounds === Infinity && round > 0 && performance.now() >= endsAt) break
@@ -45,10 +65,9 @@ async function soak(): Promise<number> {
 }
 
 async function oneRound(seed: number): Promise<Summary> {
-  const kinds = kindsOf(values.faults)
-  const seconds = numberOf('round-seconds', values['round-seconds'])
-  const plan = drawPlan({ seed, seconds, ...(kinds === undefined ? {} : { kinds }) })
-  console.log(`seed ${seed}, ${plan.faults.length} faults in ${seconds} s`)
+  const kinds = faults === undefined ? {} : { kinds: faults }
+  const plan = drawPlan({ seed, seconds: roundSeconds, ...kinds })
+  console.log(`seed ${seed}, ${plan.faults.length} faults in ${roundSeconds} s`)
   console.log(scheduleOf({ plan }).join('\n'))
   const progress = new Progress(seed)
   const result = await runRound({
@@ -65,15 +84,9 @@ async function oneRound(seed: number): Promise<Summary> {
   return summary
 }
 
-function numberOf(name: string, text: string): number {
-  const value = Number(text)
-  if (!Number.isFinite(value) || value < 0) throw new Error(`--${name} ${text}: not a number`)
-  return value
-}
-
-function kindsOf(text: string | undefined): FaultKind[] | undefined {
-  const kinds = text?.split(',')
-  const unknown = kinds?.find((kind) => !(kind in FAULTS))
-  if (unknown !== undefined) throw new Error(`--faults ${unknown}: unknown`)
-  return kinds as FaultKind[] | undefined
+function kindsOf(text: string): readonly FaultKind[] {
+  const kinds = text.split(',')
+  const unknown = kinds.find((kind) => !(kind in FAULTS))
+  if (unknown !== undefined) throw new InvalidArgumentError(`There is no fault "${unknown}".`)
+  return kinds as FaultKind[]
 }

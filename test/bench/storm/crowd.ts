@@ -53,7 +53,8 @@ const CONNECTING_MAX = 64
 const MOMENT_MS = 250
 const TICK_MS = 5
 const ATTEMPT_MAX_US = 15_000_000
-const PING_MS = 20_000
+/** Each device pings once in so many moments: all at once would hold up this process, and the nodes. */
+const PING_MOMENTS = 80
 const DRAIN_CHECK_MS = 50
 const DRAIN_PATIENCE_MS = 30_000
 
@@ -100,10 +101,7 @@ export class Crowd implements StormContext {
       (_, index) =>
         new StormDevice(`${name}-${index}`, ports[index % ports.length] as number, this),
     )
-    this.#timers.push(
-      setInterval(() => this.#takeMoment(), MOMENT_MS),
-      setInterval(() => this.#watch(), PING_MS),
-    )
+    this.#timers.push(setInterval(() => this.#takeMoment(), MOMENT_MS))
   }
 
   /** Resolves when all are ready. */
@@ -206,12 +204,11 @@ export class Crowd implements StormContext {
     this.#moments.push({ atUs: nowUs(), ready: this.#ready, deliveries: count, p99Ms, maxMs })
     this.#moment = new Histogram()
     const latestUs = nowUs() - ATTEMPT_MAX_US
-    for (const device of this.#devices)
+    const part = this.#moments.length % PING_MOMENTS
+    for (const [index, device] of this.#devices.entries()) {
       if (device.dialedUs > 0 && device.dialedUs < latestUs) device.giveUp()
-  }
-
-  #watch(): void {
-    for (const device of this.#devices) device.ping()
+      if (index % PING_MOMENTS === part) device.ping()
+    }
   }
 
   #sum(of: (device: StormDevice) => number): number {

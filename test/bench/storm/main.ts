@@ -8,8 +8,9 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import type { Limits } from '@breakwater/config'
+import { Command, Option } from 'commander'
+import { number } from '../../kit/number-option.ts'
 import { layOut } from '../result-file.ts'
 import type { CrowdReport } from './crowd.ts'
 import { drawStorms } from './figure.ts'
@@ -28,28 +29,38 @@ const WITHOUT: Partial<Limits> = {
 const RESULTS = fileURLToPath(new URL('../results/storm.json', import.meta.url))
 const PATIENCE_MS = 180_000
 
-const { values } = parseArgs({
-  options: {
-    devices: { type: 'string', default: '10000' },
-    rate: { type: 'string' },
-    calm: { type: 'string', default: '10' },
-    out: { type: 'string', default: RESULTS },
-    only: { type: 'string' },
-  },
-})
-const devices = Number(values.devices)
+interface Options {
+  readonly devices: number
+  readonly rate?: number
+  readonly calm: number
+  readonly out: string
+  readonly only?: string
+}
+
+const { devices, rate, calm, out, only } = new Command('npm run bench:storm --')
+  .description('kill one of three nodes with thousands of devices, with and without admission')
+  .option('--devices <count>', 'on all nodes', number({ min: 3, max: 50_000, whole: true }), 10_000)
+  .option(
+    '--rate <messages>',
+    'a second, of all devices (default: a tenth of them)',
+    number({ min: 1, max: 1e6 }),
+  )
+  .option('--calm <seconds>', 'before the kill', number({ min: 1, max: 3_600 }), 10)
+  .option('--out <file>', 'where the result goes, and storm.svg beside it', RESULTS)
+  .addOption(new Option('--only <run>', 'one of the two').choices(['admission', 'none']))
+  .parse()
+  .opts<Options>()
 
 async function run(name: string, limits: Partial<Limits>): Promise<StormReport | undefined> {
-  if (values.only !== undefined && values.only !== name) return undefined
-  const report = await runStorm({
+  if (only !== undefined && only !== name) return undefined
+  return await runStorm({
     devices,
-    ratePerSecond: Number(values.rate ?? devices / 10),
-    calmMs: Number(values.calm) * 1_000,
+    ratePerSecond: rate ?? devices / 10,
+    calmMs: calm * 1_000,
     limits,
     patienceMs: PATIENCE_MS,
     onProgress: (line) => console.log(`${name}: ${line}`),
   })
-  return report
 }
 
 /** Moments as rows: seconds since the kill, ready, deliveries, p99 and slowest in ms. */
@@ -84,15 +95,15 @@ const machine = {
   at: new Date().toISOString(),
   loadBefore,
 }
-mkdirSync(dirname(values.out), { recursive: true })
+mkdirSync(dirname(out), { recursive: true })
 const kept = Object.fromEntries(Object.entries(runs).map(([name, run]) => [name, compact(run)]))
 writeFileSync(
-  values.out,
+  out,
   `${layOut(JSON.parse(JSON.stringify({ machine, runs: kept })) as unknown, '')}\n`,
 )
-writeFileSync(join(dirname(values.out), 'storm.svg'), drawStorms(runs))
+writeFileSync(join(dirname(out), 'storm.svg'), drawStorms(runs))
 console.log(stormTable(runs))
-console.log(`written to ${values.out}`)
+console.log(`written to ${out}`)
 const wrong = Object.entries(runs).flatMap(([name, { stayed, displacedBooks, backMs }]) => [
   ...(stayed.lost + displacedBooks.lost > 0 ? [`${name}: messages were lost`] : []),
   ...(backMs.all === undefined ? [`${name}: not everybody came back`] : []),
