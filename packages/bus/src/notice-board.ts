@@ -4,8 +4,10 @@
  * to one node travel together.
  *
  * Redis forgets a subscription with its connection: the channel of a process that was killed has no listener at
- * once, long before its lease is over.
+ * once, long before its lease is over. After an outage of Redis that says nothing for a moment: others may be
+ * back a little later than this node.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import { TurnQueue, type Outcome, type Redis, type Servers } from '@breakwater/redis'
 import type { Notice } from './bus.ts'
 import { RedisChannels } from './redis-channels.ts'
@@ -27,6 +29,9 @@ const PENDING_BYTES_MAX = 64 * 1_048_576
 /** Far below the 32 MiB at which Redis, as it is delivered, throws a subscriber out. */
 const FRAME_BYTES_MAX = 1_048_576
 const FRAME_ITEMS_MAX = 1_000
+/** Connections are made again within so long of each other. */
+const OTHERS_BACK_MS = 1_500
+const ASK_AGAIN_MS = 200
 
 interface Post {
   readonly target: string
@@ -41,6 +46,7 @@ export class NoticeBoard {
   readonly #channels: RedisChannels
   readonly #queue: TurnQueue<Post>
   readonly #senders = new SenderLog()
+  #backAt = -Infinity
   #closed = false
 
   constructor(options: NoticeBoardOptions) {
@@ -66,7 +72,10 @@ export class NoticeBoard {
         if (this.#senders.isNew(from, number)) onNotice(from, notice)
     })
     // The first subscription is up; each later `ready` follows a time in which something may be missed.
-    subscriber.on('ready', () => void this.#resync())
+    subscriber.on('ready', () => {
+      this.#backAt = performance.now()
+      void this.#resync()
+    })
   }
 
   /**
@@ -75,8 +84,23 @@ export class NoticeBoard {
    * @throws {Error} Redis did not take it in time, too much waits, or the board is closed
    */
   async post(target: string, notice: Notice): Promise<boolean> {
-    return await new Promise<boolean>((resolve, reject) => {
-      this.#queue.push({ target, notice }, bytesOf(notice), (error, listens) =>
+    for (;;) {
+      if (await this.#push({ target, notice })) return true
+      if (this.#closed || this.#othersAreBack) return false
+      await delay(ASK_AGAIN_MS)
+    }
+  }
+
+  get #othersAreBack(): boolean {
+    return (
+      this.#options.subscriber.status === 'ready' &&
+      performance.now() - this.#backAt > OTHERS_BACK_MS
+    )
+  }
+
+  #push(post: Post): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push(post, bytesOf(post.notice), (error, listens) =>
         error === undefined ? resolve(listens as boolean) : reject(error),
       )
     })

@@ -48,6 +48,13 @@ describe('G8: wills', () => {
     expect(wills(first)).toEqual([])
     const last = back().deliver('sub', 1, 'm1', arrives).deliver('sub', 1, 'will-1', arrives)
     expect(wills(last)).toEqual(['will-1'])
+    const unheard = watched()
+      .closed('dev', 2, 'broker')
+      .fault('redis-oom', 'begin', 'redis')
+      .connect('dev', 3)
+      .published('m1', { client: 'dev', connection: 3, topic: 'w' })
+    const late = unheard.deliver('sub', 1, 'm1', arrives).deliver('sub', 1, 'will-1', arrives)
+    expect(wills(late)).toEqual([])
   })
 })
 

@@ -2,7 +2,7 @@
  * G8: the will of a connection that ended without DISCONNECT reaches every persistent session that waits for it,
  * unless the client came back, which may have cancelled it; that of a connection that said DISCONNECT, to a node
  * that could hear it, reaches nobody; and none comes after what a later connection of the same client has
- * published to the same topic.
+ * published to the same topic, where the node of the will could hear of that connection, and store the will.
  */
 import { faultsNear, faultWindows } from './fault-windows.ts'
 import { matches } from './filter-match.ts'
@@ -49,19 +49,28 @@ function judge(
     return !waits || closed === undefined || disconnectedAt !== undefined || !isLast
       ? []
       : [{ ...about, text: `the will of connection ${number} never reached ${life.client}` }]
-  if (disconnectedAt !== undefined && wasHeard(index, connection, disconnectedAt))
+  if (disconnectedAt !== undefined && couldHear(index, connection, disconnectedAt))
     return [{ ...about, text: `connection ${number} said DISCONNECT, and its will was published` }]
   for (const { sends } of index.published.values()) {
     const [send] = sends
     if (send?.client !== client || send.topic !== willTopic || send.connection <= number) continue
     const newer = firstSeen.get(send.message)
+    const later = index.connections.get(send.connection)
+    // What happens to the client itself keeps its former node from nothing.
+    const former = { client: '', connect }
+    if (later === undefined || !couldHear(index, former, later.connect.at)) continue
     if (newer !== undefined && newer < seen)
       return [{ ...about, text: `${will} came after ${send.message}, which the client said later` }]
   }
   return []
 }
 
-function wasHeard(index: HistoryIndex, { client, connect }: Connection, saidAt: number): boolean {
+/** Whether nothing kept its node from what was said then. */
+function couldHear(
+  index: HistoryIndex,
+  { client, connect }: Pick<Connection, 'client' | 'connect'>,
+  saidAt: number,
+): boolean {
   const near = faultsNear(index.lines, { client, node: connect.node })
   return faultWindows(near, HEAR_MS).isCalm(saidAt, saidAt + HEAR_MS)
 }
