@@ -4,7 +4,7 @@ import { InvalidArgumentError } from 'commander'
 export interface NumberBounds {
   readonly min: number
   readonly max: number
-  /** Default: any number. */
+  /** Default: fractions are numbers, too. */
   readonly whole?: boolean
 }
 
