@@ -4,6 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import { monitorRedis } from '../kit/redis-monitor.ts'
 
 const QUIET_MS = 150
 /** A route is withdrawn a second after its last subscriber: what went before must not be counted. */
@@ -20,8 +21,8 @@ export interface Counted<Result> {
 }
 
 export class CommandCount implements Disposable {
-  readonly #monitor: Redis
   readonly #operator: Redis
+  #monitor: Disposable | undefined
   /** The id that each reader asked for last. */
   readonly #asked = new Map<string, string>()
   readonly #counts = new Map<string, number>()
@@ -29,17 +30,16 @@ export class CommandCount implements Disposable {
   #fenceSeen = 0
   #changedAt = 0
 
-  private constructor(monitor: Redis, operator: Redis) {
-    this.#monitor = monitor
+  private constructor(operator: Redis) {
     this.#operator = operator
-    monitor.on('monitor', (_time: string, words: readonly string[], source: string) => {
-      if (source !== 'lua') this.#see(words, source)
-    })
   }
 
   static async on(url: string): Promise<CommandCount> {
-    const operator = new Redis(url)
-    return new CommandCount(await operator.duplicate().monitor(), operator)
+    const count = new CommandCount(new Redis(url))
+    count.#monitor = await monitorRedis(url, ({ words, isOfScript, source }) => {
+      if (!isOfScript) count.#see(words, source)
+    })
+    return count
   }
 
   /** What was sent from the call on until nothing more followed. */
@@ -54,7 +54,7 @@ export class CommandCount implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#monitor.disconnect()
+    this.#monitor?.[Symbol.dispose]()
     this.#operator.disconnect()
   }
 

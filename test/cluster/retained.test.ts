@@ -7,6 +7,7 @@ import { unique } from '../conformance/suite.ts'
 import { MetricsPage } from '../fault/metrics-page.ts'
 import { PacketFlow } from '../fault/packet-flow.ts'
 import { spawnNode, startNode, type TestNode } from '../kit/node.ts'
+import { monitorRedis } from '../kit/redis-monitor.ts'
 import { startRedis, type TestRedis } from '../kit/redis.ts'
 import type { WireClient } from '../kit/wire-client.ts'
 import { encodePublish, encodeSubscribe } from '../kit/wire-encoder.ts'
@@ -140,7 +141,7 @@ describe('a retained message', () => {
     // Redis knows the script from here on.
     await subscriber.subscribe(['marker', 0])
     await subscriber.receive(1)
-    await using watch = await watchRetained()
+    using watch = await watchRetained()
     await subscriber.subscribe(['nothing/+', 0], ['nothing/here/#', 0], ['nothing/exact', 0])
     // One SUBSCRIBE after the other: the first is over with the second.
     await subscriber.subscribe(['marker', 0])
@@ -241,11 +242,10 @@ async function killReaders(): Promise<void> {
 
 /** What touches the retained messages from now on, the commands of scripts included. */
 async function watchRetained(): Promise<
-  { commands(): Promise<readonly (readonly string[])[]> } & AsyncDisposable
+  { commands(): Promise<readonly (readonly string[])[]> } & Disposable
 > {
   const seen: (readonly string[])[] = []
-  const monitor = await admin.monitor()
-  monitor.on('monitor', (_time: string, command: readonly string[]) => seen.push(command))
+  const monitor = await monitorRedis(redis.url, ({ words }) => seen.push(words))
   const key = /:retained$/
   return {
     commands: async () => {
@@ -254,7 +254,7 @@ async function watchRetained(): Promise<
       await expect.poll(() => seen.some((command) => command[1] === end)).toBe(true)
       return seen.filter((command) => command.some((word) => key.test(word)))
     },
-    [Symbol.asyncDispose]: async () => monitor.disconnect(),
+    [Symbol.dispose]: () => monitor[Symbol.dispose](),
   }
 }
 
