@@ -15,6 +15,8 @@ export interface RedisProxy extends AsyncDisposable {
   stall(): void
   /** Passes requests on and keeps the answers, for the connections that there are. */
   silence(): void
+  /** The same, for each connection that this text comes by on, from then on. */
+  silenceAfter(text: string): void
   /** Ends every connection; new ones go to another server, as after a failover. */
   moveTo(redisUrl: string): void
   /** Everything works again: new connections, and those that were stalled or silenced. */
@@ -25,6 +27,7 @@ export async function startRedisProxy(redisUrl: string): Promise<RedisProxy> {
   let target = new URL(redisUrl)
   const pairs = new Set<readonly [Socket, Socket]>()
   let stalled = false
+  let silencing: string | undefined
   const server = createServer((near) => {
     const far = connect(Number(target.port), target.hostname)
     const pair = [near, far] as const
@@ -38,6 +41,9 @@ export async function startRedisProxy(redisUrl: string): Promise<RedisProxy> {
         pairs.delete(pair)
       })
     }
+    near.on('data', (chunk: Buffer) => {
+      if (silencing !== undefined && chunk.includes(silencing)) far.pause()
+    })
   })
   const listen = async (port: number): Promise<void> => {
     server.listen(port, '127.0.0.1')
@@ -72,8 +78,12 @@ export async function startRedisProxy(redisUrl: string): Promise<RedisProxy> {
     silence: () => {
       for (const [, far] of pairs) far.pause()
     },
+    silenceAfter: (text) => {
+      silencing = text
+    },
     restore: async () => {
       stalled = false
+      silencing = undefined
       for (const pair of pairs) for (const socket of pair) socket.resume()
       if (!server.listening) await listen(port)
     },

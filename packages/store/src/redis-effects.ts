@@ -58,11 +58,10 @@ export class RedisEffects {
   apply(effects: PublishEffects, done: AppendDone): void {
     const { message, queues, shared = NO_SHARED, replay = false, inbound } = effects
     const retain = message.retain && !replay
-    if (queues.length + shared.length === 0 && !retain && inbound === undefined) {
-      void this.#writers.settled().then(() => done(undefined, NOTHING))
-    } else if (!this.#writers.clustered) {
+    if (!this.#writers.clustered) {
       const { publishes } = this.#writers.ofBucket(0)
       const places = { queues: [...queues.keys()], shared: [...shared.keys()] }
+      // What changes nothing is written, too: its answer comes in its turn.
       this.#write(effects, [{ publishes, ...places, retain, inbound }], done)
     } else if (replay) {
       void this.#replayAcross(effects, done)
@@ -81,8 +80,10 @@ export class RedisEffects {
     const isOne = shares.length === 1 && (publishes ?? only?.publishes) === only?.publishes
     const write = (): void => {
       if (isOne) this.#write(effects, [{ ...(only as Share), inbound }], done)
-      else if (inbound === undefined || publishes === undefined) this.#write(effects, shares, done)
-      else if (shares.length === 0)
+      else if (inbound === undefined || publishes === undefined) {
+        if (shares.length > 0) this.#write(effects, shares, done)
+        else done(undefined, NOTHING)
+      } else if (shares.length === 0)
         this.#write(effects, [{ publishes, queues: [], shared: [], retain: false, inbound }], done)
       else
         this.#write(effects, shares, (error, appended) => {

@@ -24,7 +24,7 @@ import type { Events } from '../events.ts'
 import { PacketType } from '../mqtt/packet-type.ts'
 import { readUtf8 } from '../mqtt/utf8.ts'
 import { INCOMING } from '../deliver/exchange.ts'
-import type { Effects, Router } from './router.ts'
+import type { Effects, Publisher, Router } from './router.ts'
 
 const INBOUND_BYTES_MAX = 1_048_576
 const NO_BYTES = Buffer.alloc(0)
@@ -63,6 +63,7 @@ export interface PublishLaneOptions {
 
 export class PublishLane {
   readonly #options: PublishLaneOptions
+  readonly #publisher: Publisher
   readonly #connection: Connection
   readonly #sink: FrameSink
   readonly #router: Router
@@ -83,6 +84,7 @@ export class PublishLane {
 
   constructor(options: PublishLaneOptions) {
     this.#options = options
+    this.#publisher = { clientId: options.clientId, appends: 0 }
     this.#connection = options.connection
     this.#sink = options.sink
     this.#router = options.router
@@ -236,7 +238,7 @@ export class PublishLane {
     const inbound = packet === 'pubrel' && persistent ? { clientId, packetId } : undefined
     this.#router.store(
       message,
-      clientId,
+      this.#publisher,
       (error, effects) => {
         entry.effects = effects
         this.#settle(entry, error)

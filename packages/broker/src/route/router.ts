@@ -89,10 +89,9 @@ export class Router {
 
   /**
    * Everything outside of this node: retained, queues, other nodes. Then `done`, which delivers locally with
-   * `deliver`. After an error nothing may be acknowledged. `publisher`: its client id. `inbound`: the stored
-   * QoS 2 publish that it is.
+   * `deliver`. After an error nothing may be acknowledged. `inbound`: the stored QoS 2 publish that it is.
    */
-  store(message: Message, publisher: string, done: StoreDone, inbound?: InboundPublish): void {
+  store(message: Message, publisher: Publisher, done: StoreDone, inbound?: InboundPublish): void {
     // Nothing is acknowledged by somebody who may not know all subscribers.
     if (message.qos === 0 || this.#cluster.confirmed)
       this.#append(message, publisher, done, inbound)
@@ -105,14 +104,16 @@ export class Router {
 
   #append(
     message: Message,
-    publisher: string,
+    publisher: Publisher,
     done: StoreDone,
     inbound: InboundPublish | undefined,
   ): void {
     const queues = this.#queuesOf(message)
-    const assignments = this.shared.assign(message, publisher)
+    const assignments = this.shared.assign(message, publisher.clientId)
     const shared = assignments.filter(({ stored }) => stored)
-    if (queues.length + shared.length === 0 && !message.retain && inbound === undefined) {
+    const isStored = queues.length + shared.length > 0 || message.retain || inbound !== undefined
+    // Behind one that is being stored it takes the same way, or it would be at other nodes first.
+    if (!isStored && publisher.appends === 0) {
       this.shared.deliver(message, assignments)
       this.#forward(message, assignments, (error) => done(error, NO_EFFECTS))
       return
@@ -126,7 +127,9 @@ export class Router {
       ...(shared.length === 0 ? {} : { shared }),
       ...(inbound === undefined ? {} : { inbound }),
     }
+    publisher.appends += 1
     this.#store.append(publish, (error, appended) => {
+      publisher.appends -= 1
       if (appended.dropped > 0) this.#events.dropped('queue-full', message.qos, appended.dropped)
       if (error !== undefined) {
         this.shared.doubt(shared)
@@ -226,7 +229,7 @@ export class Router {
 
   /** A message of the node itself, such as a will. */
   publish(message: Message, publisher: string, done: (error?: Error) => void): void {
-    this.store(message, publisher, (error, effects) => {
+    this.store(message, { clientId: publisher, appends: 0 }, (error, effects) => {
       if (error === undefined) this.deliver(message, effects)
       // There is no publisher that would send it again.
       else if (error instanceof QueueFullError) this.#events.dropped('queue-full', message.qos)
@@ -295,6 +298,13 @@ export class Router {
   readonly #lost = (messages: number): void => {
     this.#events.dropped('bus-unavailable', 0, messages)
   }
+}
+
+/** Whose messages keep their order. */
+export interface Publisher {
+  readonly clientId: string
+  /** Of its messages, those that the store has not answered. */
+  appends: number
 }
 
 type StoreDone = (error: Error | undefined, effects: Effects) => void
