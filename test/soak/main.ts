@@ -4,13 +4,15 @@
  *   npm run soak -- --minutes 30 --seed 7
  *   npm run soak -- --seed 7 --rounds 1 --round-seconds 40     one round again
  */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import { number } from '../kit/number-option.ts'
 import { FAULTS, type FaultKind } from './fault-plan.ts'
 import { drawPlan } from './plan.ts'
 import { Progress } from './progress.ts'
 import { reportOf, scheduleOf, storiesOf, summaryOf, type Summary } from './report.ts'
-import { runRound } from './round.ts'
+import { runRound, type RoundResult } from './round.ts'
 
 interface Options {
   readonly minutes: number
@@ -18,6 +20,7 @@ interface Options {
   readonly rounds?: number
   readonly roundSeconds: number
   readonly faults?: readonly FaultKind[]
+  readonly keep?: string
 }
 
 const SEED_MAX = 2 ** 31
@@ -27,6 +30,7 @@ const {
   rounds = Infinity,
   roundSeconds,
   faults,
+  keep,
 } = new Command('npm run soak --')
   .description('three nodes under faults drawn from a seed, and a checker of every promise')
   .option(
@@ -49,6 +53,7 @@ const {
     40,
   )
   .option('--faults <kinds>', `only these, with commas: ${Object.keys(FAULTS).join(' ')}`, kindsOf)
+  .option('--keep <directory>', 'history and node logs of broken rounds go there, as JSON lines')
   .parse()
   .opts<Options>()
 process.exitCode = await soak()
@@ -80,8 +85,20 @@ async function oneRound(seed: number): Promise<Summary> {
   const verdict = broken.length === 0 ? 'all kept' : `BROKEN: ${broken.join(', ')}`
   console.log(`seed ${seed}: ${verdict}, ${result.lines.length} history lines`)
   for (const line of storiesOf(result)) console.log(line)
-  if (broken.length > 0) console.log(`again: ${summary.replay}`)
+  if (broken.length > 0) {
+    console.log(`again: ${summary.replay}`)
+    if (keep !== undefined) keepRound(keep, result)
+  }
   return summary
+}
+
+function keepRound(directory: string, { plan, lines, logs, violations }: RoundResult): void {
+  mkdirSync(directory, { recursive: true })
+  for (const [name, entries] of Object.entries({ violations, history: lines, logs })) {
+    const file = join(directory, `seed-${plan.seed}.${name}.jsonl`)
+    writeFileSync(file, entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''))
+    console.log(`kept: ${file}`)
+  }
 }
 
 function kindsOf(text: string): readonly FaultKind[] {

@@ -19,6 +19,7 @@ const round = {
   plan: drawPlan({ seed: 4, seconds: 10 }),
   lines: story.lines,
   violations: checkAcknowledgedStored(story.index),
+  logs: [],
   seconds: 10,
 }
 

@@ -15,7 +15,7 @@ import { keysAtRest } from './leftovers.ts'
 import { readBooks } from './books.ts'
 import type { DevicePlan, RoundPlan } from './plan.ts'
 import { randomOf } from './random.ts'
-import { SoakCluster } from './soak-cluster.ts'
+import { SoakCluster, type NodeLog } from './soak-cluster.ts'
 
 export interface RoundOptions {
   readonly plan: RoundPlan
@@ -30,6 +30,7 @@ export interface RoundResult {
   readonly plan: RoundPlan
   readonly lines: readonly HistoryLine[]
   readonly violations: readonly Violation[]
+  readonly logs: readonly NodeLog[]
   readonly seconds: number
 }
 
@@ -89,7 +90,8 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
   onPhase('check', lines)
   stuck.push(...cluster.crashes)
   const violations = checkHistory(read, { keys, prefix, alive, books, stuck })
-  return { plan, lines: read, violations, seconds: recorder.now() / 1_000 }
+  const { logs } = cluster
+  return { plan, lines: read, violations, logs, seconds: recorder.now() / 1_000 }
 }
 
 function names(devices: readonly Device[]): string {

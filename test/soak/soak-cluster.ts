@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { startRedisProxy, type RedisProxy } from '../kit/redis-proxy.ts'
-import { spawnNode, type NodeProcess } from '../kit/node.ts'
+import { spawnNode, type LogLine, type NodeProcess } from '../kit/node.ts'
 import { guardProgram } from '../kit/program-guard.ts'
 import { startRedis, type TestRedis } from '../kit/redis.ts'
 import { temporaryDirectory } from '../kit/temporary-directory.ts'
@@ -28,6 +28,11 @@ const START_AGAIN_MS = 300
 const READY_WITHIN_MS = 120_000
 const CRASH_LINES = 6
 
+/** A line of a node's log. */
+export interface NodeLog extends LogLine {
+  readonly node: string
+}
+
 interface Slot {
   readonly name: string
   readonly proxy: RedisProxy
@@ -46,6 +51,8 @@ export class SoakCluster implements AsyncDisposable, Doors {
   readonly admin: Redis
   /** Nodes that ended by themselves, and the last that they said. */
   readonly crashes: string[] = []
+  /** Everything that all nodes have logged. */
+  readonly logs: NodeLog[] = []
   readonly #slots: Slot[] = []
   readonly #directory = temporaryDirectory('soak-')
   readonly #errorFile = join(this.#directory, 'stderr')
@@ -222,6 +229,7 @@ export class SoakCluster implements AsyncDisposable, Doors {
       this.crashes.push(`node ${name} ended by itself (${code ?? signal}): ${this.#lastWords()}`)
     })
     void slot.node.logged((line) => {
+      this.logs.push({ node: name, ...line })
       if (line['msg'] !== 'connection closed') return false
       this.#recorder.record({
         kind: 'node-closed',
