@@ -93,6 +93,22 @@ describe('G13: shared subscriptions', () => {
     expect(wrong(other.deliver('two', 3, 'm1'))).toEqual(['m1'])
   })
 
+  it('a node that was stopped has what was handed on meanwhile, and nothing else', () => {
+    const apart = (): StoryLines =>
+      new StoryLines()
+        .connect('pub', 1)
+        .connect('one', 2)
+        .subscribe('one', 2, '$share/g/t')
+        .connect('two', 3, { node: 'b' })
+        .subscribe('two', 3, '$share/g/t')
+    const stopped = (story: StoryLines): StoryLines =>
+      story.fault('stop-node', 'begin', 'b').wait(100).fault('stop-node', 'end', 'b')
+    const both = (story: StoryLines): StoryLines =>
+      story.deliver('one', 2, 'm1').deliver('two', 3, 'm1')
+    expect(wrong(both(stopped(apart().published('m1'))))).toEqual([])
+    expect(wrong(both(stopped(apart()).published('m1')))).toEqual(['m1'])
+  })
+
   it('nothing is owed to a group in which nobody has stayed', () => {
     expect(wrong(group().connect('one', 4, { clean: true }))).toEqual(['m1'])
     const over = group().connect('one', 4, { clean: true }).connect('two', 5, { clean: true })

@@ -1,7 +1,8 @@
 /**
  * G13: of a shared group each acknowledged message reaches a member, as long as one persistent session has been
  * in the group since before it was sent; and it reaches one member only, unless the first one's connection ended
- * before its node could know that it had acknowledged, or something kept that node from the others meanwhile.
+ * before its node could know that it had acknowledged, or something kept one of their nodes from the others
+ * meanwhile: one that is declared dead and is not has what was handed on, too.
  */
 import type { Delivery } from '../history.ts'
 import { faultsNear, faultWindows } from './fault-windows.ts'
@@ -111,6 +112,10 @@ function doubled(
       if ((closed?.seq ?? Infinity) < delivery.seq && !wasNoted) continue
       const near = faultsNear(index.lines, { client: before.client, node: connect?.node ?? '' })
       if (!faultWindows(near, recoverMs).isCalm(before.at, delivery.at)) continue
+      const { node = '' } = index.connections.get(delivery.connection)?.connect ?? {}
+      const sentAt = message.sends[0]?.at ?? 0
+      const late = faultsNear(index.lines, { client: '', node })
+      if (!faultWindows(late, 0).isCalm(sentAt, delivery.at)) continue
       const text = `${id} reached ${before.client} and ${delivery.client}, both of ${name}`
       const { at, client } = delivery
       violations.push({ guarantee: 'G13', text, at, client, message: id })
