@@ -15,19 +15,31 @@ export interface RedisProxy extends AsyncDisposable {
   stall(): void
   /** Passes requests on and keeps the answers, for the connections that there are. */
   silence(): void
-  /** The same, for each connection that this text comes by on, from then on. */
-  silenceAfter(text: string): void
+  /** The same for the connection that this text comes by on next. */
+  silenceAfter(text: string): SilencedConnection
   /** Ends every connection; new ones go to another server, as after a failover. */
   moveTo(redisUrl: string): void
   /** Everything works again: new connections, and those that were stalled or silenced. */
   restore(): Promise<void>
 }
 
+export interface SilencedConnection {
+  /** Resolves when the text has come by. */
+  readonly silenced: Promise<void>
+  /** The answers that were kept are passed on. */
+  release(): void
+}
+
+interface Silencing {
+  readonly text: string
+  readonly silence: (far: Socket) => void
+}
+
 export async function startRedisProxy(redisUrl: string): Promise<RedisProxy> {
   let target = new URL(redisUrl)
   const pairs = new Set<readonly [Socket, Socket]>()
   let stalled = false
-  let silencing: string | undefined
+  const silencings = new Set<Silencing>()
   const server = createServer((near) => {
     const far = connect(Number(target.port), target.hostname)
     const pair = [near, far] as const
@@ -42,7 +54,7 @@ export async function startRedisProxy(redisUrl: string): Promise<RedisProxy> {
       })
     }
     near.on('data', (chunk: Buffer) => {
-      if (silencing !== undefined && chunk.includes(silencing)) far.pause()
+      for (const { text, silence } of silencings) if (chunk.includes(text)) silence(far)
     })
   })
   const listen = async (port: number): Promise<void> => {
@@ -79,11 +91,23 @@ export async function startRedisProxy(redisUrl: string): Promise<RedisProxy> {
       for (const [, far] of pairs) far.pause()
     },
     silenceAfter: (text) => {
-      silencing = text
+      const { promise: silenced, resolve } = Promise.withResolvers<void>()
+      let release = (): void => void silencings.delete(silencing)
+      const silencing = {
+        text,
+        silence: (far: Socket): void => {
+          silencings.delete(silencing)
+          far.pause()
+          release = () => void far.resume()
+          resolve()
+        },
+      }
+      silencings.add(silencing)
+      return { silenced, release: () => release() }
     },
     restore: async () => {
       stalled = false
-      silencing = undefined
+      silencings.clear()
       for (const pair of pairs) for (const socket of pair) socket.resume()
       if (!server.listening) await listen(port)
     },

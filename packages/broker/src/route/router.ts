@@ -92,14 +92,19 @@ export class Router {
    * `deliver`. After an error nothing may be acknowledged. `inbound`: the stored QoS 2 publish that it is.
    */
   store(message: Message, publisher: Publisher, done: StoreDone, inbound?: InboundPublish): void {
-    // Nothing is acknowledged by somebody who may not know all subscribers.
-    if (message.qos === 0 || this.#cluster.confirmed)
-      this.#append(message, publisher, done, inbound)
-    else
-      this.#cluster.whenConfirmed((error) => {
-        if (error === undefined) this.#append(message, publisher, done, inbound)
-        else done(error, NO_EFFECTS)
-      })
+    this.#whenKnown(message.qos, (error) => {
+      if (error === undefined) this.#append(message, publisher, done, inbound)
+      else done(error, NO_EFFECTS)
+    })
+  }
+
+  /**
+   * Nothing is acknowledged by somebody who may not know all subscribers: who gets a message is asked before it
+   * is stored, and where they are afterwards, when everything may have to be read anew.
+   */
+  #whenKnown(qos: QoS, done: (error?: Error) => void): void {
+    if (qos === 0 || this.#cluster.confirmed) done()
+    else this.#cluster.whenConfirmed(done)
   }
 
   #append(
@@ -154,7 +159,11 @@ export class Router {
         if (open === 0) done(fault, { queues, appended })
       }
       // Copies go to other nodes in the order of the answers, whatever waits for the log.
-      this.#forward(withPlaces(message, queues, appended), placed, settle)
+      this.#whenKnown(message.qos, (failure) => {
+        if (failure === undefined)
+          this.#forward(withPlaces(message, queues, appended), placed, settle)
+        else settle(failure)
+      })
       if (isNews)
         this.#cluster.announceTopics([message.topic], (failure) => {
           this.retained.told(message.topic, failure)
