@@ -336,8 +336,8 @@ export class Events {
     this.#log.info({ count: clientIds.length }, 'abandoned sessions expired')
   }
 
-  /** A node is gone; those of its clients that left a will and were not back. */
-  clientsAdopted(nodeId: string, wills: number): void {
+  /** A node is gone; those of its clients that left a will and were not back. Undefined: of some earlier one. */
+  clientsAdopted(nodeId: string | undefined, wills: number): void {
     this.#log.info({ nodeId, wills }, 'clients of a departed node adopted')
   }
 

@@ -36,6 +36,7 @@ import { Subscriptions, UNSEEN } from './subscriptions.ts'
 
 /** What is under way when the node stops has so long. */
 const STOP_TIMEOUT_MS = 1_000
+const ADOPT_AGAIN_MS = 1_000
 /** Sessions that are looked at in one go when Redis may have lost something. */
 const RECOVER_BATCH = 500
 
@@ -54,6 +55,8 @@ export class Sessions implements ControlHost {
   readonly #wills: Wills
   readonly #ownership: Ownership
   readonly #subscriptions: Subscriptions
+  #stopping = false
+  #adoptingUnheard = false
 
   constructor(options: SessionsOptions) {
     this.#options = options
@@ -168,15 +171,36 @@ export class Sessions implements ControlHost {
     return reason === 'shutting-down' && this.#options.bus.clustered ? 'kept' : 'lost'
   }
 
-  /** A node is gone: the wills of its clients that are not back are published. */
+  /** A node is gone: the wills of its clients that are not back are published. @throws {Error} Redis is away */
   async adopt(departedNodeId: string): Promise<void> {
+    try {
+      await this.#adopt(departedNodeId)
+    } catch (error) {
+      if (!this.#adoptingUnheard) void this.#adoptUnheard()
+      throw error
+    }
+  }
+
+  /** Redis may have given clients to this node whose names were lost on the way: nobody else looks for them. */
+  async #adoptUnheard(): Promise<void> {
+    this.#adoptingUnheard = true
+    while (this.#adoptingUnheard && !this.#stopping) {
+      await delay(ADOPT_AGAIN_MS, undefined, { ref: false })
+      try {
+        await this.#adopt(undefined)
+        this.#adoptingUnheard = false
+      } catch (error) {
+        this.#options.events.storeFailed('clients of a departed node', error as Error)
+      }
+    }
+  }
+
+  async #adopt(departedNodeId: string | undefined): Promise<void> {
     const { store, bus, events } = this.#options
     let wills = 0
-    for await (const clients of store.adoptClients(departedNodeId, bus.nodeId)) {
-      await this.#ownership.adopt(clients)
-      wills += clients.length
-    }
-    events.clientsAdopted(departedNodeId, wills)
+    for await (const clients of store.adoptClients(departedNodeId, bus.nodeId))
+      wills += await this.#ownership.adopt(clients)
+    if (departedNodeId !== undefined || wills > 0) events.clientsAdopted(departedNodeId, wills)
   }
 
   /**
@@ -185,6 +209,7 @@ export class Sessions implements ControlHost {
    */
   async stop(): Promise<void> {
     const { store, bus, cluster, config } = this.#options
+    this.#stopping = true
     // The ends of the connections that were closed last have arrived by then.
     await immediate()
     this.#ownership.stop(bus.clustered ? 'kept' : 'due')

@@ -57,7 +57,7 @@ export class MemoryOwners {
     this.#records.set(clientId, { nodeId, epoch, user, will: will?.detached() })
   }
 
-  *adopt(departedNodeId: string, byNodeId: string): Iterable<readonly AdoptedClient[]> {
+  *adopt(departedNodeId: string | undefined, byNodeId: string): Iterable<readonly AdoptedClient[]> {
     let chunk: AdoptedClient[] = []
     for (const [clientId, { nodeId, user, will }] of this.#records) {
       if (nodeId !== departedNodeId) continue

@@ -86,7 +86,7 @@ export class MemoryStore implements Store {
   }
 
   async *adoptClients(
-    departedNodeId: string,
+    departedNodeId: string | undefined,
     byNodeId: string,
   ): AsyncIterable<readonly AdoptedClient[]> {
     yield* this.#owners.adopt(departedNodeId, byNodeId)

@@ -2,7 +2,7 @@
  * Lua that says who has a client id, and opens and ends its session. All keys of a script lie in the bucket of
  * the client. An owner's record is `<epoch> <node id> <claim> <user>`; node ids have no blanks. The claim is its
  * number at the node, with `+` where it made the session, or with `:<epoch>:<node id>` of the former owner: a
- * claim that is sent again, because the answer was lost, is answered as it was.
+ * claim that is sent again, because the answer was lost, is answered as it was. `@` and a number: given by ADOPT.
  *
  * What writes begins with what a server without memory refuses, or with what frees some: nothing is half done.
  */
@@ -40,7 +40,7 @@ local function opened(found, epoch)
 end
 `
 
-/** In the place of a claim: whose client this is nobody knows. It was imported with its will. */
+/** With this a claim begins where nobody knows whose client it is: it was imported with its will. */
 export const ANY_USER = '?'
 
 const RECORD = '^(%d+) (%S+) (%S+) (.*)$'
@@ -62,7 +62,7 @@ export const CLAIM: Script = script(
 local found = redis.call('HMGET', KEYS[2], 'epoch', 'user', 'sent')
 local last, node, claim, user = 0, nil, nil, found[2]
 if record then last, node, claim, user = string.match(record, '${RECORD}') end
-if claim == '${ANY_USER}' then user = found[2] end
+if claim and string.sub(claim, 1, 1) == '${ANY_USER}' then user = found[2] end
 if user and user ~= ARGV[3] then return ${FENCED} end
 local again = node == ARGV[5] and string.match(claim, '^%w*') == ARGV[6]
 local before = last
@@ -146,17 +146,23 @@ return 0`,
 )
 
 /**
- * Keys: owners, wills. Arguments: departed node, node that adopts, cursor, records to look at, bytes max.
- * Returns the next cursor, then client id, epoch and will in turn. Where the wills are too many bytes it stops
- * (after one at least), and the cursor is the same again: what was adopted is not found a second time.
+ * Keys: owners, wills. Arguments: departed node, node that adopts, cursor, records to look at, bytes max, number of
+ * the adoption, number of the call, whether clients are asked for too that earlier adoptions gave to this node
+ * (1). Returns the next cursor, then client id, epoch and will in turn. Where the wills are too many bytes it
+ * stops (after one at least), and the cursor is the same again: what was adopted is not found a second time,
+ * unless it is the same call that was sent again because its answer was lost. In the place of the claim stands
+ * `@<adoption>.<call>`.
  */
 export const ADOPT: Script = script(
   `${EPOCH}local scanned = redis.call('HSCAN', KEYS[1], ARGV[3], 'COUNT', ARGV[4])
-local found, bytes = {scanned[1]}, 0
+local found, bytes, mark = {scanned[1]}, 0, '@' .. ARGV[6] .. '.' .. ARGV[7]
 for index = 1, #scanned[2], 2 do
   local id = scanned[2][index]
   local epoch, node, claim, user = string.match(scanned[2][index + 1], '${RECORD}')
-  if node == ARGV[1] then
+  local given, adoption
+  if node == ARGV[2] then given, adoption = string.match(claim, '(@(%w+)%.%w+)$') end
+  local known = given == mark or (adoption and adoption ~= ARGV[6] and ARGV[8] == '1')
+  if node == ARGV[1] or known then
     local will = redis.call('HGET', KEYS[2], id)
     if not will then
       redis.call('HDEL', KEYS[1], id)
@@ -166,9 +172,9 @@ for index = 1, #scanned[2], 2 do
         found[1] = ARGV[3]
         break
       end
-      epoch = laterThan(tonumber(epoch))
-      if claim ~= '${ANY_USER}' then claim = '-' end
-      redis.call('HSET', KEYS[1], id, table.concat({epoch, ARGV[2], claim, user}, ' '))
+      if not known then epoch = laterThan(tonumber(epoch)) end
+      local any = string.match(claim, '^%${ANY_USER}') or ''
+      redis.call('HSET', KEYS[1], id, table.concat({epoch, ARGV[2], any .. mark, user}, ' '))
       found[#found + 1] = id
       found[#found + 1] = epoch
       found[#found + 1] = will

@@ -45,6 +45,7 @@ export class RedisOwners {
   readonly #leaving = new Set<Promise<void>>()
   /** Numbers the claims of this node. */
   #claims: number = randomInt(2 ** 32)
+  #adoptions = 0
 
   constructor({ control, keys, written, confirmed }: RedisOwnersOptions) {
     this.#control = control
@@ -129,7 +130,16 @@ export class RedisOwners {
     })
   }
 
-  async *adopt(departedNodeId: string, byNodeId: string): AsyncIterable<readonly AdoptedClient[]> {
+  async *adopt(
+    departedNodeId: string | undefined,
+    byNodeId: string,
+  ): AsyncIterable<readonly AdoptedClient[]> {
+    this.#adoptions += 1
+    const adoption = this.#adoptions.toString(36)
+    // No node id is empty.
+    const from = departedNodeId ?? ''
+    const earlierToo = departedNodeId === undefined ? 1 : 0
+    let call = 0
     for (let first = 0; first < BUCKETS; first += ADOPT_BUCKETS) {
       let scans = Array.from({ length: ADOPT_BUCKETS }, (_, index) => ({
         bucket: first + index,
@@ -137,14 +147,13 @@ export class RedisOwners {
       }))
       while (scans.length > 0) {
         const answers = await Promise.all(
-          scans.map(({ bucket, cursor }) =>
-            evaluate(
-              this.#control,
-              ADOPT,
-              [this.#keys.owners(bucket), this.#keys.wills(bucket)],
-              [departedNodeId, byNodeId, cursor, ADOPT_RECORDS, ADOPT_BYTES_MAX],
-            ),
-          ),
+          scans.map(({ bucket, cursor }) => {
+            call += 1
+            const keys = [this.#keys.owners(bucket), this.#keys.wills(bucket)]
+            const bounds = [ADOPT_RECORDS, ADOPT_BYTES_MAX]
+            const words = [from, byNodeId, cursor, ...bounds, adoption, call, earlierToo]
+            return evaluate(this.#control, ADOPT, keys, words)
+          }),
         )
         const chunk: AdoptedClient[] = []
         const next: typeof scans = []

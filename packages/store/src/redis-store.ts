@@ -167,7 +167,10 @@ class RedisStore implements Store {
     return this.#owners.restore(clients)
   }
 
-  adoptClients(departedNodeId: string, byNodeId: string): AsyncIterable<readonly AdoptedClient[]> {
+  adoptClients(
+    departedNodeId: string | undefined,
+    byNodeId: string,
+  ): AsyncIterable<readonly AdoptedClient[]> {
     return this.#owners.adopt(departedNodeId, byNodeId)
   }
 

@@ -239,9 +239,13 @@ export interface Store extends AsyncDisposable {
   /**
    * The clients of a node that is gone, in chunks: those with a will are `byNodeId`'s from now on, which
    * publishes it and then leaves the client; the others are nobody's. A client comes by at one adopter. Their
-   * sessions stay as they are.
+   * sessions stay as they are. After an error some may be `byNodeId`'s that it never heard of: with `undefined`
+   * all come by that it was given, also those that it knows.
    */
-  adoptClients(departedNodeId: string, byNodeId: string): AsyncIterable<readonly AdoptedClient[]>
+  adoptClients(
+    departedNodeId: string | undefined,
+    byNodeId: string,
+  ): AsyncIterable<readonly AdoptedClient[]>
   /**
    * Of these connected sessions those of which the store has lost a part: the whole session, its opening by this
    * owner, or messages up to the position that was sent.

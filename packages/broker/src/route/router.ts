@@ -236,13 +236,13 @@ export class Router {
     }
   }
 
-  /** A message of the node itself, such as a will. */
+  /** A message of the node itself, such as a will. What a full queue refuses is dropped: nobody is to blame. */
   publish(message: Message, publisher: string, done: (error?: Error) => void): void {
     this.store(message, { clientId: publisher, appends: 0 }, (error, effects) => {
-      if (error === undefined) this.deliver(message, effects)
-      // There is no publisher that would send it again.
-      else if (error instanceof QueueFullError) this.#events.dropped('queue-full', message.qos)
-      done(error)
+      const isRefused = error instanceof QueueFullError
+      if (isRefused) this.#events.dropped('queue-full', message.qos)
+      else if (error === undefined) this.deliver(message, effects)
+      done(isRefused ? undefined : error)
     })
   }
 

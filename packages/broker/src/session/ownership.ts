@@ -145,26 +145,32 @@ export class Ownership {
   }
 
   /**
-   * Clients of a node that is gone, which are this node's now: resolves when their wills are published, but not
-   * of those who are back by then. They are held first and looked up then, so that whoever claims one of them
-   * meanwhile is heard here.
+   * Clients of a node that is gone, which are this node's now: resolves when their wills are published, or were
+   * tried once, but not of those who are back by then. They are held first and looked up then, so that whoever
+   * claims one of them meanwhile is heard here. Returns how many are new here.
    */
-  async adopt(clients: readonly AdoptedClient[]): Promise<void> {
-    const tenures = clients.map(({ owner, will }) => {
-      const tenure = new Tenure(new Absent(owner.clientId, will), 'lingering', owner.epoch)
+  async adopt(clients: readonly AdoptedClient[]): Promise<number> {
+    const tenures: Tenure[] = []
+    for (const { owner, will } of clients) {
+      const { clientId, epoch } = owner
+      if (this.#tenures.of(clientId).some((held) => held.epoch === epoch)) continue
+      const tenure = new Tenure(new Absent(clientId, will), 'lingering', epoch)
       this.#tenures.add(tenure)
-      return tenure
-    })
+      tenures.push(tenure)
+    }
+    const ended = tenures.map((tenure) => this.#tenures.ending(tenure))
     try {
       await this.#fenceReplaced(tenures)
       for (const tenure of tenures) this.#step(tenure, 'due')
+      await Promise.all(ended)
     } catch {
       // They are this node's by now: it looks them up again until it has an answer.
-      for (const tenure of tenures) this.#act(tenure, 'retry', undefined)
+      for (const tenure of tenures) {
+        this.#tenures.settled(tenure)
+        this.#act(tenure, 'retry', undefined)
+      }
     }
-    await Promise.all(
-      tenures.map(({ clientId, epoch }) => this.#tenures.cleared(clientId, epoch + 1)),
-    )
+    return tenures.length
   }
 
   /** The node stops: wills that wait are left to others, or published now. */
@@ -238,6 +244,7 @@ export class Ownership {
     // First the state: what an action brings about may come back as the next event.
     tenure.state = next
     if (next === 'gone' && before !== 'gone') this.#tenures.delete(tenure)
+    else if (event === 'unpublished') this.#tenures.settled(tenure)
     if (event === 'kept') this.#kept = true
     this.#act(tenure, action, opened)
     if (tenure.state === 'claiming' || tenure.state === 'waiting' || tenure.state === 'opening')

@@ -34,6 +34,7 @@ export class Tenures {
   /** In the order of their claims: one, and for a short time more of them. */
   readonly #tenures = new Map<string, readonly Tenure[]>()
   readonly #takers = new Map<string, readonly Taker[]>()
+  readonly #endings = new Map<Tenure, () => void>()
 
   /** Client ids. */
   get size(): number {
@@ -58,7 +59,22 @@ export class Tenures {
     const others = this.of(clientId).filter((held) => held !== tenure)
     if (others.length === 0) this.#tenures.delete(clientId)
     else this.#tenures.set(clientId, others)
+    this.settled(tenure)
     this.changed(clientId)
+  }
+
+  /** Resolves when this one is gone, or `settled` is said of it. */
+  ending(tenure: Tenure): Promise<void> {
+    if (tenure.state === 'gone') return Promise.resolve()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#endings.set(tenure, resolve)
+    return promise
+  }
+
+  /** Nobody is to wait for it any longer. */
+  settled(tenure: Tenure): void {
+    this.#endings.get(tenure)?.()
+    this.#endings.delete(tenure)
   }
 
   /** Resolves when nothing with a lower epoch is left here. */
