@@ -30,7 +30,7 @@ async function driveExpiry(): Promise<void> {
   const notAfter = new Date(Math.ceil(Date.now() / 1_000) * 1_000 + 3_000)
   const pair = await authority.issue({ commonName: 'buoy', usage: 'client', notAfter })
   using peer = await meet({ port: node.tlsPort, ca: node.ca, ...pair }, { clientId: 'buoy' })
-  expect(peer).toMatchObject({ returnCode: 0, error: undefined })
+  expect(peer, node.closeReasons().join()).toMatchObject({ returnCode: 0, error: undefined })
   await node.logged(({ reason }) => reason === 'certificate-expired')
   expect(Date.now()).toBeGreaterThanOrEqual(notAfter.getTime())
   expect(node.closeReasons()).toEqual(['certificate-expired'])
