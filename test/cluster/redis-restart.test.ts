@@ -1,8 +1,12 @@
 /** Redis ends and starts again, with its data: what was acknowledged before, meanwhile and after is there. */
+import { keysWith } from '@breakwater/redis'
 import { Redis } from 'ioredis'
 import { expect, it } from 'vitest'
 import { unique } from '../conformance/suite.ts'
+import { startNode } from '../kit/node.ts'
 import { findProgram } from '../kit/program.ts'
+import { startRedisProxy } from '../kit/redis-proxy.ts'
+import { startRedis } from '../kit/redis.ts'
 import { encodePublish } from '../kit/wire-encoder.ts'
 import { connectAt, receiveUntil, startCluster } from './cluster.ts'
 
@@ -38,6 +42,30 @@ it('a restart of Redis loses no acknowledged message, retained message or sessio
   expect(await resumed.receive(1)).toMatchObject([{ payload: Buffer.from('kept'), retain: true }])
 })
 
+it('a node that was declared dead while Redis started again tells its clean subscribers', async (context) => {
+  if (findProgram('redis-server') === undefined) context.skip('redis-server not installed')
+  await using redis = await startRedis({ args: DURABLE })
+  await using proxy = await startRedisProxy(redis.url)
+  const settings = { redisPrefix: redis.prefix, limits: { nodeLeaseMs: 1_000, viewLeaseMs: 400 } }
+  await using a = await startNode({ ...settings, redisUrl: proxy.url })
+  await using b = await startNode({ ...settings, redisUrl: redis.url })
+  await using admin = await redisClient(redis.url, null)
+  await using live = await connectAt(a)
+  const topic = unique('t')
+  await live.subscribe([topic, 1])
+  await using publisher = await connectAt(b)
+
+  await proxy.refuse()
+  await restart(redis.url)
+  const { clusterNodes } = keysWith(redis.prefix)
+  await expect.poll(() => admin.redis.hexists(clusterNodes, a.id)).toBe(0)
+  await publisher.publish({ topic, payload: 'unseen', qos: 1 })
+  await proxy.restore()
+
+  await a.logged(({ reason }) => reason === 'lease-lost')
+  await live.expectClosed()
+})
+
 /** Redis runs itself again, under the same port and with its append-only file. */
 async function restart(url: string): Promise<void> {
   await using client = await redisClient(url)
@@ -49,8 +77,12 @@ async function runId(url: string): Promise<string | undefined> {
   return /run_id:(\w+)/.exec(await client.redis.info('server'))?.[1]
 }
 
-async function redisClient(url: string): Promise<{ readonly redis: Redis } & AsyncDisposable> {
-  const redis = new Redis(url, { maxRetriesPerRequest: 0, lazyConnect: true })
+/** `maxRetriesPerRequest`: null for what may be sent again. */
+async function redisClient(
+  url: string,
+  maxRetriesPerRequest: number | null = 0,
+): Promise<{ readonly redis: Redis } & AsyncDisposable> {
+  const redis = new Redis(url, { maxRetriesPerRequest, lazyConnect: true })
   redis.on('error', () => undefined)
   await redis.connect()
   return { redis, [Symbol.asyncDispose]: async () => redis.disconnect() }

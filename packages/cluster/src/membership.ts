@@ -39,6 +39,12 @@ export interface MembershipOptions {
   readonly leaseMs: number
 }
 
+export interface Joined {
+  /** Of the store: another one means that all was lost. */
+  readonly generation: string
+  readonly wasMember: boolean
+}
+
 export class Membership {
   readonly #options: MembershipOptions
 
@@ -62,15 +68,18 @@ export class Membership {
     })
   }
 
-  /**
-   * Returns the generation of the store: another one means that all was lost.
-   *
-   * @throws {JoinRefused} this node must not join, now or ever
-   */
-  async join(): Promise<string> {
+  /** Whether Redis counts this node among the living. @throws {Error} it does not answer */
+  async isMember(): Promise<boolean> {
+    const { control, keys, nodeId } = this.#options
+    const { clusterNodes } = keys
+    return (await control.call(clusterNodes, 'hexists', clusterNodes, nodeId)) === 1
+  }
+
+  /** @throws {JoinRefused} this node must not join, now or ever */
+  async join(): Promise<Joined> {
     const { nodeId, leaseMs, keys, control } = this.#options
     const entry: LogEntry = { kind: 'joined', node: nodeId }
-    const [generation, version] = (await evaluate(
+    const [generation, version, wasMember] = (await evaluate(
       control.of(keys.clusterLog),
       JOIN,
       memberKeys(keys),
@@ -80,10 +89,10 @@ export class Membership {
       randomUUID(),
       JSON.stringify(entry),
       FORMAT,
-    )) as [string, string]
+    )) as [string, string, number]
     if (generation === 'format' || generation === 'import')
       throw new JoinRefused(generation, version)
-    return generation
+    return { generation, wasMember: wasMember === 1 }
   }
 
   /** `adoptAfterMs`: when others may adopt the clients that it leaves behind. */

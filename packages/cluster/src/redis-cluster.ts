@@ -103,6 +103,8 @@ class RedisCluster implements Cluster {
   #handler: ClusterHandler | undefined
   #presence: Presence | undefined
   #generation = ''
+  /** Since this node joined last. */
+  #wasDead = false
   #adoptAfterMs: number | undefined
   #stale = true
   #closed = false
@@ -166,7 +168,7 @@ class RedisCluster implements Cluster {
     this.#handler = handler
     const { nodeId, leaseMs, viewLeaseMs, adoptAfterMs = 0, onFault } = this.#options
     await this.#standing.meet()
-    this.#generation = await this.#membership.join()
+    this.#generation = (await this.#membership.join()).generation
     await this.#load()
     this.#control.onReady(() => {
       this.#standing.doubt({})
@@ -291,7 +293,13 @@ class RedisCluster implements Cluster {
   async #sayEverything(): Promise<void> {
     this.#view.reset()
     this.#stale = true
-    this.#generation = await this.#membership.join()
+    // Asked first: after a JOIN whose answer is lost nothing shows any more that it was declared dead.
+    if (!(await this.#membership.isMember())) this.#wasDead = true
+    const { generation, wasMember } = await this.#membership.join()
+    const isSame = generation === this.#generation
+    this.#generation = generation
+    if (isSame && (this.#wasDead || !wasMember)) this.#standing.doubt({ leaseLost: true })
+    this.#wasDead = false
     const routes = [...this.#routes.keys()]
     for (let start = 0; start < routes.length; start += BATCH_CHANGES_MAX) {
       const added = routes.slice(start, start + BATCH_CHANGES_MAX)

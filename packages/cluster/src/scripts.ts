@@ -50,18 +50,18 @@ if format and tonumber(format) > tonumber(ARGV[#ARGV]) then return {'format', fo
 /**
  * Keys: head, log, nodes, leases, generation, departed, format, import. Arguments: node id, facts, lease (ms), a
  * new generation, entry, format. Versions start at the time in ms, so that they do not start below the old ones
- * where all was lost. Returns generation and version; or `format` and the one that is stored, or `import`,
- * where the node must not join.
+ * where all was lost. Returns generation, version and whether the node was a member; or `format` and the one that
+ * is stored, or `import`, where the node must not join.
  */
 export const JOIN: string = `${APPEND_ENTRY}${NOW}${KNOWN_FORMAT}
 if redis.call('EXISTS', KEYS[8]) == 1 then return {'import', ''} end
 redis.call('SET', KEYS[7], ARGV[6], 'NX')
 if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('SET', KEYS[1], string.format('%.0f', now)) end
 redis.call('SET', KEYS[5], ARGV[4], 'NX')
-redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
+local added = redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
 redis.call('ZADD', KEYS[4], now + ARGV[3], ARGV[1])
 redis.call('ZREM', KEYS[6], ARGV[1])
-return {redis.call('GET', KEYS[5]), append(KEYS[1], KEYS[2], ARGV[5])}`
+return {redis.call('GET', KEYS[5]), append(KEYS[1], KEYS[2], ARGV[5]), 1 - added}`
 
 /**
  * Keys: head, log, nodes, leases, generation, departed. Arguments: node id, lease (ms), whether it may judge,
