@@ -11,6 +11,7 @@
  * gone; `openTimeoutMs` for all of it. What a former owner that was not waited for writes later is refused by the
  * store.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Bus, OwnerNotice } from '@breakwater/bus'
 import type {
   AdoptedClient,
@@ -26,6 +27,8 @@ import { Tenure, Tenures, type Outcome } from './tenures.ts'
 
 /** Owners that are asked about in one call. */
 const RESYNC_BATCH = 1_000
+/** The store is told again so long after it did not answer. */
+const LEAVE_AGAIN_MS = 1_000
 
 export interface OwnershipOptions {
   readonly store: Store
@@ -47,6 +50,7 @@ export class Ownership {
   /** Answers of the store that nobody waits for. */
   readonly #leaving = new Set<Promise<void>>()
   #kept = false
+  #stopping = false
 
   constructor(options: OwnershipOptions) {
     this.#options = options
@@ -175,6 +179,7 @@ export class Ownership {
 
   /** The node stops: wills that wait are left to others, or published now. */
   stop(how: 'kept' | 'due'): void {
+    this.#stopping = true
     for (const tenure of this.#tenures.all())
       if (tenure.state === 'lingering') this.#step(tenure, how)
   }
@@ -336,12 +341,26 @@ export class Ownership {
     this.#step(tenure, published ? 'published' : 'unpublished')
   }
 
+  /**
+   * Told until it is heard, as long as the node runs: a client that stays in the store would have its will published
+   * when the node has gone, and its session would not expire.
+   */
   async #leave(owner: Owner): Promise<void> {
-    try {
-      await this.#options.store.leaveClient(owner)
-    } catch (error) {
-      this.#kept = true
-      this.#options.onFault(`end of ${owner.clientId}`, error as Error)
+    const { store, onFault } = this.#options
+    for (let tries = 1; ; tries += 1) {
+      try {
+        await store.leaveClient(owner)
+        return
+      } catch (error) {
+        if (tries === 1) onFault(`end of ${owner.clientId}`, error as Error)
+      }
+      do {
+        if (this.#stopping) {
+          this.#kept = true
+          return
+        }
+        await delay(LEAVE_AGAIN_MS, undefined, { ref: false })
+      } while (!store.available)
     }
   }
 
