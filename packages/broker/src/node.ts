@@ -154,7 +154,7 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
       await router.retained.load()
     },
     confirm: (nodeId, version) => bus.tell(nodeId, { kind: 'confirmed', version }),
-    adopt: (nodeId) => sessions.adopt(nodeId),
+    adopt: (nodeId, calledOff) => sessions.adopt(nodeId, calledOff),
     forgotten: () => {
       // Once more when whoever was adopting clients of this node has heard that it is back.
       for (const afterMs of [0, config.limits.nodeLeaseMs]) setTimeout(restore, afterMs).unref()

@@ -56,6 +56,8 @@ export class Sessions implements ControlHost {
   readonly #ownership: Ownership
   readonly #subscriptions: Subscriptions
   #stopping = false
+  /** Redis may have given clients to this node whose names were lost on the way. */
+  #unheard = false
   #adoptingUnheard = false
 
   constructor(options: SessionsOptions) {
@@ -171,35 +173,43 @@ export class Sessions implements ControlHost {
     return reason === 'shutting-down' && this.#options.bus.clustered ? 'kept' : 'lost'
   }
 
-  /** A node is gone: the wills of its clients that are not back are published. @throws {Error} Redis is away */
-  async adopt(departedNodeId: string): Promise<void> {
+  /**
+   * A node is gone: the wills of its clients that are not back are published. `calledOff`: it is back, and what it
+   * has is its own. @throws {Error} Redis is away
+   */
+  async adopt(departedNodeId: string, calledOff: AbortSignal): Promise<void> {
     try {
-      await this.#adopt(departedNodeId)
+      await this.#adopt(departedNodeId, calledOff)
     } catch (error) {
+      this.#unheard = true
       if (!this.#adoptingUnheard) void this.#adoptUnheard()
       throw error
     }
   }
 
-  /** Redis may have given clients to this node whose names were lost on the way: nobody else looks for them. */
+  /** Nobody else looks for them. What goes unheard meanwhile may be where this has looked already. */
   async #adoptUnheard(): Promise<void> {
     this.#adoptingUnheard = true
-    while (this.#adoptingUnheard && !this.#stopping) {
+    while (this.#unheard && !this.#stopping) {
       await delay(ADOPT_AGAIN_MS, undefined, { ref: false })
+      this.#unheard = false
       try {
         await this.#adopt(undefined)
-        this.#adoptingUnheard = false
       } catch (error) {
+        this.#unheard = true
         this.#options.events.storeFailed('clients of a departed node', error as Error)
       }
     }
+    this.#adoptingUnheard = false
   }
 
-  async #adopt(departedNodeId: string | undefined): Promise<void> {
+  async #adopt(departedNodeId: string | undefined, calledOff?: AbortSignal): Promise<void> {
     const { store, bus, events } = this.#options
     let wills = 0
-    for await (const clients of store.adoptClients(departedNodeId, bus.nodeId))
+    for await (const clients of store.adoptClients(departedNodeId, bus.nodeId)) {
       wills += await this.#ownership.adopt(clients)
+      if (calledOff?.aborted === true) break
+    }
     if (departedNodeId !== undefined || wills > 0) events.clientsAdopted(departedNodeId, wills)
   }
 

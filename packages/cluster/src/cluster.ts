@@ -40,9 +40,10 @@ export interface ClusterHandler {
   confirm(nodeId: string, version: number): void
   /**
    * A node is gone and has left clients behind: resolves when they are dealt with. One node at a time; it comes
-   * again, here or elsewhere, where this rejects or takes this process with it.
+   * again, here or elsewhere, where this rejects or takes this process with it. `calledOff`: it is back, and those
+   * that it still has are its own.
    */
-  adopt(nodeId: string): Promise<void>
+  adopt(nodeId: string, calledOff: AbortSignal): Promise<void>
   /** Redis knew nothing of this node: it was taken for dead, or all was lost. What was said of it is said again. */
   forgotten(): void
   /** Another server answers, or the same one after a restart: it may have lost what it had acknowledged. */

@@ -19,7 +19,8 @@ export interface PresenceOptions {
   readonly viewLeaseMs: number
   /** The clients of a dead node are adopted so long after it was declared dead. */
   readonly adoptAfterMs: number
-  readonly adopt: (nodeId: string) => Promise<void>
+  /** `calledOff`: the node is back. */
+  readonly adopt: (nodeId: string, calledOff: AbortSignal) => Promise<void>
   readonly onFault: (error: Error) => void
   /** What is said of this node in the list of nodes. */
   readonly facts: () => string
@@ -39,6 +40,7 @@ interface Adoption {
   /** What Redis gave with it: a later departure of the same node is not meant. */
   claim: string
   done: boolean
+  readonly callOff: AbortController
 }
 
 export class Presence implements Disposable {
@@ -100,9 +102,13 @@ export class Presence implements Disposable {
       this.#reachedSince ??= this.#reachedLast
       if (member === 1) headRead(Number(head), askedAt)
       else forgotten(generation)
-      if (adopting !== undefined) adopting.claim = claim
+      if (adopting !== undefined) {
+        adopting.claim = claim
+        if (claim === '' && member === 1) adopting.callOff.abort()
+      }
       if (isDone) this.#adopting = undefined
-      if (due !== '') void this.#adopt({ node: due, claim, done: false })
+      if (due !== '')
+        void this.#adopt({ node: due, claim, done: false, callOff: new AbortController() })
     } catch (error) {
       // Else the connection's own error event has told; a beat that is missed only costs time.
       if (error instanceof JoinRefused) onFault(error)
@@ -115,7 +121,7 @@ export class Presence implements Disposable {
   async #adopt(adoption: Adoption): Promise<void> {
     this.#adopting = adoption
     try {
-      await this.#options.adopt(adoption.node)
+      await this.#options.adopt(adoption.node, adoption.callOff.signal)
       adoption.done = true
       this.beat()
     } catch (error) {

@@ -181,7 +181,7 @@ class RedisCluster implements Cluster {
       leaseMs,
       viewLeaseMs,
       adoptAfterMs,
-      adopt: (departed) => handler.adopt(departed),
+      adopt: (departed, calledOff) => handler.adopt(departed, calledOff),
       onFault,
       facts: () => this.#membership.facts(),
       headRead: (head, askedAt) => {

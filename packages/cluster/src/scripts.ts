@@ -68,8 +68,8 @@ return {redis.call('GET', KEYS[5]), append(KEYS[1], KEYS[2], ARGV[5]), 1 - added
  * prefix of routes, after how long the clients of a dead node may be adopted (ms), the node whose clients this
  * one adopts or '', for how long that is its business (ms), its claim to that, whether it is done, its facts or
  * '' where they are as before. Returns whether the node is a member, generation, version of the head, a departed
- * node whose clients it is to adopt or '', and the claim to what it adopts or ''; declares nodes dead whose lease
- * is over.
+ * node whose clients it is to adopt or '', and the claim to what it adopts or '', where that is done or the node
+ * is back; declares nodes dead whose lease is over.
  *
  * A claim is the score itself, and ends in half a millisecond: where the departed node was back meanwhile and has
  * gone again the score is another one, and whoever has come to it in between is still to be adopted.
@@ -84,8 +84,12 @@ local function claim(node)
   return redis.call('ZSCORE', KEYS[6], node)
 end
 local due, claimed = '', ''
-if ARGV[6] ~= '' and redis.call('ZSCORE', KEYS[6], ARGV[6]) == ARGV[8] then
-  if ARGV[9] == '1' then redis.call('ZREM', KEYS[6], ARGV[6]) else claimed = claim(ARGV[6]) end
+local score = ARGV[6] ~= '' and redis.call('ZSCORE', KEYS[6], ARGV[6])
+if score and ARGV[9] == '1' then
+  if score == ARGV[8] then redis.call('ZREM', KEYS[6], ARGV[6]) end
+elseif score then
+  -- Another one: the answer that gave it was lost, or it is of a later departure.
+  claimed = score == ARGV[8] and claim(ARGV[6]) or ARGV[8]
 end
 if ARGV[3] == '1' then
   for _, dead in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', now)) do
