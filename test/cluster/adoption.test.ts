@@ -11,7 +11,12 @@ import type { WireClient } from '../kit/wire-client.ts'
 import { redisStores } from '../store/redis-stores.ts'
 import { connectAt } from './cluster.ts'
 
-const LIMITS = { nodeLeaseMs: 1_000, viewLeaseMs: 400, storeTimeoutMs: 1_500 }
+const LIMITS = {
+  nodeLeaseMs: 1_000,
+  viewLeaseMs: 400,
+  storeTimeoutMs: 1_500,
+  willDrainWindowMs: 1_000,
+}
 const CLIENTS = 50
 
 let stack: AsyncDisposableStack
@@ -91,4 +96,24 @@ it('also where one of them is still connected here, and the node does not know t
   await announceDeparture(await depart([other]))
   await expectWills([other])
   await still.expectSilence()
+})
+
+it('also where it stops before it has heard who they are', async () => {
+  const clientIds = named()
+  const nodeId = await depart(clientIds)
+  const { prefix: redisPrefix } = redis
+  await using other = await startNode({ redisUrl: redis.url, redisPrefix, limits: LIMITS })
+  await using mourner = await connectAt(other)
+  await mourner.subscribe(['will/#', 0])
+  // Nothing else makes the node leave anybody behind.
+  await watcher.disconnect()
+  await heir.logged(({ msg, reason }) => msg === 'connection closed' && reason === 'disconnected')
+  const { silenced } = proxy.silenceAfter(nodeId)
+  await announceDeparture(nodeId)
+  await silenced
+  await heir[Symbol.asyncDispose]()
+  const wills = await mourner.receive(clientIds.length)
+  expect(wills.map(({ topic }) => topic.slice('will/'.length)).toSorted()).toEqual(
+    clientIds.toSorted(),
+  )
 })

@@ -28,6 +28,7 @@ import { factsOf, type Events } from './events.ts'
 import type { Admitted, Gate, Login } from './gate.ts'
 import { PublishLane } from './route/publish.ts'
 import type { Router } from './route/router.ts'
+import { Adoption } from './session/adoption.ts'
 import type { End } from './session/contender.ts'
 import { Ownership } from './session/ownership.ts'
 import { Session } from './session/session.ts'
@@ -36,7 +37,6 @@ import { Subscriptions, UNSEEN } from './subscriptions.ts'
 
 /** What is under way when the node stops has so long. */
 const STOP_TIMEOUT_MS = 1_000
-const ADOPT_AGAIN_MS = 1_000
 /** Sessions that are looked at in one go when Redis may have lost something. */
 const RECOVER_BATCH = 500
 
@@ -54,11 +54,8 @@ export class Sessions implements ControlHost {
   readonly #options: SessionsOptions
   readonly #wills: Wills
   readonly #ownership: Ownership
+  readonly #adoption: Adoption
   readonly #subscriptions: Subscriptions
-  #stopping = false
-  /** Redis may have given clients to this node whose names were lost on the way. */
-  #unheard = false
-  #adoptingUnheard = false
 
   constructor(options: SessionsOptions) {
     this.#options = options
@@ -82,6 +79,8 @@ export class Sessions implements ControlHost {
       openTimeoutMs,
       onFault: (what, error) => events.storeFailed(what, error),
     })
+    const { nodeId } = bus
+    this.#adoption = new Adoption({ store, nodeId, ownership: this.#ownership, events })
   }
 
   authenticate(connection: Connection, login: Login): Promise<Admitted | Refused> {
@@ -173,44 +172,9 @@ export class Sessions implements ControlHost {
     return reason === 'shutting-down' && this.#options.bus.clustered ? 'kept' : 'lost'
   }
 
-  /**
-   * A node is gone: the wills of its clients that are not back are published. `calledOff`: it is back, and what it
-   * has is its own. @throws {Error} Redis is away
-   */
-  async adopt(departedNodeId: string, calledOff: AbortSignal): Promise<void> {
-    try {
-      await this.#adopt(departedNodeId, calledOff)
-    } catch (error) {
-      this.#unheard = true
-      if (!this.#adoptingUnheard) void this.#adoptUnheard()
-      throw error
-    }
-  }
-
-  /** Nobody else looks for them. What goes unheard meanwhile may be where this has looked already. */
-  async #adoptUnheard(): Promise<void> {
-    this.#adoptingUnheard = true
-    while (this.#unheard && !this.#stopping) {
-      await delay(ADOPT_AGAIN_MS, undefined, { ref: false })
-      this.#unheard = false
-      try {
-        await this.#adopt(undefined)
-      } catch (error) {
-        this.#unheard = true
-        this.#options.events.storeFailed('clients of a departed node', error as Error)
-      }
-    }
-    this.#adoptingUnheard = false
-  }
-
-  async #adopt(departedNodeId: string | undefined, calledOff?: AbortSignal): Promise<void> {
-    const { store, bus, events } = this.#options
-    let wills = 0
-    for await (const clients of store.adoptClients(departedNodeId, bus.nodeId)) {
-      wills += await this.#ownership.adopt(clients)
-      if (calledOff?.aborted === true) break
-    }
-    if (departedNodeId !== undefined || wills > 0) events.clientsAdopted(departedNodeId, wills)
+  /** A node is gone: the wills of its clients that are not back are published. @throws {Error} Redis is away */
+  adopt(departedNodeId: string, calledOff: AbortSignal): Promise<void> {
+    return this.#adoption.adopt(departedNodeId, calledOff)
   }
 
   /**
@@ -219,7 +183,6 @@ export class Sessions implements ControlHost {
    */
   async stop(): Promise<void> {
     const { store, bus, cluster, config } = this.#options
-    this.#stopping = true
     // The ends of the connections that were closed last have arrived by then.
     await immediate()
     this.#ownership.stop(bus.clustered ? 'kept' : 'due')
@@ -232,7 +195,8 @@ export class Sessions implements ControlHost {
       ])
     timeout.abort()
     this.#wills[Symbol.dispose]()
-    if (this.#ownership.leavesBehind) cluster.leaveBehind(config.limits.willDrainWindowMs)
+    if (this.#adoption.stop() || this.#ownership.leavesBehind)
+      cluster.leaveBehind(config.limits.willDrainWindowMs)
   }
 
   /** The access rules have changed. A client that holds what it may not have any more is told by the close. */
