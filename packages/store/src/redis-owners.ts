@@ -3,6 +3,7 @@
  * field. Each step is one script, so that no other node sees half of it.
  */
 import { randomInt } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { decodeMessage, encodeMessage } from '@breakwater/bus'
 import { bucketOf, BUCKETS, type Keys, type Servers } from '@breakwater/redis'
 import { byBucket, pipelined, sessionKeys } from './buckets.ts'
@@ -24,10 +25,13 @@ const ADOPT_BUCKETS = 16
 /** Of one bucket: so long it holds the server up. */
 const ADOPT_RECORDS = 100
 const ADOPT_BYTES_MAX = 65_536
+const LOOK_AGAIN_MS = 50
 
 export interface RedisOwnersOptions {
   readonly control: Servers
   readonly keys: Keys
+  /** A claim waits so long for a lost connection. */
+  readonly timeoutMs: number
   /** Resolves when everything that this node has written before for a client has its answer. */
   readonly written: (clientId: string) => Promise<void>
   /** Does it, and resolves when it counts as acknowledged. */
@@ -39,6 +43,7 @@ type Confirmed = <Result>(clientId: string, operation: () => Promise<Result>) =>
 export class RedisOwners {
   readonly #control: Servers
   readonly #keys: Keys
+  readonly #timeoutMs: number
   readonly #written: (clientId: string) => Promise<void>
   readonly #confirmed: Confirmed
   /** Clients on their way out: a will that stayed behind would be published once more. */
@@ -46,19 +51,24 @@ export class RedisOwners {
   /** Numbers the claims of this node. */
   #claims: number = randomInt(2 ** 32)
   #adoptions = 0
+  #lookingForRedis: Promise<void> | undefined
+  #closing = false
 
-  constructor({ control, keys, written, confirmed }: RedisOwnersOptions) {
+  constructor({ control, keys, timeoutMs, written, confirmed }: RedisOwnersOptions) {
     this.#control = control
     this.#keys = keys
+    this.#timeoutMs = timeoutMs
     this.#written = written
     this.#confirmed = confirmed
   }
 
-  async claim(claim: ClientClaim): Promise<Claimed | 'another-user'> {
+  async claim(claim: ClientClaim, isWanted: () => boolean): Promise<Claimed | 'another-user'> {
     this.#claims += 1
     const number = this.#claims.toString(36)
     // The session may have been in this node's hands until now: what it settled must be seen here.
     if (claim.persistent) await this.#written(claim.clientId)
+    await this.#reached()
+    if (!isWanted()) throw new Error('nobody waits for the client any more')
     const make = () => this.#claim(claim, number)
     try {
       return await (claim.persistent ? this.#confirmed(claim.clientId, make) : make())
@@ -90,6 +100,7 @@ export class RedisOwners {
 
   /** Resolves when everybody who is on the way out has left. */
   async settled(): Promise<void> {
+    this.#closing = true
     await Promise.all(this.#leaving)
   }
 
@@ -194,6 +205,32 @@ export class RedisOwners {
     const bucket = bucketOf(clientId)
     const keys = [this.#keys.owners(bucket), this.#keys.wills(bucket), this.#keys.sessions(bucket)]
     await evaluate(this.#control, LEAVE, keys, [clientId, Date.now(), epoch])
+  }
+
+  /**
+   * Not in the line of the client, where a claim would happen however late, and take the client id from whoever has
+   * it by then. In a cluster there is none. @throws {Error} Redis is not back in time
+   */
+  async #reached(): Promise<void> {
+    if (this.#isReached) return
+    this.#lookingForRedis ??= this.#lookForRedis()
+    const timeout = new AbortController()
+    await Promise.race([
+      this.#lookingForRedis,
+      delay(this.#timeoutMs, undefined, { signal: timeout.signal }).catch(() => undefined),
+    ])
+    timeout.abort()
+    if (!this.#isReached) throw new Error('no connection')
+  }
+
+  /** For all that wait. */
+  async #lookForRedis(): Promise<void> {
+    while (!this.#isReached && !this.#closing) await delay(LOOK_AGAIN_MS, undefined, { ref: false })
+    this.#lookingForRedis = undefined
+  }
+
+  get #isReached(): boolean {
+    return this.#control.clustered || this.#control.ready
   }
 
   /** What had no answer in time may still happen, before this does: both take the same connection. */

@@ -132,6 +132,7 @@ class RedisStore implements Store {
     this.#owners = new RedisOwners({
       control,
       keys,
+      timeoutMs: options.timeoutMs,
       written: (clientId) => writers.settledOf(clientId),
       confirmed: (clientId, operation) => this.#confirmed(clientId, operation),
     })
@@ -144,8 +145,11 @@ class RedisStore implements Store {
     return this.#data.ready
   }
 
-  claimClient(claim: ClientClaim): Promise<Claimed | 'another-user'> {
-    return this.#owners.claim(claim)
+  claimClient(
+    claim: ClientClaim,
+    isWanted: () => boolean = () => true,
+  ): Promise<Claimed | 'another-user'> {
+    return this.#owners.claim(claim, isWanted)
   }
 
   openSession(

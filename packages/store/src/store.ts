@@ -213,9 +213,10 @@ export interface Store extends AsyncDisposable {
   /**
    * Takes a client id for a node. Where nobody has it, the session is opened as `openSession` does. A client
    * id, or a stored session, of another user stays as it is. After an error it may be taken all the same, by an
-   * owner that this node does not know.
+   * owner that this node does not know. `isWanted` is asked where the claim has waited for the store: when nobody
+   * does any more, it fails and changes nothing.
    */
-  claimClient(claim: ClientClaim): Promise<Claimed | 'another-user'>
+  claimClient(claim: ClientClaim, isWanted?: () => boolean): Promise<Claimed | 'another-user'>
   /**
    * `persistent` resumes or makes the session; otherwise a stored one ends and none is made. From here on
    * nothing of an earlier owner is taken. Changes nothing where the owner has been replaced itself.

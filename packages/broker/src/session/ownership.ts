@@ -206,7 +206,10 @@ export class Ownership {
     const claim = { clientId, nodeId: bus.nodeId, user, persistent }
     let claimed: Claimed | Refusal
     try {
-      claimed = await store.claimClient(will === undefined ? claim : { ...claim, will })
+      claimed = await store.claimClient(
+        will === undefined ? claim : { ...claim, will },
+        () => tenure.state === 'claiming',
+      )
     } catch (error) {
       claimed = error as Error
     }

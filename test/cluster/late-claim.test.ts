@@ -1,0 +1,44 @@
+/** A claim that Redis takes when nobody waits for it any more takes a client id from nobody. */
+import { bucketOf, keysWith } from '@breakwater/redis'
+import { Redis } from 'ioredis'
+import { expect, it } from 'vitest'
+import { unique } from '../conformance/suite.ts'
+import { startNode } from '../kit/node.ts'
+import { startRedisProxy } from '../kit/redis-proxy.ts'
+import { startRedis } from '../kit/redis.ts'
+import { WireClient } from '../kit/wire-client.ts'
+import { connectAt } from './cluster.ts'
+
+/** A client is refused after eight tenths of it: its claim waits for longer. */
+const LIMITS = { connectTimeoutMs: 3_000 }
+const UNAVAILABLE = 3
+
+it('also where it was made while the node was cut off, and its client has gone elsewhere', async () => {
+  await using redis = await startRedis()
+  await using proxy = await startRedisProxy(redis.url)
+  const settings = { redisPrefix: redis.prefix }
+  await using there = await startNode({ ...settings, redisUrl: redis.url })
+  await using cutOff = await startNode({ ...settings, redisUrl: proxy.url, limits: LIMITS })
+  await using stack = new AsyncDisposableStack()
+  const admin = stack.adopt(new Redis(redis.url), (each) => each.disconnect())
+  const clientId = unique('c')
+  const will = { topic: unique('will'), payload: 'last words', qos: 1 }
+  await using watcher = await connectAt(there)
+  await watcher.subscribe([will.topic, 1])
+
+  await proxy.refuse()
+  await using vain = await WireClient.open(cutOff)
+  const wanted = { clientId, will: { topic: will.topic, payload: 'never accepted' } }
+  expect(await vain.connect(wanted)).toMatchObject({ returnCode: UNAVAILABLE })
+  await using client = await connectAt(there, { clientId, will })
+  await proxy.restore()
+  // Of the same connection, behind everything that has waited for it.
+  await using _ = await connectAt(cutOff)
+
+  await client.expectSilence()
+  const record = await admin.hget(keysWith(redis.prefix).owners(bucketOf(clientId)), clientId)
+  expect(record?.split(' ')[1]).toBe(there.id)
+  await client.drop()
+  expect(await watcher.receive(1)).toMatchObject([{ payload: Buffer.from(will.payload) }])
+  await watcher.expectSilence()
+})
