@@ -42,3 +42,34 @@ it('also where it was made while the node was cut off, and its client has gone e
   expect(await watcher.receive(1)).toMatchObject([{ payload: Buffer.from(will.payload) }])
   await watcher.expectSilence()
 })
+
+it('but makes whoever had it let go where Redis has taken it, and leaves nothing', async () => {
+  await using redis = await startRedis()
+  await using proxy = await startRedisProxy(redis.url)
+  const settings = { redisPrefix: redis.prefix }
+  const limits = { storeTimeoutMs: 1_500 }
+  await using there = await startNode({ ...settings, redisUrl: redis.url })
+  await using deaf = await startNode({ ...settings, redisUrl: proxy.url, limits })
+  await using stack = new AsyncDisposableStack()
+  const admin = stack.adopt(new Redis(redis.url), (each) => each.disconnect())
+  const keys = keysWith(redis.prefix)
+  const clientId = unique('c')
+  const bucket = bucketOf(clientId)
+  const will = { topic: unique('will'), payload: 'last words', qos: 1 }
+  await using watcher = await connectAt(there)
+  await watcher.subscribe([will.topic, 1])
+  await using client = await connectAt(there, { clientId, will })
+
+  const { silenced } = proxy.silenceAfter(clientId)
+  await using vain = await WireClient.open(deaf)
+  const refused = vain.connect({ clientId, will: { topic: will.topic, payload: 'never accepted' } })
+  await silenced
+  expect(await refused).toMatchObject({ returnCode: UNAVAILABLE })
+
+  await client.untilClosed()
+  expect(await watcher.receive(1)).toMatchObject([{ payload: Buffer.from(will.payload) }])
+  await expect
+    .poll(() => admin.exists(keys.owners(bucket), keys.wills(bucket)), { timeout: 15_000 })
+    .toBe(0)
+  await watcher.expectSilence()
+})

@@ -82,14 +82,16 @@ return {epoch, session}`,
 )
 
 /**
- * Keys: owners, wills. Arguments: client id, node id, number of a claim that nobody waits for any more. A
- * former owner is told of it all the same: that record stays.
+ * Keys: owners, wills. Arguments: client id, node id, number of a claim that nobody waits for any more. Where a
+ * former owner is to be told of it all the same that record stays; returns what CLAIM does then, else a number.
  */
 export const WITHDRAW: Script = script(
   `local record = redis.call('HGET', KEYS[1], ARGV[1])
 if not record then return 0 end
-local _, node, claim = string.match(record, '${RECORD}')
-if node ~= ARGV[2] or string.gsub(claim, '%+$', '') ~= ARGV[3] then return 0 end
+local epoch, node, claim = string.match(record, '${RECORD}')
+if node ~= ARGV[2] or string.match(claim, '^%w*') ~= ARGV[3] then return 0 end
+local before, former = string.match(claim, ':(%d+):(%S+)$')
+if former then return {epoch, before, former} end
 redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('HDEL', KEYS[2], ARGV[1])
 return 1`,

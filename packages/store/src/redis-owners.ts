@@ -12,6 +12,7 @@ import { subscriptionsIn } from './redis-filters.ts'
 import { evaluate, FENCED } from './scripts.ts'
 import type {
   AdoptedClient,
+  Claimant,
   Claimed,
   ClientClaim,
   HeldClient,
@@ -26,6 +27,7 @@ const ADOPT_BUCKETS = 16
 const ADOPT_RECORDS = 100
 const ADOPT_BYTES_MAX = 65_536
 const LOOK_AGAIN_MS = 50
+const WITHDRAW_AGAIN_MS = 1_000
 
 export interface RedisOwnersOptions {
   readonly control: Servers
@@ -62,18 +64,20 @@ export class RedisOwners {
     this.#confirmed = confirmed
   }
 
-  async claim(claim: ClientClaim, isWanted: () => boolean): Promise<Claimed | 'another-user'> {
+  async claim(claim: ClientClaim, claimant?: Claimant): Promise<Claimed | 'another-user'> {
     this.#claims += 1
     const number = this.#claims.toString(36)
     // The session may have been in this node's hands until now: what it settled must be seen here.
     if (claim.persistent) await this.#written(claim.clientId)
     await this.#reached()
-    if (!isWanted()) throw new Error('nobody waits for the client any more')
+    if (claimant?.isWanted() === false) throw new Error('nobody waits for the client any more')
     const make = () => this.#claim(claim, number)
     try {
       return await (claim.persistent ? this.#confirmed(claim.clientId, make) : make())
     } catch (error) {
-      this.#withdraw(claim, number)
+      void this.#withdraw(claim, number).then((late) => {
+        if (late !== undefined) claimant?.onLate(late)
+      })
       throw error
     }
   }
@@ -196,7 +200,7 @@ export class RedisOwners {
     const [text, second, node] = answer as readonly [Buffer, Buffer | Opened, Buffer?]
     const epoch = Number(text)
     if (node === undefined) return { epoch, opened: openedIn(second as Opened, epoch) }
-    return { epoch, former: { nodeId: node.toString(), epoch: Number(second) } }
+    return formerIn(answer as Former)
   }
 
   async #leave({ clientId, epoch }: Owner): Promise<void> {
@@ -233,12 +237,30 @@ export class RedisOwners {
     return this.#control.clustered || this.#control.ready
   }
 
-  /** What had no answer in time may still happen, before this does: both take the same connection. */
-  #withdraw({ clientId, nodeId }: ClientClaim, number: string): void {
+  /**
+   * What had no answer in time may still happen, before this does: both take the same connection. Asked until there
+   * is an answer. Returns the claim if it has happened and the former owner is to let go.
+   */
+  async #withdraw({ clientId, nodeId }: ClientClaim, number: string): Promise<Claimed | undefined> {
     const bucket = bucketOf(clientId)
     const keys = [this.#keys.owners(bucket), this.#keys.wills(bucket)]
-    evaluate(this.#control, WITHDRAW, keys, [clientId, nodeId, number]).catch(() => undefined)
+    for (;;) {
+      if (!this.#isReached) await (this.#lookingForRedis ??= this.#lookForRedis())
+      try {
+        const answer = await evaluate(this.#control, WITHDRAW, keys, [clientId, nodeId, number])
+        return typeof answer === 'number' ? undefined : formerIn(answer as Former)
+      } catch {
+        if (this.#closing) return undefined
+        await delay(WITHDRAW_AGAIN_MS, undefined, { ref: false })
+      }
+    }
   }
+}
+
+type Former = readonly [epoch: Buffer, before: Buffer, node: Buffer]
+
+function formerIn([epoch, before, node]: Former): Claimed {
+  return { epoch: Number(epoch), former: { nodeId: node.toString(), epoch: Number(before) } }
 }
 
 type Opened = readonly [

@@ -20,6 +20,7 @@ import {
   FencedError,
   type AdoptedClient,
   type AppendDone,
+  type Claimant,
   type Claimed,
   type ClientClaim,
   type HeldSession,
@@ -145,11 +146,8 @@ class RedisStore implements Store {
     return this.#data.ready
   }
 
-  claimClient(
-    claim: ClientClaim,
-    isWanted: () => boolean = () => true,
-  ): Promise<Claimed | 'another-user'> {
-    return this.#owners.claim(claim, isWanted)
+  claimClient(claim: ClientClaim, claimant?: Claimant): Promise<Claimed | 'another-user'> {
+    return this.#owners.claim(claim, claimant)
   }
 
   openSession(

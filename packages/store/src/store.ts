@@ -43,6 +43,13 @@ export interface ClientClaim {
   readonly will?: Message
 }
 
+export interface Claimant {
+  /** Asked where the claim has waited for the store: when nobody waits for it any more it fails unmade. */
+  readonly isWanted: () => boolean
+  /** A claim that had failed has been made: the former owner is still to let go. */
+  readonly onLate: (claimed: Claimed) => void
+}
+
 /** A client that is connected, as it was claimed. */
 export interface HeldClient extends Omit<ClientClaim, 'persistent'> {
   readonly epoch: number
@@ -213,10 +220,9 @@ export interface Store extends AsyncDisposable {
   /**
    * Takes a client id for a node. Where nobody has it, the session is opened as `openSession` does. A client
    * id, or a stored session, of another user stays as it is. After an error it may be taken all the same, by an
-   * owner that this node does not know. `isWanted` is asked where the claim has waited for the store: when nobody
-   * does any more, it fails and changes nothing.
+   * owner that this node does not know: the claimant is told, if somebody has had it before.
    */
-  claimClient(claim: ClientClaim, isWanted?: () => boolean): Promise<Claimed | 'another-user'>
+  claimClient(claim: ClientClaim, claimant?: Claimant): Promise<Claimed | 'another-user'>
   /**
    * `persistent` resumes or makes the session; otherwise a stored one ends and none is made. From here on
    * nothing of an earlier owner is taken. Changes nothing where the owner has been replaced itself.

@@ -206,10 +206,10 @@ export class Ownership {
     const claim = { clientId, nodeId: bus.nodeId, user, persistent }
     let claimed: Claimed | Refusal
     try {
-      claimed = await store.claimClient(
-        will === undefined ? claim : { ...claim, will },
-        () => tenure.state === 'claiming',
-      )
+      claimed = await store.claimClient(will === undefined ? claim : { ...claim, will }, {
+        isWanted: () => tenure.state === 'claiming',
+        onLate: (late) => this.#claimedLate(tenure.contender, late),
+      })
     } catch (error) {
       claimed = error as Error
     }
@@ -223,6 +223,14 @@ export class Ownership {
     else this.#step(tenure, 'opened', claimed.opened)
     if (tenure.heard > tenure.epoch) this.#step(tenure, 'superseded')
     this.#tenures.changed(clientId)
+  }
+
+  /** The former owner lets go all the same, for whoever comes next. */
+  #claimedLate(contender: Contender, { epoch, former }: Claimed): void {
+    const tenure = new Tenure(contender, 'abandoned', epoch)
+    tenure.former = former
+    this.#tenures.add(tenure)
+    this.#step(tenure, 'claimed')
   }
 
   async #open(tenure: Tenure): Promise<void> {
