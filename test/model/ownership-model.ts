@@ -23,7 +23,7 @@ interface Task {
 export class ModelClient implements Contender {
   readonly clientId = CLIENT
   readonly user = 'user'
-  readonly persistent = true
+  readonly persistent: boolean
   readonly will: Message
   readonly node: ModelNode
   readonly stuck: boolean
@@ -37,8 +37,9 @@ export class ModelClient implements Contender {
   willDue = false
   willPublished = false
 
-  constructor(node: ModelNode, name: string, stuck: boolean) {
+  constructor(node: ModelNode, name: string, stuck: boolean, persistent: boolean) {
     this.node = node
+    this.persistent = persistent
     this.stuck = stuck
     this.will = new Message(name, Buffer.alloc(0), 1, false)
   }
@@ -128,8 +129,8 @@ export class Model {
         }),
       openSession: (owner, terms) => slow(() => this.#fencing(memory.openSession(owner, terms))),
       leaveClient: (owner) => slow(() => memory.leaveClient(owner)),
-      replacedOwners: (owners) => memory.replacedOwners(owners),
-      restoreOwners: (clients) => memory.restoreOwners(clients),
+      replacedOwners: (owners) => slow(() => memory.replacedOwners(owners)),
+      restoreOwners: (clients) => slow(() => memory.restoreOwners(clients)),
     } satisfies Partial<Store>)
     this.nodes = Array.from({ length: nodes }, (_, index) => new ModelNode(this, `node-${index}`))
   }
@@ -152,9 +153,9 @@ export class Model {
     })
   }
 
-  connect(node: number, stuck: boolean): void {
+  connect(node: number, stuck: boolean, persistent = true): void {
     const at = this.nodes[node % this.nodes.length] as ModelNode
-    const client = new ModelClient(at, `${this.clients.length}`, stuck)
+    const client = new ModelClient(at, `${this.clients.length}`, stuck, persistent)
     this.clients.push(client)
     if (stuck) this.exact = false
     void at.ownership.claim(client).then((outcome) => {
@@ -193,9 +194,9 @@ export class Model {
   }
 
   /** Whoever hears of a later owner from the store says nothing more. */
-  async resync(): Promise<void> {
+  resync(): void {
     this.exact = false
-    await Promise.all(this.nodes.map(({ ownership }) => ownership.resync()))
+    for (const { ownership } of this.nodes) void ownership.resync()
   }
 
   async flush(): Promise<void> {

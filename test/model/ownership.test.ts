@@ -54,7 +54,7 @@ async function take([step, which]: Step, model: Model): Promise<void> {
       model.end(which, 'lost')
       return
     case 'resync':
-      await model.resync()
+      model.resync()
   }
 }
 
@@ -74,7 +74,7 @@ async function play(steps: readonly Step[], nodes: number): Promise<void> {
   }
   expect(model.clients.filter(({ settled }) => !settled)).toEqual([])
   // As after a time in which notices may have been missed.
-  await model.resync()
+  model.resync()
   await model.flush()
   const last = Math.max(...model.clients.map(({ epoch }) => epoch))
   const owner = model.clients.find(({ epoch }) => epoch === last)
@@ -108,4 +108,30 @@ describe.each([2, 3])('the highest epoch wins, alone, between %i nodes', (nodes)
       { numRuns: 500, interruptAfterTimeLimit: 8_000, endOnFailure: true },
     )
   })
+})
+
+it('leaves nothing of one that is put back while it hears that it has been replaced', async () => {
+  const model = new Model(2)
+  model.connect(0, false, false)
+  await model.flush()
+  model.connect(1, false, false)
+  // Claimed; the former owner does not hear of it.
+  for (let task = 0; task < 2; task += 1) await model.run(0)
+  await model.lose(0)
+  await model.pass(TAKE_OVER_MS)
+  await model.flush()
+  expect(model.clients.map(({ open, granted }) => open && granted)).toEqual([true, true])
+
+  const [former] = model.nodes
+  void former?.ownership.resync()
+  await model.run(0)
+  void former?.ownership.restore()
+  // Answer, question; the successor leaves before the former owner is put back.
+  model.end(1, 'left')
+  for (const task of [2, 2, 1]) await model.run(task)
+  // It hears first that it has been replaced, then that it has been put back, and ends at last.
+  for (const task of [0, 1]) await model.run(task)
+  await model.flush()
+  expect(model.clients.map(({ open }) => open)).toEqual([false, false])
+  expect(await model.free()).toBe(true)
 })

@@ -142,9 +142,9 @@ export class Ownership {
         return will === undefined ? client : { ...client, will }
       })
       this.#fence(await this.#options.store.restoreOwners(clients))
-      // Whoever has left meanwhile may have been put back.
+      // Whoever has left meanwhile, or been replaced, may have been put back.
       for (const { state, clientId, epoch } of batch)
-        if (state === 'gone') this.#track(this.#leave({ clientId, epoch }))
+        if (state === 'gone' || state === 'ousted') this.#track(this.#leave({ clientId, epoch }))
     }
   }
 
