@@ -352,10 +352,7 @@ export class Ownership {
     this.#step(tenure, published ? 'published' : 'unpublished')
   }
 
-  /**
-   * Told until it is heard, as long as the node runs: a client that stays in the store would have its will published
-   * when the node has gone, and its session would not expire.
-   */
+  /** Told until it is heard: who stays in the store keeps a session, and a will for other nodes to publish. */
   async #leave(owner: Owner): Promise<void> {
     const { store, onFault } = this.#options
     for (let tries = 1; ; tries += 1) {
