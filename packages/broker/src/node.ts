@@ -140,10 +140,9 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
       router.routes.clear(nodeId)
       if (how === 'told-again') shared.table.clearNode(nodeId)
       else shared.membership.gone(nodeId)
-      if (how === 'died')
-        router.retained
-          .audit()
-          .catch((error: Error) => events.storeFailed('retained topics', error))
+      if (how !== 'died') return
+      sessions.untold()
+      router.retained.audit().catch((error: Error) => events.storeFailed('retained topics', error))
     },
     sessionsChanged: async (clientIds) => {
       for (const session of await store.filtersOf(clientIds)) router.stored.replace(session)

@@ -242,9 +242,14 @@ export class Sessions implements ControlHost {
 
   /** Something may have been missed: who owns a client id now, and what has come into a queue. */
   async resync(): Promise<void> {
+    this.untold()
+    await this.#ownership.resync()
+  }
+
+  /** A node is gone that may have put messages into queues and told nobody. */
+  untold(): void {
     this.#readQueues()
     this.#options.router.shared.membership.resync()
-    await this.#ownership.resync()
   }
 
   /** The store may know nothing of who is connected here. */
