@@ -84,6 +84,7 @@ async function join(
     },
     storeReplaced: () => undefined,
     leaseLost: () => member.events.push('lease lost'),
+    heard: () => member.events.push('heard'),
   }
   await cluster.start(handler)
   return member
@@ -113,6 +114,54 @@ test('an announcement waits for a silent node as long as its view may hold, not 
   const start = performance.now()
   await a.cluster.announce({ added: ['x'] })
   expect(performance.now() - start).toBeGreaterThan(395)
+})
+
+test('a filter that is announced anew waits for those who know the new words', async () => {
+  await using redis = await startRedis()
+  const members = new Map<string, Member>()
+  const times = { viewLeaseMs: 60_000, leaseMs: 180_000 }
+  await using a = await join(members, redis, 'a', times)
+  await using b = await join(members, redis, 'b', times)
+  await using admin = stoppable(new Redis(redis.url))
+  const head = async (): Promise<number> =>
+    Number(await admin.redis.get(`${redis.prefix}v1:{cluster}:head`))
+  b.silent = true
+  const first = a.cluster.announce({ added: ['x'] })
+  await expect.poll(() => [...b.routes]).toEqual(['a x'])
+  const known = await head()
+  a.cluster.withdraw(['x'])
+  const second = a.cluster.announce({ added: ['x'] })
+  await expect.poll(head).toBeGreaterThan(known)
+  a.cluster.confirmedBy('b', known)
+  await first
+  let isTold = false
+  const third = a.cluster.announce({ added: ['x'] }).then(() => (isTold = true))
+  await called((done) => a.cluster.whenCaughtUp(done))
+  expect(isTold).toBe(false)
+  a.cluster.confirmedBy('b', await head())
+  await Promise.all([second, third])
+})
+
+test('who reads everything again waits for the others as before', async () => {
+  await using redis = await startRedis()
+  const members = new Map<string, Member>()
+  const times = { viewLeaseMs: 60_000, leaseMs: 180_000 }
+  await using a = await join(members, redis, 'a', times)
+  await using b = await join(members, redis, 'b', times)
+  await using admin = stoppable(new Redis(redis.url))
+  b.silent = true
+  let isTold = false
+  const announced = a.cluster.announce({ added: ['x'] }).then(() => (isTold = true))
+  await expect.poll(() => [...b.routes]).toEqual(['a x'])
+  const loads = a.events.length
+  await admin.redis.incr(`${redis.prefix}v1:{cluster}:head`)
+  const next = a.cluster.announce({ added: ['y'] })
+  await expect.poll(() => a.events.length).toBeGreaterThan(loads)
+  await called((done) => a.cluster.whenCaughtUp(done))
+  expect(isTold).toBe(false)
+  b.silent = false
+  const last = a.cluster.announce({ added: ['z'] })
+  await Promise.all([announced, next, last])
 })
 
 test('a changed topic is known at once here and by whoever catches up, a silent node or not', async () => {
@@ -204,6 +253,34 @@ test('a node that is cut off loses its view, is declared dead, and says everythi
   await expect.poll(() => [...a.routes]).toEqual(['b x'])
   await expect.poll(() => [...b.routes]).toEqual(['a while-away'])
   await expect.poll(() => b.cluster.confirmed).toBe(true)
+})
+
+test('what is said again is announced when nobody acts without knowing it', async () => {
+  await using redis = await startRedis()
+  await using proxies = new AsyncDisposableStack()
+  const [ofA, ofB] = [
+    proxies.use(await startRedisProxy(redis.url)),
+    proxies.use(await startRedisProxy(redis.url)),
+  ]
+  const members = new Map<string, Member>()
+  const times = { leaseMs: 3_000, viewLeaseMs: 1_500, timeoutMs: 30_000 }
+  await using a = await join(members, { ...redis, url: ofA.url }, 'a', times)
+  await using b = await join(members, { ...redis, url: ofB.url }, 'b', times)
+  await using admin = stoppable(new Redis(redis.url))
+  await b.cluster.announce({ added: ['x'] })
+  const head = Number(await admin.redis.get(`${redis.prefix}v1:{cluster}:head`))
+  // The next entry says that b is dead; what comes behind it a is to learn later.
+  const reading = ofA.silenceAfter(`0-${head + 1}`)
+  ofB.stall()
+  await reading.silenced
+  expect(a.routes.size).toBe(0)
+  await ofB.restore()
+  await expect.poll(() => b.events, { interval: 1 }).toContain('lease lost')
+  await b.cluster.announce({ added: ['x'] })
+  expect(a.cluster.confirmed).toBe(false)
+  await expect.poll(() => b.events).toContain('heard')
+  reading.release()
+  await expect.poll(() => [...a.routes]).toEqual(['b x'])
 })
 
 test('Redis that comes back empty is filled again, and nobody has lost a lease', async () => {

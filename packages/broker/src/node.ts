@@ -159,6 +159,7 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
       for (const afterMs of [0, config.limits.nodeLeaseMs]) setTimeout(restore, afterMs).unref()
     },
     leaseLost: () => sessions.missed('lease-lost'),
+    heard: () => sessions.untold(),
     storeReplaced: () => {
       events.storeReplaced()
       revocations.doubt()

@@ -246,7 +246,7 @@ export class Sessions implements ControlHost {
     await this.#ownership.resync()
   }
 
-  /** A node is gone that may have put messages into queues and told nobody. */
+  /** Another node, which may be gone, may have put messages into queues and told nobody here. */
   untold(): void {
     this.#readQueues()
     this.#options.router.shared.membership.resync()

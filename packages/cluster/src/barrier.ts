@@ -32,8 +32,13 @@ export class Barrier {
     for (const wait of this.#waits) if (wait.version <= version) this.#without(wait, node)
   }
 
-  left(node: string): void {
+  /** What it has confirmed may be of another log; who waits for it goes on. */
+  doubt(node: string): void {
     this.#confirmed.delete(node)
+  }
+
+  left(node: string): void {
+    this.doubt(node)
     for (const wait of this.#waits) this.#without(wait, node)
   }
 

@@ -50,6 +50,8 @@ export interface ClusterHandler {
   storeReplaced(): void
   /** Others took this node for dead: what they published since then has not been sent here. */
   leaseLost(): void
+  /** What was said again is known to every node that acts: until now it may have told this one nothing. */
+  heard(): void
 }
 
 export interface Cluster extends AsyncDisposable {

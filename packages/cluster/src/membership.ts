@@ -14,6 +14,8 @@ export interface Step {
   readonly topics: readonly string[]
 }
 
+/** Of one change. */
+const FILTERS_MAX = 1_000
 const NO_CHANGE: Step = { added: [], removed: [], sessions: [], topics: [] }
 
 export function stepOf(change: Partial<Step>): Step {
@@ -103,6 +105,12 @@ export class Membership {
     left.push(keys.clusterDeparted)
     const facts = [nodeId, JSON.stringify(entry), adoptAfterMs ?? '']
     await evaluate(control.of(keys.clusterLog), LEAVE, left, ...facts).catch(() => undefined)
+  }
+
+  /** Says filters that it may have said before. @throws {Error} Redis did not take all of them */
+  async announce(filters: readonly string[]): Promise<void> {
+    for (let start = 0; start < filters.length; start += FILTERS_MAX)
+      await this.change([stepOf({ added: filters.slice(start, start + FILTERS_MAX) })])
   }
 
   /** Returns the version; 0 if this node is no member. @throws {Error} Redis did not take it */

@@ -17,6 +17,7 @@ import {
   type RedisSettings,
   type Servers,
 } from '@breakwater/redis'
+import { Announced } from './announced.ts'
 import { Barrier } from './barrier.ts'
 import type { Change, Cluster, ClusterHandler, Departure, Done } from './cluster.ts'
 import { readEntries, type LogEntry, type StreamAnswer, type VersionedEntry } from './log-entry.ts'
@@ -97,8 +98,7 @@ class RedisCluster implements Cluster {
   readonly #barrier: Barrier
   readonly #steps: TurnQueue<Step>
   readonly #nodes = new Set<string>()
-  /** Filters that this node has announced, each with what waits for the others to know it. */
-  readonly #routes = new Map<string, Promise<void> | undefined>()
+  readonly #announced = new Announced()
   readonly #connections: AsyncDisposable
   #handler: ClusterHandler | undefined
   #presence: Presence | undefined
@@ -204,28 +204,18 @@ class RedisCluster implements Cluster {
   }
 
   async announce({ added = [], sessions = [] }: Change): Promise<void> {
-    const unknown = added.filter((filter) => !this.#routes.has(filter))
-    const pending = added.flatMap((filter) => this.#routes.get(filter) ?? [])
+    const unknown = added.filter((filter) => !this.#announced.has(filter))
+    const pending = added.flatMap((filter) => this.#announced.pending(filter) ?? [])
     if (unknown.length > 0 || sessions.length > 0) {
       const known = this.#push(stepOf({ added: unknown, sessions }))
       pending.push(known)
-      for (const filter of unknown) this.#routes.set(filter, known)
-      known.then(
-        () => {
-          for (const filter of unknown)
-            if (this.#routes.has(filter)) this.#routes.set(filter, undefined)
-        },
-        () => {
-          // Perhaps taken, perhaps not: the next subscriber announces it again.
-          for (const filter of unknown) this.#routes.delete(filter)
-        },
-      )
+      this.#announced.add(unknown, known)
     }
     await Promise.all(pending)
   }
 
   withdraw(filters: readonly string[]): void {
-    const removed = filters.filter((filter) => this.#routes.delete(filter))
+    const removed = filters.filter((filter) => this.#announced.delete(filter))
     if (removed.length === 0) return
     const step = stepOf({ removed })
     // A route that stays costs messages that nobody takes, until this node leaves.
@@ -300,11 +290,12 @@ class RedisCluster implements Cluster {
     this.#generation = generation
     if (isSame && (this.#wasDead || !wasMember)) this.#standing.doubt({ leaseLost: true })
     this.#wasDead = false
-    const routes = [...this.#routes.keys()]
-    for (let start = 0; start < routes.length; start += BATCH_CHANGES_MAX) {
-      const added = routes.slice(start, start + BATCH_CHANGES_MAX)
-      await this.#membership.change([stepOf({ added })])
-    }
+    const { filters } = this.#announced
+    await this.#membership.announce(filters)
+    // Who has not heard of it by then has lost its view, see view.ts.
+    const known = delay(this.#options.viewLeaseMs, undefined, { ref: false })
+    this.#announced.addAgain(filters, known)
+    void known.then(() => (this.#closed ? undefined : this.#handler?.heard()))
   }
 
   /** Follows the log until the node is closed. Never rejects. */
@@ -356,6 +347,7 @@ class RedisCluster implements Cluster {
     }
     if (sessions.size > 0) await this.#handler?.sessionsChanged([...sessions])
     if (topics.size > 0) await this.#handler?.topicsChanged([...topics])
+    if (this.#stale) return
     this.#view.appliedTo(version)
     for (const [node, confirmed] of origins) this.#handler?.confirm(node, confirmed)
   }
@@ -368,28 +360,29 @@ class RedisCluster implements Cluster {
   }
 
   #forget(node: string, how: Departure): void {
-    this.#nodes.delete(node)
-    this.#barrier.left(node)
+    if (how === 'told-again') this.#barrier.doubt(node)
+    else {
+      this.#nodes.delete(node)
+      this.#barrier.left(node)
+    }
     this.#handler?.left(node, how)
   }
 
   /** Everything that the log says, from where its result is kept; what happens meanwhile is in the log. */
   async #load(): Promise<void> {
-    const { nodeId } = this.#options
     const handler = this.#handler as ClusterHandler
-    const keys = this.#keys
     this.#view.reset()
-    const head = Number((await this.#reader.get(keys.clusterHead)) ?? 0)
-    const nodes = await this.#reader.hkeys(keys.clusterNodes)
+    const head = Number((await this.#reader.get(this.#keys.clusterHead)) ?? 0)
+    const nodes = await this.#reader.hkeys(this.#keys.clusterNodes)
     // Of one that is missed nobody knows how it went.
     for (const node of this.others) this.#forget(node, nodes.includes(node) ? 'told-again' : 'died')
     for (const node of nodes) {
-      if (node === nodeId) continue
+      if (node === this.#options.nodeId) continue
       this.#nodes.add(node)
       let cursor = '0'
       do {
         const [next, filters] = await this.#reader.sscan(
-          keys.clusterRoutes(node),
+          this.#keys.clusterRoutes(node),
           cursor,
           'COUNT',
           SCAN_COUNT,

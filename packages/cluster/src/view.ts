@@ -50,7 +50,7 @@ export class View {
 
   /** Calls back when everything up to this version is known here. */
   whenReached(version: number, done: Done): void {
-    if (this.#applied >= version) done()
+    if (this.#whole && this.#applied >= version) done()
     else this.#reaching.add(version, done)
   }
 
