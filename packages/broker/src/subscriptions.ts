@@ -140,10 +140,12 @@ export class Subscriptions {
       .catch((error: Error) => events.storeFailed(`end of the session of ${clientId}`, error))
   }
 
-  /** A stored session has expired. */
+  /** Stored sessions have expired; with many of them it takes so long that some clients are back by now. */
   async expired(clientIds: readonly string[]): Promise<void> {
-    for (const clientId of clientIds) this.#clearStored(clientId)
-    await this.#options.cluster.announce({ sessions: clientIds })
+    const { store, cluster } = this.#options
+    for (const { clientId, subscriptions } of await store.filtersOf(clientIds))
+      if (subscriptions.length === 0) this.#clearStored(clientId)
+    await cluster.announce({ sessions: clientIds })
   }
 
   #replay(session: Session, subscriptions: readonly StoredSubscription[], live: Set<string>): void {
