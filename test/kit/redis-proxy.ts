@@ -23,7 +23,7 @@ export interface RedisProxy extends AsyncDisposable {
   restore(): Promise<void>
 }
 
-export interface SilencedConnection {
+interface SilencedConnection {
   /** Resolves when the text has come by. */
   readonly silenced: Promise<void>
   /** The answers that were kept are passed on. */
