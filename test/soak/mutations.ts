@@ -108,9 +108,9 @@ export const MUTATIONS: readonly Mutation[] = [
     faults: ['client-drop'],
     edits: [
       {
-        file: 'broker/src/sessions.ts',
-        find: 'await this.#ownership.adopt(clients)',
-        replace: 'await Promise.resolve(clients)',
+        file: 'broker/src/session/adoption.ts',
+        find: 'await ownership.adopt(clients)',
+        replace: 'await Promise.resolve(clients.length)',
       },
     ],
   },
