@@ -122,7 +122,7 @@ export const MUTATIONS: readonly Mutation[] = [
       {
         file: 'broker/src/deliver/shared-outbound.ts',
         find: 'queue.returned(sent.map(({ entry }) => entry))',
-        replace: 'sent.map(({ entry }) => entry)',
+        replace: 'for (const { entry } of sent) queue.finished(entry)',
       },
     ],
   },
