@@ -86,14 +86,16 @@ export class Subscriptions {
   }
 
   async unsubscribed(session: Session, filters: readonly string[]): Promise<void> {
-    const { store, cluster } = this.#options
+    const { router, store, cluster } = this.#options
     if (session.persistent) await store.removeSubscriptions(session, filters)
+    // At once: the client may have come back elsewhere and subscribed anew by the time that a group has heard.
     for (const filter of filters) {
       this.#unprogram(session, filter)
-      this.#options.router.stored.delete(session.clientId, filter)
-      if (session.persistent && isSharedFilter(filter))
-        await this.#options.router.shared.membership.leaveStored(filter, session.clientId)
+      router.stored.delete(session.clientId, filter)
     }
+    if (session.persistent)
+      for (const filter of filters.filter(isSharedFilter))
+        await router.shared.membership.leaveStored(filter, session.clientId)
     if (session.persistent) await cluster.announce({ sessions: [session.clientId] })
   }
 

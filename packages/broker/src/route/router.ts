@@ -67,6 +67,7 @@ export class Router {
     this.shared = new SharedSubscriptions({
       store,
       bus,
+      cluster,
       events,
       strategy: sharedStrategy,
       shapesMax: shapesPerNodeMax,

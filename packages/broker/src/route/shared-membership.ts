@@ -6,6 +6,7 @@
  * members, whenever there may be something that nobody delivers. A leave that fails is tried again.
  */
 import type { Bus } from '@breakwater/bus'
+import type { Cluster } from '@breakwater/cluster'
 import type { SharedMemberId, SharedQueues } from '@breakwater/store'
 import type { SharedOutbound } from '../deliver/shared-outbound.ts'
 import type { SharedQueue } from '../deliver/shared-queue.ts'
@@ -16,6 +17,7 @@ export interface SharedMembershipOptions {
   readonly table: SharedTable
   readonly queues: SharedQueues
   readonly bus: Bus
+  readonly cluster: Pick<Cluster, 'whenCaughtUp'>
   readonly events: Events
   /** What this node has to deliver of a group. */
   readonly queueOf: (group: SharedGroup) => SharedQueue
@@ -110,7 +112,8 @@ export class SharedMembership implements Disposable {
 
   /** A node has left for good: its members are gone, what it had to deliver is anybody's. */
   gone(nodeId: string): void {
-    for (const group of this.#table.clearNode(nodeId)) this.#end(group, `n${nodeId}`)
+    const groups = this.#table.clearNode(nodeId)
+    if (groups.length > 0) this.#endOf(nodeId, groups)
   }
 
   /** All that have members: the first that asks takes it. */
@@ -138,13 +141,30 @@ export class SharedMembership implements Disposable {
     this.#end(group, this.#self)
   }
 
-  #end(group: SharedGroup, member: SharedMemberId): void {
+  /** Whoever is behind the log may take for gone a node that is back, and would end its groups with their messages. */
+  #endOf(nodeId: string, groups: readonly SharedGroup[]): void {
+    this.#options.cluster.whenCaughtUp((error) => {
+      if (error !== undefined) {
+        this.#again(() => this.#endOf(nodeId, groups))
+        return
+      }
+      for (const group of groups)
+        if (this.#table.get(group.filter)?.nodes.includes(nodeId) !== true)
+          this.#end(group, `n${nodeId}`, () => this.#endOf(nodeId, [group]))
+    })
+  }
+
+  #again(what: () => void): void {
+    if (!this.#closed) setTimeout(what, RETRY_MS).unref()
+  }
+
+  #end(group: SharedGroup, member: SharedMemberId, again = () => this.#end(group, member)): void {
     // It has members again: it is a member all the same.
     if (member === this.#self && group.queue !== undefined) return
     this.#options.queues.leave(group.filter, member, (error) => {
       if (error !== undefined) {
         this.#failed(group.filter, error)
-        if (!this.#closed) setTimeout(() => this.#end(group, member), RETRY_MS).unref()
+        this.#again(again)
         return
       }
       if (group.queue === undefined) this.tellOthers(group)

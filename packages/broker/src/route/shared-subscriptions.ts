@@ -9,6 +9,7 @@
  * for the store and the bus, messages to the queues of the groups. Bound: the filters of clients and nodes.
  */
 import { SharedMessage, type Bus, type Message } from '@breakwater/bus'
+import type { Cluster } from '@breakwater/cluster'
 import type { SharedStrategy } from '@breakwater/config'
 import type { SharedAppend, Store } from '@breakwater/store'
 import { SharedOutbound } from '../deliver/shared-outbound.ts'
@@ -31,6 +32,7 @@ export interface Assignment extends SharedAppend {
 export interface SharedSubscriptionsOptions {
   readonly store: Store
   readonly bus: Bus
+  readonly cluster: Cluster
   readonly events: Events
   readonly strategy: SharedStrategy
   readonly shapesMax: number
@@ -49,7 +51,7 @@ export class SharedSubscriptions implements Disposable {
   readonly #inflightMessagesMax: number
 
   constructor(options: SharedSubscriptionsOptions) {
-    const { store, bus, events, strategy, shapesMax, inflightMessagesMax } = options
+    const { store, bus, cluster, events, strategy, shapesMax, inflightMessagesMax } = options
     this.table = new SharedTable(shapesMax)
     this.#inflightMessagesMax = inflightMessagesMax
     this.#store = store
@@ -60,6 +62,7 @@ export class SharedSubscriptions implements Disposable {
       table: this.table,
       queues: store.shared,
       bus,
+      cluster,
       events,
       queueOf: (group) => this.#queueOf(group),
     })
