@@ -31,9 +31,10 @@ import type { Router } from './route/router.ts'
 import { Adoption } from './session/adoption.ts'
 import type { End } from './session/contender.ts'
 import { Ownership } from './session/ownership.ts'
+import { QueueLook } from './session/queue-look.ts'
 import { Session } from './session/session.ts'
 import { Wills } from './session/wills.ts'
-import { Subscriptions, UNSEEN } from './subscriptions.ts'
+import { Subscriptions } from './subscriptions.ts'
 
 /** What is under way when the node stops has so long. */
 const STOP_TIMEOUT_MS = 1_000
@@ -56,6 +57,7 @@ export class Sessions implements ControlHost {
   readonly #ownership: Ownership
   readonly #adoption: Adoption
   readonly #subscriptions: Subscriptions
+  readonly #queueLook: QueueLook
 
   constructor(options: SessionsOptions) {
     this.#options = options
@@ -64,6 +66,7 @@ export class Sessions implements ControlHost {
     // A client is refused before the deadline of its CONNECT would end it without an answer.
     const openTimeoutMs = Math.min(storeTimeoutMs, connectTimeoutMs * 0.8)
     this.#subscriptions = new Subscriptions(options)
+    this.#queueLook = new QueueLook(router.sessions)
     this.#wills = new Wills({
       store,
       router,
@@ -248,7 +251,7 @@ export class Sessions implements ControlHost {
 
   /** Another node, which may be gone, may have put messages into queues and told nobody here. */
   untold(): void {
-    this.#readQueues()
+    this.#queueLook.start()
     this.#options.router.shared.membership.resync()
   }
 
@@ -287,15 +290,10 @@ export class Sessions implements ControlHost {
     for (const { persistent, filters, connection } of this.#options.router.sessions.values())
       if (!persistent && [...filters].some(([filter, qos]) => qos > 0 && !isSharedFilter(filter)))
         connection.close(reason, detail)
-    this.#readQueues()
+    this.#queueLook.start()
     const { membership } = this.#options.router.shared
     if (reason === 'lease-lost') membership.revive()
     else membership.resync()
-  }
-
-  #readQueues(): void {
-    for (const { persistent, outbound } of this.#options.router.sessions.values())
-      if (persistent) outbound.queued(0, UNSEEN, 1)
   }
 
   #start(

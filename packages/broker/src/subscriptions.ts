@@ -5,21 +5,18 @@
  * filters of stored sessions, routes, retained messages. Composition, like sessions.ts. Bounds: those of each;
  * a route stays for ROUTE_LINGER_MS after its last subscriber.
  */
-import { isSharedFilter, Message } from '@breakwater/bus'
+import { isSharedFilter } from '@breakwater/bus'
 import type { Cluster } from '@breakwater/cluster'
 import type { Config } from '@breakwater/config'
 import type { OpenedSession, Store, StoredSubscription } from '@breakwater/store'
 import type { Permissions } from './access/permissions.ts'
 import { shapeOf } from './auth/subscription-rules.ts'
 import type { Connection } from './connection/connection.ts'
-import { FanOut } from './deliver/fan-out.ts'
 import { factsOf, type Events } from './events.ts'
 import { replayRetained } from './route/retained-replay.ts'
 import type { Router } from './route/router.ts'
+import { UNSEEN } from './session/queue-look.ts'
 import type { Session } from './session/session.ts'
-
-/** Stands for messages that another node may have put into a queue and told of in vain. */
-export const UNSEEN: FanOut = new FanOut(new Message('', Buffer.alloc(0), 1, false))
 
 /** A client that comes back soon finds its routes in force. */
 const ROUTE_LINGER_MS = 1_000

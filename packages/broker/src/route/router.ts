@@ -93,19 +93,20 @@ export class Router {
    * `deliver`. After an error nothing may be acknowledged. `inbound`: the stored QoS 2 publish that it is.
    */
   store(message: Message, publisher: Publisher, done: StoreDone, inbound?: InboundPublish): void {
-    this.#whenKnown(message.qos, (error) => {
-      if (error === undefined) this.#append(message, publisher, done, inbound)
-      else done(error, NO_EFFECTS)
-    })
+    if (this.#knowsAll(message.qos)) this.#append(message, publisher, done, inbound)
+    else
+      this.#cluster.whenConfirmed((error) => {
+        if (error === undefined) this.#append(message, publisher, done, inbound)
+        else done(error, NO_EFFECTS)
+      })
   }
 
   /**
    * Nothing is acknowledged by somebody who may not know all subscribers: who gets a message is asked before it
    * is stored, and where they are afterwards, when everything may have to be read anew.
    */
-  #whenKnown(qos: QoS, done: (error?: Error) => void): void {
-    if (qos === 0 || this.#cluster.confirmed) done()
-    else this.#cluster.whenConfirmed(done)
+  #knowsAll(qos: QoS): boolean {
+    return qos === 0 || this.#cluster.confirmed
   }
 
   #append(
@@ -160,11 +161,13 @@ export class Router {
         if (open === 0) done(fault, { queues, appended })
       }
       // Copies go to other nodes in the order of the answers, whatever waits for the log.
-      this.#whenKnown(message.qos, (failure) => {
-        if (failure === undefined)
-          this.#forward(withPlaces(message, queues, appended), placed, settle)
-        else settle(failure)
-      })
+      const copy = withPlaces(message, queues, appended)
+      if (this.#knowsAll(message.qos)) this.#forward(copy, placed, settle)
+      else
+        this.#cluster.whenConfirmed((failure) => {
+          if (failure === undefined) this.#forward(copy, placed, settle)
+          else settle(failure)
+        })
       if (isNews)
         this.#cluster.announceTopics([message.topic], (failure) => {
           this.retained.told(message.topic, failure)
