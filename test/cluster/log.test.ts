@@ -11,6 +11,9 @@ import { expect, test } from 'vitest'
 import { startRedis } from '../kit/redis.ts'
 import { startRedisProxy } from '../kit/redis-proxy.ts'
 
+/** No wait ends by itself within a test. */
+const PATIENT = { viewLeaseMs: 60_000, leaseMs: 180_000 } as const
+
 interface Member extends AsyncDisposable {
   readonly cluster: Cluster
   /** What it knows of others: `node filter`. */
@@ -119,9 +122,8 @@ test('an announcement waits for a silent node as long as its view may hold, not 
 test('a filter that is announced anew waits for those who know the new words', async () => {
   await using redis = await startRedis()
   const members = new Map<string, Member>()
-  const times = { viewLeaseMs: 60_000, leaseMs: 180_000 }
-  await using a = await join(members, redis, 'a', times)
-  await using b = await join(members, redis, 'b', times)
+  await using a = await join(members, redis, 'a', PATIENT)
+  await using b = await join(members, redis, 'b', PATIENT)
   await using admin = stoppable(new Redis(redis.url))
   const head = async (): Promise<number> =>
     Number(await admin.redis.get(`${redis.prefix}v1:{cluster}:head`))
@@ -145,9 +147,8 @@ test('a filter that is announced anew waits for those who know the new words', a
 test('who reads everything again waits for the others as before', async () => {
   await using redis = await startRedis()
   const members = new Map<string, Member>()
-  const times = { viewLeaseMs: 60_000, leaseMs: 180_000 }
-  await using a = await join(members, redis, 'a', times)
-  await using b = await join(members, redis, 'b', times)
+  await using a = await join(members, redis, 'a', PATIENT)
+  await using b = await join(members, redis, 'b', PATIENT)
   await using admin = stoppable(new Redis(redis.url))
   b.silent = true
   let isTold = false
@@ -167,10 +168,9 @@ test('who reads everything again waits for the others as before', async () => {
 test('a changed topic is known at once here and by whoever catches up, a silent node or not', async () => {
   await using redis = await startRedis()
   const members = new Map<string, Member>()
-  const times = { viewLeaseMs: 60_000, leaseMs: 180_000 }
-  await using a = await join(members, redis, 'a', times)
-  await using b = await join(members, redis, 'b', times)
-  await using c = await join(members, redis, 'c', times)
+  await using a = await join(members, redis, 'a', PATIENT)
+  await using b = await join(members, redis, 'b', PATIENT)
+  await using c = await join(members, redis, 'c', PATIENT)
   c.silent = true
   const expected: string[] = []
   for (let index = 0; index < 100; index += 1) {
@@ -224,8 +224,8 @@ test('an entry without topics, of an older node, is read', async () => {
 test('a node that leaves takes its routes with it and is waited for by nobody', async () => {
   await using redis = await startRedis()
   const members = new Map<string, Member>()
-  await using a = await join(members, redis, 'a', { viewLeaseMs: 60_000, leaseMs: 180_000 })
-  const b = await join(members, redis, 'b', { viewLeaseMs: 60_000, leaseMs: 180_000 })
+  await using a = await join(members, redis, 'a', PATIENT)
+  const b = await join(members, redis, 'b', PATIENT)
   await b.cluster.announce({ added: ['x'] })
   expect([...a.routes]).toEqual(['b x'])
   b.silent = true
