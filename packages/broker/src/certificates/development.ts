@@ -3,9 +3,10 @@
  * start, reused by later ones while the server's certificate is valid for another day.
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { hostname, networkInterfaces } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { ConfigError, type Config, type ListenerConfig, type ListenerTls } from '@breakwater/config'
 import { Authority, type CertificatePair } from './authority.ts'
 
@@ -17,7 +18,13 @@ export interface DevelopmentCertificates {
 
 const DAY_MS = 86_400_000
 
+/** Whoever makes certificates there is not waited for any longer: it has died. */
+const LOCK_STALE_MS = 30_000
+const LOCK_POLL_MS = 20
+
 /**
+ * Several nodes may start at the same time in one directory: one makes what is missing, the others wait.
+ *
  * @throws {Error} the directory cannot be written
  * @throws {ConfigError} what is there already is no CA
  */
@@ -25,24 +32,60 @@ export async function ensureDevelopmentCertificates(
   directory: string,
 ): Promise<DevelopmentCertificates> {
   mkdirSync(directory, { recursive: true })
-  const caPath = join(directory, 'ca.crt')
-  const caKeyPath = join(directory, 'ca.key')
-  const certFile = join(directory, 'server.crt')
-  const keyFile = join(directory, 'server.key')
+  const files = {
+    caPath: join(directory, 'ca.crt'),
+    caKeyPath: join(directory, 'ca.key'),
+    certFile: join(directory, 'server.crt'),
+    keyFile: join(directory, 'server.key'),
+  }
+  if (!isComplete(files)) await alone(join(directory, 'lock'), () => complete(files))
+  const { caPath, certFile, keyFile } = files
+  return { caPath, certFile, keyFile }
+}
 
+interface Files extends DevelopmentCertificates {
+  readonly caKeyPath: string
+}
+
+function isComplete({ caPath, caKeyPath, certFile, keyFile }: Files): boolean {
+  if (!existsSync(caPath) || !existsSync(caKeyPath)) return false
+  return isUsable(certFile, keyFile, readFileSync(caPath, 'utf8'))
+}
+
+async function complete({ caPath, caKeyPath, certFile, keyFile }: Files): Promise<void> {
   const authority =
     existsSync(caPath) && existsSync(caKeyPath)
       ? await readAuthority(caPath, caKeyPath)
       : await createAuthority(caPath, caKeyPath)
-  if (!isUsable(certFile, keyFile, authority.pair.cert)) {
-    const pair = await authority.issue({
-      commonName: 'breakwater development',
-      usage: 'server',
-      alternativeNames: ownNames(),
-    })
-    writePair(certFile, keyFile, pair)
+  if (isUsable(certFile, keyFile, authority.pair.cert)) return
+  const pair = await authority.issue({
+    commonName: 'breakwater development',
+    usage: 'server',
+    alternativeNames: ownNames(),
+  })
+  writePair(certFile, keyFile, pair)
+}
+
+/** One at a time, among all processes. `lock`: a directory, which is there meanwhile. */
+async function alone(lock: string, work: () => Promise<void>): Promise<void> {
+  while (!takes(lock)) await delay(LOCK_POLL_MS)
+  try {
+    await work()
+  } finally {
+    rmSync(lock, { recursive: true, force: true })
   }
-  return { caPath, certFile, keyFile }
+}
+
+function takes(lock: string): boolean {
+  try {
+    mkdirSync(lock)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    const since = statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Infinity
+    if (Date.now() - since > LOCK_STALE_MS) rmSync(lock, { recursive: true, force: true })
+    return false
+  }
 }
 
 /**
