@@ -59,8 +59,15 @@ async function announceDeparture(nodeId: string): Promise<void> {
 
 const named = (): string[] => Array.from({ length: CLIENTS }, () => unique('client'))
 
-async function expectWills(clientIds: readonly string[]): Promise<void> {
-  const wills = await watcher.receive(clientIds.length)
+/** The clients of this node are given to the heir, which does not hear of it: the answer is on its way. */
+async function departUnheard(nodeId: string): Promise<void> {
+  const { silenced } = proxy.silenceAfter(nodeId)
+  await announceDeparture(nodeId)
+  await silenced
+}
+
+async function expectWills(clientIds: readonly string[], by = watcher): Promise<void> {
+  const wills = await by.receive(clientIds.length)
   expect(wills.map(({ topic }) => topic.slice('will/'.length)).toSorted()).toEqual(
     clientIds.toSorted(),
   )
@@ -68,20 +75,14 @@ async function expectWills(clientIds: readonly string[]): Promise<void> {
 
 it('also where the answer that names them is lost', async () => {
   const clientIds = named()
-  const nodeId = await depart(clientIds)
-  const { silenced } = proxy.silenceAfter(nodeId)
-  await announceDeparture(nodeId)
-  await silenced
+  await departUnheard(await depart(clientIds))
   proxy.cut()
   await expectWills(clientIds)
 })
 
 it('also where Redis is away for longer than anybody waits', async () => {
   const clientIds = named()
-  const nodeId = await depart(clientIds)
-  const { silenced } = proxy.silenceAfter(nodeId)
-  await announceDeparture(nodeId)
-  await silenced
+  await departUnheard(await depart(clientIds))
   await proxy.refuse()
   await heir.logged(({ what }) => what === 'clients of a departed node')
   await proxy.restore()
@@ -108,12 +109,7 @@ it('also where it stops before it has heard who they are', async () => {
   // Nothing else makes the node leave anybody behind.
   await watcher.disconnect()
   await heir.logged(({ msg, reason }) => msg === 'connection closed' && reason === 'disconnected')
-  const { silenced } = proxy.silenceAfter(nodeId)
-  await announceDeparture(nodeId)
-  await silenced
+  await departUnheard(nodeId)
   await heir[Symbol.asyncDispose]()
-  const wills = await mourner.receive(clientIds.length)
-  expect(wills.map(({ topic }) => topic.slice('will/'.length)).toSorted()).toEqual(
-    clientIds.toSorted(),
-  )
+  await expectWills(clientIds, mourner)
 })
