@@ -7,9 +7,9 @@ export default defineConfig({
   ssr: { resolve: { conditions } },
   test: {
     // Long enough for a machine that does much else: only what hangs may reach them.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
-    expect: { poll: { timeout: 15_000 } },
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 30_000 } },
     globalSetup: 'test/kit/temporary-directory.ts',
     projects: [
       { extends: true, test: { name: 'unit', include: ['packages/*/src/**/*.test.ts'] } },

@@ -9,7 +9,7 @@ import { startNode, type TestNode } from '../kit/node.ts'
 import { startRedis } from '../kit/redis.ts'
 
 const listen = ['mqtt://127.0.0.1:0']
-const PATIENCE = { timeout: 20_000, interval: 50 } as const
+const PATIENCE = { interval: 50 } as const
 
 /** What the node answers to these bytes; it may end the connection then. */
 async function answerTo({ adminPort }: TestNode, bytes: string): Promise<string> {

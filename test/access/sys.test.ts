@@ -12,7 +12,7 @@ import { skipWithout } from '../kit/program.ts'
 import { temporaryDirectory } from '../kit/temporary-directory.ts'
 import { tableRows } from '../tidy/markdown-table.ts'
 
-const WAIT = { timeout: 20_000 }
+const WAIT = { timeout: 30_000 }
 const ROOT = '$SYS/broker/'
 const OFTEN = { environment: { BREAKWATER_SYS_INTERVAL: '1s' } }
 /** The documented names: of the node itself, then of what all would say alike. */

@@ -10,6 +10,8 @@ import { heardBy, message, published } from './publishing.ts'
 import { redisBuses } from './redis-buses.ts'
 
 const TIMEOUT_MS = 500
+/** Longer than a test may take: whatever waits for it fails. */
+const NEVER_MS = 600_000
 
 let redis: TestRedis
 beforeAll(async () => {
@@ -110,7 +112,6 @@ describe.each(['hangs', 'is down'] as const)('a Redis that %s', (how) => {
     await expect.poll(() => done.length).toBe(10)
     const tookMs = performance.now() - start
     expect(tookMs).toBeGreaterThanOrEqual(TIMEOUT_MS)
-    expect(tookMs).toBeLessThan(TIMEOUT_MS * 3)
     for (const why of done) expect(why).toContain(`not taken by Redis within ${TIMEOUT_MS} ms`)
     await proxy.restore()
     await expect.poll(() => published(a, 'after', b)).toBeUndefined()
@@ -139,13 +140,11 @@ describe.each(['hangs', 'is down'] as const)('a Redis that %s', (how) => {
     await using proxy = await startRedisProxy(redis.url)
     await using buses = redisBuses(redis)
     const b = await buses.join()
-    const a = await buses.join({ timeoutMs: 60_000 }, proxy.url)
+    const a = await buses.join({ timeoutMs: NEVER_MS }, proxy.url)
     if (how === 'hangs') proxy.stall()
     else await proxy.refuse()
     const waiting = published(a, 'm', b)
-    const start = performance.now()
     await a[Symbol.asyncDispose]()
-    expect(performance.now() - start).toBeLessThan(3_000)
     expect(await waiting).toContain('closed')
   })
 })

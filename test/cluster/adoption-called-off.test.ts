@@ -42,7 +42,7 @@ it('leaves a node the clients that it still has when it is back', async () => {
   await backProxy.refuse()
   await storing.silenced
   await backProxy.restore()
-  await expect.poll(() => admin.hexists(keys.clusterNodes, back.id), { timeout: 15_000 }).toBe(1)
+  await expect.poll(() => admin.hexists(keys.clusterNodes, back.id)).toBe(1)
   for (let beat = 0; beat < BEATS; beat += 1) {
     const before = await admin.zscore(keys.clusterLeases, heir.id)
     await expect.poll(() => admin.zscore(keys.clusterLeases, heir.id)).not.toBe(before)

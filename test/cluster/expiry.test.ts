@@ -36,7 +36,7 @@ it(
       a.logs().filter(({ msg }) => msg === 'abandoned sessions expired').length
     // From here on Redis knows the script: an answer that is kept is that of a call which was executed.
     await leave({ clientId: unique('first'), clean: false })
-    await expect.poll(expired, { timeout: 15_000 }).toBe(1)
+    await expect.poll(expired).toBe(1)
     await leave(session)
     const ending = proxy.silenceAfter(keys.session(clientId))
     await ending.silenced
@@ -50,7 +50,7 @@ it(
     const reading = proxy.silenceAfter(`0-${before + 1}`)
     ending.release()
     await subscriber.take('suback')
-    await expect.poll(expired, { timeout: 15_000 }).toBe(2)
+    await expect.poll(expired).toBe(2)
 
     await using here = await connectAt(a)
     await here.publish({ topic, payload, qos: 1 })

@@ -71,8 +71,6 @@ it('but makes whoever had it let go where Redis has taken it, and leaves nothing
 
   await client.untilClosed()
   expect(await watcher.receive(1)).toMatchObject([{ payload: Buffer.from(will.payload) }])
-  await expect
-    .poll(() => admin.exists(keys.owners(bucket), keys.wills(bucket)), { timeout: 15_000 })
-    .toBe(0)
+  await expect.poll(() => admin.exists(keys.owners(bucket), keys.wills(bucket))).toBe(0)
   await watcher.expectSilence()
 })

@@ -74,9 +74,7 @@ it('over TLS the server is verified, and sees the certificate of the nodes', asy
   )
   const admin = new Redis(member.url, { tls: { ca, cert, key } })
   await admin.call('cluster', 'addslotsrange', 0, 16_383)
-  await expect
-    .poll(() => admin.call('cluster', 'info'), { timeout: 15_000 })
-    .toContain('cluster_state:ok')
+  await expect.poll(() => admin.call('cluster', 'info')).toContain('cluster_state:ok')
   admin.disconnect()
   const redisUrl = member.url.replace('rediss://', 'rediss-cluster://')
   await exercise({ redisUrl, environment: { ...trusted, ...own } })

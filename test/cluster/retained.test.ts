@@ -14,7 +14,7 @@ import { encodePublish, encodeSubscribe } from '../kit/wire-encoder.ts'
 import { connectAt } from './cluster.ts'
 
 const TRIES = 200
-const RESYNCED = { timeout: 10_000 }
+const RESYNCED = { timeout: 30_000 }
 
 let resources: AsyncDisposableStack
 let redis: TestRedis

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { encodePuback, encodePublish, encodeSubscribe } from '../kit/wire-encoder.ts'
-import { conformance, expectNothingDelivered, STORES, unique } from './suite.ts'
+import { conformance, effective, expectNothingDelivered, STORES, unique } from './suite.ts'
 
 conformance('Retained messages', { stores: STORES }, (broker) => {
   it.each([0, 1, 2])(
@@ -10,7 +10,7 @@ conformance('Retained messages', { stores: STORES }, (broker) => {
       const topic = unique('t')
       const payload = Buffer.from([0, 1, 0xff, 0xfe])
       await publisher.publish({ topic, payload, qos, retain: true })
-      await publisher.expectSilence()
+      await effective(publisher)
       await using subscriber = await broker.connect()
       await subscriber.subscribe([topic, 2])
       expect(await subscriber.receive(1)).toMatchObject([
@@ -50,7 +50,7 @@ conformance('Retained messages', { stores: STORES }, (broker) => {
     const topic = unique('t')
     for (const qos of [1, 0, 2, 0]) {
       await publisher.publish({ topic, payload: `at ${qos}`, qos, retain: true })
-      await publisher.expectSilence()
+      await effective(publisher)
       await using subscriber = await broker.connect()
       await subscriber.subscribe([topic, 2])
       expect(await subscriber.receive(1)).toMatchObject([

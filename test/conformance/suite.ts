@@ -94,3 +94,11 @@ export async function expectNothingDelivered(
   await publisher.take('puback')
   await subscriber.unsubscribe(topic)
 }
+
+/**
+ * What a client has published at QoS 0 has taken effect: its next control packet is answered behind it. Nothing
+ * orders it before what another connection does.
+ */
+export async function effective(publisher: WireClient): Promise<void> {
+  await publisher.subscribe([unique('fence'), 0])
+}

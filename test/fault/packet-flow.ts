@@ -79,7 +79,7 @@ export class PacketFlow implements AsyncDisposable {
   }
 
   /** Looks again after each chunk that was read, and when the connection has ended. */
-  async until(isSo: () => boolean, what: string, timeoutMs = 10_000): Promise<void> {
+  async until(isSo: () => boolean, what: string, timeoutMs = 30_000): Promise<void> {
     const deadline = performance.now() + timeoutMs
     while (!isSo()) {
       if (this.#closed) throw new Error(`closed while waiting for ${what}`, { cause: this.#fault })
@@ -89,7 +89,7 @@ export class PacketFlow implements AsyncDisposable {
     }
   }
 
-  async untilClosed(timeoutMs = 10_000): Promise<void> {
+  async untilClosed(timeoutMs = 30_000): Promise<void> {
     const deadline = performance.now() + timeoutMs
     while (!this.#closed) {
       const leftMs = deadline - performance.now()

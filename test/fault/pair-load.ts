@@ -76,7 +76,7 @@ export class PairLoad implements AsyncDisposable {
   }
 
   /** Ends the load; resolves when every message has arrived. */
-  async finish(timeoutMs = 10_000): Promise<void> {
+  async finish(timeoutMs = 30_000): Promise<void> {
     clearInterval(this.#timer)
     const [subscriber] = this.#subscribers
     const deadline = performance.now() + timeoutMs

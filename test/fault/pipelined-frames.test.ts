@@ -58,7 +58,7 @@ describe.each(['memory', 'redis'] as const)('in one write (%s)', (store) => {
       wire.encodePublish({ topic: fence, payload: 'x', qos: 1, packetId: 65_000, retain: true }),
       wire.encodeSubscribe(65_001, [[fence, 1]]),
     )
-    await client.until(() => messages.at(-1)?.topic === fence, 'the fence', 25_000)
+    await client.until(() => messages.at(-1)?.topic === fence, 'the fence', 30_000)
     client.send(wire.encodePingreq())
     await client.until(() => isAnswered, 'pingresp')
     return messages.filter(({ topic }) => topic !== fence)

@@ -72,7 +72,7 @@ describe('a session that is resumed', () => {
         flow.send(encodePuback(unacknowledged.shift() as number))
       if (next === LIVE_FROM) live = publishAll(publisher, QUEUED, QUEUED + LIVE)
     })
-    await device.until(() => next === QUEUED + LIVE, 'all messages', 25_000)
+    await device.until(() => next === QUEUED + LIVE, 'all messages', 30_000)
     await live
     expect(mostUnacknowledged).toBeGreaterThan(HELD_BACK)
     expect(mostUnacknowledged).toBeLessThanOrEqual(WINDOW)

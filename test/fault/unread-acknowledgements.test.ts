@@ -56,7 +56,7 @@ describe('a publisher that does not read its acknowledgements', () => {
       sent,
     )
     publisher.goOnReading()
-    await publisher.until(() => acknowledged === sent, `${sent} acknowledgements`, 20_000)
+    await publisher.until(() => acknowledged === sent, `${sent} acknowledgements`, 30_000)
     expect(node.closeReasons()).toEqual([])
   })
 

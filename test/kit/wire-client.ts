@@ -41,7 +41,7 @@ export interface WireAddress {
 }
 
 export interface WireOptions {
-  /** How long anything may be waited for. Default: 15,000. */
+  /** How long anything may be waited for. Default: 30,000. */
   readonly timeoutMs?: number
 }
 
@@ -75,7 +75,7 @@ export class WireClient implements AsyncDisposable {
   static async open(address: WireAddress, options: WireOptions = {}): Promise<WireClient> {
     const { host, port, tls } = address
     const socket = tls ? connectTls({ host, port, ...tls }) : connectTcp({ host, port })
-    const client = new WireClient(socket, options.timeoutMs ?? 15_000)
+    const client = new WireClient(socket, options.timeoutMs ?? 30_000)
     let isOpen = false
     socket.once(tls ? 'secureConnect' : 'connect', () => {
       isOpen = true

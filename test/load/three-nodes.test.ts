@@ -55,7 +55,7 @@ describe('500 devices over TLS on three nodes', () => {
 
       const received = 'sum(breakwater_messages_received_total)'
       await expect
-        .poll(async () => (await prometheus.query(received))[0], { timeout: 10_000 })
+        .poll(async () => (await prometheus.query(received))[0])
         .toBe(result.published.total)
       expect(await prometheus.query('up')).toEqual([1, 1, 1])
       expect(await prometheus.query('sum(breakwater_messages_dropped_total)')).toEqual([0])

@@ -3,7 +3,6 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { performance } from 'node:perf_hooks'
 
 import { createInstruments, startRuntimeMetrics } from '@breakwater/metrics'
 import { expect, test } from 'vitest'
@@ -30,17 +29,22 @@ function seriesOf(body: string): string[] {
   return body.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
 }
 
+function cpuMicroseconds(before: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(before)
+  return user + system
+}
+
 function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
 }
 
-/** Median of nanoseconds per call over eleven batches, after one that warms up. */
+/** Median of nanoseconds of CPU time per call over eleven batches, after one that warms up. */
 function nanosecondsPer(calls: number, batch: () => void): number {
   batch()
   const runs = Array.from({ length: 11 }, () => {
-    const startedAt = process.hrtime.bigint()
+    const before = process.cpuUsage()
     batch()
-    return Number(process.hrtime.bigint() - startedAt) / calls
+    return (cpuMicroseconds(before) * 1_000) / calls
   })
   return median(runs)
 }
@@ -105,7 +109,7 @@ test(`a large node has at most ${SERIES_MAX} series, each of them once`, async (
   expect(new Set(names).size).toBe(names.length)
 })
 
-test(`an increment takes at most ${INCREMENT_NS_MAX} ns, an observation ${OBSERVE_NS_MAX} ns`, () => {
+test(`an increment takes at most ${INCREMENT_NS_MAX} ns of CPU time, an observation ${OBSERVE_NS_MAX} ns`, () => {
   const instruments = largeNode()
   const received = instruments.counter('messages_received_total')
   const cells = (['0', '1', '2', '1'] as const).map((qos) => received.cell({ qos }))
@@ -122,14 +126,14 @@ test(`an increment takes at most ${INCREMENT_NS_MAX} ns, an observation ${OBSERV
   expect(observe).toBeLessThanOrEqual(OBSERVE_NS_MAX)
 })
 
-test(`a page takes at most ${RENDER_MS_MAX} ms`, async () => {
+test(`a page takes at most ${RENDER_MS_MAX} ms of CPU time`, async () => {
   const instruments = largeNode()
   const runs: number[] = []
   let bytes = 0
   for (let run = 0; run < 30; run += 1) {
-    const startedAtMs = performance.now()
+    const before = process.cpuUsage()
     bytes = (await instruments.render()).body.length
-    runs.push(performance.now() - startedAtMs)
+    runs.push(cpuMicroseconds(before) / 1_000)
   }
   console.info(`render ${median(runs).toFixed(2)} ms, ${(bytes / 1024).toFixed(0)} KiB`)
   expect(median(runs)).toBeLessThanOrEqual(RENDER_MS_MAX)

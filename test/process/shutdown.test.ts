@@ -13,31 +13,31 @@ import { startRedisProxy } from '../kit/redis-proxy.ts'
 import { WireClient } from '../kit/wire-client.ts'
 import { encodePublish } from '../kit/wire-encoder.ts'
 
-const shutdownTimeoutMs = 4_000
-/** Until the process has ended, on a machine that does much else; what hangs takes 15 s and more. */
-const endedWithinMs = shutdownTimeoutMs + 4_000
-const environment = { BREAKWATER_SHUTDOWN_TIMEOUT: `${shutdownTimeoutMs}ms` }
+/** A node that has to wait for its time-out. */
+const environment = { BREAKWATER_SHUTDOWN_TIMEOUT: '4s' }
+/** A node that ends by itself: the time-out is longer than a test may take. */
+const unhurried = { BREAKWATER_SHUTDOWN_TIMEOUT: '10m' }
+/** A node that waited for its store would wait for longer than a test may take. */
+const patient = { storeTimeoutMs: 600_000 }
 
 async function ready(node: NodeProcess): Promise<number> {
   return (await fetch(`http://127.0.0.1:${node.adminPort}/readyz`)).status
 }
 
-/** How long the node took to end with code 0. */
-async function stop(node: NodeProcess, signal: NodeJS.Signals = 'SIGTERM'): Promise<number> {
-  const startedAt = performance.now()
+/** The node ends with code 0. */
+async function stop(node: NodeProcess, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
   await node.kill(signal)
   expect({ code: node.process.exitCode, signal: node.process.signalCode }).toEqual({
     code: 0,
     signal: null,
   })
-  return performance.now() - startedAt
 }
 
 describe('a node that gets SIGTERM', () => {
   it.each(['SIGTERM', 'SIGINT'] as const)(
     'closes its clients and ends at once (%s)',
     async (name) => {
-      await using node = await spawnNode({ environment })
+      await using node = await spawnNode({ environment: unhurried })
       await using plain = await connectAt(node)
       const tls = { ca: node.ca, servername: 'localhost' }
       await using secure = await WireClient.open({ host: node.host, port: node.tlsPort, tls })
@@ -46,7 +46,7 @@ describe('a node that gets SIGTERM', () => {
       await using silent = await WireClient.open(node)
       await using raw = await WireClient.open({ host: node.host, port: node.tlsPort })
       expect(await ready(node)).toBe(200)
-      expect(await stop(node, name)).toBeLessThan(shutdownTimeoutMs)
+      await stop(node, name)
       for (const client of [plain, secure, silent, raw])
         expect(await client.untilClosed()).toEqual([])
       expect(node.closeReasons()).toEqual(Array.from({ length: 4 }, () => 'shutting-down'))
@@ -57,7 +57,7 @@ describe('a node that gets SIGTERM', () => {
   it('is not ready, takes nobody, acknowledges what is under way, and is not hurried by more signals', async () => {
     await using cluster = await startCluster()
     await using proxy = await startRedisProxy(cluster.redis.url)
-    const settings = { ...cluster.settings, redisUrl: proxy.url, environment }
+    const settings = { ...cluster.settings, redisUrl: proxy.url, environment: unhurried }
     await using node = await spawnNode(settings)
     const topic = unique('t')
     await using subscriber = await connectAt(cluster.a)
@@ -86,7 +86,7 @@ describe('a node that gets SIGTERM', () => {
     await proxy.restore()
     expect(await publisher.untilClosed()).toEqual([{ type: 'puback', packetId: 7 }])
     expect(await secondPublisher.untilClosed()).toEqual([{ type: 'pubrec', packetId: 8 }])
-    expect(await stopped).toBeLessThan(endedWithinMs)
+    await stopped
 
     await using last = await connectAt(cluster.b)
     await last.publish({ topic, payload: 'last', qos: 1 })
@@ -107,7 +107,7 @@ describe('a node that gets SIGTERM', () => {
       for (let count = 0; count < 20; count++) await publisher.publish({ topic, payload, qos: 0 })
       await publisher.expectSilence()
     }
-    expect(await stop(node)).toBeLessThan(endedWithinMs)
+    await stop(node)
     expect(node.closeReasons()).toEqual(['shutting-down', 'shutting-down'])
   })
 
@@ -116,7 +116,12 @@ describe('a node that gets SIGTERM', () => {
     async (how) => {
       await using redis = await startRedis()
       await using proxy = await startRedisProxy(redis.url)
-      const settings = { redisUrl: proxy.url, redisPrefix: redis.prefix, environment }
+      const settings = {
+        redisUrl: proxy.url,
+        redisPrefix: redis.prefix,
+        environment,
+        limits: patient,
+      }
       await using node = await spawnNode(settings)
       await using idle = await connectAt(node, { clientId: unique('c'), clean: false })
       await using publisher = await connectAt(node)
@@ -124,7 +129,7 @@ describe('a node that gets SIGTERM', () => {
       else await proxy.refuse()
       publisher.send(encodePublish({ topic: unique('t'), qos: 1, retain: true, packetId: 7 }))
       await sent(publisher)
-      expect(await stop(node)).toBeLessThan(endedWithinMs)
+      await stop(node)
       for (const client of [idle, publisher]) expect(await client.untilClosed()).toEqual([])
     },
   )

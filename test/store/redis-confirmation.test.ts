@@ -9,7 +9,7 @@ import { countOf, startReplicatedRedis } from '../kit/redis-replica.ts'
 import { redisStores } from './redis-stores.ts'
 import { append, enqueue, failure, message, payloadsOf } from './store-steps.ts'
 
-const patient = { timeout: 20_000, interval: 20 }
+const patient = { interval: 20 }
 /** Of so many buckets nearly as many. */
 const SESSIONS = 300
 const PREFIX = 'test:'

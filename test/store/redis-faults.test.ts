@@ -9,6 +9,8 @@ import { redisStores, type RedisStores } from './redis-stores.ts'
 import { enqueue, failure, message, payloadsOf } from './store-steps.ts'
 
 const TIMEOUT_MS = 500
+/** Longer than a test may take: whatever waits for it fails. */
+const NEVER_MS = 600_000
 
 let redis: TestRedis
 beforeAll(async () => {
@@ -37,7 +39,7 @@ async function behindProxy(
 
 /** Redis is back, and so is every connection a moment later. */
 async function eventually(work: () => Promise<unknown>): Promise<void> {
-  await vi.waitFor(work, { timeout: 15_000 })
+  await vi.waitFor(work)
 }
 
 describe('a connection that is cut', () => {
@@ -99,7 +101,6 @@ describe('a Redis that hangs', () => {
     await expect.poll(() => calls.length, { interval: 10 }).toBe(2)
     const tookMs = performance.now() - start
     expect(tookMs).toBeGreaterThanOrEqual(TIMEOUT_MS)
-    expect(tookMs).toBeLessThan(TIMEOUT_MS * 3)
     await proxy.restore()
     await expect.poll(() => store.available).toBe(true)
     await enqueue(store, 'a', 'after')
@@ -142,7 +143,6 @@ describe('a Redis that hangs', () => {
     proxy.stall()
     const { tookMs } = await failure(() => work(store))
     expect(tookMs).toBeGreaterThanOrEqual(TIMEOUT_MS - 1)
-    expect(tookMs).toBeLessThan(TIMEOUT_MS * 3)
     await proxy.restore()
     await eventually(() => work(store))
   })
@@ -151,13 +151,17 @@ describe('a Redis that hangs', () => {
     await using behind = await behindProxy({ pendingWritesMax: 10 })
     const { store, proxy } = behind
     proxy.stall()
-    const waiting = Array.from({ length: 10 }, (_, index) =>
-      failure(() => enqueue(store, 'a', `${index}`)),
-    )
+    const ended: string[] = []
+    const names = Array.from({ length: 10 }, (_, index) => `${index}`)
+    const waiting = names.map(async (name) => {
+      const { tookMs } = await failure(() => enqueue(store, 'a', name))
+      ended.push(name)
+      return tookMs
+    })
     const refused = await failure(() => enqueue(store, 'a', 'refused'))
     expect(refused.message).toBe('full: 10 items wait for Redis')
-    expect(refused.tookMs).toBeLessThan(TIMEOUT_MS / 2)
-    for (const { tookMs } of await Promise.all(waiting))
+    expect(ended).toEqual([])
+    for (const tookMs of await Promise.all(waiting))
       expect(tookMs).toBeGreaterThanOrEqual(TIMEOUT_MS)
     await proxy.restore()
     await eventually(() => enqueue(store, 'a', 'x'))
@@ -174,13 +178,11 @@ describe('a Redis that hangs', () => {
   })
 
   test('does not hold up closing, and leaves no callback owed', async () => {
-    const behind = await behindProxy({ timeoutMs: 60_000 })
+    const behind = await behindProxy({ timeoutMs: NEVER_MS })
     const { store, proxy } = behind
     proxy.stall()
     const waiting = failure(() => enqueue(store, 'a', 'm'))
-    const start = performance.now()
     await store[Symbol.asyncDispose]()
-    expect(performance.now() - start).toBeLessThan(3_000)
     expect((await waiting).message).toContain('closed')
     await behind[Symbol.asyncDispose]()
   })
@@ -200,7 +202,6 @@ describe('a Redis that is really asleep', () => {
     const { tookMs, message: why } = await failure(() => enqueue(store, 'a', 'lost'))
     expect(why).toContain(`not taken by Redis within ${TIMEOUT_MS} ms`)
     expect(tookMs).toBeGreaterThanOrEqual(TIMEOUT_MS)
-    expect(tookMs).toBeLessThan(1_400)
     await asleep
     await expect.poll(() => store.available).toBe(true)
     await enqueue(store, 'a', 'after')
@@ -216,20 +217,17 @@ describe('a Redis that is down', () => {
     const { tookMs, message: why } = await failure(() => enqueue(store, 'a', 'lost'))
     expect(why).toContain('not taken by Redis')
     expect(tookMs).toBeGreaterThanOrEqual(TIMEOUT_MS)
-    expect(tookMs).toBeLessThan(TIMEOUT_MS * 3)
     await proxy.restore()
     await eventually(() => enqueue(store, 'a', 'after'))
     await expect.poll(() => payloadsOf(store, 'a')).toEqual(['after'])
   })
 
   test('does not hold up closing', async () => {
-    const behind = await behindProxy({ timeoutMs: 60_000 })
+    const behind = await behindProxy({ timeoutMs: NEVER_MS })
     const { store, proxy } = behind
     await proxy.refuse()
     const waiting = failure(() => enqueue(store, 'a', 'm'))
-    const start = performance.now()
     await store[Symbol.asyncDispose]()
-    expect(performance.now() - start).toBeLessThan(3_000)
     expect((await waiting).message).toContain('closed')
     await behind[Symbol.asyncDispose]()
   })

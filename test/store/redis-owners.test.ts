@@ -60,9 +60,7 @@ describe('a claim that fails because Redis hangs, and happens all the same', () 
     proxy.stall()
     await failure(() => store.claimClient(claimOf('a', 'node')))
     await proxy.restore()
-    await expect
-      .poll(() => other.replacedOwners([before]), { timeout: 15_000 })
-      .toMatchObject([{ clientId: 'a' }])
+    await expect.poll(() => other.replacedOwners([before])).toMatchObject([{ clientId: 'a' }])
     // The word that nobody waits any more comes behind the claim on the same connection.
     await expect.poll(() => store.replacedOwners([before])).toHaveLength(1)
     const [late] = await other.replacedOwners([before])

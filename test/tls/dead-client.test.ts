@@ -8,7 +8,7 @@ import { WireClient } from '../kit/wire-client.ts'
 
 /** The record header and the first bytes of a ClientHello. */
 const HALF_HELLO = Buffer.from('16030102000100', 'hex')
-const WAIT = { timeout: 20_000 }
+const WAIT = { timeout: 30_000 }
 
 async function gauge(node: TestNode, of: 'handshakes' | 'held'): Promise<number> {
   return (await MetricsPage.of(node)).value(`breakwater_admission_${of}`)

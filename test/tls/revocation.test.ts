@@ -14,7 +14,7 @@ import type { ConnectFields } from '../kit/wire-encoder.ts'
 import { MountedSecret } from './mounted-secret.ts'
 import { meet, type Peer } from './tls-peer.ts'
 
-const PATIENCE = { timeout: 20_000, interval: 50 } as const
+const PATIENCE = { interval: 50 } as const
 const WIRE = { timeoutMs: 20_000 } as const
 
 const authority = await Authority.create('devices')

@@ -145,6 +145,6 @@ it('a certificate that ends closes its client, or not, as its listener says', as
   secret.update({ 'ca.crt': authority.pair.cert + successor.pair.cert })
   const reloaded = (): number =>
     node.logs().filter(({ msg }) => msg === 'new certificates are in use').length
-  await expect.poll(reloaded, { timeout: 20_000 }).toBe(2)
+  await expect.poll(reloaded).toBe(2)
   for (const client of [kept, stays]) await client.expectSilence()
 })

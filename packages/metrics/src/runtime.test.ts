@@ -70,8 +70,8 @@ test('utilisation is absent at first, then the ratio of the last window alone', 
   block(250)
   await expect.poll(ratio).toBeGreaterThan(0.8)
   expect(await ratio()).toBeLessThanOrEqual(1)
-  // Whoever asks all the time is what the loop is busy with.
-  await expect.poll(ratio, { interval: 500, timeout: 10_000 }).toBeLessThan(0.15)
+  // Asking all the time would keep the loop busy.
+  await expect.poll(ratio, { interval: 500 }).toBeLessThan(0.5)
 })
 
 test('a sampler that was disposed of samples no more', async () => {

@@ -87,7 +87,7 @@ test('who is held for too long is shed', async () => {
   const { admission, story, arrive } = setUp({ handshakesMax: 1, heldTimeoutMs: 50 })
   arrive('a')
   arrive('b')
-  await expect.poll(() => story, { timeout: 15_000 }).toEqual(['a begins', 'b: held-too-long'])
+  await expect.poll(() => story).toEqual(['a begins', 'b: held-too-long'])
   expect(admission.held).toBe(0)
 })
 
@@ -95,6 +95,6 @@ test('without tokens sockets are held until some are back', async () => {
   const { story, arrive } = setUp({ connectsPerSecondMax: 20, beginsPerTurnMax: 100 })
   const startedAt = performance.now()
   for (let index = 0; index < 30; index += 1) arrive(String(index))
-  await expect.poll(() => story.length, { timeout: 15_000 }).toBe(30)
+  await expect.poll(() => story.length).toBe(30)
   expect(performance.now() - startedAt).toBeGreaterThan(400)
 })
