@@ -27,7 +27,13 @@ export async function openBackplane(
   if (config.redis === undefined) {
     const bus = stack.use(new MemoryBusHub().join())
     return {
-      store: stack.use(new MemoryStore({ ...config.limits, queuePolicy: config.queuePolicy })),
+      store: stack.use(
+        new MemoryStore({
+          ...config.limits,
+          queuePolicy: config.queuePolicy,
+          shares: config.limits,
+        }),
+      ),
       bus,
       cluster: new SoloCluster(() => ({ id: bus.nodeId, ...facts() })),
     }
@@ -46,6 +52,7 @@ export async function openBackplane(
         queueMessagesMax,
         queueBytesMax,
         queuePolicy: config.queuePolicy,
+        shares: config.limits,
         ack: config.ack,
         onHeld: (why) => events.acknowledgementsHeld(why),
       }),

@@ -115,7 +115,7 @@ export const CLOSE_REASONS = {
   'receive-maximum-exceeded': {
     logLevel: 'info',
     fault: 'client',
-    meaning: 'more unreleased QoS 2 publishes than inboundQos2Max',
+    meaning: 'more unreleased QoS 2 publishes than inboundQos2Max or inboundQos2BytesMax',
   },
   'unsupported-protocol-version': {
     connackCode: 1,

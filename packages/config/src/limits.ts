@@ -3,6 +3,7 @@
  * docs/LIMITS.md says the same (held together by test/tidy/reference-docs.test.ts).
  */
 import { DOOR_LIMITS } from './door-limits.ts'
+import { SHARE_LIMITS } from './share-limits.ts'
 
 export interface LimitDeclaration {
   readonly unit:
@@ -291,13 +292,14 @@ const LIMITS = {
   },
 } as const
 
-export type LimitName = keyof typeof LIMITS | keyof typeof DOOR_LIMITS
+export type LimitName = keyof typeof LIMITS | keyof typeof DOOR_LIMITS | keyof typeof SHARE_LIMITS
 export type Limits = Readonly<Record<LimitName, number>>
 
 /** The declarations by name, with their shape checked. */
 export const limitDeclarations: Readonly<Record<LimitName, LimitDeclaration>> = {
   ...LIMITS,
   ...DOOR_LIMITS,
+  ...SHARE_LIMITS,
 }
 
 export const limitNames: readonly LimitName[] = Object.keys(limitDeclarations) as LimitName[]

@@ -15,6 +15,8 @@ export type {
   RevocationStep,
   RevocationStore,
 } from './revocations.ts'
+export { InboundFullError } from './share-bounds.ts'
+export type { ShareBounds } from './share-bounds.ts'
 export type {
   SharedAppend,
   SharedMemberId,
@@ -54,6 +56,7 @@ export type {
   SessionFilters,
   SessionTerms,
   Store,
+  StoreBounds,
   StoreCounts,
   StoredSubscription,
 } from './store.ts'

@@ -6,6 +6,7 @@ export class MemorySession {
   readonly subscriptions: Map<string, QoS> = new Map()
   readonly released: Set<number> = new Set()
   readonly inbound: Map<number, Message> = new Map()
+  #inboundBytes = 0
   readonly #queue = new Map<number, Message>()
   #first: number
   #last: number
@@ -49,6 +50,25 @@ export class MemorySession {
       this.#queue.size >= queueMessagesMax ||
       (this.#bytes + queuedBytes(message) > queueBytesMax && this.#queue.size > 0)
     )
+  }
+
+  /** Whether there was room for a QoS 2 publish; one of any size is taken. */
+  keepInbound(packetId: number, message: Message, bytesMax: number): boolean {
+    const before = this.inbound.get(packetId)
+    const own = queuedBytes(message)
+    const bytes = this.#inboundBytes + own - (before === undefined ? 0 : queuedBytes(before))
+    if (bytes > own && bytes > bytesMax) return false
+    this.inbound.set(packetId, message)
+    this.#inboundBytes = bytes
+    return true
+  }
+
+  /** Whether there was one. */
+  forgetInbound(packetId: number): boolean {
+    const message = this.inbound.get(packetId)
+    if (message === undefined) return false
+    this.#inboundBytes -= queuedBytes(message)
+    return this.inbound.delete(packetId)
   }
 
   has(position: number): boolean {

@@ -3,6 +3,7 @@ import { MemoryOwners } from './memory-owners.ts'
 import { MemoryRevocations } from './memory-revocations.ts'
 import { MemorySession } from './memory-session.ts'
 import { MemoryShared } from './memory-shared.ts'
+import { InboundFullError, UNBOUNDED, type ShareBounds } from './share-bounds.ts'
 import {
   FencedError,
   QueueFullError,
@@ -17,13 +18,13 @@ import {
   type Owner,
   type PublishEffects,
   type QueueAppend,
-  type QueueBounds,
   type QueuedMessage,
   type Released,
   type RetainedRead,
   type SessionFilters,
   type SessionTerms,
   type Store,
+  type StoreBounds,
   type StoreCounts,
   type StoredSubscription,
 } from './store.ts'
@@ -36,14 +37,16 @@ export class MemoryStore implements Store {
   readonly available = true
   readonly shared: MemoryShared
   readonly revocations: MemoryRevocations = new MemoryRevocations()
-  readonly #bounds: QueueBounds
+  readonly #bounds: StoreBounds
+  readonly #shares: ShareBounds
   readonly #onFenced: OnFenced
   readonly #sessions = new Map<string, MemorySession>()
   readonly #owners = new MemoryOwners()
   readonly #retained = new Map<string, Message>()
 
-  constructor(bounds: QueueBounds & { readonly onFenced?: OnFenced }) {
+  constructor(bounds: StoreBounds & { readonly onFenced?: OnFenced }) {
     this.#bounds = bounds
+    this.#shares = { ...UNBOUNDED, ...bounds.shares }
     this.shared = new MemoryShared(bounds)
     this.#onFenced = bounds.onFenced ?? (() => undefined)
   }
@@ -160,8 +163,8 @@ export class MemoryStore implements Store {
       return
     }
     if (inbound !== undefined) {
-      const { inbound: stored } = this.#sessions.get(inbound.clientId) ?? {}
-      if (stored?.delete(inbound.packetId) !== true) {
+      const stored = this.#sessions.get(inbound.clientId)
+      if (stored?.forgetInbound(inbound.packetId) !== true) {
         const positions = queues.map(() => -1)
         done(undefined, { positions, dropped: 0, retainedChanged: false, again: true })
         return
@@ -247,8 +250,11 @@ export class MemoryStore implements Store {
     done: (error?: Error) => void,
   ): void {
     const session = this.#owned(owner)
-    if (session instanceof MemorySession) session.inbound.set(packetId, message.detached())
-    done(session instanceof Error ? session : undefined)
+    const { inboundQos2BytesMax } = this.#shares
+    if (session instanceof Error) done(session)
+    else if (session?.keepInbound(packetId, message.detached(), inboundQos2BytesMax) === false)
+      done(new InboundFullError())
+    else done()
   }
 
   async readInbound(clientId: string, packetId: number): Promise<Message | undefined> {
@@ -256,7 +262,7 @@ export class MemoryStore implements Store {
   }
 
   deleteInbound(clientId: string, packetId: number, done: () => void): void {
-    this.#sessions.get(clientId)?.inbound.delete(packetId)
+    this.#sessions.get(clientId)?.forgetInbound(packetId)
     done()
   }
 

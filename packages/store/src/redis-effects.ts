@@ -252,7 +252,9 @@ export class RedisEffects {
 
   /** `T`: where there is none, the write is left out; `E`: that alone. */
   #forgets({ clientId, packetId }: InboundPublish, how: 'T' | 'D' | 'E'): Operation {
-    return { keys: [this.#keys.inbound(clientId)], words: [how, packetId] }
+    const inbound = this.#keys.inbound(clientId)
+    const keys = how === 'E' ? [inbound] : [this.#keys.session(clientId), inbound]
+    return { keys, words: [how, packetId] }
   }
 
   /** An empty payload clears [MQTT-3.3.1-10]. */

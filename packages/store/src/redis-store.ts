@@ -29,20 +29,21 @@ import {
   type HeldClient,
   type Owner,
   type PublishEffects,
-  type QueueBounds,
   type QueuedMessage,
   type Released,
   type RetainedRead,
   type SessionFilters,
   type SessionTerms,
   type Store,
+  type StoreBounds,
   type StoreCounts,
   type StoredSubscription,
 } from './store.ts'
-import { loadWrites } from './write-scripts.ts'
+import { InboundFullError, UNBOUNDED, type ShareBounds } from './share-bounds.ts'
+import { INBOUND_FULL, loadWrites } from './write-scripts.ts'
 import { WriterGroups } from './writer-groups.ts'
 
-export interface RedisStoreOptions extends QueueBounds {
+export interface RedisStoreOptions extends StoreBounds {
   /** After so long without an answer a write fails and is not acknowledged; a session operation too. */
   readonly timeoutMs: number
   /** Writes that Redis has not taken: beyond these a write fails at once. */
@@ -95,6 +96,7 @@ class RedisStore implements Store {
   readonly #control: Servers
   readonly #keys: Keys
   readonly #onFenced: (owner: Owner) => void
+  readonly #shares: ShareBounds
   readonly #writers: WriterGroups
   /** Whether an acknowledgement asks for more than an answer. */
   readonly #confirms: boolean
@@ -113,6 +115,7 @@ class RedisStore implements Store {
     this.#keys = keys
     this.#connections = connections
     this.#onFenced = ({ clientId, epoch }) => options.onFenced?.(clientId, epoch)
+    this.#shares = { ...UNBOUNDED, ...options.shares }
     const writers = new WriterGroups({
       servers: data,
       keys,
@@ -272,12 +275,13 @@ class RedisStore implements Store {
     const { clientId, epoch } = owner
     const bytes = encodeMessage(message)
     const keys = [this.#keys.session(clientId), this.#keys.inbound(clientId)]
-    const words = ['P', epoch, packetId, { message: bytes }]
+    const words = ['P', epoch, packetId, { message: bytes }, this.#shares.inboundQos2BytesMax]
     const size = { queues: 0, bytes: bytes.length }
     this.#writers.of(clientId).publishes.write([{ keys, words }], size, (error, answer) => {
       const fenced = answer?.[1] === FENCED
       if (fenced) this.#onFenced(owner)
-      done(fenced ? new FencedError(clientId) : error)
+      if (fenced) done(new FencedError(clientId))
+      else done(answer?.[1] === INBOUND_FULL ? new InboundFullError() : error)
     })
   }
 
@@ -291,7 +295,8 @@ class RedisStore implements Store {
   }
 
   deleteInbound(clientId: string, packetId: number, done: (error?: Error) => void): void {
-    const operation = { keys: [this.#keys.inbound(clientId)], words: ['D', packetId] }
+    const keys = [this.#keys.session(clientId), this.#keys.inbound(clientId)]
+    const operation = { keys, words: ['D', packetId] }
     const { publishes } = this.#writers.of(clientId)
     publishes.write([operation], { queues: 0, bytes: 0 }, (error) => done(error))
   }

@@ -8,6 +8,7 @@
  */
 import type { Message, QoS } from '@breakwater/bus'
 import type { RevocationStore } from './revocations.ts'
+import type { ShareBounds } from './share-bounds.ts'
 import type { SharedAppend, SharedQueues } from './shared-queues.ts'
 
 const ENVELOPE_BYTES = 8
@@ -191,6 +192,11 @@ export interface QueueBounds {
   readonly queuePolicy?: QueuePolicy
 }
 
+export interface StoreBounds extends QueueBounds {
+  /** Those that are left out do not bind. */
+  readonly shares?: Partial<ShareBounds>
+}
+
 /**
  * What a full queue does: it drops its oldest messages, or does without the new one, or the whole publish is
  * refused (`QueueFullError`), which a replay of what is retained never is: it is dropped.
@@ -308,7 +314,7 @@ export interface Store extends AsyncDisposable {
   /** PUBCOMP came: the packet id is free. */
   complete(owner: Owner, packetId: number): void
 
-  /** Keeps a QoS 2 publish until it is released. */
+  /** Keeps a QoS 2 publish until it is released. An `InboundFullError`: there is no more room. */
   storeInbound(owner: Owner, packetId: number, message: Message, done: (e?: Error) => void): void
   readInbound(clientId: string, packetId: number): Promise<Message | undefined>
   deleteInbound(clientId: string, packetId: number, done: (e?: Error) => void): void

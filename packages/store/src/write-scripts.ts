@@ -6,6 +6,9 @@ import { QUEUE_FULL } from './store.ts'
 /** How the policies are called in BATCH. */
 export const POLICY = { 'drop-oldest': 'O', 'drop-newest': 'N', 'close-publisher': 'C' } as const
 
+/** Answer of P where the QoS 2 publishes of its session have reached their bound. */
+export const INBOUND_FULL = -4
+
 /** Answer to a write that `close-publisher` refuses. */
 export const REFUSED = 'QUEUEFULL'
 
@@ -33,8 +36,9 @@ const POSITIONS_PER_SECOND = 32_768
  *                              is left out if it is no member
  *   J member, L member         joins, leaves a shared subscription (hash, queue, members); the last one ends it
  *   H positions                these are for any node (hash, queue)
- *   P epoch id message, D id   QoS 2 publish kept (session, inbound), deleted (inbound)
- *   T id                       the same; where there is none, the rest of the write is left out (inbound)
+ *   P epoch id message bytes   QoS 2 publish kept, unless all of them would be more bytes (session, inbound)
+ *   D id                       QoS 2 publish deleted (session, inbound)
+ *   T id                       the same; where there is none, the rest of the write is left out (session, inbound)
  *   E id                       where there is none, the write is left out (inbound)
  *
  * Returns per write dropped (-1: left out), then what its operations say, or the text of an error: A, R, Q and G the positions
@@ -127,6 +131,15 @@ local function close()
   for index = 1, #epochs do answer[#answer + 1] = epochs[index] end
 end
 
+-- A session has the bytes of its QoS 2 publishes in the field inbound. Returns whether there was one to be forgotten.
+local function forget(session, inbound, id)
+  local bytes = call('HSTRLEN', inbound, id)
+  if call('HDEL', inbound, id) == 0 then return false end
+  if call('EXISTS', inbound) == 0 then call('HDEL', session, 'inbound')
+  elseif bytes > 0 then call('HINCRBY', session, 'inbound', -bytes) end
+  return true
+end
+
 local run = {
   A = function(key, word)
     local message, n = ARGV[8 + ARGV[word]], tonumber(ARGV[word + 1])
@@ -186,15 +199,22 @@ local run = {
   end,
   C = function(key, word) answer[#answer + 1] = call('HDEL', KEYS[key], ARGV[word]) end,
   P = function(key, word)
-    local owner = call('HGET', KEYS[key], 'epoch')
-    if owner == ARGV[word] then
-      call('HSET', KEYS[key + 1], ARGV[word + 1], ARGV[8 + ARGV[word + 2]])
-      answer[#answer + 1] = 1
-    else
-      answer[#answer + 1] = owner and ${FENCED} or 0
+    local found = call('HMGET', KEYS[key], 'epoch', 'inbound')
+    if found[1] ~= ARGV[word] then
+      answer[#answer + 1] = found[1] and ${FENCED} or 0
+      return
     end
+    local id, message = ARGV[word + 1], ARGV[8 + ARGV[word + 2]]
+    local bytes = (found[2] or 0) + #message - call('HSTRLEN', KEYS[key + 1], id)
+    if bytes > #message and bytes > tonumber(ARGV[word + 3]) then
+      answer[#answer + 1] = ${INBOUND_FULL}
+      return
+    end
+    call('HSET', KEYS[key + 1], id, message)
+    call('HSET', KEYS[key], 'inbound', bytes)
+    answer[#answer + 1] = 1
   end,
-  D = function(key, word) call('HDEL', KEYS[key], ARGV[word]) end,
+  D = function(key, word) forget(KEYS[key], KEYS[key + 1], ARGV[word]) end,
   E = function(key, word)
     if call('HEXISTS', KEYS[key], ARGV[word]) == 0 then
       answer[1] = -1
@@ -202,14 +222,14 @@ local run = {
     end
   end,
   T = function(key, word)
-    if call('HDEL', KEYS[key], ARGV[word]) == 0 then
+    if not forget(KEYS[key], KEYS[key + 1], ARGV[word]) then
       answer[1] = -1
       skip = true
     end
   end,
 }
-local words = {F = 1, A = 2, R = 2, Q = 1, K = 2, G = 3, J = 1, L = 1, H = 1, S = 2, C = 1, P = 3, D = 1, T = 1, E = 1}
-local keys = {F = 0, R = 3, Q = 2, G = 3, J = 3, L = 3, H = 2, S = 1, C = 1, P = 2, D = 1, T = 1, E = 1}
+local words = {F = 1, A = 2, R = 2, Q = 1, K = 2, G = 3, J = 1, L = 1, H = 1, S = 2, C = 1, P = 4, D = 1, T = 1, E = 1}
+local keys = {F = 0, R = 3, Q = 2, G = 3, J = 3, L = 3, H = 2, S = 1, C = 1, P = 2, D = 2, T = 2, E = 1}
 
 -- Operations that say something.
 local answered = {A = true, R = true, Q = true, G = true, S = true, C = true, P = true}

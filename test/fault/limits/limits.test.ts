@@ -8,6 +8,7 @@ import { packetLimits } from './packets.ts'
 import { queueLimits } from './queues.ts'
 import { rateLimits } from './rates.ts'
 import { revocationLimits } from './revocations.ts'
+import { shareLimits } from './shares.ts'
 import { timeLimits } from './times.ts'
 
 /** Total by its type: a limit without a driver does not compile. */
@@ -19,6 +20,7 @@ const drivers: Readonly<Record<LimitName, LimitDriver>> = {
   ...timeLimits,
   ...rateLimits,
   ...revocationLimits,
+  ...shareLimits,
 }
 
 describe.concurrent('a limit does at its bound what it says', () => {

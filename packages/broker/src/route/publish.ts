@@ -8,12 +8,12 @@
  * order of the frames, whichever path each message took. QoS 2 is stored under the publisher's session
  * before PUBREC and fanned out on PUBREL, before PUBCOMP (deliver/exchange.ts has the table).
  *
- * Bounds: `inboundMessagesMax` and INBOUND_BYTES_MAX waiting, then the connection is held; `inboundQos2Max`
- * unreleased; the publish rate; the store's own time-out, then `store-unavailable` and no acknowledgement.
+ * Bounds: `inboundMessagesMax` and INBOUND_BYTES_MAX waiting, then the connection is held; `inboundQos2Max` and
+ * `inboundQos2BytesMax` unreleased; the publish rate; the store's own time-out, then `store-unavailable` and no acknowledgement.
  */
 import { isServerTopic, isValidTopicName, Message, topicLevels, type QoS } from '@breakwater/bus'
 import type { Limits } from '@breakwater/config'
-import { QueueFullError, type Store } from '@breakwater/store'
+import { InboundFullError, QueueFullError, type Store } from '@breakwater/store'
 import type { Permissions } from '../access/permissions.ts'
 import type { CloseReasonId } from '../close-reason.ts'
 import type { Connection } from '../connection/connection.ts'
@@ -72,6 +72,7 @@ export class PublishLane {
   readonly #byteRate: TokenBucket | undefined
   /** QoS 2 by packet id; undefined where the message is only in the store (resumed session). */
   #received: Map<number, Message | undefined> | undefined
+  #receivedBytes = 0
   #entries: Entry[] = []
   #waitingBytes = 0
   #closed = false
@@ -162,6 +163,7 @@ export class PublishLane {
     }
     const message = this.#received?.get(packetId)
     this.#received?.delete(packetId)
+    this.#receivedBytes -= message?.bytes ?? 0
     if (message !== undefined) this.#fanOutReleased(packetId, message)
     else this.#fanOutStored(packetId)
   }
@@ -175,6 +177,10 @@ export class PublishLane {
     }
     this.#received ??= new Map()
     if (this.#received.size >= limits.inboundQos2Max) return 'receive-maximum-exceeded'
+    const bytes = this.#receivedBytes + message.bytes
+    if (bytes > limits.inboundQos2BytesMax && this.#receivedBytes > 0)
+      return 'receive-maximum-exceeded'
+    this.#receivedBytes = bytes
     const kept = message.detached()
     this.#received.set(packetId, kept)
     const entry = this.#enqueue(
@@ -269,6 +275,8 @@ export class PublishLane {
   #settle(entry: Entry, error: Error | undefined): void {
     if (error instanceof QueueFullError && !this.#closed)
       this.#connection.close('subscriber-queue-full', error.message)
+    else if (error instanceof InboundFullError && !this.#closed)
+      this.#connection.close('receive-maximum-exceeded', error.message)
     else if (error !== undefined && !this.#closed) {
       this.#events.storeFailed(`${entry.packet} of ${this.#options.clientId}`, error)
       this.#connection.close('store-unavailable', error.message)

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
-import { called, message, type OpenStore, type Suite } from './store-under-test.ts'
+import type { Message } from '@breakwater/bus'
+import { InboundFullError } from '../share-bounds.ts'
+import { queuedBytes } from '../store.ts'
+import { append, called, message, type OpenStore, type Suite } from './store-under-test.ts'
 
 export function inboundCompliance({ describe, test }: Suite, open: OpenStore): void {
   describe('QoS 2 publishes that are not released', () => {
@@ -48,6 +51,37 @@ export function inboundCompliance({ describe, test }: Suite, open: OpenStore): v
       await called((done) => under.store.storeInbound('a', 7, message('t', shared), done))
       shared.fill('x')
       assert.equal((await under.store.readInbound('a', 7))?.payload.toString(), 'before')
+    })
+
+    test('are kept up to a number of bytes, which goes with those that are forgotten', async () => {
+      // Each is an envelope of 9 bytes and its payload.
+      await using under = await open({ shares: { inboundQos2BytesMax: 300 } })
+      const { store } = under
+      await store.openSession('a', true)
+      const keep = (packetId: number, bytes: number): Promise<void> =>
+        called((done) => store.storeInbound('a', packetId, message('t', 'x'.repeat(bytes)), done))
+      await keep(1, 91)
+      await keep(2, 91)
+      await keep(3, 91)
+      await assert.rejects(keep(4, 0), InboundFullError)
+      await assert.rejects(keep(3, 92), InboundFullError)
+      assert.equal(queuedBytes((await store.readInbound('a', 3)) as Message), 100)
+      assert.equal(await store.readInbound('a', 4), undefined)
+      await keep(3, 90)
+      await called((done) => store.deleteInbound('a', 1, done))
+      await keep(4, 91)
+      const inbound = { clientId: 'a', packetId: 2 }
+      await append(store, { message: message('t'), queues: [], inbound })
+      await append(store, { message: message('t'), queues: [], inbound })
+      await keep(5, 91)
+      await assert.rejects(keep(6, 0), InboundFullError)
+      for (const packetId of [3, 4, 5])
+        await called((done) => store.deleteInbound('a', packetId, done))
+      await keep(7, 500)
+      await assert.rejects(keep(8, 0), InboundFullError)
+      await store.openSession('a', false)
+      await store.openSession('a', true)
+      await keep(8, 291)
     })
 
     test('of a session that has ended are not kept, and are answered', async () => {

@@ -5,10 +5,10 @@ import type {
   Appended,
   OnFenced,
   PublishEffects,
-  QueueBounds,
   QueuedMessage,
   SessionFilters,
   Store,
+  StoreBounds,
 } from '../store.ts'
 
 /** Of the test runner. */
@@ -24,7 +24,7 @@ export interface RawStores extends AsyncDisposable {
   readonly other: Store
 }
 
-interface OpenOptions extends Partial<QueueBounds> {
+interface OpenOptions extends Partial<StoreBounds> {
   readonly onFenced?: OnFenced
 }
 
