@@ -17,7 +17,7 @@ import { sampleProcess } from '@breakwater/simulator'
 import { Command } from 'commander'
 import { number } from '../kit/number-option.ts'
 import { findProgram } from '../kit/program.ts'
-import { createRsaAuthority } from '../kit/rsa-authority.ts'
+import { createOpensslAuthority } from '../kit/openssl-authority.ts'
 import { chooseCores, pin } from './cores.ts'
 import { visit, visitAll } from './handshake-load.ts'
 import {
@@ -56,7 +56,9 @@ async function makeKeys(kind: HandshakeCase['keys'], folder: string): Promise<Ke
   const openssl = findProgram('openssl')
   if (kind === 'rsa' && openssl === undefined) throw new Error('openssl is not installed')
   const authority =
-    kind === 'rsa' ? await createRsaAuthority(openssl as string, folder) : await ecdsaAuthority()
+    kind === 'rsa'
+      ? await createOpensslAuthority(openssl as string, folder)
+      : await ecdsaAuthority()
   const [server, client] = [
     await authority.issue('server', 'server'),
     await authority.issue('buoy', 'client'),

@@ -3,14 +3,14 @@ import { Authority } from '@breakwater/broker'
 import { expect, it } from 'vitest'
 import { startNode } from '../kit/node.ts'
 import { skipWithout } from '../kit/program.ts'
-import { createRsaAuthority } from '../kit/rsa-authority.ts'
+import { createOpensslAuthority } from '../kit/openssl-authority.ts'
 import { temporaryDirectory } from '../kit/temporary-directory.ts'
 import { MountedSecret } from './mounted-secret.ts'
 import { meet } from './tls-peer.ts'
 
 it.for(['TLSv1.2', 'TLSv1.3'] as const)('RSA over %s', async (version, context) => {
   const [openssl] = skipWithout(context, 'openssl')
-  const rsa = await createRsaAuthority(openssl, temporaryDirectory('rsa-'))
+  const rsa = await createOpensslAuthority(openssl, temporaryDirectory('rsa-'))
   const ecdsa = await Authority.create('devices')
   const server = await rsa.issue('localhost', 'server')
   const secret = new MountedSecret({ 'ca.crt': rsa.pair.cert + ecdsa.pair.cert })

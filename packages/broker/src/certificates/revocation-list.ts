@@ -30,6 +30,13 @@ const HASHES: Readonly<Record<string, string | null>> = {
   '2b6570': null,
   '2b6571': null,
 }
+/** Its parameters name the hash (RFC 4055, section 3.1). */
+const RSASSA_PSS = '2a864886f70d01010a'
+const PSS_HASHES: Readonly<Record<string, string>> = {
+  '608648016503040201': 'sha256',
+  '608648016503040202': 'sha384',
+  '608648016503040203': 'sha512',
+}
 const PEM = /-----BEGIN X509 CRL-----([^-]+)-----END X509 CRL-----/g
 
 /** @throws {Error} what is wrong with it, without the name of the file */
@@ -44,9 +51,8 @@ export function parseRevocationLists(pem: string): readonly RevocationList[] {
 function parseList(bytes: Buffer): RevocationList {
   const outer = new DerReader(bytes, new DerReader(bytes).expect(Tag.SEQUENCE))
   const signed = outer.expect(Tag.SEQUENCE)
-  const algorithm = readOid(bytes, new DerReader(bytes, outer.expect(Tag.SEQUENCE)).expect(Tag.OID))
+  const { hash, pss } = readAlgorithm(bytes, outer.expect(Tag.SEQUENCE))
   const signature = outer.expect(Tag.BIT_STRING)
-  const hash = HASHES[algorithm]
   if (hash === undefined) throw new Error('is signed with an algorithm that is not known here')
 
   const fields = new DerReader(bytes, signed)
@@ -71,15 +77,31 @@ function parseList(bytes: Buffer): RevocationList {
     nextUpdateMs,
     serials,
     signedBy: ({ publicKey }) => {
-      const key =
-        publicKey.asymmetricKeyType === 'rsa'
-          ? { key: publicKey, padding: constants.RSA_PKCS1_PADDING }
-          : publicKey
+      const isRsa = publicKey.asymmetricKeyType?.startsWith('rsa') === true
+      const key = isRsa ? { key: publicKey, padding: pss ? PSS : PKCS1 } : publicKey
       // The first octet of a BIT STRING says how many bits of the last one are unused: none.
       const proof = bytes.subarray(signature.body + 1, signature.end)
       return verify(hash, bytes.subarray(signed.start, signed.end), key, proof)
     },
   }
+}
+
+const { RSA_PKCS1_PADDING: PKCS1, RSA_PKCS1_PSS_PADDING: PSS } = constants
+
+/** An undefined hash: an algorithm that is not known here. */
+function readAlgorithm(
+  bytes: Buffer,
+  identifier: DerValue,
+): { readonly hash: string | null | undefined; readonly pss: boolean } {
+  const fields = new DerReader(bytes, identifier)
+  const oid = readOid(bytes, fields.expect(Tag.OID))
+  if (oid !== RSASSA_PSS) return { hash: HASHES[oid], pss: false }
+  const parameters = new DerReader(bytes, fields.expect(Tag.SEQUENCE))
+  // Left out, it is SHA-1.
+  if (parameters.tag !== Tag.CONTEXT_0) return { hash: undefined, pss: true }
+  const explicit = new DerReader(bytes, parameters.next())
+  const hash = new DerReader(bytes, explicit.expect(Tag.SEQUENCE)).expect(Tag.OID)
+  return { hash: PSS_HASHES[readOid(bytes, hash)], pss: true }
 }
 
 const TRUE = 0xff
