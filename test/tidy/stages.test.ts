@@ -24,7 +24,8 @@ const COMPOSITION = [
   'sessions.ts',
   'subscriptions.ts',
   'dispatch.ts',
-  'main.ts',
+  'command.ts',
+  'node-files.ts',
   'index.ts',
 ]
 

@@ -4,19 +4,20 @@
  */
 import type { Cluster } from '@breakwater/cluster'
 import type { Config } from '@breakwater/config'
-import { parseAdminToken } from './admin/admin-access.ts'
+import type { TokenDigest } from './admin/admin-access.ts'
 import { AdminApi } from './admin/admin-api.ts'
 import { ClientResource } from './admin/client-resource.ts'
 import { RevocationResource } from './admin/revocation-resource.ts'
 import type { Connection } from './connection/connection.ts'
 import type { Events } from './events.ts'
-import { keepFile } from './kept-file.ts'
+import { keepFile, type GoodFile } from './kept-file.ts'
 import type { Revocations } from './revocation/revocations.ts'
 import type { Router } from './route/router.ts'
 import type { Sessions } from './sessions.ts'
 
 export interface AdminRoutesOptions {
   readonly config: Config
+  readonly token: GoodFile<TokenDigest> | undefined
   readonly events: Events
   readonly nodeId: string
   readonly cluster: Cluster
@@ -30,14 +31,10 @@ export class AdminRoutes implements Disposable {
   readonly routes: readonly AdminApi[]
   readonly #file: Disposable | undefined
 
-  /** @throws {ConfigError} the token file is not good */
   constructor(options: AdminRoutesOptions) {
     const { config, events, nodeId, cluster, connections, router, sessions, revocations } = options
-    const { adminTokenFile: path, limits } = config
     const file =
-      path === undefined
-        ? undefined
-        : keepFile(events, limits, 'BREAKWATER_ADMIN_TOKEN_FILE', path, parseAdminToken)
+      options.token === undefined ? undefined : keepFile(events, config.limits, options.token)
     this.#file = file
     const api = new AdminApi({
       token: () => file?.current,

@@ -10,21 +10,22 @@ import {
 } from '@breakwater/bus'
 import { createRedisCluster, SoloCluster, type Cluster, type NodeFacts } from '@breakwater/cluster'
 import { ConfigError, type Config } from '@breakwater/config'
+import type { RedisSettings } from '@breakwater/redis'
 import { createRedisStore, MemoryStore, type OnFenced, type Store } from '@breakwater/store'
 import type { BrokerInstruments, Events } from './events.ts'
 import { InboxWatch } from './inbox-watch.ts'
 import { RedisMonitor } from './redis-monitor.ts'
-import { redisSettings } from './redis-settings.ts'
 
 /** Freed with the stack. @throws {ConfigError} Redis cannot be used */
 export async function openBackplane(
   config: Config,
+  settings: RedisSettings | undefined,
   events: Events,
   instruments: BrokerInstruments,
   stack: AsyncDisposableStack,
   { onFenced, facts }: { readonly onFenced: OnFenced; readonly facts: () => NodeFacts },
 ): Promise<{ store: Store; bus: Bus; cluster: Cluster }> {
-  if (config.redis === undefined) {
+  if (settings === undefined) {
     const bus = stack.use(new MemoryBusHub().join())
     return {
       store: stack.use(
@@ -38,7 +39,6 @@ export async function openBackplane(
       cluster: new SoloCluster(() => ({ id: bus.nodeId, ...facts() })),
     }
   }
-  const settings = redisSettings(config.redis)
   const onFault = (error: Error): void => events.redisFault(error)
   const timeoutMs = config.limits.storeTimeoutMs
   try {

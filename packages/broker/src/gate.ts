@@ -5,8 +5,8 @@
  * In: what a client shows with CONNECT. Out: who it is and its permissions, or the reason why not; `onRules`
  * when the rules have changed. Bounds: those of each way, and `filePollMs`.
  */
-import { readNamedFile, type Config } from '@breakwater/config'
-import { AccessRules } from './access/access-rules.ts'
+import type { Config } from '@breakwater/config'
+import type { AccessRules } from './access/access-rules.ts'
 import { Permissions } from './access/permissions.ts'
 import { isRefused, type Authenticator, type Refused } from './auth/answer.ts'
 import {
@@ -19,11 +19,12 @@ import {
 import { certificateRefusal } from './auth/certificate-rules.ts'
 import { HttpHook } from './auth/http-hook.ts'
 import { LoginRate } from './auth/login-rate.ts'
-import { PasswordFile } from './auth/password-file.ts'
+import type { PasswordFile } from './auth/password-file.ts'
 import { createTokenAuthenticator } from './auth/token.ts'
 import type { Connection } from './connection/connection.ts'
 import type { Events } from './events.ts'
-import { keepFile, type KeptFile } from './kept-file.ts'
+import { keepFile, type GoodFile, type KeptFile } from './kept-file.ts'
+import type { NodeFiles } from './node-files.ts'
 import type { Revocations } from './revocation/revocations.ts'
 
 export interface Admitted {
@@ -48,27 +49,25 @@ export class Gate implements Disposable {
   readonly #resources: Disposable[] = []
   #rulesChanged: (rules: AccessRules) => void = () => {}
 
-  /** @throws {ConfigError} a file is not good; a node does not start with less than it was told */
-  constructor(config: Config, events: Events, revocations: Revocations) {
+  constructor(config: Config, files: NodeFiles, events: Events, revocations: Revocations) {
     this.#revocations = revocations
-    const { aclFile, allowAnonymous } = config
+    const { allowAnonymous } = config
     const keep = <Content>(
-      setting: string,
-      path: string,
-      parse: (text: string, path: string) => Content,
+      file: GoodFile<Content>,
       changed: (content: Content) => void,
     ): KeptFile<Content> => {
-      const file = keepFile(events, config.limits, setting, path, parse, changed)
-      this.#resources.push(file)
-      return file
+      const kept = keepFile(events, config.limits, file, changed)
+      this.#resources.push(kept)
+      return kept
     }
     const rate = new LoginRate(config.limits)
     this.#resources.push(rate)
-    this.#authenticate = createAuthenticate({ ways: waysOf(config, keep, rate), allowAnonymous })
-    if (aclFile !== undefined)
-      this.#rules = keep('BREAKWATER_ACL_FILE', aclFile, parseRulesFile, (rules) =>
-        this.#rulesChanged(rules),
-      )
+    this.#authenticate = createAuthenticate({
+      ways: waysOf(config, files, keep, rate),
+      allowAnonymous,
+    })
+    if (files.rules !== undefined)
+      this.#rules = keep(files.rules, (rules) => this.#rulesChanged(rules))
   }
 
   onRules(handler: (rules: AccessRules) => void): void {
@@ -109,23 +108,19 @@ export class Gate implements Disposable {
 }
 
 type Keep = <Content>(
-  setting: string,
-  path: string,
-  parse: (text: string, path: string) => Content,
+  file: GoodFile<Content>,
   changed: (content: Content) => void,
 ) => KeptFile<Content>
 
-function waysOf(config: Config, keep: Keep, rate: LoginRate): Authenticator[] {
-  const { jwt, passwordFile, authHttpUrl, limits } = config
+function waysOf(config: Config, files: NodeFiles, keep: Keep, rate: LoginRate): Authenticator[] {
+  const { jwt, authHttpUrl, limits } = config
   const ways: Authenticator[] = []
   if (jwt !== undefined) {
-    const { keys } = jwt
-    const read = typeof keys === 'string' ? readNamedFile('BREAKWATER_JWT_KEYS', keys) : keys
-    ways.push(createTokenAuthenticator({ ...jwt, keys: read }))
+    const keys = files.tokenKeys?.content ?? (jwt.keys as URL)
+    ways.push(createTokenAuthenticator({ ...jwt, keys }))
   }
-  if (passwordFile !== undefined) {
-    const parse = (text: string, path: string): PasswordFile => PasswordFile.parse(text, path)
-    const file = keep('BREAKWATER_PASSWORD_FILE', passwordFile, parse, () => undefined)
+  if (files.passwords !== undefined) {
+    const file = keep(files.passwords, () => undefined)
     const passwords = (): PasswordFile => file.current
     const decides = authHttpUrl === undefined
     const way = passwordAuthenticator(passwords, decides, limits.loginChecksMax)
@@ -137,8 +132,4 @@ function waysOf(config: Config, keep: Keep, rate: LoginRate): Authenticator[] {
     ways.push(limited(rate, hook.recall, hook.authenticate))
   }
   return ways
-}
-
-function parseRulesFile(text: string, path: string): AccessRules {
-  return AccessRules.parse(text, path)
 }

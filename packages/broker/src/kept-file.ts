@@ -1,19 +1,46 @@
 /**
- * What is made of a file, kept equal to it while the node runs. In: changes in its directory, and a poll. Out:
- * `current`, and `changed` after each new version. A version that is not good is not used: the one before
+ * What is made of a file, kept equal to it while the node runs. In: its first version, which was read and found
+ * good before (`node-files.ts`); changes in its directory, and a poll. Out: `current`, and `changed` after each new version. A version that is not good is not used: the one before
  * stays, and it is said once what is wrong. Bounds: `pollMs`, and those of the directory watch.
  */
-import { readNamedFile, type Limits } from '@breakwater/config'
+import { ConfigError, readNamedFile, type Limits } from '@breakwater/config'
 import { DirectoryWatch } from './certificates/directory-watch.ts'
 import type { Events } from './events.ts'
 
-interface KeptFileOptions<Content> {
+/** A file that a setting names, read and found good. */
+export interface GoodFile<Content> {
   /** For messages: the setting that names the file. */
   readonly setting: string
   readonly path: string
+  /** @throws {ConfigError} one line that names the setting */
+  readonly parse: (text: string) => Content
+  readonly text: string
+  readonly content: Content
+}
+
+/** Undefined where none is named. @throws {ConfigError} one line: it cannot be read, or its content is wrong */
+export function readGoodFile<Content>(
+  setting: string,
+  path: string | undefined,
+  parse: (text: string, path: string) => Content,
+): GoodFile<Content> | undefined {
+  if (path === undefined) return undefined
+  const named = (text: string): Content => {
+    try {
+      return parse(text, path)
+    } catch (cause) {
+      const { message } = cause as Error
+      if (!(cause instanceof ConfigError) || message.startsWith(setting)) throw cause
+      throw new ConfigError(`${setting}: ${message}`, { cause })
+    }
+  }
+  const text = readNamedFile(setting, path)
+  return { setting, path, parse: named, text, content: named(text) }
+}
+
+interface KeptFileOptions<Content> {
+  readonly file: GoodFile<Content>
   readonly pollMs: number
-  /** @throws {ConfigError} one line */
-  readonly parse: (text: string, path: string) => Content
   readonly changed: (content: Content) => void
   readonly refused: (why: string) => void
   readonly deaf: (directory: string, error: Error) => void
@@ -26,13 +53,17 @@ export class KeptFile<Content> implements Disposable {
   #current: Content
   #fault: string | undefined
 
-  /** @throws {ConfigError} the first version is not good */
   constructor(options: KeptFileOptions<Content>) {
-    const { setting, path, parse, pollMs, deaf } = options
+    const { file, pollMs, deaf } = options
     this.#options = options
-    this.#text = readNamedFile(setting, path)
-    this.#current = parse(this.#text, path)
-    this.#watch = new DirectoryWatch({ files: [path], pollMs, changed: () => this.#check(), deaf })
+    this.#text = file.text
+    this.#current = file.content
+    this.#watch = new DirectoryWatch({
+      files: [file.path],
+      pollMs,
+      changed: () => this.#check(),
+      deaf,
+    })
   }
 
   get current(): Content {
@@ -44,11 +75,12 @@ export class KeptFile<Content> implements Disposable {
   }
 
   #check(): void {
-    const { setting, path, parse, changed, refused } = this.#options
+    const { file, changed, refused } = this.#options
+    const { setting, path, parse } = file
     try {
       const text = readNamedFile(setting, path)
       if (text === this.#text) return
-      this.#current = parse(text, path)
+      this.#current = parse(text)
       this.#text = text
       this.#fault = undefined
     } catch (error) {
@@ -61,19 +93,16 @@ export class KeptFile<Content> implements Disposable {
   }
 }
 
-/** A file of this node: what happens to it is in the log. @throws {ConfigError} the first version is not good */
+/** A file of this node: what happens to it is in the log. */
 export function keepFile<Content>(
   events: Events,
   { filePollMs }: Pick<Limits, 'filePollMs'>,
-  setting: string,
-  path: string,
-  parse: (text: string, path: string) => Content,
+  file: GoodFile<Content>,
   changed: (content: Content) => void = () => undefined,
 ): KeptFile<Content> {
+  const { path } = file
   return new KeptFile({
-    setting,
-    path,
-    parse,
+    file,
     pollMs: filePollMs,
     changed: (content) => {
       events.fileInUse(path)

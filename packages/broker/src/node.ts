@@ -14,7 +14,6 @@ import { Admission } from './admit/admission.ts'
 import { connectionsAllowed, readProcessLimits } from './admit/file-limit.ts'
 import { LoopDelay } from './admit/loop-delay.ts'
 import { openBackplane } from './backplane.ts'
-import { pairTls } from './certificates/development.ts'
 import { closeReasonIds, DROP_REASONS } from './close-reason.ts'
 import { Connection, type ByteStream } from './connection/connection.ts'
 import { TurnFlusher } from './connection/turn-flusher.ts'
@@ -28,7 +27,7 @@ import { listenFault } from './listen/listen-fault.ts'
 import { startListener, type Listener, type PeerFacts } from './listen/listener.ts'
 import { TlsKeeper } from './listen/tls-keeper.ts'
 import { createLogger } from './logger.ts'
-import { redisSettings } from './redis-settings.ts'
+import { readNodeFiles, type NodeFiles } from './node-files.ts'
 import { RightToStay } from './right-to-stay.ts'
 import { Router } from './route/router.ts'
 import { ServerTree } from './server-tree.ts'
@@ -40,6 +39,8 @@ import { VERSION } from './version.ts'
 
 export interface NodeOptions {
   readonly config: Config
+  /** Default: they are read. */
+  readonly files?: NodeFiles
   /** Default: JSON lines on standard output. */
   readonly logger?: Logger
 }
@@ -59,8 +60,13 @@ export interface BreakwaterNode extends AsyncDisposable {
  *
  * @throws {ConfigError} one line that names the setting and the way out
  */
-export async function startNode({ config, logger }: NodeOptions): Promise<BreakwaterNode> {
+export async function startNode({
+  config,
+  files: given,
+  logger,
+}: NodeOptions): Promise<BreakwaterNode> {
   await using stack = new AsyncDisposableStack()
+  const files = given ?? (await readNodeFiles(config))
   const log = logger ?? createLogger(config)
   const listenerNames = config.listeners.map(({ name }) => name)
   const instruments = createInstruments({
@@ -74,19 +80,26 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
   const events = new Events(log, instruments, listenerNames)
   const state = { ready: false, stopping: false }
 
-  const { tlsOf, developmentCa } = await pairTls(config)
+  const { developmentCa } = files
   if (developmentCa !== undefined) events.developmentCertificate(developmentCa)
   const connections = new Set<Connection>()
   const rightToStay = new RightToStay({ limits: config.limits, connections, events })
   const { revocations } = rightToStay
-  const gate = stack.use(new Gate(config, events, revocations))
+  const gate = stack.use(new Gate(config, files, events, revocations))
   if (config.allowAnonymous) events.anonymousAllowed()
 
   const sinceMs = Date.now()
-  const { store, bus, cluster } = await openBackplane(config, events, instruments, stack, {
-    facts: () => ({ version: VERSION, sinceMs, connections: connections.size }),
-    onFenced: (clientId, epoch) => sessions.fenced(clientId, epoch),
-  })
+  const { store, bus, cluster } = await openBackplane(
+    config,
+    files.redis,
+    events,
+    instruments,
+    stack,
+    {
+      facts: () => ({ version: VERSION, sinceMs, connections: connections.size }),
+      onFenced: (clientId, epoch) => sessions.fenced(clientId, epoch),
+    },
+  )
   const router = new Router({
     store,
     bus,
@@ -207,8 +220,7 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
       }),
     )
 
-  const redis = config.redis && redisSettings(config.redis)
-  const ticketKey = stack.use(await startSharedTicketKey(config, redis, events))
+  const ticketKey = stack.use(await startSharedTicketKey(config, files, events))
   const flusher = new TurnFlusher()
   const bytes = instruments.counter('bytes_total')
   let lastConnectionId = 0
@@ -244,14 +256,14 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
       rightToStay.begins(connection, keeper?.material.trust)
       if (state.stopping) connection.close('shutting-down')
     }
-    const tls = tlsOf(listener)
+    const served = files.tls.get(listener)
     const keeper =
-      tls === undefined
+      served === undefined
         ? undefined
         : stack.use(
             new TlsKeeper({
               listener: listener.name,
-              tls,
+              ...served,
               pollMs: config.limits.filePollMs,
               events,
               trustChanged: (trust) => void rightToStay.trustChanged(listener.name, trust),
@@ -286,6 +298,7 @@ export async function startNode({ config, logger }: NodeOptions): Promise<Breakw
   const { routes } = stack.use(
     new AdminRoutes({
       config,
+      token: files.adminToken,
       events,
       nodeId: bus.nodeId,
       cluster,

@@ -2,6 +2,7 @@
 import { bareHost, parseListeners, parseUrl, type ListenerConfig } from './listeners.ts'
 import { decideTls, type TlsParameter, type TlsTexts } from './listener-tls.ts'
 import { limitDeclarations, limitNames, limitsWith, type LimitName, type Limits } from './limits.ts'
+import { sharedPort } from './ports.ts'
 import { parseRedisAddress } from './redis-address.ts'
 import { ConfigError, SETTINGS, type SettingName, type Settings } from './settings.ts'
 
@@ -101,6 +102,7 @@ export function decideConfig(settings: Settings): Config {
     (why) => new ConfigError(`${settings.origin('listen')}: ${why}`),
   )
   checkTlsUse(settings, listeners)
+  checkPorts(settings, listeners, admin)
   const readPair = (
     cert: SettingName,
     key: SettingName,
@@ -226,6 +228,20 @@ function decideCommonTls(settings: Settings): TlsTexts {
       decideTls({ 'client-ca': text, [parameter]: text }, fail)
   }
   return texts
+}
+
+/** The second of two would find its port in use, when the node is half started. */
+function checkPorts(
+  settings: Settings,
+  listeners: readonly ListenerConfig[],
+  admin: Config['admin'],
+): void {
+  const shared = sharedPort([...listeners, { ...admin, name: SETTINGS.admin }])
+  if (shared === undefined) return
+  const [one, other] = shared.map(({ name, host, port }) => `${name} (${host}:${port})`)
+  throw new ConfigError(
+    `${settings.origin('listen')}: ${one} and ${other} are on one port; give one of them another`,
+  )
 }
 
 const TLS_CLIENT_SETTINGS = [

@@ -105,15 +105,28 @@ export function parseRules(text: string, path: string): RulesText {
   if (fault !== undefined) {
     const at = fault.linePos?.[0]
     const place = at === undefined ? path : `${path}:${at.line}:${at.col}`
-    throw new ConfigError(`${place}: ${fault.message.split(' at line', 1)[0] ?? fault.message}`)
+    throw faultAt(place, fault.message.split(' at line', 1)[0] ?? fault.message)
   }
-  const result = v.safeParse(file, document.toJS(), { abortEarly: true })
+  const result = v.safeParse(file, plain(document, path), { abortEarly: true })
   if (result.success) return result.output
   const [issue] = result.issues
   const keys = (issue.path ?? []).map(({ key }) => key as string | number)
   const { line, col } = placeOf(document, keys, lines)
   const what = keys.length === 0 ? 'the file' : keys.join('.')
-  throw new ConfigError(`${path}:${line}:${col}: ${what} ${issue.message}`)
+  throw faultAt(`${path}:${line}:${col}`, `${what} ${issue.message}`)
+}
+
+/** An alias without its anchor, or one that multiplies, is found only here. */
+function plain(document: Document, path: string): unknown {
+  try {
+    return document.toJS()
+  } catch (error) {
+    throw faultAt(path, (error as Error).message, error)
+  }
+}
+
+function faultAt(place: string, why: string, cause?: unknown): ConfigError {
+  return new ConfigError(`${place}: ${why}`, { cause })
 }
 
 /** Of the value that is wrong, or of the next thing around it that is there. */

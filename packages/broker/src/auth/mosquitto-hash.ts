@@ -7,14 +7,17 @@ import { promisify } from 'node:util'
 
 const derive = promisify(pbkdf2)
 const HASH_BYTES = 64
-const ITERATIONS_MAX = 10_000_000
+/** About a second of one core. */
+const ITERATIONS_MAX = 1_000_000
+const NUMBER = /^[1-9]\d*$/
+const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/
 
 export type VerifyPassword = (password: Buffer) => Promise<boolean>
 
 /** Undefined for a text of another form. */
 export function parseMosquittoHash(text: string): VerifyPassword | undefined {
   const [empty, scheme, ...fields] = text.split('$')
-  if (empty !== '') return undefined
+  if (empty !== '' || !fields.slice(-2).every((field) => BASE64.test(field))) return undefined
   if (scheme === '7' && fields.length === 3) return pbkdf2Verifier(fields)
   if (scheme === '6' && fields.length === 2) return sha512Verifier(fields)
   return undefined
@@ -23,11 +26,10 @@ export function parseMosquittoHash(text: string): VerifyPassword | undefined {
 function pbkdf2Verifier([count, saltText, hashText]: readonly string[]):
   | VerifyPassword
   | undefined {
-  const iterations = Number(count)
+  const iterations = NUMBER.test(count ?? '') ? Number(count) : 0
   const salt = Buffer.from(saltText ?? '', 'base64')
   const hash = Buffer.from(hashText ?? '', 'base64')
-  if (!Number.isInteger(iterations) || iterations < 1 || iterations > ITERATIONS_MAX)
-    return undefined
+  if (iterations < 1 || iterations > ITERATIONS_MAX) return undefined
   if (hash.length !== HASH_BYTES) return undefined
   return async (password) =>
     timingSafeEqual(await derive(password, salt, iterations, HASH_BYTES, 'sha512'), hash)

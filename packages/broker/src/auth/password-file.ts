@@ -19,6 +19,15 @@ const PARAMETERS: ScryptParameters = { N: 16_384, r: 8, p: 5 }
 const SALT_BYTES = 16
 const HASH_BYTES = 32
 const MEMORY_MAX_BYTES = 64 * 1_048_576
+/** N × r × p, to which the time of a check is in proportion: about 16 times that of the parameters above. */
+const WORK_MAX = 10_485_760
+const SALT_BYTES_MIN = 8
+const HASH_BYTES_MIN = 16
+const HASH_BYTES_MAX = 64
+
+/** N, r, p, salt, hash. */
+const SCRYPT =
+  /^\$scrypt\$([1-9]\d{0,8})\$([1-9]\d{0,8})\$([1-9]\d{0,8})\$([A-Za-z0-9+/]+={0,2})\$([A-Za-z0-9+/]+={0,2})$/
 
 const derive = promisify(
   scrypt as (
@@ -72,7 +81,12 @@ export class PasswordFile {
           `BREAKWATER_PASSWORD_FILE: ${path} line ${index + 1} is not name:$scrypt$…; use \`breakwater passwd\``,
         )
       }
-      verifiers.set(line.slice(0, colon), verify)
+      const name = line.slice(0, colon)
+      if (verifiers.has(name))
+        throw new ConfigError(
+          `BREAKWATER_PASSWORD_FILE: ${path} line ${index + 1} names a user for the second time; remove one of the two lines`,
+        )
+      verifiers.set(name, verify)
     }
     return new PasswordFile(verifiers)
   }
@@ -132,25 +146,24 @@ export async function setPassword(
   return `${lines.join('\n')}\n`
 }
 
-function parseScryptHash(text: string): VerifyPassword | undefined {
-  const [empty, scheme, N, r, p, salt, hash, ...rest] = text.split('$')
-  if (empty !== '' || scheme !== 'scrypt' || rest.length > 0) return undefined
+/** Undefined for a line of another form, and for parameters that Node refuses or that take a core for seconds. */
+function parseScryptHash(line: string): VerifyPassword | undefined {
+  const [, ...fields] = SCRYPT.exec(line) ?? []
+  if (fields.length === 0) return undefined
+  const [N = 0, r = 0, p = 0] = fields.slice(0, 3).map(Number)
+  const [salt, hash] = fields.slice(3).map((field) => Buffer.from(field, 'base64'))
   if (salt === undefined || hash === undefined) return undefined
-  const credential = {
-    N: Number(N),
-    r: Number(r),
-    p: Number(p),
-    salt: Buffer.from(salt, 'base64'),
-    hash: Buffer.from(hash, 'base64'),
-  }
-  const bytes = 128 * credential.N * credential.r
+  const memory = 128 * r * (N + p + 2)
   const sound =
-    Number.isInteger(Math.log2(credential.N)) &&
-    credential.r > 0 &&
-    credential.p > 0 &&
-    bytes < MEMORY_MAX_BYTES &&
-    credential.hash.length >= 16
-  return sound ? scryptVerifier(credential) : undefined
+    N > 1 &&
+    Number.isInteger(Math.log2(N)) &&
+    r * p > 0 &&
+    memory <= MEMORY_MAX_BYTES &&
+    N * r * p <= WORK_MAX &&
+    salt.length >= SALT_BYTES_MIN &&
+    hash.length >= HASH_BYTES_MIN &&
+    hash.length <= HASH_BYTES_MAX
+  return sound ? scryptVerifier({ N, r, p, salt, hash }) : undefined
 }
 
 function scryptVerifier({ salt, hash, N, r, p }: Credential): VerifyPassword {

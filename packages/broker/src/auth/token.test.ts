@@ -1,9 +1,9 @@
-import { exportJWK, generateKeyPair, SignJWT, type CryptoKey } from 'jose'
+import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JSONWebKeySet } from 'jose'
 import { beforeAll, expect, test } from 'vitest'
 import type { Credentials } from './answer.ts'
 import { createTokenAuthenticator, type TokenOptions } from './token.ts'
 
-let keys: string
+let keys: JSONWebKeySet
 let secret: CryptoKey
 let foreign: CryptoKey
 
@@ -11,7 +11,7 @@ beforeAll(async () => {
   const own = await generateKeyPair('ES256', { extractable: true })
   secret = own.privateKey
   foreign = (await generateKeyPair('ES256')).privateKey
-  keys = JSON.stringify({ keys: [{ ...(await exportJWK(own.publicKey)), alg: 'ES256', kid: 'k' }] })
+  keys = { keys: [{ ...(await exportJWK(own.publicKey)), alg: 'ES256', kid: 'k' }] }
 })
 
 async function token(

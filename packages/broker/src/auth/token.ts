@@ -5,18 +5,22 @@
  * A password that does not look like a token is somebody else's. Bounds: those of CONNECT, and
  * FETCH_TIMEOUT_MS for keys; between two fetches lie FETCH_COOLDOWN_MS.
  */
+import { createPublicKey } from 'node:crypto'
+import { ConfigError } from '@breakwater/config'
 import {
   createLocalJWKSet,
   createRemoteJWKSet,
   errors,
   jwtVerify,
+  type JSONWebKeySet,
+  type JWK,
   type JWTVerifyGetKey,
 } from 'jose'
 import type { Answer, Authenticator } from './answer.ts'
 
 export interface TokenOptions {
-  /** The text of a JWKS, or where to fetch it. */
-  readonly keys: string | URL
+  /** A JWKS, or where to fetch it. */
+  readonly keys: JSONWebKeySet | URL
   readonly audience: string | undefined
   readonly issuer: string | undefined
   /** The claim that holds the user name. */
@@ -41,7 +45,48 @@ const FETCH_TIMEOUT_MS = 3_000
 const FETCH_COOLDOWN_MS = 30_000
 const KEYS_AGE_MAX_MS = 600_000
 
-/** @throws {Error} `keys` is a text that is no JWKS */
+/**
+ * Keys that nobody here knows are passed over, as RFC 7517 (5) wants it; one at least must be known.
+ *
+ * @throws {ConfigError} one line: it is no JWKS, or none of its keys verifies a token
+ */
+export function parseJwks(text: string, path: string): JSONWebKeySet {
+  const fail = (why: string): ConfigError =>
+    new ConfigError(
+      `BREAKWATER_JWT_KEYS: ${path} ${why}; give a JWKS, {"keys":[…]}, of RSA, EC or Ed25519 public keys`,
+    )
+  const keys = keysIn(text)
+  if (keys === undefined) throw fail('is no JSON Web Key Set')
+  const place = keys.findIndex((key) => typeof key === 'object' && key !== null && 'd' in key)
+  if (place !== -1)
+    throw fail(`holds a private key (number ${place + 1}), which belongs to its issuer alone`)
+  const known = keys.filter((key) => verifies(key))
+  if (known.length === 0) throw fail('holds no key that verifies a token')
+  return { keys: known }
+}
+
+function keysIn(text: string): readonly unknown[] | undefined {
+  try {
+    const parsed = JSON.parse(text) as { readonly keys?: unknown } | null
+    return Array.isArray(parsed?.keys) ? parsed.keys : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function verifies(key: unknown): key is JWK {
+  if (typeof key !== 'object' || key === null) return false
+  const { use, alg } = key as JWK
+  if ((use !== undefined && use !== 'sig') || (alg !== undefined && !ALGORITHMS.includes(alg)))
+    return false
+  try {
+    createPublicKey({ key: key as JWK & { readonly kty: string }, format: 'jwk' })
+    return true
+  } catch {
+    return false
+  }
+}
+
 export function createTokenAuthenticator(options: TokenOptions): Authenticator {
   const { audience, issuer, usernameClaim } = options
   const keys = keysOf(options.keys)
@@ -70,8 +115,8 @@ export function createTokenAuthenticator(options: TokenOptions): Authenticator {
   }
 }
 
-function keysOf(keys: string | URL): JWTVerifyGetKey {
-  if (typeof keys === 'string') return createLocalJWKSet(JSON.parse(keys))
+function keysOf(keys: JSONWebKeySet | URL): JWTVerifyGetKey {
+  if (!(keys instanceof URL)) return createLocalJWKSet(keys)
   return createRemoteJWKSet(keys, {
     timeoutDuration: FETCH_TIMEOUT_MS,
     cooldownDuration: FETCH_COOLDOWN_MS,

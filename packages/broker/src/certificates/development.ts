@@ -3,9 +3,18 @@
  * start, reused by later ones while the server's certificate is valid for another day.
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { hostname, networkInterfaces } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ConfigError, type Config, type ListenerConfig, type ListenerTls } from '@breakwater/config'
 import { Authority, type CertificatePair } from './authority.ts'
@@ -32,12 +41,7 @@ export async function ensureDevelopmentCertificates(
   directory: string,
 ): Promise<DevelopmentCertificates> {
   mkdirSync(directory, { recursive: true })
-  const files = {
-    caPath: join(directory, 'ca.crt'),
-    caKeyPath: join(directory, 'ca.key'),
-    certFile: join(directory, 'server.crt'),
-    keyFile: join(directory, 'server.key'),
-  }
+  const files = filesIn(directory)
   if (!isComplete(files)) await alone(join(directory, 'lock'), () => complete(files))
   const { caPath, certFile, keyFile } = files
   return { caPath, certFile, keyFile }
@@ -47,16 +51,29 @@ interface Files extends DevelopmentCertificates {
   readonly caKeyPath: string
 }
 
-function isComplete({ caPath, caKeyPath, certFile, keyFile }: Files): boolean {
-  if (!existsSync(caPath) || !existsSync(caKeyPath)) return false
-  return isUsable(certFile, keyFile, readFileSync(caPath, 'utf8'))
+function filesIn(directory: string): Files {
+  return {
+    caPath: join(directory, 'ca.crt'),
+    caKeyPath: join(directory, 'ca.key'),
+    certFile: join(directory, 'server.crt'),
+    keyFile: join(directory, 'server.key'),
+  }
 }
 
-async function complete({ caPath, caKeyPath, certFile, keyFile }: Files): Promise<void> {
-  const authority =
-    existsSync(caPath) && existsSync(caKeyPath)
-      ? await readAuthority(caPath, caKeyPath)
-      : await createAuthority(caPath, caKeyPath)
+function hasAuthority({ caPath, caKeyPath }: Files): boolean {
+  return existsSync(caPath) && existsSync(caKeyPath)
+}
+
+function isComplete(files: Files): boolean {
+  const { caPath, certFile, keyFile } = files
+  return hasAuthority(files) && isUsable(certFile, keyFile, readFileSync(caPath, 'utf8'))
+}
+
+async function complete(files: Files): Promise<void> {
+  const { caPath, caKeyPath, certFile, keyFile } = files
+  const authority = hasAuthority(files)
+    ? await readAuthority(caPath, caKeyPath)
+    : await createAuthority(caPath, caKeyPath)
   if (isUsable(certFile, keyFile, authority.pair.cert)) return
   const pair = await authority.issue({
     commonName: 'breakwater development',
@@ -110,12 +127,48 @@ export async function pairTls({
       developmentCa: caPath,
     }
   } catch (error) {
-    if (error instanceof ConfigError) throw error
-    throw new ConfigError(
-      `BREAKWATER_TLS_CERT: is not set, and no development certificate can be made in ${devDir} (${(error as Error).message})`,
-      { cause: error },
-    )
+    throw asConfigError(error, devDir)
   }
+}
+
+/**
+ * Whether `pairTls` would do it, without making anything.
+ *
+ * @throws {ConfigError} the line with which it would end
+ */
+export async function checkDevelopmentCertificates({
+  listeners,
+  devDir,
+}: Pick<Config, 'listeners' | 'devDir'>): Promise<void> {
+  if (!listeners.some(({ tls }) => tls?.pairs.length === 0)) return
+  try {
+    const files = filesIn(devDir)
+    if (isComplete(files)) return
+    checkWritable(devDir)
+    if (hasAuthority(files)) await readAuthority(files.caPath, files.caKeyPath)
+  } catch (error) {
+    throw asConfigError(error, devDir)
+  }
+}
+
+/** @throws what `mkdirSync` or a write would say */
+function checkWritable(directory: string): void {
+  let nearest = resolve(directory)
+  while (statSync(nearest, { throwIfNoEntry: false }) === undefined) nearest = dirname(nearest)
+  if (!statSync(nearest).isDirectory())
+    throw Object.assign(new Error(`${nearest} is a file`), {
+      code: nearest === resolve(directory) ? 'EEXIST' : 'ENOTDIR',
+    })
+  accessSync(nearest, constants.W_OK | constants.X_OK)
+}
+
+function asConfigError(error: unknown, devDir: string): ConfigError {
+  if (error instanceof ConfigError) return error
+  const { code, message } = error as Error & { readonly code?: string }
+  return new ConfigError(
+    `BREAKWATER_TLS_CERT: is not set, and no development certificate can be made in ${devDir} (${code ?? message}); name a certificate, or another directory with BREAKWATER_DEV_DIR`,
+    { cause: error },
+  )
 }
 
 async function readAuthority(caPath: string, caKeyPath: string): Promise<Authority> {

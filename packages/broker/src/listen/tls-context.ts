@@ -26,6 +26,7 @@ export interface TlsMaterial {
 }
 
 interface Pair {
+  readonly certFile: string
   readonly cert: Buffer
   readonly key: Buffer
   readonly certificate: X509Certificate
@@ -43,6 +44,7 @@ const GROUPS = [
 ].join('/')
 /** OpenSSL's longest. */
 const SESSION_CONTEXT_CHARACTERS = 32
+const LISTENER_PAIR = { cert: 'BREAKWATER_TLS_CERT', key: 'BREAKWATER_TLS_KEY' } as const
 /** Name, HMAC key and AES key, 16 bytes each. */
 const TICKET_KEY_BYTES = 48
 
@@ -52,15 +54,20 @@ export function filesOf({ pairs, clientCaFile, crlFile, ticketKeyFile }: Listene
   return [...pairs.flatMap(({ certFile, keyFile }) => [certFile, keyFile]), ...others]
 }
 
-/** @throws {ConfigError} one line that names the variable and what is wrong with its file */
-export function makeTlsMaterial(tls: ListenerTls, files: FileSet): TlsMaterial {
+/** What holds for whatever certificate is shown. */
+interface CommonTls {
+  readonly options: TlsMaterial['options']
+  readonly trust: ClientTrust | undefined
+}
+
+/** @throws {ConfigError} one line that names the variable and what is wrong with it or its file */
+export function makeCommonTls(tls: ListenerTls, files: FileSet): CommonTls {
   const bytesOf = (path: string): Buffer => files.bytes.get(path) as Buffer
-  const pairs = tls.pairs.map((pair) => checkPair(pair, bytesOf))
-  const [first] = pairs as [Pair, ...Pair[]]
   const { clientCaFile, crlFile, ticketKeyFile } = tls
   const ca = clientCaFile === undefined ? undefined : bytesOf(clientCaFile)
   const trust = ca === undefined ? undefined : trustOf(tls, ca, crlFile && bytesOf(crlFile))
-  const common = {
+  checkCiphers(tls)
+  const options = {
     ...(ca === undefined ? {} : { ca }),
     ...(ticketKeyFile === undefined
       ? {}
@@ -72,20 +79,32 @@ export function makeTlsMaterial(tls: ListenerTls, files: FileSet): TlsMaterial {
     sessionIdContext: sessionContextOf(tls, ca),
   }
   parse(
-    clientCaFile === undefined ? 'BREAKWATER_TLS_CIPHERS' : 'BREAKWATER_TLS_CLIENT_CA',
-    `OpenSSL refuses ${clientCaFile ?? tls.ciphers}`,
-    () => createSecureContext(common),
+    'BREAKWATER_TLS_CLIENT_CA',
+    `OpenSSL refuses ${clientCaFile}; give a file with -----BEGIN CERTIFICATE----- alone`,
+    () => createSecureContext(options),
   )
-  const contextOf = ({ cert, key }: Pair): SecureContext =>
-    createSecureContext({ ...common, cert, key })
+  return { options, trust }
+}
+
+/** @throws {ConfigError} one line that names the variable and what is wrong with its file */
+export function makeTlsMaterial(tls: ListenerTls, files: FileSet): TlsMaterial {
+  const pairs = tls.pairs.map((pair) =>
+    checkPair(pair, (path) => files.bytes.get(path) as Buffer, LISTENER_PAIR),
+  )
+  const [first] = pairs as [Pair, ...Pair[]]
+  const { options: common, trust } = makeCommonTls(tls, files)
+  const contextOf = ({ cert, key, certFile }: Pair): SecureContext =>
+    parse(
+      'BREAKWATER_TLS_CERT',
+      `OpenSSL refuses ${certFile} with ciphers "${tls.ciphers}"; give a certificate that one of them can use`,
+      () => createSecureContext({ ...common, cert, key }),
+    )
+  const contexts = pairs.map((pair) => [pair.certificate, contextOf(pair)] as const)
   const expiries = pairs.map(({ certificate }) => new Date(certificate.validTo))
   return {
     digest: files.digest,
     options: { ...common, cert: first.cert, key: first.key },
-    contexts:
-      pairs.length === 1
-        ? undefined
-        : hostContexts(pairs.map((pair) => [pair.certificate, contextOf(pair)])),
+    contexts: pairs.length === 1 ? undefined : hostContexts(contexts),
     trust,
     notAfter: expiries.reduce((one, other) => (one < other ? one : other)),
     serials: pairs.map(({ certificate }) => certificate.serialNumber),
@@ -109,16 +128,27 @@ function settingOf(tls: ListenerTls, path: string): string {
   return tls.crlFile === path ? 'BREAKWATER_TLS_CRL' : 'BREAKWATER_TLS_TICKET_KEY'
 }
 
-function checkPair({ certFile, keyFile }: KeyPairFiles, bytesOf: (path: string) => Buffer): Pair {
+/** Which settings name the files of a pair. */
+interface PairSettings {
+  readonly cert: string
+  readonly key: string
+}
+
+/** @throws {ConfigError} one line that names the setting, the file and what is wrong with it */
+export function checkPair(
+  { certFile, keyFile }: KeyPairFiles,
+  bytesOf: (path: string) => Buffer,
+  settings: PairSettings,
+): Pair {
   const cert = bytesOf(certFile)
   const key = bytesOf(keyFile)
   const certificate = parse(
-    'BREAKWATER_TLS_CERT',
+    settings.cert,
     `${certFile} is not a PEM certificate; give a file with -----BEGIN CERTIFICATE-----`,
     () => new X509Certificate(cert),
   )
   const privateKey = parse(
-    'BREAKWATER_TLS_KEY',
+    settings.key,
     key.includes('ENCRYPTED')
       ? `${keyFile} is encrypted; decrypt it with openssl pkey -in ${keyFile} -out FILE`
       : `${keyFile} is not a PEM private key; give a file with -----BEGIN PRIVATE KEY-----`,
@@ -126,25 +156,38 @@ function checkPair({ certFile, keyFile }: KeyPairFiles, bytesOf: (path: string) 
   )
   if (!certificate.checkPrivateKey(privateKey)) {
     throw new ConfigError(
-      `BREAKWATER_TLS_KEY: ${keyFile} is not the key of the certificate in ${certFile}; give two files that belong together`,
+      `${settings.key}: ${keyFile} is not the key of the certificate in ${certFile}; give two files that belong together`,
     )
   }
   if (new Date(certificate.validTo).getTime() < Date.now()) {
     throw new ConfigError(
-      `BREAKWATER_TLS_CERT: ${certFile} expired on ${certificate.validTo}; renew it`,
+      `${settings.cert}: ${certFile} expired on ${certificate.validTo}; renew it`,
     )
   }
   if (new Date(certificate.validFrom).getTime() > Date.now()) {
     throw new ConfigError(
-      `BREAKWATER_TLS_CERT: ${certFile} is not valid before ${certificate.validFrom}; look at the clock or wait`,
+      `${settings.cert}: ${certFile} is not valid before ${certificate.validFrom}; look at the clock or wait`,
     )
   }
   parse(
-    'BREAKWATER_TLS_CERT',
+    settings.cert,
     `${certFile} holds a chain that OpenSSL refuses; give the server's certificate first, then its issuers`,
     () => createSecureContext({ cert, key }),
   )
-  return { cert, key, certificate }
+  return { certFile, cert, key, certificate }
+}
+
+function checkCiphers({ ciphers, minVersion }: ListenerTls): void {
+  parse(
+    'BREAKWATER_TLS_CIPHERS',
+    `OpenSSL refuses "${ciphers}"; give names that openssl ciphers prints, with colons between them`,
+    () => createSecureContext({ ciphers }),
+  )
+  // OpenSSL takes such a list, and then refuses every handshake.
+  if (minVersion === 'TLSv1.3' && !/(^|:)TLS_/.test(ciphers))
+    throw new ConfigError(
+      `BREAKWATER_TLS_CIPHERS: "${ciphers}" holds no cipher suite of TLS 1.3, which BREAKWATER_TLS_MIN_VERSION asks for; add one, such as TLS_AES_128_GCM_SHA256`,
+    )
 }
 
 function trustOf(tls: ListenerTls, ca: Buffer, crl: Buffer | '' | undefined): ClientTrust {

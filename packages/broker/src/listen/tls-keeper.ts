@@ -32,6 +32,8 @@ interface TlsEvents {
 export interface TlsKeeperOptions {
   readonly listener: string
   readonly tls: ListenerTls
+  /** What the files held when the node read them. */
+  readonly material: TlsMaterial
   readonly pollMs: number
   readonly events: TlsEvents
   /** Other authorities or revocation lists are in force: who is connected may have to go. */
@@ -48,11 +50,10 @@ export class TlsKeeper implements Disposable {
   #fault: string | undefined
   #staleSaid: ClientTrust | undefined
 
-  /** @throws {ConfigError} the files are not good; a node does not start with less than it was told */
   constructor(options: TlsKeeperOptions) {
     this.tls = options.tls
     this.#options = options
-    this.#material = makeTlsMaterial(options.tls, readTlsFiles(options.tls))
+    this.#material = options.material
     options.events.certificatesInUse(options.listener, factsOf(this.#material), true)
     this.#sayStale()
     this.#watch = new DirectoryWatch({

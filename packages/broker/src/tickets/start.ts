@@ -3,20 +3,24 @@ import { ConfigError, type Config } from '@breakwater/config'
 import { keysWith, openPlace, type RedisSettings, type Servers } from '@breakwater/redis'
 import type { Events } from '../events.ts'
 import { SharedTicketKey } from './shared-ticket-key.ts'
-import { WrapKey } from './wrap-key.ts'
+import type { WrapKey } from './wrap-key.ts'
+
+export interface SharedTicketFiles {
+  readonly redis: RedisSettings | undefined
+  readonly wrapKey: WrapKey | undefined
+}
 
 /**
  * Undefined where tickets are of this node, or of a key that was given.
  *
- * @throws {ConfigError} the wrap key is not good, or Redis does not answer
+ * @throws {ConfigError} Redis does not answer
  */
 export async function startSharedTicketKey(
-  { redis: config, limits }: Config,
-  settings: RedisSettings | undefined,
+  { limits }: Config,
+  { redis: settings, wrapKey }: SharedTicketFiles,
   events: Events,
 ): Promise<SharedTicketKey | undefined> {
-  if (settings === undefined || config?.ticketWrapKeyFile === undefined) return undefined
-  const wrapKey = WrapKey.read(config.ticketWrapKeyFile)
+  if (settings === undefined || wrapKey === undefined) return undefined
   using stack = new DisposableStack()
   const servers = await connect(settings, limits.storeTimeoutMs, stack)
   servers.onFault((error) => events.redisFault(error))

@@ -1,0 +1,176 @@
+/**
+ * The `breakwater` command. In: arguments, variables, standard input. Out: what it prints, and the exit code. What
+ * a person can mend is one line on standard error and code 1; anything else is a defect and keeps its stack.
+ */
+import { chmodSync, existsSync, writeFileSync } from 'node:fs'
+import { text } from 'node:stream/consumers'
+import { inspect } from 'node:util'
+import {
+  ConfigError,
+  decideConfig,
+  readNamedFile,
+  readSettings,
+  type Config,
+  type Environment,
+} from '@breakwater/config'
+import { Command, CommanderError } from 'commander'
+import { explainAccess, type ExplainOptions } from './access/explain-command.ts'
+import { PasswordFile, setPassword } from './auth/password-file.ts'
+import { ensureDevelopmentCertificates } from './certificates/development.ts'
+import { runImport, type ImportOptions } from './import/import-command.ts'
+import { checkNodeFiles, readNodeFiles } from './node-files.ts'
+import { startNode } from './node.ts'
+import { VERSION } from './version.ts'
+
+/** Should something keep the process alive after everything was closed. */
+const LAST_RESORT_MS = 500
+
+export interface CommandSurroundings {
+  /** Default: the variables of the process. */
+  readonly environment?: Environment
+  /** Default: standard output and standard error. */
+  readonly print?: (text: string) => void
+  readonly complain?: (text: string) => void
+}
+
+/** Runs until the command has ended. @returns the exit code of the process */
+export async function runCommand(
+  args: readonly string[],
+  surroundings: CommandSurroundings = {},
+): Promise<number> {
+  const {
+    print = (line) => void process.stdout.write(line),
+    complain = (line) => void process.stderr.write(line),
+  } = surroundings
+  try {
+    await createProgram(surroundings.environment, print, complain).parseAsync(args, {
+      from: 'user',
+    })
+    return 0
+  } catch (error) {
+    // It has said already what is wrong, or what it was asked for.
+    if (error instanceof CommanderError) return error.exitCode
+    complain(isMendable(error) ? `breakwater: ${error.message}\n` : `${inspect(error)}\n`)
+    return 1
+  }
+}
+
+function createProgram(
+  environment: Environment | undefined,
+  print: (text: string) => void,
+  complain: (text: string) => void,
+): Command {
+  const say = (line: string): void => print(`${line}\n`)
+  const program = new Command('breakwater')
+    .description('MQTT over TLS, as a cluster')
+    .version(VERSION)
+    .option('--config <file>', 'YAML file with settings; BREAKWATER_* variables win')
+    .configureOutput({ writeOut: print, writeErr: complain })
+    .exitOverride()
+  const readConfig = (): Config =>
+    decideConfig(readSettings(environment, program.opts<{ config?: string }>().config))
+
+  program
+    .command('serve', { isDefault: true })
+    .description('run a node (default)')
+    .action(async () => serve(readConfig()))
+
+  program
+    .command('check-config')
+    .description('say whether the configuration is sound, and exit')
+    .action(async () => {
+      await checkNodeFiles(readConfig())
+      say('configuration is sound')
+    })
+
+  program
+    .command('dev-certs')
+    .description('make a development CA and a server certificate')
+    .argument('<dir>', 'directory to write to')
+    .action(async (directory: string) => {
+      const { caPath, certFile, keyFile } = await ensureDevelopmentCertificates(directory)
+      say([caPath, certFile, keyFile].join('\n'))
+    })
+
+  program
+    .command('passwd')
+    .description('set the password of a user; the password is read from standard input')
+    .argument('<file>', 'password file; made if it is not there')
+    .argument('<user>', 'user name')
+    .action(async (file: string, user: string) => {
+      const password = (await text(process.stdin)).replace(/\r?\n$/, '')
+      if (password === '')
+        throw new ConfigError(
+          `passwd: no password on standard input; try: printf %s "$PASSWORD" | breakwater passwd ${file} ${user}`,
+        )
+      const before = existsSync(file) ? readNamedFile('passwd', file) : ''
+      // A file with a line that no node would read is not made longer.
+      PasswordFile.parse(before, file)
+      writeFileSync(file, await setPassword(before, user, password), { mode: 0o600 })
+      chmodSync(file, 0o600)
+    })
+
+  program
+    .command('acl')
+    .description('access rules')
+    .command('explain')
+    .description('name the rule that decides')
+    .requiredOption('--topic <topic>', 'topic to publish to, or filter to subscribe to')
+    .requiredOption('--action <action>', 'publish or subscribe')
+    .requiredOption('--client-id <id>', 'client id')
+    .option('--as <user>', 'user name; without it a client without credentials')
+    .option('--cn <name>', 'common name of its certificate')
+    .option('--uri <uri>', 'URI of its certificate')
+    .option('--identity <json>', 'named groups of the identity rule, as JSON')
+    .option('--claims <json>', 'claims of its token, as JSON')
+    .option('--file <file>', 'rules; default: BREAKWATER_ACL_FILE')
+    .action((asked: ExplainOptions) => {
+      const file = asked.file ?? readConfig().aclFile
+      if (file === undefined)
+        throw new ConfigError('acl explain: no rules; give --file, or set BREAKWATER_ACL_FILE')
+      say(explainAccess(readNamedFile('BREAKWATER_ACL_FILE', file), file, asked).join('\n'))
+    })
+
+  program
+    .command('import')
+    .description(
+      'take over what an aedes broker has in Redis; its nodes and those of Breakwater are stopped',
+    )
+    .requiredOption('--from <url>', 'Redis of the aedes broker')
+    .option('--from-prefix <prefix>', 'what it puts before its keys')
+    .option('--from-password-file <file>', 'password of that Redis')
+    .option('--from-ca <file>', 'PEM of the authority that signed its certificate')
+    .option(
+      '--user-is-client-id',
+      'each session belongs to the user that has its client id for a name',
+    )
+    .option('--dry-run', 'say what would be imported, and write nothing')
+    .option('--json', 'report as JSON')
+    .action(async (options: ImportOptions) => say(await runImport(readConfig(), options)))
+
+  program
+    .command('version')
+    .description('print the version')
+    .action(() => say(VERSION))
+  return program
+}
+
+async function serve(config: Config): Promise<void> {
+  const files = await readNodeFiles(config)
+  const asked = Promise.withResolvers<void>()
+  // They stay: a second signal must not cut short what the first one began.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => asked.resolve())
+  const node = await startNode({ config, files })
+  await asked.promise
+  // Whatever does not end by itself, such as a Redis that does not answer, is left to itself.
+  const lastResort = setTimeout(() => process.exit(), config.shutdownTimeoutMs)
+  await node[Symbol.asyncDispose]()
+  clearTimeout(lastResort)
+  // All is closed; what still holds the process is a timer of somebody who waits for an answer.
+  setTimeout(() => process.exit(), LAST_RESORT_MS).unref()
+}
+
+/** A mistake that the person who called can mend: a setting, or a file that the system refuses. */
+function isMendable(error: unknown): error is Error {
+  return error instanceof ConfigError || (error instanceof Error && 'syscall' in error)
+}
