@@ -6,7 +6,7 @@ import { connectAt, startCluster, type Cluster } from './cluster.ts'
 
 let cluster: Cluster
 beforeAll(async () => {
-  cluster = await startCluster()
+  cluster = await startCluster({ limits: { topicBytesMax: 65_535 } })
 })
 afterAll(() => cluster[Symbol.asyncDispose]())
 

@@ -183,7 +183,7 @@ describe('names that are dangerous elsewhere', () => {
     'a:b{c}*?[d]',
     '{}',
     '%2F',
-    'x'.repeat(65_535),
+    'x'.repeat(256),
   ])('is a client id like any other: %s', async (clientId) => {
     const topic = unique('t')
     await using publisher = await connectAt(cluster.b)

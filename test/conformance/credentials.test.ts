@@ -5,7 +5,7 @@ import { conformance, expectNothingDelivered, unique } from './suite.ts'
 const ALICE = { username: 'alice', password: 'wonderland' }
 const USERS = { alice: 'wonderland', 'zoë 🦀': 'pässword' }
 
-conformance('Credentials', { users: USERS }, (broker) => {
+conformance('Credentials', { users: USERS, limits: { connectBytesMax: 131_072 } }, (broker) => {
   it('[MQTT-3.1.4-4] the right user name and password are accepted', async () => {
     await using client = await broker.connect(ALICE)
     await client.expectSilence()
@@ -32,6 +32,7 @@ conformance('Credentials', { users: USERS }, (broker) => {
     ['an empty password', { username: 'alice', password: '' }],
     ['a longer password', { username: 'alice', password: 'wonderland ' }],
     ['a password of 65,535 bytes', { username: 'alice', password: Buffer.alloc(65_535, 0xff) }],
+    ['a user name of 257 bytes', { username: 'a'.repeat(257), password: 'wonderland' }],
     ['an unknown user', { username: 'mallory', password: 'wonderland' }],
     ['the user __proto__', { username: '__proto__', password: 'x' }],
     ['the user constructor', { username: 'constructor', password: 'x' }],

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { encodeConnect, MQTT_31 } from '../kit/wire-encoder.ts'
+import { encodeConnect, field, frame, MQTT_31 } from '../kit/wire-encoder.ts'
 import { conformance, expectNothingDelivered, STORES, unique } from './suite.ts'
 
 /** MQTT 3.1 has no numbered statements; where 3.1.1 says the same, its numbers stand here. */
@@ -53,6 +53,66 @@ conformance('Clients of MQTT 3.1', { stores: STORES }, (broker) => {
   it('[MQTT-3.1.0-2] a second CONNECT closes the connection', async () => {
     await using client = await broker.connect({ ...MQTT_31 })
     client.send(encodeConnect({ ...MQTT_31, clientId: unique('c') }))
+    await client.expectClosed()
+  })
+
+  /** A CONNECT of MQTT 3.1 with these flags, and these fields behind its client id. */
+  const connectOf = (firstByte: number, flags: number, ...fields: readonly Buffer[]): Buffer => {
+    const head = [field('MQIsdp'), Buffer.from([3, flags, 0, 60]), field(unique('c'))]
+    return frame(firstByte, Buffer.concat([...head, ...fields]))
+  }
+
+  it.each([
+    ['the reserved connect flag', 0x10, 0x03],
+    ['a will QoS without a will', 0x10, 0x0a],
+    ['a will QoS of 3 without a will', 0x10, 0x1a],
+    ['a will RETAIN without a will', 0x10, 0x22],
+    ['DUP in the fixed header', 0x18, 0x02],
+    ['all flags of the fixed header', 0x1f, 0x02],
+    ['the flag of a user name that is missing', 0x10, 0x82],
+    ['the flags of a user name and a password that are missing', 0x10, 0xc2],
+  ])(
+    '[Breakwater] a CONNECT with %s is accepted: 3.1 does not use it',
+    async (_what, first, flags) => {
+      await using client = await broker.open()
+      client.send(connectOf(first, flags))
+      expect(await client.expect('connack')).toMatchObject({ returnCode: 0 })
+      await client.expectSilence()
+      const topic = unique('t')
+      await client.subscribe([topic, 1])
+      await client.publish({ topic, payload: 'here', qos: 1 })
+      expect(await client.receive(1)).toMatchObject([{ payload: Buffer.from('here') }])
+    },
+  )
+
+  it('[Breakwater] flags that 3.1 does not use are taken in every packet, and DUP where one is sent again', async () => {
+    await using client = await broker.connect({ ...MQTT_31 })
+    const topic = unique('t')
+    const id = Buffer.from([0, 9])
+    // QoS 2 and unused bits beside it; sent again.
+    client.send(frame(0x8b, Buffer.concat([id, field(topic), Buffer.from([0xfe])])))
+    expect(await client.expect('suback')).toMatchObject({ packetId: 9, returnCodes: [2] })
+    client.send(frame(0x3c, Buffer.concat([field(topic), id])))
+    await client.expect('pubrec')
+    client.send(frame(0x6a, id))
+    await client.take('pubcomp')
+    const { packetId } = await client.take('publish')
+    const received = Buffer.from([packetId >> 8, packetId & 255])
+    client.send(frame(0x5f, received))
+    await client.expect('pubrel')
+    client.send(frame(0x78, received), frame(0xcf, Buffer.alloc(0)))
+    await client.expect('pingresp')
+    client.send(frame(0xab, Buffer.concat([id, field(topic)])))
+    await client.expect('unsuback')
+    client.send(frame(0xe5, Buffer.alloc(0)))
+    await client.expectClosed()
+  })
+
+  it('[MQTT-3-8.3-4] a SUBSCRIBE with a QoS of 3 closes the connection, also with bits beside it that 3.1 does not use', async () => {
+    await using client = await broker.connect({ ...MQTT_31 })
+    client.send(
+      frame(0x82, Buffer.concat([Buffer.from([0, 9]), field(unique('t')), Buffer.from([0x83])])),
+    )
     await client.expectClosed()
   })
 

@@ -73,6 +73,16 @@ conformance('UNSUBSCRIBE', { stores: STORES }, (broker) => {
     await client.expectSilence()
   })
 
+  it.each(['$share//x', '$share/g', '$share/g/', '$share/+/x', '$share/#', '$share'])(
+    '[Breakwater] %s asks for no shared subscription: 0x80 in SUBSCRIBE, nothing to end in UNSUBSCRIBE',
+    async (filter) => {
+      await using client = await broker.connect()
+      expect(await client.subscribe([filter, 1])).toEqual([0x80])
+      await client.unsubscribe(filter)
+      await client.expectSilence()
+    },
+  )
+
   it('[MQTT-3.10.4-2] a subscription can be made again after UNSUBSCRIBE', async () => {
     await using client = await broker.connect()
     const topic = unique('t')

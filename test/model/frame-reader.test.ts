@@ -1,9 +1,10 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { FrameReader } from '../../packages/broker/src/mqtt/frame-reader.ts'
-import { firstByteFaults } from '../../packages/broker/src/mqtt/packet-type.ts'
+import { firstByteFaults as faultsByLevel } from '../../packages/broker/src/mqtt/packet-type.ts'
 import { frame } from '../kit/wire-encoder.ts'
 
+const firstByteFaults = faultsByLevel[4]
 const PACKET_BYTES_MAX = 20_000
 const FIRST_BYTES = [...firstByteFaults.keys()].filter(
   (byte) => firstByteFaults[byte] === undefined,
@@ -31,6 +32,13 @@ function split(stream: Buffer, fractions: readonly number[]): Buffer[] {
     start = end
     return chunk
   })
+}
+
+/** Of a client that is connected. */
+function readerOf(packetBytesMax: number): FrameReader {
+  const reader = new FrameReader({ packetBytesMax, connectBytesMax: packetBytesMax })
+  reader.connected(4)
+  return reader
 }
 
 function take(reader: FrameReader): Buffer {
@@ -74,7 +82,7 @@ describe('any valid stream', () => {
   it('gives the same frames however it is split', () => {
     fc.assert(
       fc.property(validStream, cuts, (frames, fractions) => {
-        const reader = new FrameReader(PACKET_BYTES_MAX)
+        const reader = readerOf(PACKET_BYTES_MAX)
         const found: Buffer[] = []
         for (const chunk of split(Buffer.concat(frames), fractions)) {
           reader.push(chunk)
@@ -94,7 +102,7 @@ describe('any valid stream', () => {
         cuts,
         fc.infiniteStream(fc.nat(3)),
         (frames, fractions, readsPerChunk) => {
-          const reader = new FrameReader(PACKET_BYTES_MAX)
+          const reader = readerOf(PACKET_BYTES_MAX)
           const found: Buffer[] = []
           for (const chunk of split(Buffer.concat(frames), fractions)) {
             reader.push(chunk)
@@ -112,7 +120,7 @@ describe('any valid stream', () => {
   it('is copied only where a frame spans chunks', () => {
     fc.assert(
       fc.property(validStream, cuts, (frames, fractions) => {
-        const reader = new FrameReader(PACKET_BYTES_MAX)
+        const reader = readerOf(PACKET_BYTES_MAX)
         const chunks = split(Buffer.concat(frames), fractions)
         for (const chunk of chunks) {
           reader.push(chunk)
@@ -141,7 +149,7 @@ describe('any bytes at all', () => {
   it('give the frames and the fault of the model, however they are split', () => {
     fc.assert(
       fc.property(anyBytes, cuts, (bytes, fractions) => {
-        const reader = new FrameReader(PACKET_BYTES_MAX)
+        const reader = readerOf(PACKET_BYTES_MAX)
         const found: Buffer[] = []
         for (const chunk of split(Buffer.from(bytes), fractions)) {
           reader.push(chunk)
@@ -158,7 +166,7 @@ describe('any bytes at all', () => {
   it('leave a reader that is faulty so, whatever comes later', () => {
     fc.assert(
       fc.property(anyBytes, validStream, (bytes, frames) => {
-        const reader = new FrameReader(PACKET_BYTES_MAX)
+        const reader = readerOf(PACKET_BYTES_MAX)
         reader.push(Buffer.from(bytes))
         readAll(reader)
         const { fault } = reader
@@ -179,7 +187,7 @@ describe('any bytes at all', () => {
         fc.integer({ min: 128, max: 268_435_455 }),
         (firstByte, length, packetBytesMax) => {
           const header = frame(firstByte, Buffer.alloc(0), lengthOf(length))
-          const reader = new FrameReader(packetBytesMax)
+          const reader = readerOf(packetBytesMax)
           reader.push(header)
           // A frame that is only a header is whole; of all others, not one byte of body has come.
           const isWhole = reader.next()

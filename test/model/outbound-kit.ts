@@ -1,6 +1,7 @@
 /** The deliver stage of one client without a network: what it is sent is decoded into a list. */
 import { Duplex } from 'node:stream'
 import { closeReasonIds, DROP_REASONS } from '@breakwater/broker'
+import { limitsWith } from '@breakwater/config'
 import { createInstruments } from '@breakwater/metrics'
 import { pino } from 'pino'
 import { Connection } from '../../packages/broker/src/connection/connection.ts'
@@ -54,7 +55,7 @@ export function createOutboundKit(): OutboundKit {
     site: undefined,
     certificate: undefined,
     visit: { answered: () => undefined },
-    packetBytesMax: 1_000,
+    frameBounds: limitsWith(),
     writeBounds: { outboundMessagesMax: 10_000, outboundBytesMax: 1_000_000 },
     counters: { bytes: { value: 0 }, writes: { value: 0 }, bytesIn: { value: 0 } },
     flusher: new TurnFlusher(),
@@ -65,6 +66,8 @@ export function createOutboundKit(): OutboundKit {
     },
     nowMs: 0,
   })
+  connection.connected(4)
+  connection.letIn()
   const events = new Events(pino({ level: 'silent' }), instruments, ['mqtt'])
   const { packets } = line
   const forget = (): void => {

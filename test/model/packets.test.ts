@@ -85,6 +85,7 @@ describe('what the kit writes is read', () => {
           keepAliveS: fields.keepAliveSeconds,
           clientId: fields.clientId,
           username: credentials?.username,
+          password: credentials?.password && Buffer.from(credentials.password),
           will: fields.will && messageOf(fields.will),
         })
       }),
@@ -99,7 +100,7 @@ describe('what the kit writes is read', () => {
           id,
           wanted.map((request) => [request.filter, request.qos] as const),
         )
-        expect(readSubscribe(...within(subscribe, before, after))).toEqual({
+        expect(readSubscribe(...within(subscribe, before, after), 4)).toEqual({
           packetId: id,
           requests: wanted,
         })
@@ -205,7 +206,7 @@ describe('any bytes at all', () => {
   it('are a SUBSCRIBE only if they are the bytes of what was read', () => {
     fc.assert(
       fc.property(pieces, noise, (body, after) => {
-        const read = readSubscribe(Buffer.concat([body, after]), 0, body.length)
+        const read = readSubscribe(Buffer.concat([body, after]), 0, body.length, 4)
         if (read === undefined) return
         const { packetId: id, requests } = read
         expect(within(encodeSubscribe(id, requests), Buffer.alloc(0), Buffer.alloc(0))[0]).toEqual(
@@ -236,6 +237,8 @@ describe('any bytes at all', () => {
       'protocol-violation',
       'unsupported-protocol-version',
       'client-id-rejected',
+      'bad-credentials',
+      'topic-too-long',
     ])
     fc.assert(
       fc.property(fc.boolean(), pieces, noise, (isMqtt, tail, after) => {

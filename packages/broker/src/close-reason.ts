@@ -105,7 +105,7 @@ export const CLOSE_REASONS = {
   'packet-too-large': {
     logLevel: 'info',
     fault: 'client',
-    meaning: 'a packet above packetBytesMax',
+    meaning: 'a packet above packetBytesMax, or a CONNECT above connectBytesMax',
   },
   'topic-too-long': {
     logLevel: 'info',
@@ -127,13 +127,14 @@ export const CLOSE_REASONS = {
     connackCode: 2,
     logLevel: 'info',
     fault: 'client',
-    meaning: 'a client id that is not allowed [MQTT-3.1.3-8] [MQTT-3.1.3-9]',
+    meaning:
+      'a client id that is not allowed, or above clientIdBytesMax [MQTT-3.1.3-8] [MQTT-3.1.3-9]',
   },
   'bad-credentials': {
     connackCode: 4,
     logLevel: 'info',
     fault: 'client',
-    meaning: 'wrong user name or password',
+    meaning: 'wrong user name or password, or a user name above usernameBytesMax',
   },
   'login-rate': {
     connackCode: 3,

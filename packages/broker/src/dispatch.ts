@@ -5,7 +5,6 @@
  * PUBLISH behind a SUBSCRIBE, a SUBSCRIBE behind a PUBLISH that is being stored. Waiting means that the
  * connection is not read; nothing is queued here.
  */
-import { isValidTopicFilter } from '@breakwater/bus'
 import type { Limits } from '@breakwater/config'
 import { closeReason, type CloseReasonId } from './close-reason.ts'
 import type { Connection, FrameHandler } from './connection/connection.ts'
@@ -23,7 +22,7 @@ const PINGRESP = Buffer.from([PacketType.PINGRESP << 4, 0])
 export interface DispatchOptions {
   readonly events: Events
   readonly limits: Limits
-  readonly connect: (connection: Connection, frame: ConnectFrame, bytes: Buffer) => ClientControl
+  readonly connect: (connection: Connection, frame: ConnectFrame) => ClientControl
   readonly closed: (
     connection: Connection,
     control: ClientControl | undefined,
@@ -45,11 +44,10 @@ export class Dispatch implements FrameHandler {
     const control = this.#controls.get(connection)
     if (control === undefined) {
       this.#count(type)
-      this.#first(connection, reader, type)
+      this.#first(connection, reader)
       return true
     }
-    // Until CONNACK nothing else can be dealt with; what a client sends in advance waits in its socket.
-    if (control.busy && (control.session === undefined || type !== PacketType.PINGREQ)) {
+    if (control.busy && type !== PacketType.PINGREQ) {
       connection.hold(Hold.CONTROL)
       return false
     }
@@ -77,12 +75,8 @@ export class Dispatch implements FrameHandler {
     this.#options.closed(connection, control, reason, detail)
   }
 
-  #first(connection: Connection, reader: FrameReader, type: number): void {
-    // [MQTT-3.1.0-1]
-    if (type !== PacketType.CONNECT) {
-      connection.close('protocol-violation', 'the first packet is no CONNECT')
-      return
-    }
+  /** A CONNECT: the reader lets nothing else through before [MQTT-3.1.0-1]. */
+  #first(connection: Connection, reader: FrameReader): void {
     const { buffer, start, body, end } = reader
     const frame = readConnect(buffer, body, end, this.#options.limits)
     if (typeof frame === 'string') {
@@ -91,11 +85,14 @@ export class Dispatch implements FrameHandler {
       connection.close(frame)
       return
     }
-    connection.protocolLevel = frame.protocolLevel
+    // [MQTT-2.2.2-2]; MQTT 3.1 does not use these flags.
+    if (frame.protocolLevel === 4 && ((buffer[start] as number) & 15) !== 0) {
+      connection.close('malformed-packet')
+      return
+    }
+    connection.connected(frame.protocolLevel)
     connection.keepAliveMs = frame.keepAliveS * 1_000
-    // A copy: aedes keeps slices of it.
-    const bytes = Buffer.from(buffer.subarray(start, end))
-    const control = this.#options.connect(connection, frame, bytes)
+    const control = this.#options.connect(connection, frame)
     if (connection.open) this.#controls.set(connection, control)
     else control.close()
   }
@@ -122,11 +119,8 @@ function controlFrame(
 ): CloseReasonId | undefined {
   switch (type) {
     case PacketType.SUBSCRIBE: {
-      const frame = readSubscribe(buffer, body, end)
+      const frame = readSubscribe(buffer, body, end, control.connection.protocolLevel)
       if (frame === undefined) return 'malformed-packet'
-      // [MQTT-4.7.1-2] [MQTT-4.7.1-3]
-      if (!frame.requests.every(({ filter }) => isValidTopicFilter(filter)))
-        return 'malformed-packet'
       control.subscribe(frame)
       return undefined
     }

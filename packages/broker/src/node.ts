@@ -193,7 +193,7 @@ export async function startNode({
   const dispatch = new Dispatch({
     events,
     limits: config.limits,
-    connect: (connection, frame, bytes) => control.connect(connection, frame, bytes),
+    connect: (connection, frame) => control.connect(connection, frame),
     closed: (connection, client, reason, detail) => {
       connections.delete(connection)
       sweep.closing(connection)
@@ -245,7 +245,7 @@ export async function startNode({
         site,
         certificate,
         visit,
-        packetBytesMax: config.limits.packetBytesMax,
+        frameBounds: config.limits,
         writeBounds: config.limits,
         counters,
         flusher,

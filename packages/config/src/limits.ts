@@ -3,6 +3,7 @@
  * docs/LIMITS.md says the same (held together by test/tidy/reference-docs.test.ts).
  */
 import { DOOR_LIMITS } from './door-limits.ts'
+import { PACKET_LIMITS } from './packet-limits.ts'
 import { SHARE_LIMITS } from './share-limits.ts'
 
 export interface LimitDeclaration {
@@ -26,54 +27,6 @@ export interface LimitDeclaration {
 }
 
 const LIMITS = {
-  packetBytesMax: {
-    unit: 'bytes',
-    default: 262_144,
-    min: 128,
-    max: 268_435_455,
-    protects: 'memory per connection while a packet arrives',
-    atLimit: 'closed with `packet-too-large` as soon as the length is read, before the body',
-  },
-  topicBytesMax: {
-    unit: 'bytes',
-    default: 65_535,
-    min: 16,
-    max: 65_535,
-    protects: 'memory of topics, filters and the retained index',
-    atLimit: 'PUBLISH, or a will: closed with `topic-too-long`; SUBSCRIBE: the filter gets 0x80',
-  },
-  topicLevelsMax: {
-    unit: 'levels',
-    default: 100,
-    min: 1,
-    max: 1_000,
-    protects: 'time to match one topic',
-    atLimit: 'PUBLISH, or a will: closed with `topic-too-long`; SUBSCRIBE: the filter gets 0x80',
-  },
-  filtersPerClientMax: {
-    unit: 'filters',
-    default: 1_000,
-    min: 1,
-    max: 1_000_000,
-    protects: 'the forwarding table against one client',
-    atLimit: 'further filters get 0x80',
-  },
-  shapesPerClientMax: {
-    unit: 'shapes',
-    default: 32,
-    min: 1,
-    max: 10_000,
-    protects: 'time to match one topic (each shape of wildcards costs one probe)',
-    atLimit: 'filters of further shapes get 0x80',
-  },
-  shapesPerNodeMax: {
-    unit: 'shapes',
-    default: 64,
-    min: 0,
-    max: 10_000,
-    protects: 'time to match one topic',
-    atLimit: 'filters of further shapes are kept in a trie: slower to match, never refused',
-  },
   inflightMessagesMax: {
     unit: 'messages',
     default: 256,
@@ -292,11 +245,16 @@ const LIMITS = {
   },
 } as const
 
-export type LimitName = keyof typeof LIMITS | keyof typeof DOOR_LIMITS | keyof typeof SHARE_LIMITS
+export type LimitName =
+  | keyof typeof PACKET_LIMITS
+  | keyof typeof LIMITS
+  | keyof typeof DOOR_LIMITS
+  | keyof typeof SHARE_LIMITS
 export type Limits = Readonly<Record<LimitName, number>>
 
 /** The declarations by name, with their shape checked. */
 export const limitDeclarations: Readonly<Record<LimitName, LimitDeclaration>> = {
+  ...PACKET_LIMITS,
   ...LIMITS,
   ...DOOR_LIMITS,
   ...SHARE_LIMITS,

@@ -16,6 +16,46 @@ async function drivePacketBytes(): Promise<void> {
   await expectClosedWith(node, client, 'packet-too-large')
 }
 
+async function driveConnectBytes(): Promise<void> {
+  await using node = await startNode({ listen, limits: { connectBytesMax: 200 } })
+  const connectOf = (bytes: number): Buffer => {
+    const will = { topic: 'w', payload: 'x'.repeat(bytes - 32) }
+    return wire.encodeConnect({ clientId: 'client-sized', will })
+  }
+  const [largest, larger] = [connectOf(200), connectOf(201)]
+  expect([largest.length, larger.length]).toEqual([200, 201])
+  await using client = await WireClient.open(node)
+  client.send(largest)
+  await client.expect('connack')
+  // Other packets have another bound.
+  await client.publish({ topic: 't', qos: 1, payload: 'x'.repeat(10_000) })
+  await using other = await WireClient.open(node)
+  // Its header is enough.
+  other.send(larger.subarray(0, 3))
+  await expectClosedWith(node, other, 'packet-too-large')
+}
+
+async function driveClientIdBytes(): Promise<void> {
+  await using node = await startNode({ listen, limits: { clientIdBytesMax: 23 } })
+  await using client = await connect(node, { clientId: 'x'.repeat(23) })
+  await client.expectSilence()
+  await using other = await WireClient.open(node)
+  expect(await other.connect({ clientId: 'x'.repeat(24) })).toMatchObject({ returnCode: 2 })
+  await expectClosedWith(node, other, 'client-id-rejected')
+}
+
+async function driveUsernameBytes(): Promise<void> {
+  const [longest, longer] = ['u'.repeat(16), 'u'.repeat(17)]
+  const users = { [longest]: 'right', [longer]: 'right' }
+  await using node = await startNode({ listen, users, limits: { usernameBytesMax: 16 } })
+  await using client = await connect(node, { username: longest, password: 'right' })
+  await client.expectSilence()
+  await using other = await WireClient.open(node)
+  const connack = await other.connect({ clientId: 'o', username: longer, password: 'right' })
+  expect(connack).toMatchObject({ returnCode: 4 })
+  await expectClosedWith(node, other, 'bad-credentials')
+}
+
 /** Without a CONNACK: 3.1.1 has no return code for it. */
 async function expectWillRefused(node: TestNode, topic: string): Promise<void> {
   await using client = await WireClient.open(node)
@@ -115,6 +155,9 @@ async function driveInboundQos2(): Promise<void> {
 
 export const packetLimits = {
   packetBytesMax: drivePacketBytes,
+  connectBytesMax: driveConnectBytes,
+  clientIdBytesMax: driveClientIdBytes,
+  usernameBytesMax: driveUsernameBytes,
   topicBytesMax: driveTopicBytes,
   topicLevelsMax: driveTopicLevels,
   filtersPerClientMax: driveFilters,

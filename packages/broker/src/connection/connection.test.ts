@@ -55,7 +55,7 @@ class Taker implements FrameHandler {
   }
 }
 
-function setUp() {
+function connecting() {
   const line = new Line()
   const handler = new Taker()
   const counters = { bytes: { value: 0 }, writes: { value: 0 }, bytesIn: { value: 0 } }
@@ -67,7 +67,7 @@ function setUp() {
     site: undefined,
     certificate: undefined,
     visit: { answered: () => undefined },
-    packetBytesMax: 1_000,
+    frameBounds: { packetBytesMax: 1_000, connectBytesMax: 1_000 },
     writeBounds: { outboundMessagesMax: 4, outboundBytesMax: 10_000 },
     counters,
     flusher: new TurnFlusher(),
@@ -75,6 +75,14 @@ function setUp() {
     nowMs: 0,
   })
   return { line, handler, connection, counters }
+}
+
+/** Of a client that was let in. */
+function setUp() {
+  const parts = connecting()
+  parts.connection.connected(4)
+  parts.connection.letIn()
+  return parts
 }
 
 const hex = (...frames: readonly Buffer[]): string[] => frames.map((bytes) => bytes.toString('hex'))
@@ -87,6 +95,21 @@ describe('frames', () => {
     connection.read(bytes.subarray(5))
     expect(handler.frames).toEqual(hex(puback(1), PINGREQ, puback(2)))
     expect(counters.bytesIn.value).toBe(bytes.length)
+  })
+
+  test('of a client that is not let in yet wait in its socket, whole or not [MQTT-3.1.4-5]', () => {
+    // The header of a PUBLISH of 900 bytes, of which nothing else comes.
+    for (const early of [puback(1), Buffer.from([0x30, 0x84, 0x07])]) {
+      const { line, handler, connection } = connecting()
+      connection.connected(4)
+      connection.read(early)
+      expect([handler.frames, connection.held, line.isPaused()]).toEqual([[], true, true])
+      connection.letIn()
+      connection.release(Hold.CONTROL)
+      expect(connection.held).toBe(false)
+      connection.read(Buffer.alloc(900))
+      expect(handler.frames[0]?.slice(0, 2)).toBe(early.toString('hex', 0, 1))
+    }
   })
 
   test('that are not wanted now come again when the hold is released, with all behind them', () => {
@@ -139,7 +162,6 @@ describe('frames', () => {
 describe('the end', () => {
   test('comes once, with its first reason, after what waited was written', async () => {
     const { line, handler, connection } = setUp()
-    connection.letIn()
     connection.writer.write(puback(9))
     connection.close('taken-over')
     connection.close('malformed-packet')
@@ -151,8 +173,8 @@ describe('the end', () => {
   })
 
   test('is told by CONNACK to who speaks MQTT and was not accepted yet', async () => {
-    const { line, handler, connection } = setUp()
-    connection.protocolLevel = 4
+    const { line, handler, connection } = connecting()
+    connection.connected(4)
     connection.close('bad-credentials')
     await turn()
     expect(line.written).toEqual([Buffer.from([0x20, 2, 0, 4])])
@@ -160,10 +182,8 @@ describe('the end', () => {
   })
 
   test('is not told by CONNACK to who speaks no MQTT, or was accepted', async () => {
-    const [stranger, accepted] = [setUp(), setUp()]
+    const [stranger, accepted] = [connecting(), setUp()]
     stranger.connection.close('shutting-down')
-    accepted.connection.protocolLevel = 4
-    accepted.connection.letIn()
     accepted.connection.close('shutting-down')
     await turn()
     expect([...stranger.line.written, ...accepted.line.written]).toEqual([])

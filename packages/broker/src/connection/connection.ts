@@ -11,7 +11,7 @@ import type { Visit } from '../admit/visit.ts'
 import type { ClientCertificate } from '../certificates/client-certificate.ts'
 import { Hold } from '../hold.ts'
 import { closeReason, type CloseReasonId } from '../close-reason.ts'
-import { FrameReader } from '../mqtt/frame-reader.ts'
+import { FrameReader, type FrameBounds } from '../mqtt/frame-reader.ts'
 import { encodeConnack } from '../mqtt/small-frames.ts'
 import { FrameWriter, PING_BYTES, type WriteBounds, type WriteCounters } from './frame-writer.ts'
 import { readShared } from './shared-read-buffer.ts'
@@ -43,7 +43,7 @@ export interface ConnectionOptions {
   readonly site: string | undefined
   readonly certificate: ClientCertificate | undefined
   readonly visit: Pick<Visit, 'answered'>
-  readonly packetBytesMax: number
+  readonly frameBounds: FrameBounds
   readonly writeBounds: WriteBounds
   readonly counters: WriteCounters & { readonly bytesIn: { value: number } }
   readonly flusher: TurnFlusher
@@ -63,7 +63,7 @@ export class Connection {
   readonly certificate: ClientCertificate | undefined
   readonly writer: FrameWriter
   /** Known from CONNECT on: 3 or 4. */
-  protocolLevel = 0
+  protocolLevel: 0 | 3 | 4 = 0
   clientId = ''
   /** Who it is, once that is known; nobody in particular where clients are anonymous. */
   user = ''
@@ -110,7 +110,7 @@ export class Connection {
     this.lastSeen = options.nowMs
     this.lastActive = options.nowMs
     this.#socket = socket
-    this.#reader = new FrameReader(options.packetBytesMax)
+    this.#reader = new FrameReader(options.frameBounds)
     this.#handler = options.handler
     this.#flusher = options.flusher
     this.#visit = options.visit
@@ -141,6 +141,12 @@ export class Connection {
 
   get held(): boolean {
     return this.#holds !== 0
+  }
+
+  /** Its CONNECT is sound: it is asked whether it may come in. */
+  connected(protocolLevel: 3 | 4): void {
+    this.protocolLevel = protocolLevel
+    this.#reader.connected(protocolLevel)
   }
 
   /** The client is let in: CONNACK was written. */
@@ -258,8 +264,13 @@ export class Connection {
     const reader = this.#reader
     const queuedMax = this.#flusher.queued + QUEUED_PER_TURN
     while (this.#holds === 0 && this.#closing === undefined) {
+      // What a client sends before its CONNACK waits: nothing is collected for somebody unknown.
+      if (this.protocolLevel !== 0 && !this.answered && reader.hasMore) {
+        this.hold(Hold.CONTROL)
+        break
+      }
       if (!this.#frameWaits && !reader.next()) {
-        if (reader.fault !== undefined) this.close(reader.fault)
+        if (reader.fault !== undefined) this.close(reader.fault, reader.faultDetail)
         break
       }
       this.#frameWaits = !this.#handler.frame(this, reader)

@@ -24,8 +24,6 @@ type Callback = (error?: Error | null) => void
 export interface AedesHooks {
   readonly authenticate: (
     client: ControlClient,
-    username: string | undefined,
-    password: Buffer | undefined,
   ) => Promise<readonly StoredSubscription[] | undefined>
 }
 
@@ -43,31 +41,16 @@ export class AedesBroker extends Aedes {
       heartbeatInterval: 86_400_000,
       connectTimeout: 86_400_000,
       drainTimeout: 0,
-      maxClientsIdLength: 65_535,
-      // The sweep measures the keep-alive for control and data packets together; 0 disarms aedes' own timer.
-      preConnect: (client, packet, callback) => {
-        packet.keepalive = 0
-        // A will belongs to the owner of the client id, wherever that is published.
-        delete packet.will
-        packet.clientId = (client as unknown as ControlClient).conn.owner.clientId
-        callback(null, true)
-      },
-      authenticate: (client, username, password, callback) => {
-        hooks
-          .authenticate(
-            client as unknown as ControlClient,
-            username,
-            password as Buffer | undefined,
-          )
-          .then(
-            (subscriptions) => {
-              // A refused client's connection is closed with its reason and return code already.
-              if (subscriptions === undefined) return
-              const { id } = client
-              persistence.during(id, subscriptions, () => callback(null, true))
-            },
-            () => undefined,
-          )
+      authenticate: (client, _username, _password, callback) => {
+        hooks.authenticate(client as unknown as ControlClient).then(
+          (subscriptions) => {
+            // A refused client's connection is closed with its reason and return code already.
+            if (subscriptions === undefined) return
+            const { id } = client
+            persistence.during(id, subscriptions, () => callback(null, true))
+          },
+          () => undefined,
+        )
       },
       // Filters were authorised before aedes saw them; messages of clients never come here.
       authorizeSubscribe: (_client, subscription, callback) => callback(null, subscription),

@@ -14,6 +14,7 @@ import type { Admitted, Login } from '../gate.ts'
 import { Hold } from '../hold.ts'
 import type { ConnectFrame } from '../mqtt/connect-frame.ts'
 import {
+  encodeConnect,
   encodeSuback,
   encodeSubscribe,
   encodeUnsubscribe,
@@ -54,6 +55,8 @@ export interface PendingSession {
   start(): Session
 }
 
+const NO_LOGIN = { username: undefined, password: undefined } as const
+
 interface PendingSubscribe {
   readonly packetId: number
   readonly codes: readonly number[]
@@ -75,6 +78,8 @@ export class ClientControl implements StreamOwner, Contender {
   readonly #host: ControlHost
   readonly #stream: ControlStream
   readonly #client: ControlClient
+  /** What the client has shown, until it is asked about. */
+  #login: Omit<Login, 'willTopic'>
   #pending: PendingSession | undefined
   #subscribing: PendingSubscribe | undefined
   #unsubscribing: UnsubscribeFrame | undefined
@@ -83,7 +88,6 @@ export class ClientControl implements StreamOwner, Contender {
   constructor(
     connection: Connection,
     frame: ConnectFrame,
-    bytes: Buffer,
     host: ControlHost,
     handle: (stream: ControlStream) => ControlClient,
   ) {
@@ -91,24 +95,23 @@ export class ClientControl implements StreamOwner, Contender {
     this.persistent = !frame.clean
     this.will = frame.will
     this.clientId = frame.clientId
+    this.#login = { username: frame.username, password: frame.password }
     this.#host = host
     this.ended = new Promise((resolve) => {
       this.#end = resolve
     })
     this.#stream = new ControlStream(this)
     this.#client = handle(this.#stream)
-    this.#stream.push(bytes)
+    this.#stream.push(encodeConnect(frame.clientId, frame.clean))
   }
 
   /** The answer to aedes' question whether this client may connect: what it had subscribed to, if it may. */
-  async authenticate(
-    username: string | undefined,
-    password: Buffer | undefined,
-  ): Promise<readonly StoredSubscription[] | undefined> {
+  async authenticate(): Promise<readonly StoredSubscription[] | undefined> {
     const { connection } = this
     try {
-      const willTopic = this.will?.topic
-      const answer = await this.#host.authenticate(connection, { username, password, willTopic })
+      const login = { ...this.#login, willTopic: this.will?.topic }
+      this.#login = NO_LOGIN
+      const answer = await this.#host.authenticate(connection, login)
       if ('refused' in answer) {
         connection.close(answer.refused, answer.detail)
         return undefined

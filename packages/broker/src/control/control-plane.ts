@@ -23,20 +23,19 @@ export class ControlPlane implements AsyncDisposable {
   static async create(host: ControlHost): Promise<ControlPlane> {
     const control = (client: ControlClient): ClientControl => client.conn.owner as ClientControl
     const broker = new AedesBroker(new AedesPersistence(), {
-      authenticate: (client, username, password) =>
-        control(client).authenticate(username, password),
+      authenticate: (client) => control(client).authenticate(),
     })
     broker.on('error' as 'closed', ((error: unknown) => host.unexpected('aedes', error)) as never)
     await broker.listen()
     return new ControlPlane(broker, host)
   }
 
-  /** Takes a connection that sent a valid CONNECT. `bytes` is the frame, a copy. */
-  connect(connection: Connection, frame: ConnectFrame, bytes: Buffer): ClientControl {
-    // [MQTT-3.1.3-6]: a client without an id is given one; aedes must see the same.
+  /** Takes a connection that sent a valid CONNECT. */
+  connect(connection: Connection, frame: ConnectFrame): ClientControl {
+    // [MQTT-3.1.3-6]: a client without an id is given one.
     const clientId = frame.clientId === '' ? `auto-${randomUUID()}` : frame.clientId
     connection.clientId = clientId
-    return new ClientControl(connection, { ...frame, clientId }, bytes, this.#host, (stream) => {
+    return new ClientControl(connection, { ...frame, clientId }, this.#host, (stream) => {
       return this.#broker.accept(stream)
     })
   }

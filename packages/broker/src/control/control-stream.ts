@@ -2,8 +2,6 @@ import { EventEmitter } from 'node:events'
 
 /** Who stands behind the stream: one client's control side. */
 export interface StreamOwner {
-  /** The client id, which the client may have been given. */
-  readonly clientId: string
   reply(frame: Buffer): void
   destroyed(error: Error | null): void
 }

@@ -20,7 +20,7 @@ import {
 } from '@breakwater/store'
 import { refusalOf, shapeOf } from '../auth/subscription-rules.ts'
 import type { ImportReport } from './import-report.ts'
-import { refusalOfLasting, refusalOfMessage } from './importable.ts'
+import { refusalOfClient, refusalOfLasting, refusalOfMessage } from './importable.ts'
 
 export interface ImportRunOptions {
   readonly source: AedesDeployment
@@ -68,14 +68,15 @@ export class ImportRun {
   }
 
   async #session(clientId: string): Promise<void> {
-    const { source, target, report, dryRun, check } = this.#options
+    const { source, target, report, config, dryRun, check } = this.#options
     const found = await target.look(clientId)
     if (found !== 'imported') {
       report.sessions[found] += 1
       return
     }
-    if (clientId === '') {
-      report.leaveOut('session', 'no client id')
+    const why = refusalOfClient(clientId, config.limits)
+    if (why !== undefined) {
+      report.leaveOut('session', why)
       return
     }
     const { subscriptions, received } = await source.session(clientId)
@@ -191,7 +192,8 @@ export class ImportRun {
       check()
       await Promise.all(
         entries.map(async ({ clientId, message }) => {
-          const why = clientId === '' ? 'no client id' : refusalOfLasting(message, config.limits)
+          const why =
+            refusalOfClient(clientId, config.limits) ?? refusalOfLasting(message, config.limits)
           if (why !== undefined) {
             report.leaveOut('will', why)
             return

@@ -5,6 +5,14 @@ import type { Limits } from '@breakwater/config'
 /** Fixed header, with the most that its length takes. */
 const HEADER_BYTES = 5
 
+/** Why what this client has left is not imported, or undefined: it could not connect here to have it. */
+export function refusalOfClient(clientId: string, limits: Limits): string | undefined {
+  if (clientId === '') return 'no client id'
+  return Buffer.byteLength(clientId) > limits.clientIdBytesMax
+    ? 'client id longer than clientIdBytesMax'
+    : undefined
+}
+
 /** Why this message is not imported, or undefined. */
 export function refusalOfMessage({ topic, payload }: Message, limits: Limits): string | undefined {
   if (!isValidTopicName(topic)) return 'invalid topic'

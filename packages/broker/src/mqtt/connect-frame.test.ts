@@ -24,7 +24,12 @@ const bodyOf = ({
   fields = [text('id')],
 }: Parts): number[] => [...text(name), level, flags, ...keepAlive, ...fields.flat()]
 
-const LIMITS = limitsWith({ topicBytesMax: 32, topicLevelsMax: 4 })
+const LIMITS = limitsWith({
+  topicBytesMax: 32,
+  topicLevelsMax: 4,
+  clientIdBytesMax: 40,
+  usernameBytesMax: 20,
+})
 
 const read = (parts: Parts) => {
   const body = Buffer.from(bodyOf(parts))
@@ -39,6 +44,7 @@ describe('a CONNECT is read', () => {
       keepAliveS: 60,
       clientId: 'id',
       username: undefined,
+      password: undefined,
       will: undefined,
     })
   })
@@ -53,6 +59,7 @@ describe('a CONNECT is read', () => {
       keepAliveS: 65_535,
       clientId: 'id',
       username: 'user',
+      password: Buffer.from([1, 2]),
       will: new Message('w/t', Buffer.from([0, 255]), 1, true),
     })
   })
@@ -62,6 +69,36 @@ describe('a CONNECT is read', () => {
       protocolLevel: 3,
       clean: false,
     })
+  })
+
+  test.each<[string, Parts, object]>([
+    ['with the reserved flag, which it does not use', { flags: 0x03 }, { clean: true }],
+    ['with will QoS 2, without a will', { flags: 0x12 }, { will: undefined }],
+    ['with will QoS 3, without a will', { flags: 0x1a }, { will: undefined }],
+    ['with will retain, without a will', { flags: 0x22 }, { will: undefined }],
+    ['without the user name that its flag names', { flags: 0x82 }, { username: undefined }],
+    [
+      'without the password that its flag names',
+      { flags: 0xc2, fields: [text('id'), text('user')] },
+      { username: 'user', password: undefined },
+    ],
+    [
+      'without the user name and the password that its flags name',
+      { flags: 0xc2 },
+      { username: undefined, password: undefined },
+    ],
+    [
+      'with a client id of 36 characters',
+      { fields: [text('x'.repeat(36))] },
+      { clientId: 'x'.repeat(36) },
+    ],
+  ])('of MQTT 3.1 %s', (_what, parts, fields) => {
+    expect(read({ name: 'MQIsdp', level: 3, ...parts })).toMatchObject(fields)
+  })
+
+  test('with a client id and a user name as long as they may be, in bytes', () => {
+    const fields = [text('é'.repeat(20)), text('é'.repeat(10))]
+    expect(read({ flags: 0x82, fields })).toMatchObject({ username: 'é'.repeat(10) })
   })
 })
 
@@ -121,9 +158,34 @@ describe('a CONNECT ends the connection', () => {
       'client-id-rejected',
     ],
     [
-      'a client id of 24 characters of MQTT 3.1',
-      { name: 'MQIsdp', level: 3, fields: [text('x'.repeat(24))] },
+      'a client id above clientIdBytesMax',
+      { fields: [text(`${'é'.repeat(20)}x`)] },
       'client-id-rejected',
+    ],
+    [
+      'a client id of MQTT 3.1 above clientIdBytesMax',
+      { name: 'MQIsdp', level: 3, fields: [text('x'.repeat(41))] },
+      'client-id-rejected',
+    ],
+    [
+      'a user name above usernameBytesMax',
+      { flags: 0x82, fields: [text('id'), text(`${'é'.repeat(10)}x`)] },
+      'bad-credentials',
+    ],
+    [
+      'will QoS 3 of MQTT 3.1',
+      { name: 'MQIsdp', level: 3, flags: 0x1e, fields: [text('id'), text('w'), text('')] },
+      'malformed-packet',
+    ],
+    [
+      'a password without a user name of MQTT 3.1',
+      { name: 'MQIsdp', level: 3, flags: 0x42, fields: [text('id'), text('p')] },
+      'malformed-packet',
+    ],
+    [
+      'half a user name of MQTT 3.1',
+      { name: 'MQIsdp', level: 3, flags: 0x82, fields: [text('id'), [0]] },
+      'malformed-packet',
     ],
   ])('%s', (_why, parts, reason) => {
     expect(read(parts)).toBe(reason)

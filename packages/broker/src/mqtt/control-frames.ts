@@ -1,9 +1,24 @@
-/** SUBSCRIBE and UNSUBSCRIBE as aedes is to see them, and SUBACK as the client is. */
+/** CONNECT, SUBSCRIBE and UNSUBSCRIBE as aedes is to see them, and SUBACK as the client is. */
 import type { QoS } from '@breakwater/bus'
 import { PacketType } from './packet-type.ts'
 import { lengthBytes, writeLength } from './publish-frame.ts'
 
 export const REFUSED = 0x80
+const CONNECT_HEAD = prefixed('MQTT')
+
+/** Of MQTT 3.1.1, whatever the client speaks, without keep-alive, will and credentials: they are not for aedes. */
+export function encodeConnect(clientId: string, clean: boolean): Buffer {
+  const id = prefixed(clientId)
+  const length = CONNECT_HEAD.length + 4 + id.length
+  const bytes = Buffer.alloc(1 + lengthBytes(length) + length)
+  bytes[0] = PacketType.CONNECT << 4
+  const head = writeLength(bytes, 1, length)
+  CONNECT_HEAD.copy(bytes, head)
+  bytes[head + CONNECT_HEAD.length] = 4
+  bytes[head + CONNECT_HEAD.length + 1] = clean ? 2 : 0
+  id.copy(bytes, head + CONNECT_HEAD.length + 4)
+  return bytes
+}
 
 export function encodeSubscribe(
   packetId: number,

@@ -22,16 +22,46 @@ export const packetTypeNames = Object.fromEntries(
   Object.entries(PacketType).map(([name, type]) => [type, name.toLowerCase()]),
 ) as Readonly<Record<number, string>>
 
-/**
- * What is wrong with a first byte that a client may not send, for all 256 of them: reserved types, types
- * that only servers send, wrong flags [MQTT-2.2.2-2], QoS 3 [MQTT-3.3.1-4], DUP at QoS 0 [MQTT-3.3.1-2].
- */
-export const firstByteFaults: readonly (CloseReasonId | undefined)[] = Array.from(
-  { length: 256 },
-  (_, byte) => firstByteFault(byte >> 4, byte & 15),
-)
+/** What is wrong with a first byte, for all 256 of them. */
+export type FirstByteFaults = readonly (CloseReasonId | undefined)[]
 
-function firstByteFault(type: number, flags: number): CloseReasonId | undefined {
+/**
+ * By protocol level: reserved types, types that only servers send, wrong flags [MQTT-2.2.2-2], QoS 3
+ * [MQTT-3.3.1-4], DUP at QoS 0 [MQTT-3.3.1-2]. MQTT 3.1 does not use the flags of most types, and sets DUP where
+ * a SUBSCRIBE, UNSUBSCRIBE or PUBREL is sent again.
+ */
+export const firstByteFaults: Readonly<Record<3 | 4, FirstByteFaults>> = {
+  3: faultsWith(level3Fault),
+  4: faultsWith(level4Fault),
+}
+
+/** Before the protocol level is known: anything but CONNECT, whose flags MQTT 3.1 does not use [MQTT-3.1.0-1]. */
+export const beforeConnectFaults: FirstByteFaults = faultsWith((type) => {
+  if (type === PacketType.CONNECT) return undefined
+  return type === 0 || type === 15 ? 'malformed-packet' : 'protocol-violation'
+})
+
+function faultsWith(
+  fault: (type: number, flags: number) => CloseReasonId | undefined,
+): FirstByteFaults {
+  return Array.from({ length: 256 }, (_, byte) => fault(byte >> 4, byte & 15))
+}
+
+function level3Fault(type: number, flags: number): CloseReasonId | undefined {
+  const qos = (flags >> 1) & 3
+  switch (type) {
+    case PacketType.PUBLISH:
+      return qos === 3 ? 'malformed-packet' : undefined
+    case PacketType.SUBSCRIBE:
+    case PacketType.UNSUBSCRIBE:
+    case PacketType.PUBREL:
+      return qos === 1 ? undefined : 'malformed-packet'
+    default:
+      return level4Fault(type, 0)
+  }
+}
+
+function level4Fault(type: number, flags: number): CloseReasonId | undefined {
   switch (type) {
     case PacketType.PUBLISH: {
       const qos = (flags >> 1) & 3

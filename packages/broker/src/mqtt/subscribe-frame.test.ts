@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { encodeSubscribe, encodeUnsubscribe } from './control-frames.ts'
 import { readPacketId, readSubscribe, readUnsubscribe } from './subscribe-frame.ts'
 
-const subscribe = (...body: readonly number[]) => readSubscribe(Buffer.from(body), 0, body.length)
+const subscribe = (...body: readonly number[]) =>
+  readSubscribe(Buffer.from(body), 0, body.length, 4)
 const unsubscribe = (...body: readonly number[]) =>
   readUnsubscribe(Buffer.from(body), 0, body.length)
 
@@ -14,7 +15,7 @@ test('what control-frames writes is read back', () => {
   ] as const
   const bytes = encodeSubscribe(65_535, requests)
   expect(bytes[0]).toBe(0x82)
-  expect(readSubscribe(bytes, 3, bytes.length)).toEqual({ packetId: 65_535, requests })
+  expect(readSubscribe(bytes, 3, bytes.length, 4)).toEqual({ packetId: 65_535, requests })
   const filters = ['a/+/b', '#', '$SYS/x']
   const leaving = encodeUnsubscribe(1, filters)
   expect(leaving[0]).toBe(0xa2)
@@ -57,7 +58,7 @@ describe('UNSUBSCRIBE is malformed', () => {
 test('bytes behind the packet are not read', () => {
   // The next frame in the chunk would make these whole.
   const behind = Buffer.from([0, 1, 0, 1, 97, 0, 0, 1])
-  expect(readSubscribe(behind, 0, 5)).toBeUndefined()
+  expect(readSubscribe(behind, 0, 5, 4)).toBeUndefined()
   expect(readUnsubscribe(behind, 0, 4)).toBeUndefined()
   expect(readPacketId(behind, 0, 1)).toBe(0)
   expect(readPacketId(behind, 0, 2)).toBe(1)

@@ -1,4 +1,4 @@
-import type { QoS } from '@breakwater/bus'
+import { isValidTopicFilter, type QoS } from '@breakwater/bus'
 import { readUtf8 } from './utf8.ts'
 
 export interface SubscribeFrame {
@@ -11,11 +11,15 @@ export interface UnsubscribeFrame {
   readonly filters: readonly string[]
 }
 
-/** Undefined if malformed: packet id 0, no filter [MQTT-3.8.3-3], reserved bits or QoS 3 [MQTT-3-8.3-4]. */
+/**
+ * Undefined if malformed: packet id 0, no filter [MQTT-3.8.3-3], a filter that is none [MQTT-4.7.1-2]
+ * [MQTT-4.7.1-3] [MQTT-4.7.3-1], QoS 3, or reserved bits beside it, which MQTT 3.1 does not use [MQTT-3-8.3-4].
+ */
 export function readSubscribe(
   buffer: Buffer,
   start: number,
   end: number,
+  protocolLevel: 0 | 3 | 4,
 ): SubscribeFrame | undefined {
   const packetId = readPacketId(buffer, start, end)
   const requests: { filter: string; qos: QoS }[] = []
@@ -23,15 +27,17 @@ export function readSubscribe(
   while (offset < end) {
     const filterEnd = stringEnd(buffer, offset, end)
     const filter = readUtf8(buffer, offset + 2, filterEnd)
-    const qos = buffer[filterEnd] as number
-    if (filterEnd >= end || filter === undefined || filter === '' || qos > 2) return undefined
+    const options = buffer[filterEnd] as number
+    const qos = protocolLevel === 3 ? options & 3 : options
+    if (filterEnd >= end || filter === undefined || !isValidTopicFilter(filter) || qos > 2)
+      return undefined
     requests.push({ filter, qos: qos as QoS })
     offset = filterEnd + 1
   }
   return packetId === 0 || requests.length === 0 ? undefined : { packetId, requests }
 }
 
-/** Undefined if malformed: packet id 0, no filter [MQTT-3.10.3-2]. */
+/** Undefined if malformed: packet id 0, no filter [MQTT-3.10.3-2], a filter that is none, as in SUBSCRIBE. */
 export function readUnsubscribe(
   buffer: Buffer,
   start: number,
@@ -43,7 +49,7 @@ export function readUnsubscribe(
   while (offset < end) {
     const filterEnd = stringEnd(buffer, offset, end)
     const filter = readUtf8(buffer, offset + 2, filterEnd)
-    if (filterEnd > end || filter === undefined || filter === '') return undefined
+    if (filterEnd > end || filter === undefined || !isValidTopicFilter(filter)) return undefined
     filters.push(filter)
     offset = filterEnd
   }
