@@ -146,6 +146,9 @@ async function environmentOf(options: NodeOptions): Promise<Record<string, strin
     BREAKWATER_SHUTDOWN_TIMEOUT: '5s',
     // A machine that does much else makes every process late; nobody is to be turned away for that.
     [limitVariable('loopDelayMaxMs')]: '60000',
+    // A test reads what happened from the lines: none may be missing.
+    [limitVariable('logLinesPerSecondMax')]: '0',
+    [limitVariable('logLinesPerClientPerSecondMax')]: '0',
   }
   const { redisUrl, redisPrefix, users, allowAnonymous = users === undefined } = options
   if (redisUrl !== undefined) environment['BREAKWATER_REDIS_URL'] = redisUrl

@@ -43,6 +43,7 @@ describe('/metrics', () => {
       listeners: ['mqtts'],
       closeReasons: ['client'],
       dropReasons: ['queue-full'],
+      logKinds: ['node'],
     })
     await using server = await start({ render: () => instruments.render() })
     instruments.counter('connack_total').cell({ code: '0' }).value += 1

@@ -22,6 +22,7 @@ function largeNode() {
     listeners: ['mqtts', 'mqtt', 'wss', 'ws'],
     closeReasons: reasons,
     dropReasons: reasons.slice(0, 16),
+    logKinds: ['node'],
   })
 }
 

@@ -1,13 +1,13 @@
 /** The deliver stage of one client without a network: what it is sent is decoded into a list. */
 import { Duplex } from 'node:stream'
-import { closeReasonIds, DROP_REASONS } from '@breakwater/broker'
 import { limitsWith } from '@breakwater/config'
-import { createInstruments } from '@breakwater/metrics'
 import { pino } from 'pino'
 import { Connection } from '../../packages/broker/src/connection/connection.ts'
 import { TurnFlusher } from '../../packages/broker/src/connection/turn-flusher.ts'
 import { FrameSink } from '../../packages/broker/src/deliver/frame-sink.ts'
-import { Events, type BrokerInstruments } from '../../packages/broker/src/events.ts'
+import { Events } from '../../packages/broker/src/events.ts'
+import { createBrokerInstruments } from '../../packages/broker/src/instruments.ts'
+import { NodeLog } from '../../packages/broker/src/log/node-log.ts'
 import { WireDecoder, type Packet } from '../kit/wire-decoder.ts'
 
 class Line extends Duplex {
@@ -41,12 +41,7 @@ export interface OutboundKit {
 export function createOutboundKit(): OutboundKit {
   const line = new Line()
   const ends: string[] = []
-  const instruments = createInstruments({
-    build: { version: '0.0.0', commit: 'unknown' },
-    listeners: ['mqtt'],
-    closeReasons: closeReasonIds,
-    dropReasons: DROP_REASONS,
-  }) as BrokerInstruments
+  const instruments = createBrokerInstruments(['mqtt'])
   const connection = new Connection({
     id: 1,
     listener: 'mqtt',
@@ -68,7 +63,9 @@ export function createOutboundKit(): OutboundKit {
   })
   connection.connected(4)
   connection.letIn()
-  const events = new Events(pino({ level: 'silent' }), instruments, ['mqtt'])
+  const logger = pino({ level: 'silent' })
+  const log = new NodeLog({ logger, limits: limitsWith(), instruments })
+  const events = new Events(log, instruments, ['mqtt'])
   const { packets } = line
   const forget = (): void => {
     packets.length = 0

@@ -11,6 +11,7 @@ const supplied: Record<string, string> = {
   listeners: ' (each listener)',
   closeReasons: ' (each close reason)',
   dropReasons: ' (each drop reason)',
+  logKinds: ' (each kind of line)',
 }
 
 function labelsCell({ labels }: MetricDefinition): string {

@@ -12,7 +12,8 @@ import { createRedisCluster, SoloCluster, type Cluster, type NodeFacts } from '@
 import { ConfigError, type Config } from '@breakwater/config'
 import type { RedisSettings } from '@breakwater/redis'
 import { createRedisStore, MemoryStore, type OnFenced, type Store } from '@breakwater/store'
-import type { BrokerInstruments, Events } from './events.ts'
+import type { Events } from './events.ts'
+import type { BrokerInstruments } from './instruments.ts'
 import { InboxWatch } from './inbox-watch.ts'
 import { RedisMonitor } from './redis-monitor.ts'
 

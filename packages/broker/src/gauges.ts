@@ -2,7 +2,8 @@
 import type { Store } from '@breakwater/store'
 import type { Admission } from './admit/admission.ts'
 import type { Connection } from './connection/connection.ts'
-import type { BrokerInstruments, Events } from './events.ts'
+import type { Events } from './events.ts'
+import type { BrokerInstruments } from './instruments.ts'
 import type { Router } from './route/router.ts'
 
 export class Gauges {

@@ -4,7 +4,7 @@
  */
 import type { Bus } from '@breakwater/bus'
 import type { Cell } from '@breakwater/metrics'
-import type { BrokerInstruments } from './events.ts'
+import type { BrokerInstruments } from './instruments.ts'
 
 const PERIOD_MS = 1_000
 

@@ -7,26 +7,27 @@
 import { isSharedFilter } from '@breakwater/bus'
 import { JoinRefused, type ClusterHandler } from '@breakwater/cluster'
 import { ConfigError, type Config } from '@breakwater/config'
-import { createInstruments, startAdminServer, startRuntimeMetrics } from '@breakwater/metrics'
+import { startAdminServer, startRuntimeMetrics } from '@breakwater/metrics'
 import type { Logger } from 'pino'
 import { AdminRoutes } from './admin-routes.ts'
 import { Admission } from './admit/admission.ts'
 import { connectionsAllowed, readProcessLimits } from './admit/file-limit.ts'
 import { LoopDelay } from './admit/loop-delay.ts'
 import { openBackplane } from './backplane.ts'
-import { closeReasonIds, DROP_REASONS } from './close-reason.ts'
 import { Connection, type ByteStream } from './connection/connection.ts'
 import { TurnFlusher } from './connection/turn-flusher.ts'
 import { ControlPlane } from './control/control-plane.ts'
 import { Dispatch } from './dispatch.ts'
 import { drain } from './drain/drain.ts'
-import { Events, factsOf, type BrokerInstruments } from './events.ts'
+import { Events, factsOf } from './events.ts'
 import { Gate } from './gate.ts'
 import { Gauges } from './gauges.ts'
+import { createBrokerInstruments } from './instruments.ts'
 import { listenFault } from './listen/listen-fault.ts'
 import { startListener, type Listener, type PeerFacts } from './listen/listener.ts'
 import { TlsKeeper } from './listen/tls-keeper.ts'
-import { createLogger } from './logger.ts'
+import { createLogger } from './log/logger.ts'
+import { NodeLog } from './log/node-log.ts'
 import { readNodeFiles, type NodeFiles } from './node-files.ts'
 import { RightToStay } from './right-to-stay.ts'
 import { Router } from './route/router.ts'
@@ -67,14 +68,15 @@ export async function startNode({
 }: NodeOptions): Promise<BreakwaterNode> {
   await using stack = new AsyncDisposableStack()
   const files = given ?? (await readNodeFiles(config))
-  const log = logger ?? createLogger(config)
   const listenerNames = config.listeners.map(({ name }) => name)
-  const instruments = createInstruments({
-    build: { version: VERSION, commit: 'unknown' },
-    listeners: listenerNames,
-    closeReasons: closeReasonIds,
-    dropReasons: DROP_REASONS,
-  }) as BrokerInstruments
+  const instruments = createBrokerInstruments(listenerNames)
+  const log = stack.use(
+    new NodeLog({
+      logger: logger ?? createLogger(config, instruments),
+      limits: config.limits,
+      instruments,
+    }),
+  )
   const loopDelay = new LoopDelay()
   stack.use(startRuntimeMetrics(instruments, { onDelay: (lateMs) => loopDelay.sample(lateMs) }))
   const events = new Events(log, instruments, listenerNames)

@@ -12,7 +12,8 @@ import {
   type RedisSettings,
   type Servers,
 } from '@breakwater/redis'
-import type { BrokerInstruments, Events } from './events.ts'
+import type { Events } from './events.ts'
+import type { BrokerInstruments } from './instruments.ts'
 
 const PERIOD_MS = 2_000
 

@@ -3,6 +3,7 @@
  * docs/LIMITS.md says the same (held together by test/tidy/reference-docs.test.ts).
  */
 import { DOOR_LIMITS } from './door-limits.ts'
+import { LOG_LIMITS } from './log-limits.ts'
 import { PACKET_LIMITS } from './packet-limits.ts'
 import { SHARE_LIMITS } from './share-limits.ts'
 
@@ -250,6 +251,7 @@ export type LimitName =
   | keyof typeof LIMITS
   | keyof typeof DOOR_LIMITS
   | keyof typeof SHARE_LIMITS
+  | keyof typeof LOG_LIMITS
 export type Limits = Readonly<Record<LimitName, number>>
 
 /** The declarations by name, with their shape checked. */
@@ -258,6 +260,7 @@ export const limitDeclarations: Readonly<Record<LimitName, LimitDeclaration>> = 
   ...LIMITS,
   ...DOOR_LIMITS,
   ...SHARE_LIMITS,
+  ...LOG_LIMITS,
 }
 
 export const limitNames: readonly LimitName[] = Object.keys(limitDeclarations) as LimitName[]

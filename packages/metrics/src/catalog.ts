@@ -17,6 +17,7 @@ export type SuppliedSet =
   | 'listeners'
   | 'closeReasons'
   | 'dropReasons'
+  | 'logKinds'
   | 'version'
   | 'commit'
   | 'node'
@@ -63,6 +64,25 @@ export const catalog = {
     help: 'Share of the last ten seconds in which the event loop was not idle; at 1 the node is saturated',
     labels: {},
     initial: 'absent',
+  },
+
+  log_lines_suppressed_total: {
+    type: 'counter',
+    unit: 'lines',
+    help: 'Lines of the log that were not written because there were too many of their kind',
+    labels: { kind: 'logKinds' },
+  },
+  log_lines_dropped_total: {
+    type: 'counter',
+    unit: 'lines',
+    help: 'Lines of the log that were lost because standard output was not read, or could not be written',
+    labels: {},
+  },
+  log_dropped_bytes_total: {
+    type: 'counter',
+    unit: 'bytes',
+    help: 'Bytes of these lines',
+    labels: {},
   },
 
   // Connections

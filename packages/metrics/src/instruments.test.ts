@@ -11,6 +11,7 @@ function node(listeners: readonly string[] = ['mqtts', 'mqtt']) {
     listeners,
     closeReasons: ['client', 'keepalive'],
     dropReasons: ['queue-full'],
+    logKinds: ['node'],
   })
 }
 
@@ -180,6 +181,7 @@ test('a misspelt name, label or value does not compile', () => {
     listeners: ['mqtts'],
     closeReasons: ['client', 'keepalive'],
     dropReasons: ['queue-full'],
+    logKinds: ['node'],
   })
   const wrong = [
     // @ts-expect-error no such metric

@@ -26,6 +26,7 @@ export interface LabelSets {
   listeners: string
   closeReasons: string
   dropReasons: string
+  logKinds: string
 }
 
 type ValueOf<Values, Sets extends LabelSets> = Values extends readonly (infer Value)[]
@@ -64,6 +65,7 @@ export interface InstrumentsOptions<Sets extends LabelSets = LabelSets> {
   readonly listeners: readonly Sets['listeners'][]
   readonly closeReasons: readonly Sets['closeReasons'][]
   readonly dropReasons: readonly Sets['dropReasons'][]
+  readonly logKinds: readonly Sets['logKinds'][]
   readonly registry?: Registry
 }
 
@@ -71,18 +73,26 @@ export function createInstruments<
   Listener extends string,
   CloseReason extends string,
   DropReason extends string,
+  LogKind extends string,
 >(
   options: InstrumentsOptions<{
     listeners: Listener
     closeReasons: CloseReason
     dropReasons: DropReason
+    logKinds: LogKind
   }>,
-): Instruments<{ listeners: Listener; closeReasons: CloseReason; dropReasons: DropReason }> {
+): Instruments<{
+  listeners: Listener
+  closeReasons: CloseReason
+  dropReasons: DropReason
+  logKinds: LogKind
+}> {
   const registry = options.registry ?? new Registry()
   const sets: Record<SuppliedSet, readonly string[]> = {
     listeners: options.listeners,
     closeReasons: options.closeReasons,
     dropReasons: options.dropReasons,
+    logKinds: options.logKinds,
     version: [options.build.version],
     commit: [options.build.commit],
     node: [process.versions.node],

@@ -12,6 +12,7 @@ function node() {
     listeners: ['mqtts'],
     closeReasons: ['client'],
     dropReasons: ['queue-full'],
+    logKinds: ['node'],
   })
 }
 

@@ -3,6 +3,7 @@ import { limitNames, type LimitName } from '@breakwater/config'
 import { describe, test } from 'vitest'
 import { admissionLimits } from './admission.ts'
 import type { LimitDriver } from './driver.ts'
+import { logLimits } from './log.ts'
 import { loginLimits } from './logins.ts'
 import { packetLimits } from './packets.ts'
 import { queueLimits } from './queues.ts'
@@ -21,6 +22,7 @@ const drivers: Readonly<Record<LimitName, LimitDriver>> = {
   ...rateLimits,
   ...revocationLimits,
   ...shareLimits,
+  ...logLimits,
 }
 
 describe.concurrent('a limit does at its bound what it says', () => {

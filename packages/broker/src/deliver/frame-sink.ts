@@ -1,6 +1,7 @@
 import type { Message, QoS } from '@breakwater/bus'
 import type { Connection } from '../connection/connection.ts'
-import type { Events, Source } from '../events.ts'
+import type { Source } from '../event-cells.ts'
+import type { Events } from '../events.ts'
 import { PacketType } from '../mqtt/packet-type.ts'
 import { encodePublish, type PublishFrame } from '../mqtt/publish-frame.ts'
 import { encodeWithPacketId } from '../mqtt/small-frames.ts'
