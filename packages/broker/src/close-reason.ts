@@ -115,7 +115,8 @@ export const CLOSE_REASONS = {
   'receive-maximum-exceeded': {
     logLevel: 'info',
     fault: 'client',
-    meaning: 'more unreleased QoS 2 publishes than inboundQos2Max or inboundQos2BytesMax',
+    meaning:
+      'more unreleased QoS 2 publishes than inboundQos2Max, inboundQos2BytesMax or, of its user, inboundQos2BytesPerUserMax',
   },
   'unsupported-protocol-version': {
     connackCode: 1,
@@ -129,6 +130,12 @@ export const CLOSE_REASONS = {
     fault: 'client',
     meaning:
       'a client id that is not allowed, or above clientIdBytesMax [MQTT-3.1.3-8] [MQTT-3.1.3-9]',
+  },
+  'user-connections-full': {
+    connackCode: 3,
+    logLevel: 'info',
+    fault: 'client',
+    meaning: 'its user, or its address, had connectionsPerUserMax connections at this node',
   },
   'bad-credentials': {
     connackCode: 4,

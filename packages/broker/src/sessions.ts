@@ -28,6 +28,7 @@ import { factsOf, type Events } from './events.ts'
 import type { Admitted, Gate, Login } from './gate.ts'
 import { PublishLane } from './route/publish.ts'
 import type { Router } from './route/router.ts'
+import { Accounts, type Account } from './session/accounts.ts'
 import { Adoption } from './session/adoption.ts'
 import type { End } from './session/contender.ts'
 import { Ownership } from './session/ownership.ts'
@@ -53,6 +54,7 @@ export interface SessionsOptions {
 
 export class Sessions implements ControlHost {
   readonly #options: SessionsOptions
+  readonly #accounts: Accounts
   readonly #wills: Wills
   readonly #ownership: Ownership
   readonly #adoption: Adoption
@@ -65,6 +67,7 @@ export class Sessions implements ControlHost {
     const { takeOverTimeoutMs, storeTimeoutMs, connectTimeoutMs } = config.limits
     // A client is refused before the deadline of its CONNECT would end it without an answer.
     const openTimeoutMs = Math.min(storeTimeoutMs, connectTimeoutMs * 0.8)
+    this.#accounts = new Accounts(config.limits)
     this.#subscriptions = new Subscriptions(options)
     this.#queueLook = new QueueLook(router.sessions)
     this.#wills = new Wills({
@@ -93,6 +96,12 @@ export class Sessions implements ControlHost {
   async openSession(client: ClientControl): Promise<PendingSession | undefined> {
     const { clientId, connection, persistent, permissions } = client
     if (!connection.open) return undefined
+    const account = this.#accounts.enter(connection, this.#replaces(client))
+    if (account === undefined) {
+      connection.close('user-connections-full')
+      return undefined
+    }
+    client.account = account
     const opened = await this.#ownership.claim(client)
     if (opened === 'another-user') {
       connection.close('client-id-rejected', 'it belongs to another user')
@@ -106,7 +115,7 @@ export class Sessions implements ControlHost {
     return {
       present: opened.present,
       subscriptions,
-      start: () => this.#start(connection, persistent, allowed, permissions),
+      start: () => this.#start(connection, persistent, allowed, permissions, account),
     }
   }
 
@@ -152,7 +161,8 @@ export class Sessions implements ControlHost {
 
   /** The connection has ended. */
   end(client: ClientControl, reason: CloseReasonId): void {
-    const { session, clientId } = client
+    const { session, clientId, account } = client
+    if (account !== undefined) this.#accounts.leave(account)
     const how = this.#endOf(client, reason)
     void client.ended.then(() => this.#ownership.ended(client, how))
     if (session === undefined) return
@@ -162,6 +172,11 @@ export class Sessions implements ControlHost {
     session.outbound.close()
     session.shared?.close()
     session.lane.close()
+  }
+
+  /** Its connection here ends for it. */
+  #replaces({ clientId, user }: ClientControl): boolean {
+    return this.#options.router.sessions.get(clientId)?.connection.user === user
   }
 
   /** Whether a will is due [MQTT-3.1.2-8], [MQTT-3.14.4-3], and who has to see to that. */
@@ -301,6 +316,7 @@ export class Sessions implements ControlHost {
     persistent: boolean,
     opened: OpenedSession,
     permissions: Permissions | undefined,
+    account: Account,
   ): Session {
     const { config, store, router, events } = this.#options
     const { clientId } = connection
@@ -325,6 +341,7 @@ export class Sessions implements ControlHost {
       epoch: opened.epoch,
       persistent,
       received: opened.received,
+      account,
       connection,
       sink,
       router,

@@ -1,5 +1,14 @@
 /** What one client, one user and the cluster may take of what all share; limits.ts declares what a limit is. */
 export const SHARE_LIMITS = {
+  connectionsPerUserMax: {
+    unit: 'connections',
+    default: 1_000,
+    min: 1,
+    max: 10_000_000,
+    protects:
+      'a node against one user, or, of clients without one, one client address or one IPv6 /64, where addresses are known to be real',
+    atLimit: 'CONNACK 0x03, closed with `user-connections-full`; nobody who is in is closed for it',
+  },
   inboundQos2BytesMax: {
     unit: 'bytes',
     default: 8_388_608,
@@ -7,6 +16,15 @@ export const SHARE_LIMITS = {
     max: 1_099_511_627_776,
     protects:
       'memory and the store against QoS 2 publishes of one client that are never released (one of any size is always taken)',
+    atLimit: 'closed with `receive-maximum-exceeded`',
+  },
+  inboundQos2BytesPerUserMax: {
+    unit: 'bytes',
+    default: 67_108_864,
+    min: 128,
+    max: 1_099_511_627_776,
+    protects:
+      'memory of a node against QoS 2 publishes that the connections of one user never release',
     atLimit: 'closed with `receive-maximum-exceeded`',
   },
 } as const

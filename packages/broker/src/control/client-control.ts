@@ -24,6 +24,7 @@ import { PacketType } from '../mqtt/packet-type.ts'
 import { encodeConnack } from '../mqtt/small-frames.ts'
 import type { SubscribeFrame, UnsubscribeFrame } from '../mqtt/subscribe-frame.ts'
 import type { Contender } from '../session/contender.ts'
+import type { Account } from '../session/accounts.ts'
 import type { Session } from '../session/session.ts'
 import type { ControlClient } from './aedes-broker.ts'
 import { ControlStream, type StreamOwner } from './control-stream.ts'
@@ -71,6 +72,8 @@ export class ClientControl implements StreamOwner, Contender {
   /** Undefined: everything. */
   permissions: Permissions | undefined
   session: Session | undefined
+  /** That it counts for, from the moment at which it is known. */
+  account: Account | undefined
   /** A control packet has effects under way. */
   busy = true
   /** Resolves when the connection has ended and aedes is done with it. */

@@ -12,7 +12,6 @@
  * `inboundQos2BytesMax` unreleased; the publish rate; the store's own time-out, then `store-unavailable` and no acknowledgement.
  */
 import { isServerTopic, isValidTopicName, Message, topicLevels, type QoS } from '@breakwater/bus'
-import type { Limits } from '@breakwater/config'
 import { InboundFullError, QueueFullError, type Store } from '@breakwater/store'
 import type { Permissions } from '../access/permissions.ts'
 import type { CloseReasonId } from '../close-reason.ts'
@@ -24,6 +23,7 @@ import type { Events } from '../events.ts'
 import { PacketType } from '../mqtt/packet-type.ts'
 import { readUtf8 } from '../mqtt/utf8.ts'
 import { INCOMING } from '../deliver/exchange.ts'
+import { Unreleased, type UnreleasedOptions } from './unreleased.ts'
 import type { Effects, Publisher, Router } from './router.ts'
 
 const INBOUND_BYTES_MAX = 1_048_576
@@ -42,19 +42,16 @@ interface Entry {
   ready: boolean
 }
 
-export interface PublishLaneOptions {
+export interface PublishLaneOptions extends UnreleasedOptions {
   readonly clientId: string
   /** Of the ownership of the session. */
   readonly epoch: number
   readonly persistent: boolean
-  /** Packet ids of QoS 2 publishes that an earlier connection of the session left unreleased. */
-  readonly received: readonly number[]
   readonly connection: Connection
   readonly sink: FrameSink
   readonly router: Router
   readonly store: Store
   readonly events: Events
-  readonly limits: Limits
   /** Undefined: everything. */
   readonly permissions: Permissions | undefined
   /** Whether a publish that is denied ends the connection. */
@@ -70,9 +67,7 @@ export class PublishLane {
   readonly #events: Events
   readonly #messageRate: TokenBucket | undefined
   readonly #byteRate: TokenBucket | undefined
-  /** QoS 2 by packet id; undefined where the message is only in the store (resumed session). */
-  #received: Map<number, Message | undefined> | undefined
-  #receivedBytes = 0
+  readonly #unreleased: Unreleased
   #entries: Entry[] = []
   #waitingBytes = 0
   #closed = false
@@ -93,8 +88,7 @@ export class PublishLane {
     const { publishMessagesPerSecondMax, publishBytesPerSecondMax } = options.limits
     this.#messageRate = TokenBucket.of(publishMessagesPerSecondMax)
     this.#byteRate = TokenBucket.of(publishBytesPerSecondMax)
-    if (options.received.length > 0)
-      this.#received = new Map(options.received.map((packetId) => [packetId, undefined]))
+    this.#unreleased = new Unreleased(options)
   }
 
   /** Nothing under way: a control packet may take effect. */
@@ -110,6 +104,7 @@ export class PublishLane {
 
   close(): void {
     this.#closed = true
+    this.#unreleased.clear()
   }
 
   /** Takes a PUBLISH frame; returns why the connection must end, if it must. */
@@ -156,33 +151,25 @@ export class PublishLane {
 
   /** Takes a PUBREL frame. */
   release(packetId: number): void {
-    const state = this.#received?.has(packetId) ? 'received' : 'free'
+    const state = this.#unreleased.has(packetId) ? 'received' : 'free'
     if (INCOMING[state].pubrel.action === 'answer-pubcomp') {
       this.#enqueue({ packet: 'pubrel', qos: 2, packetId, message: undefined }, true)
       return
     }
-    const message = this.#received?.get(packetId)
-    this.#received?.delete(packetId)
-    this.#receivedBytes -= message?.bytes ?? 0
+    const message = this.#unreleased.take(packetId)
     if (message !== undefined) this.#fanOutReleased(packetId, message)
     else this.#fanOutStored(packetId)
   }
 
   #receive(packetId: number, message: Message): CloseReasonId | undefined {
-    const state = this.#received?.has(packetId) ? 'received' : 'free'
-    const { store, clientId, epoch, persistent, limits } = this.#options
+    const state = this.#unreleased.has(packetId) ? 'received' : 'free'
+    const { store, clientId, epoch, persistent } = this.#options
     if (INCOMING[state].publish.action === 'answer-pubrec') {
       this.#enqueue({ packet: 'publish', qos: 2, packetId, message: undefined }, true)
       return undefined
     }
-    this.#received ??= new Map()
-    if (this.#received.size >= limits.inboundQos2Max) return 'receive-maximum-exceeded'
-    const bytes = this.#receivedBytes + message.bytes
-    if (bytes > limits.inboundQos2BytesMax && this.#receivedBytes > 0)
-      return 'receive-maximum-exceeded'
-    this.#receivedBytes = bytes
     const kept = message.detached()
-    this.#received.set(packetId, kept)
+    if (!this.#unreleased.add(packetId, kept)) return 'receive-maximum-exceeded'
     const entry = this.#enqueue(
       { packet: 'publish', qos: 2, packetId, message: undefined },
       !persistent,
