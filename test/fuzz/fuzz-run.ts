@@ -16,8 +16,12 @@ const PARALLEL = 8
 /** Drawn at once. */
 const BATCH = 200
 
-/** What a client can be blamed for; `taken-over` where noise has made two client ids the same. */
+/**
+ * What a client can be blamed for; `taken-over` where noise has made two client ids the same, `health-check` where
+ * a reset has overtaken everything that was sent.
+ */
 const BLAME: ReadonlySet<string> = new Set([
+  'health-check',
   'disconnected',
   'connection-lost',
   'socket-error',

@@ -49,6 +49,7 @@ export function createOutboundKit(): OutboundKit {
     peer: '127.0.0.1:1',
     site: undefined,
     certificate: undefined,
+    isSilent: false,
     visit: { answered: () => undefined },
     frameBounds: limitsWith(),
     writeBounds: { outboundMessagesMax: 10_000, outboundBytesMax: 1_000_000 },

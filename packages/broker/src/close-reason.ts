@@ -22,6 +22,11 @@ export const CLOSE_REASONS = {
     fault: 'nobody',
     meaning: 'the peer closed or reset the connection without DISCONNECT',
   },
+  'health-check': {
+    logLevel: 'debug',
+    fault: 'nobody',
+    meaning: 'the peer ended the connection without having sent a byte, as TCP health checks do',
+  },
   'socket-error': {
     logLevel: 'info',
     fault: 'nobody',

@@ -235,7 +235,7 @@ export async function startNode({
     }
     const accept = (
       socket: ByteStream,
-      { peer, site, certificate, claims, visit }: PeerFacts,
+      { peer, site, certificate, isSilent, claims, visit }: PeerFacts,
     ): void => {
       lastConnectionId += 1
       if (claims !== undefined) events.connectionProxied(listener.name, peer, claims)
@@ -246,6 +246,7 @@ export async function startNode({
         peer,
         site,
         certificate,
+        isSilent,
         visit,
         frameBounds: config.limits,
         writeBounds: config.limits,

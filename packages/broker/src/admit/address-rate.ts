@@ -38,16 +38,40 @@ export class AddressRate {
   }
 }
 
-/** `2001:db8::1` → `2001:db8:0:0`; `::ffff:10.1.2.3` and `10.1.2.3` → `10.1.2.3`. */
+/** `2001:db8::1` → `2001:db8:0:0`; `::ffff:10.1.2.3`, `0:0:0:0:0:ffff:a01:203` and `10.1.2.3` → `10.1.2.3`. */
 export function siteOf(address: string): string {
-  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '')
-  if (!isIPv6(plain)) return plain
-  const [left = '', right] = plain.toLowerCase().replace(/%.*$/, '').split('::')
-  const head = left === '' ? [] : left.split(':')
-  const tail = right === undefined || right === '' ? [] : right.split(':')
-  const zeros = right === undefined ? 0 : Math.max(0, GROUPS - head.length - tail.length)
-  return [...head, ...Array.from({ length: zeros }, () => '0'), ...tail]
-    .slice(0, SITE_GROUPS)
-    .map((group) => group.replace(/^0+(?=.)/, ''))
-    .join(':')
+  if (!isIPv6(address)) return address
+  const groups = groupsOf(address.replace(/%.*$/, ''))
+  return isMapped(groups)
+    ? groups.slice(-2).flatMap(octetsOf).join('.')
+    : groups
+        .slice(0, SITE_GROUPS)
+        .map((group) => group.toString(16))
+        .join(':')
+}
+
+/** The eight of an address, which may be shortened and may end like one of IPv4. */
+function groupsOf(address: string): number[] {
+  const [head = [], tail = []] = address.split('::').map((part) =>
+    part
+      .split(/:/)
+      .filter((text) => text !== '')
+      .flatMap((text) => (text.includes('.') ? pairsOf(text) : [Number.parseInt(text, 16)])),
+  )
+  const zeros = Array.from({ length: GROUPS - head.length - tail.length }, () => 0)
+  return [...head, ...zeros, ...tail]
+}
+
+function pairsOf(quad: string): number[] {
+  const [a, b, c, d] = quad.split('.').map(Number) as [number, number, number, number]
+  return [a * 256 + b, c * 256 + d]
+}
+
+function octetsOf(group: number): number[] {
+  return [group >> 8, group & 0xff]
+}
+
+/** An address of IPv4 in the form of IPv6 (RFC 4291, section 2.5.5.2). */
+function isMapped(groups: readonly number[]): boolean {
+  return groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff
 }

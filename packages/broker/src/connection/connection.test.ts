@@ -66,6 +66,7 @@ function connecting() {
     peer: '127.0.0.1:1',
     site: undefined,
     certificate: undefined,
+    isSilent: false,
     visit: { answered: () => undefined },
     frameBounds: { packetBytesMax: 1_000, connectBytesMax: 1_000 },
     writeBounds: { outboundMessagesMax: 4, outboundBytesMax: 10_000 },

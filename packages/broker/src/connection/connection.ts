@@ -42,6 +42,8 @@ export interface ConnectionOptions {
   /** The network of the client's address, where that is known. */
   readonly site: string | undefined
   readonly certificate: ClientCertificate | undefined
+  /** The client has sent nothing yet, no TLS either. */
+  readonly isSilent: boolean
   readonly visit: Pick<Visit, 'answered'>
   readonly frameBounds: FrameBounds
   readonly writeBounds: WriteBounds
@@ -90,6 +92,7 @@ export class Connection {
   #holds = 0
   #frameWaits = false
   #heard = true
+  #silent: boolean
   #active = true
   #pumping = false
   #closing: CloseReasonId | undefined
@@ -114,6 +117,7 @@ export class Connection {
     this.#handler = options.handler
     this.#flusher = options.flusher
     this.#visit = options.visit
+    this.#silent = options.isSilent
     this.#bytesIn = options.counters.bytesIn
     this.writer = new FrameWriter(
       socket,
@@ -175,7 +179,8 @@ export class Connection {
    * together, also while the connection is held.
    */
   lost(reason: CloseReasonId, detail?: string): void {
-    if (this.#holds === 0) this.close(reason, detail)
+    if (this.#silent && reason === 'connection-lost') this.close('health-check', detail)
+    else if (this.#holds === 0) this.close(reason, detail)
     else this.#gone ??= { reason, detail }
   }
 
@@ -244,6 +249,7 @@ export class Connection {
   /** Bytes of the socket. */
   read(chunk: Buffer): void {
     this.#heard = true
+    this.#silent = false
     if (chunk.length > PING_BYTES) this.#active = true
     this.#bytesIn.value += chunk.length
     if (this.#closing !== undefined) return

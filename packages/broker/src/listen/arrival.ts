@@ -22,6 +22,8 @@ export class Arrival implements Visitor {
   /** A proxy has said whose address that is. */
   isNamed = false
   claims: ProxyClaims | undefined
+  /** What was read so far and is not the client's. */
+  headerBytes = 0
   /** What admission counts of it. */
   readonly visit: Visit
   #refused: Refused | undefined
@@ -31,7 +33,7 @@ export class Arrival implements Visitor {
   constructor(socket: Socket, visit: Visit, refused: Refused, begin: (arrival: Arrival) => void) {
     this.socket = socket
     this.stream = socket
-    // A socket that was reset has no address any more, so it is asked while it is new.
+    // A socket that is reset later has no address any more, so it is asked while it is new.
     this.peer = `${socket.remoteAddress ?? 'unknown'}:${socket.remotePort ?? 0}`
     this.#refused = refused
     this.#begin = begin
@@ -45,6 +47,11 @@ export class Arrival implements Visitor {
   /** Of `peer`, without its port. */
   get address(): string {
     return this.peer.slice(0, this.peer.lastIndexOf(':'))
+  }
+
+  /** Nothing of the client was read so far. */
+  get isSilent(): boolean {
+    return this.socket.bytesRead === this.headerBytes
   }
 
   shed(reason: CloseReasonId, detail: string): void {
@@ -71,6 +78,12 @@ export class Arrival implements Visitor {
     this.handOver()
     refused(this.peer, reason, detail)
     this.stream.destroy()
+  }
+
+  /** The peer has ended it: of one that was silent it was a health check. */
+  lost(reason: CloseReasonId, detail: string): void {
+    if (this.isSilent) this.refuse('health-check', 'nothing was sent')
+    else this.refuse(reason, detail)
   }
 
   /** As `refuse`, behind an answer that is to leave first. */

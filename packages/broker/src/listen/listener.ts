@@ -20,10 +20,10 @@ import { VisitStage, type Visit } from '../admit/visit.ts'
 import { clientCertificateOf, type ClientCertificate } from '../certificates/client-certificate.ts'
 import type { CloseReasonId } from '../close-reason.ts'
 import type { ByteStream } from '../connection/connection.ts'
-import { Arrival } from './arrival.ts'
+import { Arrival, type Refused } from './arrival.ts'
 import { passIfAlive } from './dead-client.ts'
 import { listenFault } from './listen-fault.ts'
-import { isFromProxy, passProxyGate } from './proxy-gate.ts'
+import { isFromProxy, NOT_A_PROXY, passProxyGate, refuseStranger } from './proxy-gate.ts'
 import type { ProxyClaims } from './proxy-header.ts'
 import type { TlsKeeper } from './tls-keeper.ts'
 import { WebSocketGate } from './websocket-gate.ts'
@@ -35,6 +35,8 @@ export interface PeerFacts {
   /** The network of its address, where that is known to be the client's own. */
   readonly site: string | undefined
   readonly certificate: ClientCertificate | undefined
+  /** It has sent nothing yet. */
+  readonly isSilent: boolean
   /** What a proxy claims, for the log. Nothing is decided by it. */
   readonly claims: ProxyClaims | undefined
   /** What admission counts of it: who lets it in says so. */
@@ -69,6 +71,8 @@ export interface Listener extends AsyncDisposable {
 }
 
 const BACKLOG = 4_096
+/** Of those that are no proxies where one is demanded, so many are waited for; others are refused at once. */
+const STRANGERS_MAX = 64
 /** Nothing is read of a socket before admission lets it begin. */
 const SOCKET_OPTIONS = {
   noDelay: true,
@@ -111,6 +115,7 @@ class Door {
   readonly #proxies: BlockList | undefined
   readonly #tls: Server | undefined
   readonly #web: WebSocketGate | undefined
+  #strangers = 0
   #closed = false
 
   constructor(options: ListenerOptions) {
@@ -144,14 +149,34 @@ class Door {
       this.raw.delete(socket)
       visit.reach(VisitStage.GONE)
     })
-    if (this.#proxies !== undefined && !isFromProxy(this.#proxies, socket))
-      arrival.refuse('proxy-refused', 'not from a proxy that is named')
+    // It was reset while it waited in the kernel's queue: there is nobody to read from.
+    if (socket.remoteAddress === undefined)
+      arrival.lost('connection-lost', 'before it was accepted')
+    else if (this.#proxies !== undefined && !isFromProxy(this.#proxies, socket))
+      this.#refuseStranger(arrival)
     else admission.arrive(visit, arrival)
   }
 
+  #refuseStranger(arrival: Arrival): void {
+    if (this.#strangers >= STRANGERS_MAX) {
+      arrival.refuse('proxy-refused', NOT_A_PROXY)
+      return
+    }
+    this.#strangers += 1
+    arrival.socket.once('close', () => {
+      this.#strangers -= 1
+    })
+    refuseStranger(arrival)
+  }
+
   #arrivalAt(socket: Socket): Arrival {
-    const { admission, onRefused } = this.#options
-    return new Arrival(socket, admission.visit(), onRefused, this.#begin)
+    return new Arrival(socket, this.#options.admission.visit(), this.#refused, this.#begin)
+  }
+
+  readonly #refused: Refused = (peer, reason, detail) => {
+    // Sockets that the node itself ends look like peers that have gone.
+    const isOwn = this.#closed && (reason === 'health-check' || reason === 'connection-lost')
+    this.#options.onRefused(peer, isOwn ? 'shutting-down' : reason, detail)
   }
 
   readonly #begin = (arrival: Arrival): void => {
@@ -186,6 +211,10 @@ class Door {
   }
 
   #goneBeforeTls(arrival: Arrival): void {
+    if (arrival.isSilent) {
+      arrival.lost('connection-lost', 'before TLS')
+      return
+    }
     arrival.handOver()
     const reason = this.#closed ? 'shutting-down' : 'handshake-failed'
     this.#options.onHandshakeFailed(arrival.peer, reason, 'the client has gone before TLS')
@@ -232,6 +261,11 @@ class Door {
 
   #tlsFailed(error: Error & { code?: string }, socket: TLSSocket): void {
     const arrival = this.#arrivalOf(socket)
+    arrival.stream = socket
+    if (arrival.isSilent && error.code !== 'ERR_TLS_HANDSHAKE_TIMEOUT') {
+      arrival.lost('connection-lost', 'before TLS')
+      return
+    }
     arrival.handOver()
     // Node ends a connection whose certificate is not good as if it had been reset.
     const certificate = socket.authorizationError as unknown as string | null | undefined
@@ -271,6 +305,7 @@ class Door {
       peer,
       site: this.#siteOf(arrival),
       certificate,
+      isSilent: arrival.isSilent,
       claims,
       visit,
     })

@@ -6,6 +6,10 @@ import type { BlockList, Socket } from 'node:net'
 import type { Arrival } from './arrival.ts'
 import { readProxyHeader } from './proxy-header.ts'
 
+export const NOT_A_PROXY = 'not from a proxy that is named'
+/** A health check that connects leaves again within a round trip. */
+const STRANGER_MS = 1_000
+
 /** Calls `next` when the header was read; what came behind it is in the socket again. */
 export function passProxyGate(arrival: Arrival, timeoutMs: number, next: () => void): void {
   const { socket } = arrival
@@ -28,14 +32,31 @@ export function passProxyGate(arrival: Arrival, timeoutMs: number, next: () => v
     arrival.peer = header.peer ?? arrival.peer
     arrival.isNamed = header.peer !== undefined
     arrival.claims = header.claims
+    arrival.headerBytes = header.bytes
     if (bytes.length > header.bytes) socket.unshift(bytes.subarray(header.bytes))
     next()
   }
-  const failed = (error: Error): void => arrival.refuse('connection-lost', error.message)
-  const ended = (): void => arrival.refuse('proxy-refused', 'no PROXY header')
+  const failed = (error: Error): void => arrival.lost('connection-lost', error.message)
+  const ended = (): void => arrival.lost('proxy-refused', 'no PROXY header')
   socket.on('readable', readable)
   socket.on('error', failed)
   socket.on('end', ended)
+}
+
+/**
+ * Refuses a peer that is not among the proxies: with its first byte, or after `STRANGER_MS`. One that goes
+ * without having sent a byte is a health check, such as a kubelet's.
+ */
+export function refuseStranger(arrival: Arrival): void {
+  const { socket } = arrival
+  const refuse = (): void => arrival.refuse('proxy-refused', NOT_A_PROXY)
+  const late = setTimeout(refuse, STRANGER_MS).unref()
+  socket.once('close', () => clearTimeout(late))
+  socket.on('readable', () => {
+    if (socket.read() !== null) refuse()
+  })
+  socket.on('end', () => arrival.lost('proxy-refused', NOT_A_PROXY))
+  socket.on('error', () => arrival.lost('proxy-refused', NOT_A_PROXY))
 }
 
 export function isFromProxy(proxies: BlockList, { remoteAddress = '' }: Socket): boolean {

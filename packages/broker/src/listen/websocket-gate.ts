@@ -39,9 +39,11 @@ export class WebSocketGate {
     this.#http.on('request', ({ socket }: IncomingMessage) =>
       this.#refuse(socket, 426, 'a request that is no WebSocket'),
     )
-    this.#http.on('clientError', (error: Error & { code?: string }, socket) =>
-      this.#refuse(socket, 400, error.code ?? error.message),
-    )
+    this.#http.on('clientError', (error: Error & { code?: string }, socket) => {
+      const arrival = this.#arrivals.get(socket)
+      if (arrival?.isSilent === true) arrival.lost('connection-lost', 'before the WebSocket')
+      else this.#refuse(socket, 400, error.code ?? error.message)
+    })
     this.#http.on('upgrade', (request: IncomingMessage, socket, head) => {
       const refusal = refusalOf(request, options.config)
       if (refusal !== undefined) this.#refuse(socket, ...refusal)
@@ -61,7 +63,7 @@ export class WebSocketGate {
     const { stream } = arrival
     this.#arrivals.set(stream, arrival)
     arrival.within(this.#options.timeoutMs, 'WebSocket')
-    stream.on('close', () => arrival.refuse('connection-lost', 'before the WebSocket'))
+    stream.on('close', () => arrival.lost('connection-lost', 'before the WebSocket'))
     this.#http.emit('connection', stream)
   }
 
