@@ -1,114 +1,206 @@
-/** The HTTP hook against a server that answers, refuses, is slow, breaks, or is away. */
+/** The HTTP hook against a service that answers, refuses, is slow, breaks, or is away. */
+import type { ServerResponse } from 'node:http'
+import { createServer } from 'node:net'
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { expect, onTestFinished, test } from 'vitest'
-import type { Answer, Credentials } from '../../packages/broker/src/auth/answer.ts'
-import { HttpHook, type HttpHookOptions } from '../../packages/broker/src/auth/http-hook.ts'
+import type { Limits } from '@breakwater/config'
+import { expect, test } from 'vitest'
+import { startNode, type LogLine, type TestNode } from '../kit/node.ts'
+import { WireClient } from '../kit/wire-client.ts'
+import type { ConnectFields } from '../kit/wire-encoder.ts'
+import { startHttpService, type HttpService } from './http-service.ts'
 
-const ANN: Credentials = {
-  clientId: 'meter-7',
-  username: 'ann',
-  password: Buffer.from('sesame'),
-  certificate: undefined,
-  peer: '127.0.0.1:1',
-  site: undefined,
-}
+const ANN = { clientId: 'meter-7', username: 'ann', password: 'sesame' }
 
-async function serve(
-  handle: (body: Record<string, unknown>, response: ServerResponse) => void,
-): Promise<{
-  readonly url: URL
-  readonly asked: () => number
-  readonly stop: () => Promise<void>
-}> {
-  let asked = 0
-  const server = createServer((request: IncomingMessage, response) => {
-    asked += 1
-    void (async () => {
-      const parts: Buffer[] = []
-      for await (const part of request) parts.push(part as Buffer)
-      handle(JSON.parse(Buffer.concat(parts).toString()) as Record<string, unknown>, response)
-    })()
+function startAsking(
+  { url }: Pick<HttpService, 'url'>,
+  limits: Partial<Limits> = {},
+  environment: Readonly<Record<string, string>> = {},
+): Promise<TestNode> {
+  return startNode({
+    listen: ['mqtt://127.0.0.1:0'],
+    limits,
+    allowAnonymous: false,
+    environment: { BREAKWATER_AUTH_HTTP_URL: url, ...environment },
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const stop = async (): Promise<void> => {
-    if (!server.listening) return
-    server.closeAllConnections()
-    await new Promise((resolve) => server.close(resolve))
-  }
-  onTestFinished(stop)
-  const { port } = server.address() as AddressInfo
-  return { url: new URL(`http://127.0.0.1:${port}/auth`), asked: () => asked, stop }
 }
 
-function hook(url: URL, options: Partial<HttpHookOptions> = {}) {
-  const made = new HttpHook({ url, timeoutMs: 2_000, cacheMs: 60_000, ...options })
-  return (changes: Partial<Credentials> = {}): Promise<Answer | undefined> =>
-    made.authenticate({ ...ANN, ...changes })
+async function login(node: TestNode, fields: ConnectFields = {}): Promise<number> {
+  await using client = await WireClient.open(node)
+  return (await client.connect({ ...ANN, ...fields })).returnCode
 }
+
+const closed = (node: TestNode): readonly LogLine[] =>
+  node.logs().filter(({ msg }) => msg === 'connection closed')
 
 test('the service is told who comes, and its word counts', async () => {
-  const bodies: Record<string, unknown>[] = []
-  const { url } = await serve((body, response) => {
-    bodies.push(body)
-    const result = { ann: 'allow', bob: 'deny' }[String(body['username'])] ?? 'ignore'
-    response.end(
-      JSON.stringify({ result, username: 'Ann', claims: { site: 'north' }, expiresAt: 9 }),
-    )
+  await using service = await startHttpService((response, { body }) => {
+    const result = { ann: 'allow', bob: 'deny' }[String(body?.['username'])] ?? 'ignore'
+    response.end(JSON.stringify({ result, username: 'Ann', claims: { site: 'north' } }))
   })
-  const ask = hook(url)
-  expect(await ask()).toEqual({ username: 'Ann', claims: { site: 'north' }, expiresAt: 9_000 })
-  expect(await ask({ username: 'bob' })).toEqual({ refused: 'bad-credentials' })
-  expect(await ask({ username: 'eve' })).toBeUndefined()
-  expect(bodies[0]).toEqual({
+  await using node = await startAsking(service)
+  expect(await login(node)).toBe(0)
+  expect(await login(node, { username: 'bob' })).toBe(4)
+  expect(await login(node, { username: 'eve' })).toBe(4)
+  expect(service.questions[0]?.body).toEqual({
     clientId: 'meter-7',
     username: 'ann',
     password: Buffer.from('sesame').toString('base64'),
-    peer: '127.0.0.1:1',
+    peer: expect.stringMatching(/^127\.0\.0\.1:\d+$/) as string,
   })
 })
 
-test('a right answer is remembered for the same credentials, a wrong one is not', async () => {
-  const { url, asked } = await serve((body, response) => {
-    response.end(JSON.stringify({ result: body['username'] === 'ann' ? 'allow' : 'deny' }))
+test('a right answer is remembered for all that was asked but the port, a wrong one is not', async () => {
+  await using service = await startHttpService((response, { body }) => {
+    response.end(JSON.stringify({ result: body?.['username'] === 'ann' ? 'allow' : 'deny' }))
   })
-  const ask = hook(url)
-  for (let time = 0; time < 5; time += 1) expect(await ask()).toMatchObject({ username: 'ann' })
-  expect(asked()).toBe(1)
-  await ask({ password: Buffer.from('other') })
-  expect(asked()).toBe(2)
-  for (let time = 0; time < 3; time += 1) await ask({ username: 'bob' })
-  expect(asked()).toBe(5)
-  const forgetful = hook(url, { cacheMs: 0 })
-  await forgetful()
-  await forgetful()
-  expect(asked()).toBe(7)
+  const proxied = ['mqtt://127.0.0.1:0?proxy=127.0.0.1']
+  await using node = await startNode({
+    listen: proxied,
+    allowAnonymous: false,
+    environment: { BREAKWATER_AUTH_HTTP_URL: service.url },
+  })
+  const from = async (address: string, fields: ConnectFields = {}): Promise<number> => {
+    await using client = await WireClient.open(node)
+    client.send(Buffer.from(`PROXY TCP4 ${address} 127.0.0.1 4711 1883\r\n`))
+    return (await client.connect({ ...ANN, ...fields })).returnCode
+  }
+  for (let time = 0; time < 5; time += 1) expect(await from('192.0.2.1')).toBe(0)
+  expect(service.questions).toHaveLength(1)
+  // Each of these is another question.
+  await from('192.0.2.2')
+  await from('192.0.2.1', { password: 'other' })
+  await from('192.0.2.1', { clientId: 'meter-8' })
+  expect(service.questions).toHaveLength(4)
+  for (let time = 0; time < 3; time += 1)
+    expect(await from('192.0.2.1', { username: 'bob' })).toBe(4)
+  expect(service.questions).toHaveLength(7)
 })
 
 test.each([
   [
-    'another status',
+    'status 500',
     (response: ServerResponse) => response.writeHead(500).end('{"result":"allow"}'),
+    /status 500/,
   ],
-  ['no JSON', (response: ServerResponse) => response.end('allow')],
-  ['another result', (response: ServerResponse) => response.end('{"result":"yes"}')],
-  ['too much', (response: ServerResponse) => response.end(`{"x":"${'x'.repeat(100_000)}"}`)],
-  ['a redirect', (response: ServerResponse) => response.writeHead(302, { location: '/' }).end()],
-  ['nothing', () => undefined],
-] as const)('%s is no answer', async (_, respond) => {
-  const { url } = await serve((_body, response) => void respond(response))
-  const answer = await hook(url, { timeoutMs: 200 })()
-  expect(answer).toMatchObject({ refused: 'authentication-unavailable' })
+  [
+    'status 403',
+    (response: ServerResponse) => response.writeHead(403).end('{"result":"allow"}'),
+    /status 403/,
+  ],
+  ['no JSON', (response: ServerResponse) => response.end('allow'), /no JSON/],
+  [
+    'another result',
+    (response: ServerResponse) => response.end('{"result":"yes"}'),
+    /something else/,
+  ],
+  [
+    'too much',
+    (response: ServerResponse) => response.end(`{"x":"${'x'.repeat(100_000)}"}`),
+    /65536 bytes/,
+  ],
+  [
+    'a redirect',
+    (response: ServerResponse) => response.writeHead(302, { location: '/' }).end(),
+    /status 302/,
+  ],
+  ['nothing', () => undefined, /no answer within 200 ms/],
+  [
+    'half an answer',
+    (response: ServerResponse) =>
+      response.writeHead(200, { 'content-length': '99' }).write('{', () => response.destroy()),
+    /ECONNRESET/,
+  ],
+  [
+    'an end in words',
+    (response: ServerResponse) => response.end('{"result":"allow","expiresAt":"tomorrow"}'),
+    /expiresAt that is no date: string/,
+  ],
+  [
+    'an end that no date can name',
+    (response: ServerResponse) => response.end('{"result":"allow","expiresAt":1e300}'),
+    /no date: 1e\+300/,
+  ],
+  [
+    'an endless end',
+    (response: ServerResponse) => response.end('{"result":"allow","expiresAt":1e999}'),
+    /no date: Infinity/,
+  ],
+  [
+    'an end before time',
+    (response: ServerResponse) => response.end('{"result":"allow","expiresAt":-1}'),
+    /no date: -1/,
+  ],
+] as const)(
+  '%s is no answer, and the log names the host and the cause',
+  async (_, respond, cause) => {
+    await using service = await startHttpService((response) => respond(response))
+    await using node = await startAsking(service, { authHttpTimeoutMs: 200 })
+    expect(await login(node)).toBe(3)
+    const line = await node.logged(({ msg }) => msg === 'connection closed')
+    expect(line).toMatchObject({ reason: 'authentication-unavailable' })
+    expect(line['detail']).toMatch(cause)
+    expect(line['detail']).toContain(`${service.host}: `)
+  },
+)
+
+test('a login whose end is past is refused and publishes nothing', async () => {
+  const seconds = Math.floor(Date.now() / 1_000)
+  await using service = await startHttpService((response, { body }) => {
+    const expiresAt = body?.['username'] === 'ann' ? seconds - 1 : seconds + 600
+    response.end(JSON.stringify({ result: 'allow', expiresAt }))
+  })
+  await using node = await startAsking(service)
+  await using watcher = await WireClient.open(node)
+  await watcher.connect({ clientId: 'watcher', username: 'bob', password: 'x' })
+  await watcher.subscribe(['#', 0])
+  expect(await login(node)).toBe(4)
+  await node.logged(({ reason }) => reason === 'login-expired')
+  await watcher.expectSilence()
+})
+
+test('a service that is away is named with its host and the cause', async () => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
+  await new Promise((resolve) => server.close(resolve))
+  await using node = await startAsking({ url: `http://${host}` })
+  expect(await login(node)).toBe(3)
+  await node.logged(({ detail }) => detail === `${host}: ECONNREFUSED`)
 })
 
 test('a service that fails again and again is left alone', async () => {
-  const { url, asked, stop } = await serve((_, response) => response.writeHead(503).end())
-  const ask = hook(url)
-  for (let time = 0; time < 20; time += 1)
-    expect(await ask()).toMatchObject({ refused: 'authentication-unavailable' })
-  expect(asked()).toBe(5)
-  await stop()
-  expect(await ask()).toMatchObject({ detail: /left alone/ })
+  await using service = await startHttpService((response) => response.writeHead(503).end())
+  await using node = await startAsking(service)
+  for (let time = 0; time < 20; time += 1) expect(await login(node)).toBe(3)
+  expect(service.questions).toHaveLength(5)
+  expect(closed(node).at(-1)?.['detail']).toMatch(/left alone/)
+})
+
+test.each([400, 403, 429, 500])(
+  'a user whom the service answers with status %d keeps nobody else out',
+  async (status) => {
+    await using service = await startHttpService((response, { body }) => {
+      if (body?.['username'] === 'eve') response.writeHead(status).end()
+      else response.end('{"result":"allow"}')
+    })
+    await using node = await startAsking(service)
+    for (let time = 0; time < 10; time += 1) expect(await login(node, { username: 'eve' })).toBe(3)
+    for (const username of ['ann', 'bob', 'cid']) expect(await login(node, { username })).toBe(0)
+  },
+)
+
+test('when a service is back after its pause, logins that wait for it get in', async () => {
+  let isWell = false
+  await using service = await startHttpService((response) => {
+    if (isWell) response.end('{"result":"allow"}')
+    else response.writeHead(503).end()
+  })
+  await using node = await startAsking(service)
+  for (let name = 0; name < 12; name += 1) await login(node, { username: `u${name}` })
+  const asked = service.questions.length
+  isWell = true
+  await expect.poll(() => login(node), { timeout: 15_000, interval: 200 }).toBe(0)
+  // In the pause nobody was asked about.
+  expect(service.questions).toHaveLength(asked + 1)
 })

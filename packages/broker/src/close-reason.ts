@@ -152,17 +152,25 @@ export const CLOSE_REASONS = {
     connackCode: 3,
     logLevel: 'info',
     fault: 'client',
-    meaning: 'too many failed logins of its user name or address, or loginChecksMax checks at once',
+    meaning: 'too many failed logins of its user name or address; it was not drawn in time',
+  },
+  'logins-full': {
+    connackCode: 3,
+    logLevel: 'info',
+    fault: 'operator',
+    meaning: 'more logins waited to be checked than the node can check in time',
   },
   'login-expired': {
+    connackCode: 4,
     logLevel: 'info',
     fault: 'client',
-    meaning: 'the token that the client logged in with has ended',
+    meaning: 'the login of the client has ended: its token, or what the HTTP hook said',
   },
   'certificate-expired': {
+    connackCode: 5,
     logLevel: 'info',
     fault: 'client',
-    meaning: 'the certificate of the client has ended while it was connected',
+    meaning: 'the certificate of the client has ended, before CONNACK or while it was connected',
   },
   revoked: {
     connackCode: 5,

@@ -10,6 +10,7 @@ import type { LogKind } from './log/kinds.ts'
 import type { Subject } from './log/line-rate.ts'
 import type { LogLevel, NodeLog } from './log/node-log.ts'
 import type { TlsFacts } from './listen/tls-keeper.ts'
+import { LoginEvents } from './login-events.ts'
 
 export interface ConnectionFacts {
   readonly id: number
@@ -47,11 +48,13 @@ const FAULT_LEVELS: ReadonlySet<LogLevel> = new Set<LogLevel>(['warn', 'error'])
 export class Events extends EventCells {
   readonly #log: NodeLog
   readonly #instruments: BrokerInstruments
+  readonly logins: LoginEvents
 
   constructor(log: NodeLog, instruments: BrokerInstruments, listeners: readonly string[]) {
     super(instruments, listeners)
     this.#log = log
     this.#instruments = instruments
+    this.logins = new LoginEvents(instruments)
   }
 
   nodeReady(addresses: readonly string[], admin: string, nodeId: string): void {

@@ -8,22 +8,13 @@
 import type { Config } from '@breakwater/config'
 import type { AccessRules } from './access/access-rules.ts'
 import { Permissions } from './access/permissions.ts'
-import { isRefused, type Authenticator, type Refused } from './auth/answer.ts'
-import {
-  createAuthenticate,
-  limited,
-  passwordAuthenticator,
-  passwordRecall,
-  type Authenticate,
-} from './auth/authenticate.ts'
+import { isRefused, type Refused } from './auth/answer.ts'
+import { createAuthenticate, type Authenticate } from './auth/authenticate.ts'
 import { certificateRefusal } from './auth/certificate-rules.ts'
-import { HttpHook } from './auth/http-hook.ts'
-import { LoginRate } from './auth/login-rate.ts'
-import type { PasswordFile } from './auth/password-file.ts'
-import { createTokenAuthenticator } from './auth/token.ts'
 import type { Connection } from './connection/connection.ts'
 import type { Events } from './events.ts'
-import { keepFile, type GoodFile, type KeptFile } from './kept-file.ts'
+import { keepFile, type KeptFile } from './kept-file.ts'
+import { LoginWays } from './login-ways.ts'
 import type { NodeFiles } from './node-files.ts'
 import type { Revocations } from './revocation/revocations.ts'
 
@@ -42,32 +33,25 @@ export interface Login {
   readonly willTopic: string | undefined
 }
 
+/** Of the time that a CONNECT may take, the part in which its login may be checked: a session is opened after it. */
+const LOGIN_SHARE = 0.8
+
 export class Gate implements Disposable {
   readonly #authenticate: Authenticate
   readonly #rules: KeptFile<AccessRules> | undefined
   readonly #revocations: Revocations
-  readonly #resources: Disposable[] = []
+  readonly #ways: LoginWays
+  readonly #loginTimeoutMs: number
   #rulesChanged: (rules: AccessRules) => void = () => {}
 
   constructor(config: Config, files: NodeFiles, events: Events, revocations: Revocations) {
     this.#revocations = revocations
-    const { allowAnonymous } = config
-    const keep = <Content>(
-      file: GoodFile<Content>,
-      changed: (content: Content) => void,
-    ): KeptFile<Content> => {
-      const kept = keepFile(events, config.limits, file, changed)
-      this.#resources.push(kept)
-      return kept
-    }
-    const rate = new LoginRate(config.limits)
-    this.#resources.push(rate)
-    this.#authenticate = createAuthenticate({
-      ways: waysOf(config, files, keep, rate),
-      allowAnonymous,
-    })
+    const { allowAnonymous, limits } = config
+    this.#loginTimeoutMs = limits.connectTimeoutMs * LOGIN_SHARE
+    this.#ways = new LoginWays(config, files, events)
+    this.#authenticate = createAuthenticate({ ways: this.#ways.all, allowAnonymous })
     if (files.rules !== undefined)
-      this.#rules = keep(files.rules, (rules) => this.#rulesChanged(rules))
+      this.#rules = keepFile(events, limits, files.rules, (rules) => this.#rulesChanged(rules))
   }
 
   onRules(handler: (rules: AccessRules) => void): void {
@@ -75,16 +59,30 @@ export class Gate implements Disposable {
   }
 
   async admit(
-    { clientId, certificate, peer, site }: Connection,
+    connection: Connection,
     { username, password, willTopic }: Login,
   ): Promise<Admitted | Refused> {
+    const { clientId, certificate, peer, site, openedAt } = connection
     const names = certificate?.names
     const answer =
       certificate?.identifies === true
         ? (certificateRefusal(certificate, username, clientId) ?? { username: certificate.name })
-        : await this.#authenticate({ clientId, username, password, certificate: names, peer, site })
+        : await this.#authenticate({
+            clientId,
+            username,
+            password,
+            certificate: names,
+            peer,
+            site,
+            client: connection,
+            deadlineMs: openedAt + this.#loginTimeoutMs,
+          })
     if (isRefused(answer)) return answer
     const { claims, expiresAt } = answer
+    const nowMs = Date.now()
+    if (certificate?.expires === true && certificate.notAfterMs <= nowMs)
+      return { refused: 'certificate-expired' }
+    if (expiresAt !== undefined && expiresAt <= nowMs) return { refused: 'login-expired' }
     const user = answer.username ?? ''
     const revocation = this.#revocations.find({ clientId, user, certificate })
     if (revocation !== undefined) return { refused: 'revoked', detail: revocation.id }
@@ -103,33 +101,7 @@ export class Gate implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const file of this.#resources) file[Symbol.dispose]()
+    this.#ways[Symbol.dispose]()
+    this.#rules?.[Symbol.dispose]()
   }
-}
-
-type Keep = <Content>(
-  file: GoodFile<Content>,
-  changed: (content: Content) => void,
-) => KeptFile<Content>
-
-function waysOf(config: Config, files: NodeFiles, keep: Keep, rate: LoginRate): Authenticator[] {
-  const { jwt, authHttpUrl, limits } = config
-  const ways: Authenticator[] = []
-  if (jwt !== undefined) {
-    const keys = files.tokenKeys?.content ?? (jwt.keys as URL)
-    ways.push(createTokenAuthenticator({ ...jwt, keys }))
-  }
-  if (files.passwords !== undefined) {
-    const file = keep(files.passwords, () => undefined)
-    const passwords = (): PasswordFile => file.current
-    const decides = authHttpUrl === undefined
-    const way = passwordAuthenticator(passwords, decides, limits.loginChecksMax)
-    ways.push(limited(rate, passwordRecall(passwords), way))
-  }
-  if (authHttpUrl !== undefined) {
-    const { authHttpTimeoutMs: timeoutMs, authHttpCacheMs: cacheMs } = limits
-    const hook = new HttpHook({ url: authHttpUrl, timeoutMs, cacheMs })
-    ways.push(limited(rate, hook.recall, hook.authenticate))
-  }
-  return ways
 }

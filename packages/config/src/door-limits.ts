@@ -82,7 +82,7 @@ export const DOOR_LIMITS = {
     max: 1_000_000,
     protects: 'passwords of a user against guessing (0 = no limit)',
     atLimit:
-      'its tries draw lots for `throttledLoginsPerSecondMax`; what was right before gets in all the same',
+      'its tries wait, and `throttledLoginsPerSecondMax` of them are checked, drawn by lot; what was right before gets in all the same',
   },
   failedLoginsPerAddressPerMinuteMax: {
     unit: 'per minute',
@@ -99,14 +99,33 @@ export const DOOR_LIMITS = {
     min: 1,
     max: 1_000,
     protects: 'the right owner of a user name whose tokens somebody else has used up',
-    atLimit: 'the tries of that second that drew no lot: CONNACK 0x03, closed with `login-rate`',
+    atLimit:
+      'the others wait for the next second; whoever is not drawn in time: CONNACK 0x03, closed with `login-rate`',
   },
   loginChecksMax: {
     unit: 'logins',
-    default: 64,
+    default: 2,
     min: 1,
-    max: 10_000,
-    protects: 'cores of a node against passwords that are checked at once',
-    atLimit: 'CONNACK 0x03, closed with `login-rate`; what was right before gets in all the same',
+    max: 1_000,
+    protects:
+      'cores of a node, and the four threads that also look up names and read files, against passwords that are checked at once',
+    atLimit: 'further logins wait for their turn; what was right before gets in at once',
+  },
+  loginsWaitingMax: {
+    unit: 'logins',
+    default: 1_000,
+    min: 1,
+    max: 100_000,
+    protects: 'memory, and places of `unansweredMax`, against logins that wait to be checked',
+    atLimit:
+      'the login whose turn would come last is refused; if that is the new one, it draws lots: CONNACK 0x03, closed with `logins-full`',
+  },
+  loginsWaitingBytesMax: {
+    unit: 'bytes',
+    default: 4_194_304,
+    min: 16_384,
+    max: 1_073_741_824,
+    protects: 'memory against logins that wait to be checked',
+    atLimit: 'as loginsWaitingMax',
   },
 } as const

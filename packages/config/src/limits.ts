@@ -159,6 +159,14 @@ const LIMITS = {
     protects: 'CONNECT against an HTTP hook that does not answer',
     atLimit: 'CONNACK 0x03, closed with `authentication-unavailable`',
   },
+  authHttpRequestsMax: {
+    unit: 'logins',
+    default: 64,
+    min: 1,
+    max: 10_000,
+    protects: 'the HTTP hook against more questions at once than it can answer in time',
+    atLimit: 'further logins wait for their turn, as those of loginChecksMax do',
+  },
   authHttpCacheMs: {
     unit: 'ms',
     default: 60_000,

@@ -140,6 +140,36 @@ export const catalog = {
     help: 'CONNACKs sent: 0 accepted, 1 protocol level, 2 client id, 3 unavailable, 4 bad credentials, 5 not authorised',
     labels: { code: ['0', '1', '2', '3', '4', '5'] },
   },
+  logins_waiting: {
+    type: 'gauge',
+    unit: 'logins',
+    help: 'Logins that wait to be checked: for a password hash, or to be asked of the HTTP hook',
+    labels: { kind: ['password', 'http'] },
+  },
+  logins_waiting_bytes: {
+    type: 'gauge',
+    unit: 'bytes',
+    help: 'What these logins hold',
+    labels: { kind: ['password', 'http'] },
+  },
+  login_wait_seconds: {
+    type: 'histogram',
+    unit: 'seconds',
+    help: 'From a CONNECT whose login must be checked to the begin of the check',
+    labels: { kind: ['password', 'http'] },
+  },
+  logins_dropped_total: {
+    type: 'counter',
+    unit: 'logins',
+    help: 'Logins that were not checked: the client left, its turn did not come in time, or the queue was full',
+    labels: { kind: ['password', 'http'], reason: ['left', 'late', 'full'] },
+  },
+  login_lots_won_total: {
+    type: 'counter',
+    unit: 'logins',
+    help: 'Logins that found the queue full and drew a place in it; those that lost are dropped as full',
+    labels: { kind: ['password', 'http'] },
+  },
   tls_handshakes_total: {
     type: 'counter',
     unit: 'handshakes',

@@ -1,5 +1,5 @@
 /** Limits of logging in: of the HTTP hook, against a service that answers late or counts; of failed logins. */
-import { createHash } from 'node:crypto'
+import { createHash, pbkdf2Sync } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
@@ -7,11 +7,14 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Limits } from '@breakwater/config'
 import { expect } from 'vitest'
+import { MetricsPage } from '../metrics-page.ts'
 import { startNode, type TestNode } from '../../kit/node.ts'
 import { temporaryDirectory } from '../../kit/temporary-directory.ts'
 import { WireClient } from '../../kit/wire-client.ts'
 import type { ConnectFields } from '../../kit/wire-encoder.ts'
 import { LISTEN_PLAIN as listen, type LimitDriver } from './driver.ts'
+
+const ITERATIONS = 40_000
 
 interface Service extends AsyncDisposable {
   readonly url: string
@@ -99,10 +102,33 @@ async function tryAll(node: TestNode, tries: readonly ConnectFields[]): Promise<
 }
 
 const wrong = (username: string, count: number): ConnectFields[] =>
-  Array.from({ length: count }, () => ({ username, password: 'wrong' }))
+  Array.from({ length: count }, (_, index) => ({ username, password: `wrong ${index}` }))
+
+/** Users whose passwords take a while to check, each with a wrong one. */
+function startSlow(
+  limits: Partial<Limits>,
+  padding = 0,
+): { readonly node: Promise<TestNode>; readonly tries: readonly ConnectFields[] } {
+  const salt = Buffer.from('salt')
+  const hash = pbkdf2Sync('right', salt, ITERATIONS, 64, 'sha512').toString('base64')
+  const names = Array.from({ length: 12 }, (_, index) => `u${index}`)
+  const lines = names.map((name) => `${name}:$7$${ITERATIONS}$${salt.toString('base64')}$${hash}\n`)
+  const file = join(temporaryDirectory('users-'), 'passwords')
+  writeFileSync(file, lines.join(''))
+  const environment = { BREAKWATER_PASSWORD_FILE: file }
+  const password = `wrong ${'x'.repeat(padding)}`
+  return {
+    node: startNode({ listen, limits, allowAnonymous: false, environment }),
+    tries: names.map((username) => ({ username, password })),
+  }
+}
 
 async function driveFailedPerUser(): Promise<void> {
-  const limits = { failedLoginsPerUserPerMinuteMax: 2, throttledLoginsPerSecondMax: 1 }
+  const limits = {
+    failedLoginsPerUserPerMinuteMax: 2,
+    throttledLoginsPerSecondMax: 1,
+    connectTimeoutMs: 3_000,
+  }
   await using node = await startGuarded(limits)
   const [ann] = await tryAll(node, [{ username: 'ann', password: 'right' }])
   expect(ann).toBe(0)
@@ -117,7 +143,11 @@ async function driveFailedPerUser(): Promise<void> {
 }
 
 async function driveFailedPerAddress(): Promise<void> {
-  const limits = { failedLoginsPerAddressPerMinuteMax: 2, throttledLoginsPerSecondMax: 1 }
+  const limits = {
+    failedLoginsPerAddressPerMinuteMax: 2,
+    throttledLoginsPerSecondMax: 1,
+    connectTimeoutMs: 3_000,
+  }
   const names = Array.from({ length: 12 }, (_, index) => ({ username: `u${index}`, password: 'x' }))
   for (const known of ['real', 'unknown']) {
     const environment = { BREAKWATER_CLIENT_ADDRESS: known }
@@ -142,12 +172,39 @@ async function driveThrottled(): Promise<void> {
 }
 
 async function driveChecks(): Promise<void> {
-  const users = { ann: 'right' }
-  await using node = await startNode({ listen, users, limits: { loginChecksMax: 1 } })
-  const names = Array.from({ length: 12 }, (_, index) => ({ username: `u${index}`, password: 'x' }))
-  // A check takes longer than a login takes to come.
-  expect(new Set(await tryAll(node, names))).toEqual(new Set([3, 4]))
-  expect(await tryAll(node, [{ username: 'ann', password: 'right' }])).toEqual([0])
+  const { node: starting, tries } = startSlow({ loginChecksMax: 1 })
+  await using node = await starting
+  // Each of them is checked, one after the other.
+  expect(new Set(await tryAll(node, tries))).toEqual(new Set([4]))
+  const page = await MetricsPage.of(node)
+  expect(page.value('breakwater_login_wait_seconds_count', { kind: 'password' })).toBe(12)
+  expect(page.value('breakwater_login_wait_seconds_sum', { kind: 'password' })).toBeGreaterThan(0)
+}
+
+async function driveFullQueue(limits: Partial<Limits>, padding: number): Promise<void> {
+  const { node: starting, tries } = startSlow({ loginChecksMax: 1, ...limits }, padding)
+  await using node = await starting
+  expect(new Set(await tryAll(node, tries))).toEqual(new Set([3, 4]))
+  expect(node.closeReasons()).toContain('logins-full')
+}
+
+async function driveRequests(): Promise<void> {
+  let underWay = 0
+  let most = 0
+  await using service = await serve((_, response) => {
+    underWay += 1
+    most = Math.max(most, underWay)
+    setImmediate(() => {
+      underWay -= 1
+      response.end('{"result":"allow"}')
+    })
+  })
+  const environment = { BREAKWATER_AUTH_HTTP_URL: service.url }
+  const limits = { authHttpRequestsMax: 1 }
+  await using node = await startNode({ listen, allowAnonymous: false, environment, limits })
+  const tries = Array.from({ length: 20 }, (_, index) => ({ username: `u${index}`, password: 'x' }))
+  expect(new Set(await tryAll(node, tries))).toEqual(new Set([0]))
+  expect(most).toBe(1)
 }
 
 export const loginLimits = {
@@ -155,6 +212,9 @@ export const loginLimits = {
   failedLoginsPerAddressPerMinuteMax: driveFailedPerAddress,
   throttledLoginsPerSecondMax: driveThrottled,
   loginChecksMax: driveChecks,
+  loginsWaitingMax: () => driveFullQueue({ loginsWaitingMax: 1 }, 0),
+  loginsWaitingBytesMax: () => driveFullQueue({ loginsWaitingBytesMax: 16_384 }, 10_000),
+  authHttpRequestsMax: driveRequests,
   authHttpTimeoutMs: driveTimeout,
   authHttpCacheMs: driveCache,
 } as const satisfies Readonly<Record<string, LimitDriver>>

@@ -16,6 +16,16 @@ export interface Credentials {
   readonly peer: string
   /** The network of its address, where that is known to be the client's own. */
   readonly site: string | undefined
+  readonly client: LoginClient
+  /** By `performance.now()`: after that nobody waits for the answer. */
+  readonly deadlineMs: number
+}
+
+/** The connection of a client that logs in. */
+export interface LoginClient {
+  readonly open: boolean
+  /** Called once, when it is not open any more. */
+  onClosed: (() => void) | undefined
 }
 
 interface Accepted {
@@ -36,9 +46,6 @@ export type Answer = Accepted | Refused
 
 /** Undefined: somebody else has to know. */
 export type Authenticator = (credentials: Credentials) => Promise<Answer | undefined>
-
-/** What was proven before and needs no check; undefined: it needs one. */
-export type Recall = (credentials: Credentials) => Answer | undefined
 
 export function isRefused(answer: Answer): answer is Refused {
   return 'refused' in answer

@@ -4,146 +4,162 @@
  *   {"clientId", "username", "password" (base64), "certificate", "peer"}
  *
  * and an answer 200 with {"result": "allow" | "deny" | "ignore", "username"?, "claims"?, "expiresAt"? (s)}.
- * Anything else is no answer. Right answers are remembered for a while, under a key that never leaves this
- * process, so that a crowd that comes back does not fall upon the service as well.
+ * Anything else is no answer, for this one login. Right answers are remembered for a while, under a key that
+ * never leaves this process and for everything that was asked, the port of the client's address excepted. What is
+ * not remembered waits for its turn (`login-queue.ts`).
  *
- * Bounds: `timeoutMs` per question, REQUESTS_MAX at once, `cacheMs` and CACHE_MAX answers remembered. After
- * FAILURES_MAX failures in a row nobody is asked for OPEN_MS: clients are told that the server is unavailable.
+ * Bounds: `authHttpTimeoutMs` per question, `authHttpRequestsMax` at once, `authHttpCacheMs` and those of
+ * `answer-cache.ts`. A service that cannot be reached, is too slow or answers 5xx is left alone for a while
+ * (`breaker.ts`): clients are told that the server is unavailable.
  */
 import { createHmac, randomBytes } from 'node:crypto'
 import * as v from 'valibot'
-import type { Answer, Authenticator, Credentials, Recall } from './answer.ts'
+import type { Answer, Authenticator, Credentials } from './answer.ts'
+import { AnswerCache } from './answer-cache.ts'
+import { Breaker } from './breaker.ts'
+import { loginEnd } from './login-end.ts'
+import type { LoginQueue } from './login-queue.ts'
+import { ServiceFailure, type ServiceAnswer, type ServiceClient } from './service-client.ts'
 
 export interface HttpHookOptions {
-  readonly url: URL
-  readonly timeoutMs: number
+  readonly client: ServiceClient
   /** 0: every CONNECT is asked about. */
   readonly cacheMs: number
+  readonly requestsMax: number
+  /** Makes that of the questions; as many as `places` says are asked at once. */
+  readonly queue: (places: () => number) => LoginQueue
 }
 
-interface Remembered {
-  readonly answer: Answer
-  readonly until: number
+/** An answer, and what it takes to remember it. */
+interface Told {
+  readonly answer: Answer | undefined
+  readonly bytes: number
 }
 
-const REQUESTS_MAX = 256
-const CACHE_MAX = 100_000
-const FAILURES_MAX = 5
-const OPEN_MS = 5_000
-const ANSWER_BYTES_MAX = 65_536
+/** What a login takes beside what the client has sent. */
+const OVERHEAD_BYTES = 1_024
 
 const answerSchema = v.object({
   result: v.picklist(['allow', 'deny', 'ignore']),
   username: v.optional(v.string()),
   claims: v.optional(v.record(v.string(), v.unknown())),
-  expiresAt: v.optional(v.number()),
+  expiresAt: v.optional(v.unknown()),
 })
 
 export class HttpHook {
   readonly #options: HttpHookOptions
-  readonly #remembered = new Map<string, Remembered>()
+  readonly #remembered = new AnswerCache()
+  readonly #breaker = new Breaker()
   readonly #key = randomBytes(32)
-  #asking = 0
-  #failures = 0
-  #closedUntil = 0
+  readonly #queue: LoginQueue
 
   constructor(options: HttpHookOptions) {
     this.#options = options
+    // After a pause one question, until it is known how the service is.
+    this.#queue = options.queue(() =>
+      this.#breaker.open && this.#breaker.rested ? 1 : options.requestsMax,
+    )
   }
 
   readonly authenticate: Authenticator = async (credentials) => {
+    const { clientId, username, password, site, client, deadlineMs } = credentials
     const mark = this.#markOf(credentials)
-    const known = this.#recall(mark)
+    const known = this.#remembered.find(mark)
     if (known !== undefined) return known
-    if (performance.now() < this.#closedUntil)
-      return unavailable(`it failed ${FAILURES_MAX} times and is left alone`)
-    if (this.#asking >= REQUESTS_MAX) return unavailable(`${REQUESTS_MAX} questions are under way`)
-    this.#asking += 1
+    // Without a user name there is none whose tokens could be used up: each client stands for itself.
+    const flow = username ?? `\0${clientId}`
+    const bytes = OVERHEAD_BYTES + flow.length + clientId.length + (password?.length ?? 0)
+    const login = { username: flow, site, mark, bytes, client, deadlineMs, isFree: false }
+    return await this.#queue.ask(login, () => this.#check(flow, mark, credentials))
+  }
+
+  async #check(flow: string, mark: string, credentials: Credentials): Promise<Answer | undefined> {
+    const { host } = this.#options.client
+    if (!this.#breaker.begins(flow))
+      return unavailable(`${host}: it failed several times and is left alone for a moment`)
+    let given: ServiceAnswer
     try {
-      const answer = await this.#ask(credentials)
-      this.#failures = 0
-      if (answer !== undefined && !('refused' in answer)) this.#remember(mark, answer)
+      given = await this.#ask(credentials)
+    } catch (error) {
+      const { isOutage, message } = error as ServiceFailure
+      if (isOutage) this.#breaker.failed(flow)
+      else this.#breaker.succeeded()
+      return unavailable(message)
+    }
+    this.#breaker.succeeded()
+    try {
+      const { answer, bytes } = read(given, credentials.username)
+      if (answer !== undefined && !('refused' in answer)) this.#remember(mark, flow, answer, bytes)
       return answer
     } catch (error) {
-      this.#failures += 1
-      // One question at a time, until it answers again.
-      if (this.#failures >= FAILURES_MAX) this.#closedUntil = performance.now() + OPEN_MS
-      return unavailable((error as Error).message)
-    } finally {
-      this.#asking -= 1
+      return unavailable(`${host}: ${(error as Error).message}`)
     }
   }
 
-  /** A right answer that it gave before. */
-  readonly recall: Recall = (credentials) => this.#recall(this.#markOf(credentials))
-
-  #recall(mark: string): Answer | undefined {
-    const known = this.#remembered.get(mark)
-    return known !== undefined && known.until > Date.now() ? known.answer : undefined
-  }
-
-  async #ask({
-    clientId,
-    username,
-    password,
-    certificate,
-    peer,
-  }: Credentials): Promise<Answer | undefined> {
-    const { url, timeoutMs } = this.#options
-    const response = await fetch(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', accept: 'application/json' },
-      body: JSON.stringify({
-        clientId,
-        username,
-        password: password?.toString('base64'),
-        certificate,
-        peer,
-      }),
-      redirect: 'error',
-      signal: AbortSignal.timeout(timeoutMs),
+  /** @throws {ServiceFailure} there is no answer */
+  async #ask(credentials: Credentials): Promise<ServiceAnswer> {
+    const { clientId, username, password, certificate, peer } = credentials
+    const { client } = this.#options
+    const answer = await client.post({
+      clientId,
+      username,
+      password: password?.toString('base64'),
+      certificate,
+      peer,
     })
-    const text = await bounded(response)
-    if (response.status !== 200) throw new Error(`answered ${response.status}`)
-    const { result, expiresAt, claims, ...said } = v.parse(answerSchema, JSON.parse(text))
-    if (result === 'ignore') return undefined
-    if (result === 'deny') return { refused: 'bad-credentials' }
-    return {
-      username: said.username ?? username,
-      ...(claims === undefined ? {} : { claims }),
-      ...(expiresAt === undefined ? {} : { expiresAt: expiresAt * 1_000 }),
-    }
+    if (answer.status >= 500)
+      throw new ServiceFailure(`${client.host}: answered with status ${answer.status}`, true)
+    return answer
   }
 
-  #remember(mark: string, answer: Answer): void {
+  #remember(mark: string, flow: string, answer: Answer, bytes: number): void {
     const { cacheMs } = this.#options
     if (cacheMs === 0) return
     const expiresAt = 'refused' in answer ? undefined : answer.expiresAt
     const until = Math.min(Date.now() + cacheMs, expiresAt ?? Infinity)
-    this.#remembered.delete(mark)
-    this.#remembered.set(mark, { answer, until })
-    if (this.#remembered.size <= CACHE_MAX) return
-    const [oldest] = this.#remembered.keys()
-    if (oldest !== undefined) this.#remembered.delete(oldest)
+    this.#remembered.add(mark, flow, answer, until, bytes)
   }
 
-  #markOf({ clientId, username, password, certificate }: Credentials): string {
-    const text = JSON.stringify([clientId, username, password?.toString('base64'), certificate])
-    return createHmac('sha256', this.#key).update(text).digest('base64')
+  #markOf({ clientId, username, password, certificate, peer }: Credentials): string {
+    const address = peer.slice(0, peer.lastIndexOf(':'))
+    const asked = [clientId, username, password?.toString('base64'), certificate, address]
+    return createHmac('sha256', this.#key).update(JSON.stringify(asked)).digest('base64')
   }
+}
+
+/** @throws {Error} it is no answer to the question */
+function read({ status, text }: ServiceAnswer, asked: string | undefined): Told {
+  if (status !== 200) throw new Error(`answered with status ${status}`)
+  const parsed = v.safeParse(answerSchema, parse(text))
+  if (!parsed.success) throw new Error(`answered something else: ${parsed.issues[0].message}`)
+  const { result, expiresAt, claims, username } = parsed.output
+  const bytes = OVERHEAD_BYTES + text.length
+  if (result === 'ignore') return { answer: undefined, bytes }
+  if (result === 'deny') return { answer: { refused: 'bad-credentials' }, bytes }
+  const end = loginEnd(expiresAt)
+  if (expiresAt !== undefined && end === undefined)
+    throw new Error(`answered with an expiresAt that is no date: ${shown(expiresAt)}`)
+  const answer = {
+    username: username ?? asked,
+    ...(claims === undefined ? {} : { claims }),
+    ...(end === undefined ? {} : { expiresAt: end }),
+  }
+  return { answer, bytes }
+}
+
+/** @throws {Error} without the text, which may hold what is nobody's business */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new Error('answered no JSON', { cause })
+  }
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'number' ? String(value) : typeof value
 }
 
 function unavailable(detail: string): Answer {
   return { refused: 'authentication-unavailable', detail }
-}
-
-async function bounded(response: Response): Promise<string> {
-  const parts: Uint8Array[] = []
-  let bytes = 0
-  for await (const part of response.body ?? []) {
-    bytes += part.length
-    if (bytes > ANSWER_BYTES_MAX) throw new Error(`answered more than ${ANSWER_BYTES_MAX} bytes`)
-    parts.push(part)
-  }
-  return Buffer.concat(parts).toString()
 }

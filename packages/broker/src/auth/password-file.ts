@@ -6,6 +6,7 @@
 import { createHmac, randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import { ConfigError } from '@breakwater/config'
+import { CheckTime } from './check-time.ts'
 import { parseMosquittoHash, type VerifyPassword } from './mosquitto-hash.ts'
 
 interface ScryptParameters {
@@ -44,10 +45,16 @@ interface Credential extends ScryptParameters {
   readonly hash: Buffer
 }
 
+interface User {
+  readonly verify: VerifyPassword
+  /** The same for all whose passwords take as long to check. */
+  readonly time: CheckTime
+}
+
 export class PasswordFile {
-  readonly #verifiers: ReadonlyMap<string, VerifyPassword>
-  /** What a user that does not exist is verified with: it takes as long as for one that does. */
-  readonly #strangers: readonly VerifyPassword[]
+  readonly #users: ReadonlyMap<string, User>
+  /** A user that does not exist takes the time of one of these. */
+  readonly #times: readonly CheckTime[]
   /**
    * Passwords that were right once, by user, under a key that never leaves this process: when a thousand
    * devices come back at once, nobody derives a thousand hashes. Bound: one per user of the file.
@@ -55,22 +62,26 @@ export class PasswordFile {
   readonly #verified = new Map<string, Buffer>()
   readonly #key = randomBytes(32)
 
-  private constructor(verifiers: ReadonlyMap<string, VerifyPassword>) {
-    this.#verifiers = verifiers
-    this.#strangers = verifiers.size === 0 ? [scryptVerifier(DUMMY)] : [...verifiers.values()]
+  private constructor(users: ReadonlyMap<string, User>) {
+    this.#users = users
+    this.#times =
+      users.size === 0
+        ? [new CheckTime(scryptVerifier(DUMMY))]
+        : [...users.values()].map(({ time }) => time)
   }
 
   get users(): number {
-    return this.#verifiers.size
+    return this.#users.size
   }
 
   has(username: string): boolean {
-    return this.#verifiers.has(username)
+    return this.#users.has(username)
   }
 
   /** @throws {ConfigError} one line with the number of the line that is wrong */
   static parse(text: string, path: string): PasswordFile {
-    const verifiers = new Map<string, VerifyPassword>()
+    const users = new Map<string, User>()
+    const times = new Map<string, CheckTime>()
     for (const [index, line] of text.split(/\r?\n/).entries()) {
       if (line === '' || line.startsWith('#')) continue
       const colon = line.indexOf(':')
@@ -82,39 +93,59 @@ export class PasswordFile {
         )
       }
       const name = line.slice(0, colon)
-      if (verifiers.has(name))
+      if (users.has(name))
         throw new ConfigError(
           `BREAKWATER_PASSWORD_FILE: ${path} line ${index + 1} names a user for the second time; remove one of the two lines`,
         )
-      verifiers.set(name, verify)
+      const cost = costOf(hash)
+      const time = times.get(cost) ?? new CheckTime(verify)
+      times.set(cost, time)
+      users.set(name, { verify, time })
     }
-    return new PasswordFile(verifiers)
+    return new PasswordFile(users)
   }
 
   /** Whether it was right before, without deriving anything. */
   recalls(username: string, password: Buffer): boolean {
     const known = this.#verified.get(username)
-    return known !== undefined && timingSafeEqual(known, this.#markOf(password))
+    return known !== undefined && timingSafeEqual(known, this.#digest(password))
   }
 
-  #markOf(password: Buffer): Buffer {
-    return createHmac('sha256', this.#key).update(password).digest()
+  /** The same for the same user name and password while this version of the file is in use. */
+  markOf(username: string, password: Buffer): string {
+    return this.#digest(JSON.stringify(username), password).toString('base64')
   }
 
-  /** Off the event loop, on the thread pool. */
+  #digest(...parts: readonly (string | Buffer)[]): Buffer {
+    const hmac = createHmac('sha256', this.#key)
+    for (const part of parts) hmac.update(part)
+    return hmac.digest()
+  }
+
+  /** Off the event loop, on the thread pool. A user that does not exist takes as long, and no core. */
   async verify(username: string, password: Buffer): Promise<boolean> {
     if (this.recalls(username, password)) return true
-    const verify = this.#verifiers.get(username)
-    const right = await (verify ?? this.#strangerOf(username))(password)
-    if (right && verify !== undefined) this.#verified.set(username, this.#markOf(password))
-    return right && verify !== undefined
+    const user = this.#users.get(username)
+    if (user === undefined) {
+      await this.#timeOf(username).pass(password)
+      return false
+    }
+    const right = await user.time.measure(() => user.verify(password))
+    if (right) this.#verified.set(username, this.#digest(password))
+    return right
   }
 
   /** The same for the same name: its time says nothing that changes. */
-  #strangerOf(username: string): VerifyPassword {
-    const place = createHmac('sha256', this.#key).update(username).digest().readUInt32BE()
-    return this.#strangers[place % this.#strangers.length] as VerifyPassword
+  #timeOf(username: string): CheckTime {
+    const place = this.#digest(username).readUInt32BE()
+    return this.#times[place % this.#times.length] as CheckTime
   }
+}
+
+/** What stands before the salt says how long a check takes. */
+function costOf(hash: string): string {
+  const fields = hash.split('$')
+  return fields.slice(0, fields[1] === 'scrypt' ? 5 : -2).join('$')
 }
 
 const DUMMY: Credential = {

@@ -41,6 +41,8 @@ async function ask(
     certificate: undefined,
     peer: 'test',
     site: undefined,
+    client: { open: true, onClosed: undefined },
+    deadlineMs: Infinity,
   }
   return await authenticate(credentials)
 }

@@ -82,6 +82,8 @@ export class Connection {
   lastActive: number
   /** Called when the write queue has room again after it was saturated or full. */
   onWritable: (() => void) | undefined
+  /** Called once, when it is closed, by whoever waits for something on its behalf. */
+  onClosed: (() => void) | undefined
 
   readonly #socket: ByteStream
   readonly #reader: FrameReader
@@ -205,6 +207,8 @@ export class Connection {
     }
     this.writer.discard()
     this.onWritable = undefined
+    this.onClosed?.()
+    this.onClosed = undefined
     this.#handler.closed(this, reason, detail)
   }
 

@@ -26,6 +26,11 @@ export class TokenBucket {
     return this.#tokens >= 0 ? 0 : Math.ceil((-this.#tokens / this.#perSecond) * 1_000)
   }
 
+  holdsAny(nowMs: number): boolean {
+    this.#fill(nowMs)
+    return this.#tokens >= 1
+  }
+
   /** Takes one, if there is one: no debt. */
   takeIfAny(nowMs: number): boolean {
     this.#fill(nowMs)

@@ -1,0 +1,51 @@
+/**
+ * Leaves a service alone that fails: after FAILURES_MAX failures in a row nobody is asked about for PAUSE_MS;
+ * then one question at a time, until one is answered.
+ *
+ * A single user name can be what makes the service fail. So the pause is for those names that have failed; one
+ * that has not is asked about at once, one at a time, until FAILURES_MAX names have failed.
+ *
+ * In: how each question ended. Out: whether the next one may be asked. Bound: FAILURES_MAX names.
+ */
+const FAILURES_MAX = 5
+const PAUSE_MS = 5_000
+
+export class Breaker {
+  readonly #names = new Set<string>()
+  #failures = 0
+  #pausedUntil = 0
+  #isTrying = false
+
+  get open(): boolean {
+    return this.#failures >= FAILURES_MAX
+  }
+
+  /** The pause is over, or was never: questions are worth to wait for. */
+  get rested(): boolean {
+    return performance.now() >= this.#pausedUntil
+  }
+
+  /** Whether a question about this name may be asked; then one of the other two follows. */
+  begins(name: string): boolean {
+    if (!this.open) return true
+    if (this.#isTrying) return false
+    const isSpared = this.#names.has(name) || this.#names.size >= FAILURES_MAX
+    if (isSpared && !this.rested) return false
+    this.#isTrying = true
+    return true
+  }
+
+  succeeded(): void {
+    this.#isTrying = false
+    this.#failures = 0
+    this.#pausedUntil = 0
+    this.#names.clear()
+  }
+
+  failed(name: string): void {
+    this.#isTrying = false
+    this.#failures += 1
+    if (this.#names.size < FAILURES_MAX) this.#names.add(name)
+    if (this.open) this.#pausedUntil = performance.now() + PAUSE_MS
+  }
+}
