@@ -39,6 +39,8 @@ export interface Fault {
   readonly momentary?: boolean
   /** The server's word for a write that it refuses meanwhile. */
   readonly error?: string
+  /** Its word to whoever waits there: all leave it at the first refusal, and look for it again. */
+  readonly leaving?: string
   /** Resolves with the address at which what is left can be read. */
   readonly end: (scene: Scene) => Promise<string>
 }
@@ -111,6 +113,7 @@ export const faults: Readonly<Record<string, Fault>> = {
   'made a replica (`READONLY`)': {
     args: ALWAYS,
     error: 'READONLY',
+    leaving: 'UNBLOCKED',
     begin: async ({ master }) =>
       void (await ask(master.url, (redis) => redis.replicaof('127.0.0.1', 1))),
     async end({ master }) {
@@ -164,16 +167,18 @@ function missingForDisk(): string | undefined {
  */
 export async function heldBack(
   { master }: Scene,
-  { error }: Fault,
+  { error, leaving }: Fault,
   isAcknowledged: () => boolean,
 ): Promise<void> {
   const asked = async (): Promise<number> => {
-    if (error !== undefined) return await countOf(master.url, 'errorstat', error)
+    const refusals = (name: string): Promise<number> => countOf(master.url, 'errorstat', name)
+    if (leaving !== undefined) return (await refusals(leaving)) + (await refusals('READONLY'))
+    if (error !== undefined) return await refusals(error)
     const count = (name: string): Promise<number> => countOf(master.url, 'cmdstat', name)
     return (await count('wait')) + (await count('waitaof'))
   }
-  const before = await asked()
-  await until(async () => isAcknowledged() || (await asked()) > before + 3)
+  const enough = leaving !== undefined ? 1 : (await asked()) + 4
+  await until(async () => isAcknowledged() || (await asked()) >= enough)
 }
 
 async function restart({

@@ -19,6 +19,8 @@ export interface RedisProxy extends AsyncDisposable {
   silenceAfter(text: string): SilencedConnection
   /** Ends every connection; new ones go to another server, as after a failover. */
   moveTo(redisUrl: string): void
+  /** New connections go to another server; those that there are stay, as behind a Service. */
+  leadTo(redisUrl: string): void
   /** Everything works again: new connections, and those that were stalled or silenced. */
   restore(): Promise<void>
 }
@@ -86,6 +88,9 @@ export async function startRedisProxy(redisUrl: string): Promise<RedisProxy> {
     moveTo: (other) => {
       target = new URL(other)
       cut()
+    },
+    leadTo: (other) => {
+      target = new URL(other)
     },
     silence: () => {
       for (const [, far] of pairs) far.pause()

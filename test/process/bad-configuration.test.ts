@@ -98,10 +98,10 @@ describe.concurrent('the command', () => {
       far.on('error', () => near.destroy())
       near.on('error', () => far.destroy())
       far.pipe(near)
-      // The first INFO is the client's own, which wants to know whether Redis has loaded its data.
+      // The first INFO is that of the handshake.
       let asked = 0
       near.on('data', (chunk: Buffer) => {
-        asked += chunk.toString().split('info\r\n').length - 1
+        asked += chunk.toString().split(/info\r\n/i).length - 1
         if (asked > 1) near.destroy()
         else far.write(chunk)
       })

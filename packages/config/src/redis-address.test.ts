@@ -14,7 +14,6 @@ const ONE = {
 test.each([
   ['redis://host', ONE],
   ['redis://host/', ONE],
-  ['redis://host?enableOfflineQueue=true', ONE],
   [
     'rediss://[::1]:6380/7',
     { ...ONE, tls: true, hosts: [{ host: '::1', port: 6_380 }], database: 7 },
@@ -77,6 +76,14 @@ test.each([
   ['redis://sesame:0', /^needs a host/],
   ['redis://sesame:65536', /^needs a host/],
   ['redis://sesame/x', /^names a database/],
+  ['redis://sesame/1/2', /^has more behind the database/],
+  ['redis-sentinel://sesame/main/1/2', /^has more behind the database/],
+  ['redis://host?db=3', /^has parameters .*\(db\), which are not read: the database is the path/],
+  ['redis://host/?password=sesame', /\(password\)/],
+  ['redis://host/1?sesame_', /^has parameters/],
+  ['redis-cluster://host?db=3', /\(db\)/],
+  ['redis-sentinel://host/main?db=3', /\(db\)/],
+  ['redis://host/1#sesame', /^is not a URL/],
   ['redis://a:%sesame@host', /encodes nothing/],
   ['redis-sentinel://sesame', /^needs the name of the master/],
 ])('%s is none, and is not repeated', (url, message) => {

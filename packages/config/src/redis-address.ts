@@ -5,8 +5,8 @@
  *   redis-sentinel://host1,host2:26379/name/0   the master that the sentinels name; rediss-sentinel:// over TLS
  *   redis-cluster://host1,host2:6379            the cluster that these belong to; rediss-cluster:// over TLS
  *
- * with `user:password@` before the hosts, if any. A query is left out: it could undo what a connection's role
- * is.
+ * with `user:password@` before the hosts, if any. Nothing else: what is not read here is refused, since whoever
+ * wrote it believes that it has an effect.
  */
 export interface RedisHost {
   readonly host: string
@@ -31,7 +31,7 @@ const SCHEMES: readonly string[] = ['', '-sentinel', '-cluster'].flatMap((form) 
   `rediss${form}`,
 ])
 const FORM =
-  /^[a-z-]+:\/\/(?:(?<user>[^:@/]*)(?::(?<password>[^@/]*))?@)?(?<hosts>[^/?#@]+)(?:\/(?<path>[^?#]*))?(?:[?#].*)?$/
+  /^[a-z-]+:\/\/(?:(?<user>[^:@/]*)(?::(?<password>[^@/]*))?@)?(?<hosts>[^/?#@]+)(?:\/(?<path>[^?#]*))?(?<rest>[?#].*)?$/
 const HOST = /^(?<host>\[[0-9a-f:.]+\]|[^:[\]\s]+)(?::(?<port>\d{1,5}))?$/i
 const NO_URL =
   'is not a URL such as redis://host:6379; characters like @ / # in a password are %-encoded'
@@ -46,10 +46,13 @@ export function parseRedisAddress(url: string): RedisAddress {
     throw new Error(`must start with ${SCHEMES.map((name) => `${name}://`).join(' or ')}`)
   const parts = FORM.exec(url)?.groups
   if (parts === undefined) throw new Error(NO_URL)
-  const { user = '', password, hosts = '', path = '' } = parts
+  const { user = '', password, hosts = '', path = '', rest } = parts
+  if (rest !== undefined) throw new Error(excess(rest))
   const sentinel = scheme?.endsWith('-sentinel') === true
   const cluster = scheme?.endsWith('-cluster') === true
-  const [first = '', second = ''] = path.split('/')
+  const [first = '', second = '', ...more] = path.split('/')
+  if (more.length > 0 || (!sentinel && second !== ''))
+    throw new Error('has more behind the database; it ends with it, such as redis://host:6379/3')
   if (sentinel && first === '')
     throw new Error('needs the name of the master, such as redis-sentinel://host1,host2/mymaster')
   const names = hosts.split(',')
@@ -69,6 +72,19 @@ export function parseRedisAddress(url: string): RedisAddress {
     password: password === undefined ? undefined : decode(password),
     database,
   }
+}
+
+/** What comes behind the path. Values may be secret, names of parameters are not. */
+function excess(rest: string): string {
+  if (rest.startsWith('#')) return NO_URL
+  const names = rest.slice(1).split('#', 1)[0]?.split('&') ?? []
+  const [name = ''] = names.map((pair) => pair.split('=', 1)[0] ?? '')
+  const known = /^[a-z]{1,24}$/i.test(name) ? ` (${name})` : ''
+  return (
+    `has parameters behind a question mark${known}, which are not read: ` +
+    'the database is the path, such as redis://host:6379/3; user and password stand before the host; ' +
+    'a question mark in a password is %3F'
+  )
 }
 
 function parseHost(text: string, defaultPort: number): RedisHost {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createRedis, type RedisRole, type RedisSettings } from './client.ts'
+import { createRedis, credentialsOf, type RedisRole, type RedisSettings } from './client.ts'
 
 const settings: RedisSettings = {
   url: 'redis://127.0.0.1:1',
@@ -11,6 +11,12 @@ const settings: RedisSettings = {
 function optionsOf(role: RedisRole, changes: Partial<RedisSettings> = {}, timeoutMs?: number) {
   const extra = timeoutMs === undefined ? {} : { timeoutMs }
   return createRedis({ ...settings, ...changes }, role, extra).options
+}
+
+/** What the server is told, and how. */
+function handshakeOf(changes: Partial<RedisSettings>) {
+  const credentials = credentialsOf({ ...settings, ...changes })
+  return { ...credentials.handshake(), tls: credentials.tls() }
 }
 
 describe('a connection', () => {
@@ -58,58 +64,60 @@ describe('a connection', () => {
 
 describe('the address', () => {
   it('takes user, password and database from the URL', () => {
-    expect(optionsOf('data', { url: 'redis://ann:s%2Fec@host:6380/3' })).toMatchObject({
-      host: 'host',
-      port: 6_380,
+    expect(handshakeOf({ url: 'redis://ann:s%2Fec@host:6380/3' })).toMatchObject({
       username: 'ann',
       password: 's/ec',
-      db: 3,
+      database: 3,
     })
   })
 
   it.each(['p@ss/w:rd %41?#', 'ünïcode', ' '])(
     'takes a password of the settings as it is, beside a user of the URL: %j',
     (password) => {
-      const options = optionsOf('data', { url: 'redis://ann@host', password })
-      expect(options).toMatchObject({ username: 'ann', password })
+      const told = handshakeOf({ url: 'redis://ann@host', password })
+      expect(told).toMatchObject({ username: 'ann', password })
     },
   )
 
   it('verifies the server of a rediss URL, against the given authority if there is one', () => {
-    expect(optionsOf('data', { url: 'rediss://host' }).tls).toBeTruthy()
-    expect(optionsOf('data', { url: 'rediss://host', ca: 'PEM' }).tls).toEqual({ ca: 'PEM' })
-    expect(optionsOf('data').tls).toBeUndefined()
+    expect(handshakeOf({ url: 'rediss://host' }).tls).toBeTruthy()
+    expect(handshakeOf({ url: 'rediss://host', ca: 'PEM' }).tls).toEqual({ ca: 'PEM' })
+    expect(handshakeOf({}).tls).toBeUndefined()
   })
 
   it('of sentinels asks them for the master, with a password of their own', () => {
     const url = 'rediss-sentinel://ann:one@s1,s2:26380/main/3'
-    const { sentinels, ...options } = optionsOf('data', { url, ca: 'PEM', sentinelPassword: 'two' })
+    const changes = { url, ca: 'PEM', sentinelPassword: 'two' }
+    const { sentinels, ...options } = optionsOf('data', changes)
     expect(sentinels).toEqual([
       { host: 's1', port: 26_379 },
       { host: 's2', port: 26_380 },
     ])
     expect(options).toMatchObject({
       name: 'main',
-      username: 'ann',
-      password: 'one',
       sentinelPassword: 'two',
-      db: 3,
       tls: { ca: 'PEM' },
       sentinelTLS: { ca: 'PEM' },
       enableTLSForSentinelMode: true,
     })
+    expect(handshakeOf(changes)).toMatchObject({ username: 'ann', password: 'one', database: 3 })
   })
 
   it('shows a certificate of its own where there is one', () => {
     const changes = { url: 'rediss://host', cert: 'CERT', key: 'KEY' }
-    expect(optionsOf('data', changes).tls).toEqual({ cert: 'CERT', key: 'KEY' })
+    expect(handshakeOf(changes).tls).toEqual({ cert: 'CERT', key: 'KEY' })
   })
 
-  it('cannot undo what a role is by a query', () => {
-    const { options } = createRedis(
-      { ...settings, url: 'redis://host?enableOfflineQueue=true&maxRetriesPerRequest=9' },
-      'data',
-    )
-    expect(options).toMatchObject({ enableOfflineQueue: false, maxRetriesPerRequest: 0 })
+  it('leaves nothing for the client library to ask, which goes on where a server refuses', () => {
+    const url = 'redis://ann:one@host/3'
+    expect(optionsOf('data', { url })).toMatchObject({ db: 0, password: null, username: null })
+  })
+
+  it('is asked for what is secret at each attempt', () => {
+    const changing = { ...settings, url: 'rediss://host', password: 'one', ca: 'A' }
+    const credentials = credentialsOf(changing)
+    Object.assign(changing, { password: 'two', ca: 'B' })
+    expect(credentials.handshake().password).toBe('two')
+    expect(credentials.tls()).toEqual({ ca: 'B' })
   })
 })

@@ -1,7 +1,13 @@
 import { Redis, type RedisOptions } from 'ioredis'
 import { parseRedisAddress, redactUrl, type RedisHost } from '@breakwater/config'
-import { connectorTo } from './connector.ts'
+import { connectorTo, sentinelConnector, type Credentials } from './connector.ts'
+import { faultOf } from './fault.ts'
 
+/**
+ * Where Redis is and who connects. What comes from files is read at each attempt to connect, so it may change;
+ * connections that were made from one object belong together: when one learns that its server is no longer the
+ * right one, all look for it again.
+ */
 export interface RedisSettings {
   /** One of the forms of `parseRedisAddress`. */
   readonly url: string
@@ -33,8 +39,10 @@ export interface ConnectionOptions {
   readonly timeoutMs?: number
   /** Of a cluster: where the server is now; asked at each attempt to connect. */
   readonly whereabouts?: () => RedisHost | undefined
-  /** An answer that says that the server is not, or no longer, the right one: it is looked for again. */
+  /** Of a cluster: an answer that says that the key is elsewhere; the server is looked for again. */
   readonly isMisplaced?: (error: Error) => boolean
+  /** It is only read or watched: a replica will do. */
+  readonly anyRole?: boolean
 }
 
 const CONNECT_TIMEOUT_MS = 5_000
@@ -64,6 +72,12 @@ function roleOptions(role: RedisRole, { timeoutMs, whereabouts }: ConnectionOpti
     : { maxRetriesPerRequest: null, commandTimeout: timeoutMs }
 }
 
+/** Connections of one place: those that are not closed for good. */
+const siblings = new WeakMap<RedisSettings, Set<Redis>>()
+
+/** The server's word that it is not, or no longer, the one that writes go to. */
+const DEMOTED = /^(READONLY|LOADING|MASTERDOWN|UNBLOCKED) /
+
 /** One connection, not yet connected; see `connectOrFail`. @throws {Error} the URL is none */
 export function createRedis(
   settings: RedisSettings,
@@ -71,47 +85,89 @@ export function createRedis(
   options: ConnectionOptions = {},
 ): Redis {
   const { keyPrefix, whereabouts, isMisplaced } = options
-  return new Redis({
-    ...placeOptions(settings),
+  const family = siblings.get(settings) ?? new Set()
+  siblings.set(settings, family)
+  const redis = new Redis({
+    ...placeOptions(settings, options),
     ...roleOptions(role, options),
     ...(keyPrefix === undefined ? {} : { keyPrefix }),
-    ...(whereabouts === undefined ? {} : { Connector: connectorTo(whereabouts) }),
-    ...(isMisplaced === undefined ? {} : { reconnectOnError: isMisplaced }),
+    reconnectOnError: (error) => {
+      if (!DEMOTED.test(error.message)) return isMisplaced?.(error) === true
+      // Of a cluster the others have servers of their own.
+      if (whereabouts === undefined) renew(family, redis)
+      return true
+    },
     lazyConnect: true,
+    // The handshake has done it, and says what was wrong.
+    enableReadyCheck: false,
     connectionName: `breakwater-${role}`,
-    connectTimeout: CONNECT_TIMEOUT_MS,
     disconnectTimeout: DISCONNECT_TIMEOUT_MS,
     keepAlive: 10_000,
     // A user with few rights would be refused, and the refusal logged at the server.
     disableClientInfo: true,
     retryStrategy: reconnectDelayMs,
   })
+  family.add(redis)
+  redis.on('end', () => family.delete(redis))
+  redis.on('connecting', () => family.add(redis))
+  return redis
 }
 
-function placeOptions(settings: RedisSettings): RedisOptions {
-  const { ca, cert, key, sentinelPassword } = settings
-  const { tls, hosts, master, username, password, database } = parseRedisAddress(settings.url)
-  const secret = settings.password ?? password
-  const common = {
-    db: database,
-    ...(username === undefined ? {} : { username }),
-    ...(secret === undefined ? {} : { password: secret }),
+/** A server that one connection has found to be the wrong one is left by the others, too. */
+function renew(family: ReadonlySet<Redis>, first: Redis): void {
+  for (const redis of family)
+    if (redis !== first && redis.status === 'ready') redis.disconnect(true)
+}
+
+function placeOptions(settings: RedisSettings, options: ConnectionOptions): RedisOptions {
+  const { tls, hosts, master } = parseRedisAddress(settings.url)
+  const credentials = credentialsOf(settings, options)
+  const [host] = hosts
+  if (master === undefined)
+    return { Connector: connectorTo(options.whereabouts ?? (() => host), credentials) }
+  const sentinels = (): RedisOptions => {
+    const { sentinelPassword } = settings
+    const secure = credentials.tls()
+    return {
+      ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
+      ...(tls ? { tls: secure, sentinelTLS: secure, enableTLSForSentinelMode: true } : {}),
+    }
   }
-  const secure = {
-    ...(ca === undefined ? {} : { ca }),
-    ...(cert === undefined || key === undefined ? {} : { cert, key }),
-  }
-  if (master === undefined) return { ...common, ...hosts[0], ...(tls ? { tls: secure } : {}) }
   return {
-    ...common,
+    ...sentinels(),
+    Connector: sentinelConnector(sentinels, credentials),
     name: master,
     sentinels: [...hosts],
+    connectTimeout: CONNECT_TIMEOUT_MS,
     // Hears of a failover from the sentinels, also where the old master still answers.
     failoverDetector: true,
     sentinelRetryStrategy: reconnectDelayMs,
     sentinelCommandTimeout: CONNECT_TIMEOUT_MS,
-    ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
-    ...(tls ? { tls: secure, sentinelTLS: secure, enableTLSForSentinelMode: true } : {}),
+  }
+}
+
+/** What the settings say when they are asked. */
+export function credentialsOf(
+  settings: RedisSettings,
+  { anyRole = false }: Pick<ConnectionOptions, 'anyRole'> = {},
+): Credentials {
+  const { tls, username, password, database } = parseRedisAddress(settings.url)
+  return {
+    handshake: () => ({
+      username,
+      password: settings.password ?? password,
+      database,
+      master: !anyRole,
+      timeoutMs: CONNECT_TIMEOUT_MS,
+    }),
+    tls: () => {
+      if (!tls) return undefined
+      const { ca, cert, key } = settings
+      return {
+        ...(ca === undefined ? {} : { ca }),
+        ...(cert === undefined || key === undefined ? {} : { cert, key }),
+      }
+    },
   }
 }
 
@@ -141,14 +197,13 @@ export async function connectOrFail(
   } catch (error) {
     // The listener stays: what was under way may still fail.
     redis.disconnect()
-    const reason = reasonOf(last ?? (error as Error))
-    throw new Error(`${redactUrl(settings.url)}: ${reason}`, { cause: error })
+    throw unusable(settings, last ?? (error as Error))
   } finally {
     clearTimeout(impatience)
   }
 }
 
-/** In few words: a code where there is one. */
-export function reasonOf(error: Error): string {
-  return (error as { code?: string }).code ?? error.message
+/** With the address, without what is secret in it. */
+function unusable({ url }: RedisSettings, cause: Error): Error {
+  return new Error(`${redactUrl(url)}: ${faultOf(cause).text}`, { cause })
 }

@@ -8,7 +8,8 @@
  */
 import { redactUrl, type RedisHost } from '@breakwater/config'
 import type { Redis } from 'ioredis'
-import { createRedis, reasonOf, type RedisSettings } from './client.ts'
+import { createRedis, type RedisSettings } from './client.ts'
+import { faultOf } from './fault.ts'
 import { SLOTS } from './slot.ts'
 
 interface Looked {
@@ -50,7 +51,7 @@ export class ClusterMap implements Disposable {
       if (this.#fault !== undefined) throw new Error(this.#fault)
     } catch (error) {
       this[Symbol.dispose]()
-      throw new Error(`${redactUrl(this.#settings.url)}: ${reasonOf(error as Error)}`, {
+      throw new Error(`${redactUrl(this.#settings.url)}: ${faultOf(error as Error).text}`, {
         cause: error,
       })
     }
@@ -106,7 +107,7 @@ export class ClusterMap implements Disposable {
     try {
       this.#take(await this.#look([...this.#nodes, ...this.#seeds]))
     } catch (error) {
-      this.#fault = reasonOf(error as Error)
+      this.#fault = faultOf(error as Error).text
     }
     this.#asking = false
     this.#schedule(REFRESH_MS)
@@ -148,7 +149,7 @@ export class ClusterMap implements Disposable {
   }
 
   #connectionTo(host: RedisHost): Redis {
-    const redis = createRedis(this.#settings, 'data', { whereabouts: () => host })
+    const redis = createRedis(this.#settings, 'data', { whereabouts: () => host, anyRole: true })
     // Whoever asks hears of it.
     redis.on('error', () => undefined)
     return redis
@@ -198,10 +199,10 @@ async function answerOf(redis: Redis, asked: RedisHost): Promise<Looked> {
     masters.push(...hosts.slice(0, 1))
     replicas.push(...hosts.slice(1))
   }
-  return { slots, nodes: [...masters, ...replicas], fault: faultOf(info, slots) }
+  return { slots, nodes: [...masters, ...replicas], fault: lackOf(info, slots) }
 }
 
-function faultOf(info: string, slots: readonly (RedisHost | undefined)[]): string | undefined {
+function lackOf(info: string, slots: readonly (RedisHost | undefined)[]): string | undefined {
   const state = /^cluster_state:(\w+)/m.exec(info)?.[1]
   const served = slots.filter((host) => host !== undefined).length
   if (state === 'ok' && served === SLOTS) return undefined

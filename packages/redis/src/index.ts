@@ -1,6 +1,8 @@
 export { connectOrFail, createRedis } from './client.ts'
 export type { ConnectionOptions, RedisRole, RedisSettings } from './client.ts'
 export { failureOf, isRelocation } from './failure.ts'
+export { faultOf, REDIS_FAULTS } from './fault.ts'
+export type { RedisFault, RedisFaultKind } from './fault.ts'
 export { pingSeconds, readFacts, REDIS_MAJOR_MIN, unfitReason } from './health.ts'
 export type { RedisFacts } from './health.ts'
 export { startHeartbeat } from './heartbeat.ts'

@@ -68,7 +68,7 @@ export class AedesDeployment implements Disposable {
   /** `settings.prefix`: what the deployment puts before its keys; aedes itself puts nothing. */
   constructor(settings: RedisSettings) {
     this.#settings = settings
-    this.#redis = createRedis(settings, 'control', { keyPrefix: settings.prefix })
+    this.#redis = createRedis(settings, 'control', { keyPrefix: settings.prefix, anyRole: true })
     this.#persistence = new AsyncPersistence({ conn: this.#redis })
   }
 
