@@ -6,7 +6,7 @@ import { startNode, type NodeOptions } from '../kit/node.ts'
 import { startRedis } from '../kit/redis.ts'
 
 /** It renews what it holds every two seconds. */
-const WAIT = { interval: 50 }
+const WAIT = { timeout: 30_000, interval: 50 }
 
 interface Opened {
   readonly servers: Servers

@@ -39,7 +39,7 @@ async function behindProxy(
 
 /** Redis is back, and so is every connection a moment later. */
 async function eventually(work: () => Promise<unknown>): Promise<void> {
-  await vi.waitFor(work)
+  await vi.waitFor(work, { timeout: 30_000 })
 }
 
 describe('a connection that is cut', () => {
