@@ -74,7 +74,7 @@ async function storeSessions(redis: TestRedis, filter: (index: number) => string
 async function storeSession(store: Store, clientId: string, filter: string): Promise<void> {
   const claim = { clientId, nodeId: 'bench', user: '', persistent: true }
   const claimed = await store.claimClient(claim)
-  if (claimed === 'another-user') throw new Error(`${clientId} belongs to another user`)
+  if (typeof claimed === 'string') throw new Error(`${clientId}: ${claimed}`)
   const owner = { clientId, epoch: claimed.epoch }
   await store.addSubscriptions(owner, [{ filter, qos: 1 }])
   await store.leaveClient(owner)

@@ -24,6 +24,7 @@ export class ModelClient implements Contender {
   readonly clientId = CLIENT
   readonly user = 'user'
   readonly persistent: boolean
+  readonly account = undefined
   readonly will: Message
   readonly node: ModelNode
   readonly stuck: boolean
@@ -123,7 +124,7 @@ export class Model {
       claimClient: (claim) =>
         slow(() => this.#fencing(memory.claimClient(claim))).then((claimed) => {
           const client = this.clients.find(({ will }) => will === claim.will)
-          if (claimed === 'another-user') return claimed
+          if (typeof claimed === 'string') return claimed
           if (client !== undefined) client.epoch = claimed.epoch
           return claimed
         }),
@@ -217,7 +218,7 @@ export class Model {
   async free(): Promise<boolean> {
     const claim = { clientId: CLIENT, nodeId: 'nobody', user: 'user', persistent: true }
     const claimed = await this.#memory.claimClient(claim)
-    return claimed !== 'another-user' && claimed.former === undefined
+    return typeof claimed !== 'string' && claimed.former === undefined
   }
 
   async #fencing<T extends object | string>(answer: Promise<T>): Promise<T> {

@@ -62,7 +62,7 @@ async function play(played: readonly Step[], window: number, qos: 1 | 2): Promis
   await using store = new LateStore(bounds)
   const claim = { clientId: CLIENT, nodeId: 'node', user: '', persistent: true }
   const claimed = await store.claimClient(claim)
-  const opened = claimed === 'another-user' ? undefined : claimed.opened
+  const opened = typeof claimed === 'string' ? undefined : claimed.opened
   if (opened === undefined) throw new Error('opened twice')
   const { sink, packets } = createOutboundKit()
   const faults: Error[] = []

@@ -28,7 +28,7 @@ function claimOf(clientId: string, nodeId: string): ClientClaim {
 
 async function owning(store: Store, claim: ClientClaim): Promise<Owner> {
   const claimed = await store.claimClient(claim)
-  if (claimed === 'another-user') throw new Error(claimed)
+  if (typeof claimed === 'string') throw new Error(claimed)
   return { clientId: claim.clientId, epoch: claimed.epoch }
 }
 

@@ -142,6 +142,13 @@ export const CLOSE_REASONS = {
     fault: 'client',
     meaning: 'its user, or its address, had connectionsPerUserMax connections at this node',
   },
+  'user-sessions-full': {
+    connackCode: 3,
+    logLevel: 'info',
+    fault: 'client',
+    meaning:
+      'it asked for a session, and its user, or its address, had sessionsPerUserMax stored ones',
+  },
   'bad-credentials': {
     connackCode: 4,
     logLevel: 'info',

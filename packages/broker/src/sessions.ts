@@ -107,7 +107,8 @@ export class Sessions implements ControlHost {
       connection.close('client-id-rejected', 'it belongs to another user')
       return undefined
     }
-    if (opened === undefined) return undefined
+    if (opened === 'sessions-full') connection.close('user-sessions-full')
+    if (opened === undefined || opened === 'sessions-full') return undefined
     if (!persistent) this.#subscriptions.forget(clientId)
     const subscriptions = await this.#subscriptions.allowed(connection, opened, permissions)
     if (!connection.open) return undefined

@@ -15,6 +15,7 @@ export interface LimitDeclaration {
     | 'filters'
     | 'shapes'
     | 'connections'
+    | 'sessions'
     | 'revocations'
     | 'logins'
     | 'per second'

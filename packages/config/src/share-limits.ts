@@ -9,6 +9,25 @@ export const SHARE_LIMITS = {
       'a node against one user, or, of clients without one, one client address or one IPv6 /64, where addresses are known to be real',
     atLimit: 'CONNACK 0x03, closed with `user-connections-full`; nobody who is in is closed for it',
   },
+  sessionsPerUserMax: {
+    unit: 'sessions',
+    default: 1_000,
+    min: 1,
+    max: 10_000_000,
+    protects:
+      'the store against one user that makes ever-new sessions; those without a user count for their client address, where addresses are known to be real, and all together otherwise',
+    atLimit:
+      'a CONNECT that would make another one: CONNACK 0x03, closed with `user-sessions-full`; a stored session is always resumed',
+  },
+  queueBytesPerUserMax: {
+    unit: 'bytes',
+    default: 67_108_864,
+    min: 1_024,
+    max: 1_099_511_627_776,
+    protects:
+      'the store against the sessions of one user: the n-th that is made may have an n-th of it queued, and as much unreleased, but one message of any size',
+    atLimit: 'as queueMessagesMax, and as inboundQos2BytesMax',
+  },
   inboundQos2BytesMax: {
     unit: 'bytes',
     default: 8_388_608,

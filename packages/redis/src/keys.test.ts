@@ -10,6 +10,7 @@ const SESSION_FAMILIES = [
   'queue',
   'release',
   'inbound',
+  'userSessions',
   'shared',
   'sharedQueue',
   'sharedMembers',

@@ -5,7 +5,7 @@
  *
  * | key or channel | type | owner | lifetime | holds |
  * |---|---|---|---|---|
- * | `v1:{bucket}:session:<id>` | hash | node that has the client | ends with the session | `epoch` `user` `last` (queue position) `bytes` and `count` (of the queue) `sent` (position) `releases` (how many) |
+ * | `v1:{bucket}:session:<id>` | hash | node that has the client | ends with the session | `epoch` `user` `last` (queue position) `bytes` and `count` (of the queue) `sent` (position) `releases` (how many) `inbound` (bytes of these) `account` (whom it counts for) `room` (bytes that it may queue) |
  * | `v1:{bucket}:queue:<id>` | stream, ids `0-<position>` | every publisher's node appends, the owner trims | ends with the session | queued QoS 1/2 messages |
  * | `v1:{bucket}:release:<id>` | hash packet id → number of the release | owner | ends with the session | PUBREC received, PUBCOMP not yet |
  * | `v1:{bucket}:inbound:<id>` | hash packet id → message | owner | ends with the session | QoS 2 publishes stored, not yet released |
@@ -14,6 +14,7 @@
  * | `v1:{bucket}:shared-members:<id>` | set | each node its own | the same | `n<node id>` of nodes with connected members, `c<client id>` of stored sessions |
  * | `v1:{bucket}:filters` | hash id → JSON `[[filter, QoS], …]` | owners | an entry ends with the session | filters of stored sessions that have some |
  * | `v1:{bucket}:sessions` | sorted set id → last seen, ms | every node | an entry ends with the session | stored sessions, for expiry |
+ * | `v1:{bucket}:user-sessions:<id>` | set of client ids | node that makes or ends a session | ends with the user's last session | stored sessions of one user; the id is `u<user>`, `a<address>` or nothing, see broker/session/accounts.ts |
  * | `v1:{bucket}:retained` | hash topic → message | every node | for ever | retained messages, in fewer buckets: a start reads the topics of all of them |
  * | `v1:{bucket}:owners` | hash id → `<epoch> <node id> <claim> <user>` | node that has the client | an entry ends when the client is gone, or its node | who has which client id; the epoch is at least the server's time in µs |
  * | `v1:{bucket}:wills` | hash id → message | the same | the same | wills of connected clients |
@@ -60,6 +61,7 @@ export interface Keys {
   sessions(bucket: number): string
   owners(bucket: number): string
   wills(bucket: number): string
+  userSessions(account: string): string
   retained(bucket: number): string
   importQueue(clientId: string): string
   imported(bucket: number): string
@@ -98,6 +100,7 @@ export function keysWith(prefix: string): Keys {
     sessions: ofBucket('sessions'),
     owners: ofBucket('owners'),
     wills: ofBucket('wills'),
+    userSessions: ofClient('user-sessions'),
     retained: ofBucket('retained'),
     importQueue: ofClient('import'),
     imported: ofBucket('imported'),

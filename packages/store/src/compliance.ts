@@ -16,6 +16,7 @@ import { sharedCompliance } from './compliance/shared.ts'
 import { fencingCompliance } from './compliance/fencing.ts'
 import type { OpenRaw, OpenStore, Suite } from './compliance/store-under-test.ts'
 import { OwnedStore } from './compliance/owned-store.ts'
+import { userCompliance } from './compliance/users.ts'
 import { subscriptionCompliance } from './compliance/subscription.ts'
 
 export { OwnedStore } from './compliance/owned-store.ts'
@@ -40,4 +41,5 @@ export function storeCompliance(suite: Suite, openRaw: OpenRaw): void {
   fencingCompliance(suite, openRaw)
   sharedCompliance(suite, openRaw)
   revocationCompliance(suite, openRaw)
+  userCompliance(suite, openRaw)
 }

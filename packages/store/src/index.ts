@@ -38,6 +38,7 @@ export type {
   AdoptedClient,
   Appended,
   AppendDone,
+  ClaimRefusal,
   Claimed,
   ClientClaim,
   FormerOwner,

@@ -15,6 +15,8 @@ export class MemorySession {
   epoch: number
   sentPosition = 0
   lastSeen: number = Date.now()
+  /** Bytes that it may queue. */
+  room: number = Infinity
 
   /** `last`: the position before the first one. */
   constructor(user: string, epoch: number, last: number = 0) {
@@ -37,7 +39,7 @@ export class MemorySession {
     let dropped = 0
     while (
       this.#queue.size > bounds.queueMessagesMax ||
-      (this.#bytes > bounds.queueBytesMax && this.#queue.size > 1)
+      (this.#bytes > this.#bytesMax(bounds) && this.#queue.size > 1)
     ) {
       this.delete(this.#oldest())
       dropped += 1
@@ -45,10 +47,10 @@ export class MemorySession {
     return { position: this.#last, dropped }
   }
 
-  fullFor(message: Message, { queueMessagesMax, queueBytesMax }: QueueBounds): boolean {
+  fullFor(message: Message, bounds: QueueBounds): boolean {
     return (
-      this.#queue.size >= queueMessagesMax ||
-      (this.#bytes + queuedBytes(message) > queueBytesMax && this.#queue.size > 0)
+      this.#queue.size >= bounds.queueMessagesMax ||
+      (this.#bytes + queuedBytes(message) > this.#bytesMax(bounds) && this.#queue.size > 0)
     )
   }
 
@@ -57,7 +59,7 @@ export class MemorySession {
     const before = this.inbound.get(packetId)
     const own = queuedBytes(message)
     const bytes = this.#inboundBytes + own - (before === undefined ? 0 : queuedBytes(before))
-    if (bytes > own && bytes > bytesMax) return false
+    if (bytes > own && bytes > Math.min(bytesMax, this.room)) return false
     this.inbound.set(packetId, message)
     this.#inboundBytes = bytes
     return true
@@ -94,6 +96,10 @@ export class MemorySession {
       found.push({ position, message })
     }
     return found
+  }
+
+  #bytesMax({ queueBytesMax }: QueueBounds): number {
+    return Math.min(queueBytesMax, this.room)
   }
 
   /** Positions settled out of order leave holes; the first one that is still there moves past them once. */

@@ -2,6 +2,7 @@ import type { Message, QoS } from '@breakwater/bus'
 import { MemoryOwners } from './memory-owners.ts'
 import { MemoryRevocations } from './memory-revocations.ts'
 import { MemorySession } from './memory-session.ts'
+import { MemorySessions } from './memory-sessions.ts'
 import { MemoryShared } from './memory-shared.ts'
 import { InboundFullError, UNBOUNDED, type ShareBounds } from './share-bounds.ts'
 import {
@@ -10,6 +11,7 @@ import {
   type AdoptedClient,
   type AppendDone,
   type Claimed,
+  type ClaimRefusal,
   type ClientClaim,
   type Appended,
   type HeldClient,
@@ -40,21 +42,23 @@ export class MemoryStore implements Store {
   readonly #bounds: StoreBounds
   readonly #shares: ShareBounds
   readonly #onFenced: OnFenced
-  readonly #sessions = new Map<string, MemorySession>()
+  readonly #sessions: MemorySessions
   readonly #owners = new MemoryOwners()
   readonly #retained = new Map<string, Message>()
 
   constructor(bounds: StoreBounds & { readonly onFenced?: OnFenced }) {
     this.#bounds = bounds
     this.#shares = { ...UNBOUNDED, ...bounds.shares }
+    this.#sessions = new MemorySessions(this.#shares)
     this.shared = new MemoryShared(bounds)
     this.#onFenced = bounds.onFenced ?? (() => undefined)
   }
 
-  async claimClient(claim: ClientClaim): Promise<Claimed | 'another-user'> {
+  async claimClient(claim: ClientClaim): Promise<Claimed | ClaimRefusal> {
     const { clientId, user } = claim
     const known = this.#owners.userOf(clientId) ?? this.#sessions.get(clientId)?.user ?? user
     if (known !== user) return 'another-user'
+    if (!this.#sessions.hasRoomFor(clientId, claim)) return 'sessions-full'
     const claimed = this.#owners.claim(claim)
     if (claimed.former !== undefined) return claimed
     return { ...claimed, opened: this.#open({ clientId, epoch: claimed.epoch }, claim) }
@@ -63,10 +67,14 @@ export class MemoryStore implements Store {
   async openSession(
     owner: Owner,
     terms: SessionTerms,
-  ): Promise<OpenedSession | 'taken-over' | 'another-user'> {
+  ): Promise<OpenedSession | 'taken-over' | ClaimRefusal> {
     if (!this.#owners.owns(owner)) return 'taken-over'
     const { clientId } = owner
     if ((this.#sessions.get(clientId)?.user ?? terms.user) !== terms.user) return 'another-user'
+    if (!this.#sessions.hasRoomFor(clientId, terms)) {
+      this.#owners.leave(owner)
+      return 'sessions-full'
+    }
     return this.#open(owner, terms)
   }
 
@@ -119,7 +127,7 @@ export class MemoryStore implements Store {
 
   async *allFilters(): AsyncIterable<readonly SessionFilters[]> {
     let chunk: SessionFilters[] = []
-    for (const [clientId, session] of this.#sessions) {
+    for (const [clientId, session] of this.#sessions.all) {
       if (session.subscriptions.size === 0) continue
       chunk.push({ clientId, subscriptions: subscriptionsOf(session) })
       if (chunk.length < CHUNK) continue
@@ -150,7 +158,7 @@ export class MemoryStore implements Store {
 
   async expireSessions(seenBefore: number): Promise<readonly string[]> {
     const expired: string[] = []
-    for (const [clientId, session] of this.#sessions)
+    for (const [clientId, session] of this.#sessions.all)
       if (session.lastSeen < seenBefore && !this.#owners.has(clientId)) expired.push(clientId)
     for (const clientId of expired) this.#sessions.delete(clientId)
     return expired
@@ -307,10 +315,11 @@ export class MemoryStore implements Store {
     return isNew
   }
 
-  #open({ clientId, epoch }: Owner, { persistent, user }: SessionTerms): OpenedSession {
+  #open({ clientId, epoch }: Owner, { persistent, user, account }: SessionTerms): OpenedSession {
     const stored = persistent ? this.#sessions.get(clientId) : undefined
     if (!persistent) this.#sessions.delete(clientId)
-    else if (stored === undefined) this.#sessions.set(clientId, new MemorySession(user, epoch))
+    else if (stored === undefined)
+      this.#sessions.make(clientId, new MemorySession(user, epoch), account)
     else {
       stored.epoch = epoch
       stored.lastSeen = Date.now()

@@ -14,7 +14,8 @@ export const TAKEN_OVER = -3
 /**
  * Keys: owners, session, queue, release, inbound, filters, sessions. Arguments: client id, now (ms), user,
  * persistent (1) or clean (0). `opened` gives the session to an epoch, or ends it; returns present, sent,
- * packet ids and numbers of `release`, packet ids of `inbound`, filters.
+ * packet ids and numbers of `release`, packet ids of `inbound`, filters, and whom the session counts for that is
+ * there, or was until now.
  */
 const SESSION = `local id = ARGV[1]
 local function ended()
@@ -25,18 +26,18 @@ end
 local function opened(found, epoch)
   if ARGV[4] == '0' then
     if found[1] then ended() end
-    return {0, '0', {}, {}, '[]'}
+    return {0, '0', {}, {}, '[]', found[4] or false}
   end
   if not found[1] then
     redis.call('HSET', KEYS[2], 'last', 0, 'bytes', 0, 'count', 0, 'sent', 0, 'epoch', epoch,
       'user', ARGV[3])
     redis.call('ZADD', KEYS[7], ARGV[2], id)
-    return {0, '0', {}, {}, '[]'}
+    return {0, '0', {}, {}, '[]', false}
   end
   redis.call('HSET', KEYS[2], 'epoch', epoch, 'user', ARGV[3])
   redis.call('ZADD', KEYS[7], ARGV[2], id)
   return {1, found[3], redis.call('HGETALL', KEYS[4]), redis.call('HKEYS', KEYS[5]),
-    redis.call('HGET', KEYS[6], id) or '[]'}
+    redis.call('HGET', KEYS[6], id) or '[]', found[4] or false}
 end
 `
 
@@ -59,7 +60,7 @@ end
  */
 export const CLAIM: Script = script(
   `${SESSION}${EPOCH}local record = redis.call('HGET', KEYS[1], id)
-local found = redis.call('HMGET', KEYS[2], 'epoch', 'user', 'sent')
+local found = redis.call('HMGET', KEYS[2], 'epoch', 'user', 'sent', 'account')
 local last, node, claim, user = 0, nil, nil, found[2]
 if record then last, node, claim, user = string.match(record, '${RECORD}') end
 if claim and string.sub(claim, 1, 1) == '${ANY_USER}' then user = found[2] end
@@ -101,15 +102,15 @@ return 1`,
 export const OPEN: Script = script(
   `${SESSION}local record = redis.call('HGET', KEYS[1], id)
 if not record or string.match(record, '^%d+') ~= ARGV[5] then return ${TAKEN_OVER} end
-local found = redis.call('HMGET', KEYS[2], 'epoch', 'user', 'sent')
+local found = redis.call('HMGET', KEYS[2], 'epoch', 'user', 'sent', 'account')
 if found[2] and found[2] ~= ARGV[3] then return ${FENCED} end
 return opened(found, ARGV[5])`,
 )
 
 /**
  * Keys: those of a session. Arguments: client id, now (ms), seen before (ms) or ''. Leaves nothing behind,
- * unless the client is connected, which is to be seen, or the session was seen since. Returns whether it is
- * gone.
+ * unless the client is connected, which is to be seen, or the session was seen since: 0 then. Returns whom it
+ * counted for, or ''.
  */
 export const END: Script = script(
   `${SESSION}if redis.call('HEXISTS', KEYS[1], id) == 1 then
@@ -118,7 +119,21 @@ export const END: Script = script(
 end
 local seen = redis.call('ZSCORE', KEYS[7], id)
 if seen and ARGV[3] ~= '' and tonumber(seen) >= tonumber(ARGV[3]) then return 0 end
+local account = redis.call('HGET', KEYS[2], 'account')
 ended()
+return account or ''`,
+)
+
+/**
+ * Keys: those of a session, wills. Arguments: client id, epoch. A session that was made by this owner may not be:
+ * nothing is left of either.
+ */
+export const UNMAKE: Script = script(
+  `${SESSION}local record = redis.call('HGET', KEYS[1], id)
+if not record or string.match(record, '^%d+') ~= ARGV[2] then return 0 end
+if redis.call('HGET', KEYS[2], 'epoch') == ARGV[2] then ended() end
+redis.call('HDEL', KEYS[1], id)
+redis.call('HDEL', KEYS[8], id)
 return 1`,
 )
 

@@ -7,13 +7,24 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { decodeMessage, encodeMessage } from '@breakwater/bus'
 import { bucketOf, BUCKETS, type Keys, type Servers } from '@breakwater/redis'
 import { byBucket, pipelined, sessionKeys } from './buckets.ts'
-import { ADOPT, CLAIM, LEAVE, OPEN, RESTORE, TAKEN_OVER, WITHDRAW } from './owner-scripts.ts'
+import {
+  ADOPT,
+  CLAIM,
+  LEAVE,
+  OPEN,
+  RESTORE,
+  TAKEN_OVER,
+  UNMAKE,
+  WITHDRAW,
+} from './owner-scripts.ts'
 import { subscriptionsIn } from './redis-filters.ts'
+import type { RedisUsers } from './redis-users.ts'
 import { evaluate, FENCED } from './scripts.ts'
 import type {
   AdoptedClient,
   Claimant,
   Claimed,
+  ClaimRefusal,
   ClientClaim,
   HeldClient,
   OpenedSession,
@@ -32,6 +43,7 @@ const WITHDRAW_AGAIN_MS = 1_000
 export interface RedisOwnersOptions {
   readonly control: Servers
   readonly keys: Keys
+  readonly users: RedisUsers
   /** A claim waits so long for a lost connection. */
   readonly timeoutMs: number
   /** Resolves when everything that this node has written before for a client has its answer. */
@@ -45,6 +57,7 @@ type Confirmed = <Result>(clientId: string, operation: () => Promise<Result>) =>
 export class RedisOwners {
   readonly #control: Servers
   readonly #keys: Keys
+  readonly #users: RedisUsers
   readonly #timeoutMs: number
   readonly #written: (clientId: string) => Promise<void>
   readonly #confirmed: Confirmed
@@ -56,15 +69,16 @@ export class RedisOwners {
   #lookingForRedis: Promise<void> | undefined
   #closing = false
 
-  constructor({ control, keys, timeoutMs, written, confirmed }: RedisOwnersOptions) {
+  constructor({ control, keys, users, timeoutMs, written, confirmed }: RedisOwnersOptions) {
     this.#control = control
     this.#keys = keys
+    this.#users = users
     this.#timeoutMs = timeoutMs
     this.#written = written
     this.#confirmed = confirmed
   }
 
-  async claim(claim: ClientClaim, claimant?: Claimant): Promise<Claimed | 'another-user'> {
+  async claim(claim: ClientClaim, claimant?: Claimant): Promise<Claimed | ClaimRefusal> {
     this.#claims += 1
     const number = this.#claims.toString(36)
     // The session may have been in this node's hands until now: what it settled must be seen here.
@@ -85,14 +99,17 @@ export class RedisOwners {
   async open(
     { clientId, epoch }: Owner,
     terms: SessionTerms,
-  ): Promise<OpenedSession | 'taken-over' | 'another-user'> {
+  ): Promise<OpenedSession | 'taken-over' | ClaimRefusal> {
     if (terms.persistent) await this.#written(clientId)
     const words = [...wordsOf(clientId, terms), epoch]
-    const make = () => evaluate(this.#control, OPEN, sessionKeys(this.#keys, clientId), words)
-    const answer = await (terms.persistent ? this.#confirmed(clientId, make) : make())
-    if (answer === TAKEN_OVER) return 'taken-over'
-    if (answer === FENCED) return 'another-user'
-    return openedIn(answer as Opened, epoch)
+    const make = async (): Promise<OpenedSession | 'taken-over' | ClaimRefusal> => {
+      const keys = sessionKeys(this.#keys, clientId)
+      const answer = await evaluate(this.#control, OPEN, keys, words)
+      if (answer === TAKEN_OVER) return 'taken-over'
+      if (answer === FENCED) return 'another-user'
+      return await this.#counted({ clientId, epoch }, terms, answer as Opened)
+    }
+    return await (terms.persistent ? this.#confirmed(clientId, make) : make())
   }
 
   leave(owner: Owner): Promise<void> {
@@ -188,7 +205,7 @@ export class RedisOwners {
     }
   }
 
-  async #claim(claim: ClientClaim, number: string): Promise<Claimed | 'another-user'> {
+  async #claim(claim: ClientClaim, number: string): Promise<Claimed | ClaimRefusal> {
     const { clientId, nodeId, will } = claim
     const answer = await evaluate(
       this.#control,
@@ -199,8 +216,30 @@ export class RedisOwners {
     if (answer === FENCED) return 'another-user'
     const [text, second, node] = answer as readonly [Buffer, Buffer | Opened, Buffer?]
     const epoch = Number(text)
-    if (node === undefined) return { epoch, opened: openedIn(second as Opened, epoch) }
-    return formerIn(answer as Former)
+    if (node !== undefined) return formerIn(answer as Former)
+    const opened = await this.#counted({ clientId, epoch }, claim, second as Opened)
+    return opened === 'sessions-full' ? opened : { epoch, opened }
+  }
+
+  /** Of a session that has just been opened: a new one counts for its user from now on, if it may. */
+  async #counted(
+    owner: Owner,
+    { persistent, account }: SessionTerms,
+    answer: Opened,
+  ): Promise<OpenedSession | 'sessions-full'> {
+    const { clientId, epoch } = owner
+    const opened = openedIn(answer, epoch)
+    const counts = answer[5]
+    if (!persistent) {
+      // What is left in the set is found when that is full.
+      if (counts !== null) await this.#users.leave(String(counts), clientId).catch(() => undefined)
+      return opened
+    }
+    if (counts !== null || account === undefined) return opened
+    if (await this.#users.enter(account, owner, opened.present)) return opened
+    const keys = [...sessionKeys(this.#keys, clientId), this.#keys.wills(bucketOf(clientId))]
+    await evaluate(this.#control, UNMAKE, keys, [clientId, epoch])
+    return 'sessions-full'
   }
 
   async #leave({ clientId, epoch }: Owner): Promise<void> {
@@ -269,6 +308,7 @@ type Opened = readonly [
   released: readonly Buffer[],
   received: readonly Buffer[],
   filters: Buffer,
+  account: Buffer | null,
 ]
 
 /** What every script that opens a session is told first. */

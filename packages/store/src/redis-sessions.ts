@@ -2,6 +2,7 @@
 import { BUCKETS, type Keys, type Servers } from '@breakwater/redis'
 import { byBucket, pipelined, sessionKeys } from './buckets.ts'
 import { END } from './owner-scripts.ts'
+import type { RedisUsers } from './redis-users.ts'
 import { evaluate } from './scripts.ts'
 import type { HeldSession } from './store.ts'
 
@@ -10,10 +11,12 @@ const EXPIRE_BATCH = 500
 export class RedisSessions {
   readonly #control: Servers
   readonly #keys: Keys
+  readonly #users: RedisUsers
 
-  constructor({ control, keys }: { control: Servers; keys: Keys }) {
+  constructor({ control, keys, users }: { control: Servers; keys: Keys; users: RedisUsers }) {
     this.#control = control
     this.#keys = keys
+    this.#users = users
   }
 
   async end(clientId: string): Promise<void> {
@@ -93,6 +96,12 @@ export class RedisSessions {
   /** Whether it is gone. */
   async #end(clientId: string, seenBefore: number | ''): Promise<boolean> {
     const words = [clientId, Date.now(), seenBefore]
-    return (await evaluate(this.#control, END, sessionKeys(this.#keys, clientId), words)) === 1
+    const keys = sessionKeys(this.#keys, clientId)
+    const answer = await evaluate(this.#control, END, keys, words)
+    if (answer === 0) return false
+    const account = (answer as Buffer).toString()
+    // It has ended, whatever becomes of this: what is left in the set is found when that is full.
+    await this.#users.leave(account, clientId).catch(() => undefined)
+    return true
   }
 }

@@ -13,6 +13,7 @@ import { RedisOwners } from './redis-owners.ts'
 import { RedisRevocations } from './redis-revocations.ts'
 import { RedisSessions } from './redis-sessions.ts'
 import { RedisShared } from './redis-shared.ts'
+import { RedisUsers } from './redis-users.ts'
 import { evaluate, FENCED, READ } from './scripts.ts'
 import type { RevocationStore } from './revocations.ts'
 import type { SharedQueues } from './shared-queues.ts'
@@ -22,6 +23,7 @@ import {
   type AppendDone,
   type Claimant,
   type Claimed,
+  type ClaimRefusal,
   type ClientClaim,
   type HeldSession,
   type OnFenced,
@@ -133,14 +135,16 @@ class RedisStore implements Store {
     this.shared = new RedisShared({ control, keys, writers })
     this.revocations = new RedisRevocations({ control, keys })
     this.#filters = new RedisFilters({ control, keys })
+    const users = new RedisUsers({ control, keys, shares: this.#shares })
     this.#owners = new RedisOwners({
       control,
       keys,
+      users,
       timeoutMs: options.timeoutMs,
       written: (clientId) => writers.settledOf(clientId),
       confirmed: (clientId, operation) => this.#confirmed(clientId, operation),
     })
-    this.#sessions = new RedisSessions({ control, keys })
+    this.#sessions = new RedisSessions({ control, keys, users })
     this.#retained = new RedisRetained({ control, keys })
     this.#effects = new RedisEffects({ keys, writers, retained: this.#retained })
   }
@@ -149,14 +153,14 @@ class RedisStore implements Store {
     return this.#data.ready
   }
 
-  claimClient(claim: ClientClaim, claimant?: Claimant): Promise<Claimed | 'another-user'> {
+  claimClient(claim: ClientClaim, claimant?: Claimant): Promise<Claimed | ClaimRefusal> {
     return this.#owners.claim(claim, claimant)
   }
 
   openSession(
     owner: Owner,
     terms: SessionTerms,
-  ): Promise<OpenedSession | 'taken-over' | 'another-user'> {
+  ): Promise<OpenedSession | 'taken-over' | ClaimRefusal> {
     return this.#owners.open(owner, terms)
   }
 

@@ -40,6 +40,8 @@ export interface ClientClaim {
   readonly nodeId: string
   readonly user: string
   readonly persistent: boolean
+  /** Whom a session that is made counts for (`sessionsPerUserMax`); undefined: nobody. */
+  readonly account?: string | undefined
   /** Takes the place of one that the client left behind; without one that is cancelled. */
   readonly will?: Message
 }
@@ -52,7 +54,7 @@ export interface Claimant {
 }
 
 /** A client that is connected, as it was claimed. */
-export interface HeldClient extends Omit<ClientClaim, 'persistent'> {
+export interface HeldClient extends Omit<ClientClaim, 'persistent' | 'account'> {
   readonly epoch: number
 }
 
@@ -72,10 +74,13 @@ export interface FormerOwner {
   readonly epoch: number
 }
 
-export interface SessionTerms {
-  readonly persistent: boolean
-  readonly user: string
-}
+export type SessionTerms = Pick<ClientClaim, 'persistent' | 'user' | 'account'>
+
+/**
+ * Why a client does not get a client id: it, or its session, is another user's; or its user has as many sessions
+ * as `sessionsPerUserMax`.
+ */
+export type ClaimRefusal = 'another-user' | 'sessions-full'
 
 /** A client that its node has left behind, and what it wanted to be said then. */
 export interface AdoptedClient {
@@ -224,11 +229,11 @@ export interface Store extends AsyncDisposable {
   readonly revocations: RevocationStore
 
   /**
-   * Takes a client id for a node. Where nobody has it, the session is opened as `openSession` does. A client
-   * id, or a stored session, of another user stays as it is. After an error it may be taken all the same, by an
+   * Takes a client id for a node. Where nobody has it, the session is opened as `openSession` does. Of another
+   * user it stays as it is, and so does a stored session. After an error it may be taken all the same, by an
    * owner that this node does not know: the claimant is told, if somebody has had it before.
    */
-  claimClient(claim: ClientClaim, claimant?: Claimant): Promise<Claimed | 'another-user'>
+  claimClient(claim: ClientClaim, claimant?: Claimant): Promise<Claimed | ClaimRefusal>
   /**
    * `persistent` resumes or makes the session; otherwise a stored one ends and none is made. From here on
    * nothing of an earlier owner is taken. Changes nothing where the owner has been replaced itself.
@@ -236,7 +241,7 @@ export interface Store extends AsyncDisposable {
   openSession(
     owner: Owner,
     terms: SessionTerms,
-  ): Promise<OpenedSession | 'taken-over' | 'another-user'>
+  ): Promise<OpenedSession | 'taken-over' | ClaimRefusal>
   /**
    * The client is gone, and its will with it. A stored session goes on without a connection; its expiry starts
    * now. Silent where there is another owner.

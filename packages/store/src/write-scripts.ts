@@ -36,7 +36,8 @@ const POSITIONS_PER_SECOND = 32_768
  *                              is left out if it is no member
  *   J member, L member         joins, leaves a shared subscription (hash, queue, members); the last one ends it
  *   H positions                these are for any node (hash, queue)
- *   P epoch id message bytes   QoS 2 publish kept, unless all of them would be more bytes (session, inbound)
+ *   P epoch id message bytes   QoS 2 publish kept, unless all would be more bytes, or more than there is room for
+ *                              (session, inbound)
  *   D id                       QoS 2 publish deleted (session, inbound)
  *   T id                       the same; where there is none, the rest of the write is left out (session, inbound)
  *   E id                       where there is none, the write is left out (inbound)
@@ -76,12 +77,13 @@ local countMax, bytesMax, policy = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local answer, epochs, skip
 local known, changed = {}, {}
 
--- Last, bytes and count of a queue, with the epoch; empty where there is none.
+-- Last, bytes and count of a queue, with the epoch and what it has room for; empty where there is none.
 local function counted(session)
   local at = known[session]
   if not at then
-    local found = call('HMGET', session, 'last', 'bytes', 'count', 'epoch')
-    at = found[1] and {found[1], found[2], found[3], tonumber(found[4]) or 0} or {}
+    local found = call('HMGET', session, 'last', 'bytes', 'count', 'epoch', 'room')
+    local room = math.min(bytesMax, tonumber(found[5] or bytesMax))
+    at = found[1] and {found[1], found[2], found[3], tonumber(found[4]) or 0, room} or {}
     known[session] = at
   end
   return at
@@ -93,8 +95,8 @@ local function flush(session)
   known[session], changed[session] = nil, nil
 end
 
-local function full(count, bytes)
-  return count > countMax or (bytes > bytesMax and count > 1)
+local function full(count, bytes, room)
+  return count > countMax or (bytes > room and count > 1)
 end
 
 local function push(session, queue, message, node, hash)
@@ -105,7 +107,7 @@ local function push(session, queue, message, node, hash)
     return
   end
   local last, bytes, count = at[1] + 1, at[2] + #message, at[3] + 1
-  if policy ~= 'O' and full(count, bytes) then
+  if policy ~= 'O' and full(count, bytes, at[5]) then
     answer[1] = answer[1] + 1
     answer[#answer + 1] = ${QUEUE_FULL}
     return
@@ -114,7 +116,7 @@ local function push(session, queue, message, node, hash)
   else call('XADD', queue, '0-' .. last, 'm', message) end
   at[1], at[2], at[3] = last, bytes, count
   changed[session] = at
-  while full(count, bytes) do
+  while full(count, bytes, at[5]) do
     local first = call('XRANGE', queue, '-', '+', 'COUNT', 1)[1]
     if not first then break end
     call('XDEL', queue, first[1])
@@ -199,14 +201,15 @@ local run = {
   end,
   C = function(key, word) answer[#answer + 1] = call('HDEL', KEYS[key], ARGV[word]) end,
   P = function(key, word)
-    local found = call('HMGET', KEYS[key], 'epoch', 'inbound')
+    local found = call('HMGET', KEYS[key], 'epoch', 'inbound', 'room')
     if found[1] ~= ARGV[word] then
       answer[#answer + 1] = found[1] and ${FENCED} or 0
       return
     end
     local id, message = ARGV[word + 1], ARGV[8 + ARGV[word + 2]]
     local bytes = (found[2] or 0) + #message - call('HSTRLEN', KEYS[key + 1], id)
-    if bytes > #message and bytes > tonumber(ARGV[word + 3]) then
+    local most = math.min(tonumber(ARGV[word + 3]), tonumber(found[3] or ARGV[word + 3]))
+    if bytes > #message and bytes > most then
       answer[#answer + 1] = ${INBOUND_FULL}
       return
     end
@@ -252,7 +255,7 @@ local function refuses(key, word)
       local bytes = #ARGV[8 + ARGV[word + 1]]
       for index = key, key + 2 * count(op, word) - 1, 2 do
         local at = counted(KEYS[index])
-        if at[3] and full(at[3] + 1, at[2] + bytes) then return true end
+        if at[3] and full(at[3] + 1, at[2] + bytes, at[5]) then return true end
       end
     end
     key, word = after(key, word)

@@ -3,6 +3,8 @@ import { expect } from 'vitest'
 import { startNode } from '../../kit/node.ts'
 import { WireClient } from '../../kit/wire-client.ts'
 import * as wire from '../../kit/wire-encoder.ts'
+import type { ConnectFields } from '../../kit/wire-encoder.ts'
+import { MetricsPage } from '../metrics-page.ts'
 import { connect, LISTEN_PLAIN as listen, type LimitDriver } from './driver.ts'
 
 async function driveInboundQos2Bytes(): Promise<void> {
@@ -81,7 +83,51 @@ async function driveConnectionsOfUser(): Promise<void> {
   for (const client of [other, again, next]) await client.expectSilence()
 }
 
+async function driveSessionsOfUser(): Promise<void> {
+  const users = { ann: 'a', bob: 'b' }
+  await using node = await startNode({ listen, users, limits: { sessionsPerUserMax: 2 } })
+  const ask = async (clientId: string, fields: ConnectFields = {}): Promise<number> => {
+    await using client = await WireClient.open(node)
+    const ann = { username: 'ann', password: 'a', clean: false }
+    const { returnCode } = await client.connect({ clientId, ...ann, ...fields })
+    if (returnCode === 0) await client.disconnect()
+    return returnCode
+  }
+  expect([await ask('a'), await ask('b'), await ask('c')]).toEqual([0, 0, 3])
+  expect(node.closeReasons()).toContain('user-sessions-full')
+  expect([await ask('a'), await ask('c', { clean: true })]).toEqual([0, 0])
+  expect(await ask('d', { username: 'bob', password: 'b' })).toBe(0)
+  expect([await ask('b', { clean: true }), await ask('c'), await ask('b')]).toEqual([0, 0, 3])
+}
+
+/** Of those that are nobody in particular: all together, where their addresses are not known to be real. */
+async function driveQueueBytesOfUser(): Promise<void> {
+  await using node = await startNode({ listen, limits: { queueBytesPerUserMax: 1_200 } })
+  const names = ['first', 'second', 'third']
+  for (const clientId of names) {
+    const device = await connect(node, { clientId, clean: false })
+    await device.subscribe(['q', 1])
+    await device.disconnect()
+  }
+  await using publisher = await connect(node)
+  for (let count = 0; count < 12; count += 1)
+    await publisher.publish({ topic: 'q', payload: 'x'.repeat(91), qos: 1 })
+  const found: number[] = []
+  for (const clientId of names) {
+    await using device = await connect(node, { clientId, clean: false })
+    device.send(wire.encodePingreq())
+    let count = 0
+    for (let next = await device.next(); next.type === 'publish'; next = await device.next())
+      count += 1
+    found.push(count)
+  }
+  expect(found).toEqual([12, 6, 4])
+  expect((await MetricsPage.of(node)).dropped('queue-full', 1)).toBe(6 + 8)
+}
+
 export const shareLimits = {
+  sessionsPerUserMax: driveSessionsOfUser,
+  queueBytesPerUserMax: driveQueueBytesOfUser,
   connectionsPerUserMax: driveConnectionsOfUser,
   inboundQos2BytesPerUserMax: driveInboundQos2BytesOfUser,
   inboundQos2BytesMax: driveInboundQos2Bytes,

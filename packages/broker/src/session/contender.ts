@@ -1,12 +1,15 @@
 /** What ownership.ts knows of a connection and of its will. */
 import type { Message } from '@breakwater/bus'
 import type { Owner } from '@breakwater/store'
+import type { Account } from './accounts.ts'
 
 /** A connection that wants to be its client. */
 export interface Contender {
   readonly clientId: string
   readonly user: string
   readonly persistent: boolean
+  /** Whom a session that it makes counts for. */
+  readonly account: Pick<Account, 'name'> | undefined
   readonly will: Message | undefined
   /** Reads nothing more; resolves when everything received so far has taken effect. */
   finish(): Promise<void>
@@ -35,6 +38,7 @@ export class Absent implements Contender {
   readonly clientId: string
   readonly user = ''
   readonly persistent = false
+  readonly account = undefined
   readonly will: Message
 
   constructor(clientId: string, will: Message) {

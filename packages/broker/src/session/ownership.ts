@@ -16,6 +16,7 @@ import type { Bus, OwnerNotice } from '@breakwater/bus'
 import type {
   AdoptedClient,
   Claimed,
+  ClaimRefusal,
   FormerOwner,
   OpenedSession,
   Owner,
@@ -40,7 +41,7 @@ export interface OwnershipOptions {
 }
 
 /** What the store said instead of a session. */
-type Refusal = 'another-user' | 'taken-over' | Error
+type Refusal = ClaimRefusal | 'taken-over' | Error
 
 export class Ownership {
   readonly #options: OwnershipOptions
@@ -201,9 +202,9 @@ export class Ownership {
   }
 
   async #claim(tenure: Tenure): Promise<void> {
-    const { clientId, user, persistent, will } = tenure.contender
+    const { clientId, user, persistent, will, account } = tenure.contender
     const { store, bus } = this.#options
-    const claim = { clientId, nodeId: bus.nodeId, user, persistent }
+    const claim = { clientId, nodeId: bus.nodeId, user, persistent, account: account?.name }
     let claimed: Claimed | Refusal
     try {
       claimed = await store.claimClient(will === undefined ? claim : { ...claim, will }, {
@@ -213,7 +214,7 @@ export class Ownership {
     } catch (error) {
       claimed = error as Error
     }
-    if (claimed instanceof Error || claimed === 'another-user') {
+    if (claimed instanceof Error || typeof claimed === 'string') {
       this.#refuse(tenure, claimed)
       return
     }
@@ -234,11 +235,12 @@ export class Ownership {
   }
 
   async #open(tenure: Tenure): Promise<void> {
-    const { user, persistent } = tenure.contender
+    const { user, persistent, account } = tenure.contender
     const { clientId, epoch } = tenure
     let opened: OpenedSession | Refusal
     try {
-      opened = await this.#options.store.openSession({ clientId, epoch }, { persistent, user })
+      const terms = { persistent, user, account: account?.name }
+      opened = await this.#options.store.openSession({ clientId, epoch }, terms)
     } catch (error) {
       opened = error as Error
     }

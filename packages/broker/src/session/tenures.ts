@@ -1,9 +1,9 @@
-import type { FormerOwner, OpenedSession, Owner } from '@breakwater/store'
+import type { ClaimRefusal, FormerOwner, OpenedSession, Owner } from '@breakwater/store'
 import type { Contender } from './contender.ts'
 import type { TenureState } from './tenure.ts'
 
 /** Undefined: the connection has ended, or another one has taken the client id. */
-export type Outcome = OpenedSession | 'another-user' | undefined
+export type Outcome = OpenedSession | ClaimRefusal | undefined
 
 export class Tenure implements Owner {
   readonly contender: Contender

@@ -4,14 +4,14 @@ import type { AdoptedClient, Claimed, ClientClaim, Owner, SessionTerms, Store } 
 export const USER = 'user'
 export const PERSISTENT: SessionTerms = { persistent: true, user: USER }
 
-/** @throws {Error} where it is another user's */
+/** @throws {Error} it is refused */
 export async function claim(
   store: Store,
   clientId: string,
   asked: Partial<ClientClaim> = {},
 ): Promise<Claimed> {
   const claimed = await store.claimClient({ clientId, nodeId: 'node', ...PERSISTENT, ...asked })
-  if (claimed === 'another-user') throw new Error(`${clientId} is another user's`)
+  if (typeof claimed === 'string') throw new Error(`${clientId}: ${claimed}`)
   return claimed
 }
 

@@ -109,7 +109,7 @@ export function fencingCompliance({ describe, test }: Suite, open: OpenRaw): voi
   async function opening(store: Store, clientId: string): Promise<OpenedSession> {
     const terms = { persistent: true, user: 'user' }
     const claimed = await store.claimClient({ clientId, nodeId: 'node', ...terms })
-    if (claimed === 'another-user') throw new Error(`${clientId} is another user's`)
+    if (typeof claimed === 'string') throw new Error(`${clientId}: ${claimed}`)
     const { epoch } = claimed
     const opened = claimed.opened ?? (await store.openSession({ clientId, epoch }, terms))
     if (typeof opened === 'string') throw new Error(`${clientId}: ${opened}`)

@@ -49,7 +49,7 @@ export class OwnedStore implements AsyncDisposable {
       ...terms,
       ...(will === undefined ? {} : { will }),
     })
-    if (claimed === 'another-user') throw new Error(`${clientId} is another user's`)
+    if (typeof claimed === 'string') throw new Error(`${clientId}: ${claimed}`)
     const { epoch } = claimed
     this.#epochs.set(clientId, Math.max(epoch, this.#epochs.get(clientId) ?? 0))
     const opened = claimed.opened ?? (await this.store.openSession({ clientId, epoch }, terms))
