@@ -9,11 +9,19 @@ import { CleanOutbound } from '../../packages/broker/src/deliver/clean-outbound.
 import { FanOut } from '../../packages/broker/src/deliver/fan-out.ts'
 import { createOutboundKit } from './outbound-kit.ts'
 
-type Step = { readonly deliver: QoS } | 'acknowledge' | 'acknowledge last' | 'turn'
+type Step =
+  | { readonly deliver: QoS }
+  | 'acknowledge'
+  | 'acknowledge last'
+  | 'acknowledge twice'
+  | 'turn'
 const steps = fc.array(
   fc.oneof(
     { weight: 5, arbitrary: fc.constantFrom<Step>({ deliver: 0 }, { deliver: 1 }, { deliver: 2 }) },
-    { weight: 4, arbitrary: fc.constantFrom<Step>('acknowledge', 'acknowledge last') },
+    {
+      weight: 4,
+      arbitrary: fc.constantFrom<Step>('acknowledge', 'acknowledge last', 'acknowledge twice'),
+    },
     { weight: 2, arbitrary: fc.constant<Step>('turn') },
   ),
   { maxLength: 80 },
@@ -48,17 +56,18 @@ async function play(played: readonly Step[], bounds: Bounds): Promise<void> {
       owed.push({ packetId: packet.packetId, answer: packet.qos === 1 ? 'puback' : 'pubrec' })
     }
   }
-  const acknowledge = (which: 'first' | 'last'): void => {
+  const acknowledge = (which: 'first' | 'last', times = 1): void => {
     const next = which === 'first' ? owed.shift() : owed.pop()
     if (next === undefined) return
     if (next.answer !== 'pubrec') open.delete(next.packetId)
-    outbound.acknowledge(next.answer, next.packetId)
+    for (let count = 0; count < times; count += 1) outbound.acknowledge(next.answer, next.packetId)
   }
   for (const step of played) {
     if (kit.ends.length > 0) break
     if (step === 'turn') await take()
     else if (step === 'acknowledge') acknowledge('first')
     else if (step === 'acknowledge last') acknowledge('last')
+    else if (step === 'acknowledge twice') acknowledge('first', 2)
     else {
       count += 1
       const message = new Message('t', Buffer.from(`${count}`), step.deliver, false)
@@ -90,6 +99,21 @@ describe('a clean session', () => {
     await fc.assert(
       fc.asyncProperty(steps, bounds, async (played, limits) => play(played, limits)),
       { numRuns: 300, interruptAfterTimeLimit: 12_000 },
+    )
+  })
+
+  it('is closed by an acknowledgement of the other QoS, and by nothing that is for no message', () => {
+    const answers = fc.constantFrom('puback', 'pubrec', 'pubcomp')
+    fc.assert(
+      fc.property(fc.constantFrom<1 | 2>(1, 2), answers, fc.boolean(), (qos, answer, isOurs) => {
+        const kit = createOutboundKit()
+        const bounds = { inflightMessagesMax: 2, outboundMessagesMax: 10, outboundBytesMax: 1_000 }
+        const outbound = new CleanOutbound(kit.sink, bounds)
+        outbound.deliver(new FanOut(new Message('t', Buffer.alloc(1), qos, false)), qos)
+        outbound.acknowledge(answer, isOurs ? 1 : 2)
+        const isRight = answer === (qos === 1 ? 'puback' : 'pubrec')
+        expect(kit.ends).toEqual(isOurs && !isRight ? ['protocol-violation'] : [])
+      }),
     )
   })
 

@@ -105,7 +105,8 @@ export const CLOSE_REASONS = {
   'protocol-violation': {
     logLevel: 'info',
     fault: 'client',
-    meaning: 'a packet that is not allowed here, such as a second CONNECT [MQTT-3.1.0-2]',
+    meaning:
+      'a packet that is not allowed here, such as a second CONNECT [MQTT-3.1.0-2] or PUBREC for a message of QoS 1',
   },
   'packet-too-large': {
     logLevel: 'info',

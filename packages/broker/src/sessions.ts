@@ -356,6 +356,7 @@ export class Sessions implements ControlHost {
       clientId,
       connection,
       persistent,
+      resumed: opened.present,
       epoch: opened.epoch,
       sink,
       outbound,

@@ -86,7 +86,8 @@ export class CleanOutbound implements Outbound {
 
   acknowledge(packet: OutgoingPacket, packetId: number): void {
     const { action } = this.#exchanges.step(packetId, packet)
-    if (action === 'release' || action === 'answer-pubrel') this.#sink.pubrel(packetId)
+    if (action === 'close') this.#sink.refuse(packet, packetId)
+    else if (action === 'release' || action === 'answer-pubrel') this.#sink.pubrel(packetId)
     else this.writable()
   }
 

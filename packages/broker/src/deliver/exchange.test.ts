@@ -21,6 +21,7 @@ const id = (text: string): string => text.toLowerCase().replaceAll(' ', '-')
 /** How the comment words an action. */
 const WORDS: Readonly<Record<string, string>> = {
   ignore: '–',
+  close: 'close',
   settle: 'settle',
   release: 'release, PUBREL',
   'answer-pubrel': 'answer PUBREL',
@@ -77,8 +78,9 @@ describe('outgoing exchanges', () => {
     for (const { state, next } of steps) if (state === 'free') expect(next).toBe('free')
   })
 
-  test('2. what is ignored changes nothing', () => {
-    for (const { action, state, next } of steps) if (action === 'ignore') expect(next).toBe(state)
+  test('2. what is ignored or closes the connection changes nothing', () => {
+    for (const { action, state, next } of steps)
+      if (action === 'ignore' || action === 'close') expect(next).toBe(state)
   })
 
   test('3. each ends in one way: PUBACK settles QoS 1, PUBCOMP completes QoS 2 [MQTT-4.3.2-1]', () => {
@@ -103,7 +105,13 @@ describe('outgoing exchanges', () => {
     ])
   })
 
-  test('6. from every state a client that plays by the rules reaches the end', () => {
+  test('6. what is for no exchange never closes; what is for one is an answer or closes [MQTT-4.8.0-1]', () => {
+    for (const { action, state } of steps)
+      if (state === 'free') expect(action).not.toBe('close')
+      else expect(action).not.toBe('ignore')
+  })
+
+  test('7. from every state a client that plays by the rules reaches the end', () => {
     const rule = {
       'awaiting-puback': 'puback',
       'awaiting-pubrec': 'pubrec',

@@ -6,9 +6,13 @@
  * | state | PUBACK | PUBREC | PUBCOMP |
  * |---|---|---|---|
  * | free | – | answer PUBREL | – |
- * | awaiting PUBACK | settle → free | – | – |
- * | awaiting PUBREC | – | release, PUBREL → awaiting PUBCOMP | – |
- * | awaiting PUBCOMP | – | answer PUBREL | complete → free |
+ * | awaiting PUBACK | settle → free | close | close |
+ * | awaiting PUBREC | close | release, PUBREL → awaiting PUBCOMP | close |
+ * | awaiting PUBCOMP | close | answer PUBREL | complete → free |
+ *
+ * What is for nothing is ignored, since it may be late or come twice. What does not fit the message that has this
+ * packet id is a protocol violation: ignored, it would keep its place in the window for as long as the
+ * connection. Those that inflight.ts takes for late ones are excused.
  *
  * Incoming QoS 2 (the client sends PUBLISH), per packet id:
  *
@@ -19,7 +23,13 @@
  */
 export type OutgoingState = 'free' | 'awaiting-puback' | 'awaiting-pubrec' | 'awaiting-pubcomp'
 export type OutgoingPacket = 'puback' | 'pubrec' | 'pubcomp'
-export type OutgoingAction = 'ignore' | 'settle' | 'release' | 'answer-pubrel' | 'complete'
+export type OutgoingAction =
+  | 'ignore'
+  | 'settle'
+  | 'release'
+  | 'answer-pubrel'
+  | 'complete'
+  | 'close'
 
 export interface OutgoingStep {
   readonly action: OutgoingAction
@@ -27,6 +37,7 @@ export interface OutgoingStep {
 }
 
 const ignoreIn = (next: OutgoingState): OutgoingStep => ({ action: 'ignore', next })
+const closeIn = (next: OutgoingState): OutgoingStep => ({ action: 'close', next })
 
 export const OUTGOING: Readonly<
   Record<OutgoingState, Readonly<Record<OutgoingPacket, OutgoingStep>>>
@@ -39,16 +50,16 @@ export const OUTGOING: Readonly<
   },
   'awaiting-puback': {
     puback: { action: 'settle', next: 'free' },
-    pubrec: ignoreIn('awaiting-puback'),
-    pubcomp: ignoreIn('awaiting-puback'),
+    pubrec: closeIn('awaiting-puback'),
+    pubcomp: closeIn('awaiting-puback'),
   },
   'awaiting-pubrec': {
-    puback: ignoreIn('awaiting-pubrec'),
+    puback: closeIn('awaiting-pubrec'),
     pubrec: { action: 'release', next: 'awaiting-pubcomp' },
-    pubcomp: ignoreIn('awaiting-pubrec'),
+    pubcomp: closeIn('awaiting-pubrec'),
   },
   'awaiting-pubcomp': {
-    puback: ignoreIn('awaiting-pubcomp'),
+    puback: closeIn('awaiting-pubcomp'),
     pubrec: { action: 'answer-pubrel', next: 'awaiting-pubcomp' },
     pubcomp: { action: 'complete', next: 'free' },
   },

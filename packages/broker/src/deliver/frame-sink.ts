@@ -5,6 +5,7 @@ import type { Events } from '../events.ts'
 import { PacketType } from '../mqtt/packet-type.ts'
 import { encodePublish, type PublishFrame } from '../mqtt/publish-frame.ts'
 import { encodeWithPacketId } from '../mqtt/small-frames.ts'
+import type { OutgoingPacket } from './exchange.ts'
 
 const DUP = 0x08
 
@@ -57,6 +58,12 @@ export class FrameSink {
 
   dropFull(qos: QoS, copies: number): void {
     this.#events.dropped('queue-full', qos, copies)
+  }
+
+  /** An acknowledgement that does not fit the message with this packet id. */
+  refuse(packet: OutgoingPacket, packetId: number): void {
+    const what = `${packet.toUpperCase()} of packet id ${packetId}`
+    this.connection.close('protocol-violation', `${what}, whose message wants another answer`)
   }
 
   pubrel(packetId: number): void {

@@ -25,16 +25,56 @@ describe('the window', () => {
     expect([inflight.has(7), inflight.room]).toEqual([false, 2])
   })
 
-  test('is not changed by a packet for nothing, or of the other QoS', () => {
+  test('is not changed by a packet for nothing', () => {
     const inflight = new Inflight(2)
     expect(inflight.step(9, 'puback')).toEqual({ action: 'ignore', position: 0, bytes: 0 })
     expect(inflight.step(9, 'pubrec')).toEqual({ action: 'answer-pubrel', position: 0, bytes: 0 })
     expect(inflight.size).toBe(0)
     inflight.start(1, 1, 1)
-    expect(inflight.step(1, 'pubrec').action).toBe('ignore')
-    expect(inflight.step(1, 'pubcomp').action).toBe('ignore')
+    expect(inflight.step(1, 'puback').action).toBe('settle')
+    expect(inflight.step(1, 'puback').action).toBe('ignore')
+  })
+
+  test('closes at a packet of the other QoS, and keeps the exchange for the next connection', () => {
+    const inflight = new Inflight(2)
+    inflight.start(1, 1, 1)
     inflight.start(2, 2, 2)
-    expect(inflight.step(2, 'puback').action).toBe('ignore')
+    for (const packet of ['pubrec', 'pubcomp'] as const)
+      expect(inflight.step(1, packet).action).toBe('close')
+    for (const packet of ['puback', 'pubcomp'] as const)
+      expect(inflight.step(2, packet).action).toBe('close')
+    inflight.step(2, 'pubrec')
+    expect(inflight.step(2, 'puback').action).toBe('close')
     expect(inflight.size).toBe(2)
+  })
+
+  test('takes the PUBCOMP of an exchange that it did not know for that, once, whatever has its packet id by then', () => {
+    for (const qos of [1, 2] as const) {
+      const inflight = new Inflight(2)
+      expect(inflight.step(5, 'pubrec').action).toBe('answer-pubrel')
+      inflight.start(5, 1, qos)
+      expect(inflight.step(5, 'pubcomp').action).toBe('ignore')
+      expect(inflight.step(5, 'pubcomp').action).toBe('close')
+    }
+  })
+
+  test('remembers no more of those than it has room for', () => {
+    const inflight = new Inflight(2)
+    for (const packetId of [5, 6, 7]) inflight.step(packetId, 'pubrec')
+    for (const packetId of [6, 7]) inflight.start(packetId, 1, 1)
+    expect(inflight.step(6, 'pubcomp').action).toBe('ignore')
+    expect(inflight.step(7, 'pubcomp').action).toBe('close')
+  })
+
+  test('takes the first that does not fit for a late one where packet ids are used again, and no second one', () => {
+    const inflight = new Inflight(2, { isReused: true })
+    inflight.start(1, 1, 1)
+    inflight.start(2, 2, 2)
+    expect(inflight.step(1, 'pubrec').action).toBe('ignore')
+    expect(inflight.step(1, 'pubrec').action).toBe('close')
+    expect(inflight.step(2, 'puback').action).toBe('ignore')
+    expect(inflight.step(2, 'pubrec').action).toBe('release')
+    expect(inflight.step(2, 'puback').action).toBe('close')
+    expect(inflight.step(1, 'puback').action).toBe('settle')
   })
 })

@@ -12,16 +12,29 @@ interface Exchange {
   state: OutgoingState
 }
 
+export interface InflightOptions {
+  /**
+   * An earlier connection of the session may have used the same packet ids for other messages, and its client
+   * may acknowledge those now: one acknowledgement per packet id that does not fit is taken for such a one.
+   */
+  readonly isReused?: boolean
+}
+
 /**
  * The exchanges of one session that its client has not finished, by packet id. Bound: `windowMax`
- * (`inflightMessagesMax`).
+ * (`inflightMessagesMax`), also of the late ones that are expected; where packet ids are reused, one mark for
+ * each of them.
  */
 export class Inflight {
   readonly #windowMax: number
   #exchanges: Map<number, Exchange> | undefined
+  /** PUBREC was for no exchange of this connection, PUBREL was the answer: PUBCOMP is still to come. */
+  #answered: Set<number> | undefined
+  readonly #excused: Set<number> | undefined
 
-  constructor(windowMax: number) {
+  constructor(windowMax: number, { isReused = false }: InflightOptions = {}) {
     this.#windowMax = windowMax
+    if (isReused) this.#excused = new Set()
   }
 
   get size(): number {
@@ -56,10 +69,25 @@ export class Inflight {
   ): { action: OutgoingAction; position: number; bytes: number } {
     const exchange = this.#exchanges?.get(packetId)
     const { action, next } = OUTGOING[exchange?.state ?? 'free'][packet]
+    if (packet === 'pubrec' && exchange === undefined) this.#expectPubcomp(packetId)
+    if (action === 'close' && this.#isLate(packetId, packet))
+      return { action: 'ignore', position: 0, bytes: 0 }
     if (exchange !== undefined) {
       if (next === 'free') this.#exchanges?.delete(packetId)
       else exchange.state = next
     }
     return { action, position: exchange?.position ?? 0, bytes: exchange?.bytes ?? 0 }
+  }
+  #expectPubcomp(packetId: number): void {
+    this.#answered ??= new Set()
+    if (this.#answered.size < this.#windowMax) this.#answered.add(packetId)
+  }
+
+  /** Whether it is of an earlier message with this packet id. */
+  #isLate(packetId: number, packet: OutgoingPacket): boolean {
+    if (packet === 'pubcomp' && this.#answered?.delete(packetId) === true) return true
+    if (this.#excused === undefined || this.#excused.has(packetId)) return false
+    this.#excused.add(packetId)
+    return true
   }
 }

@@ -27,6 +27,8 @@ interface Sent {
 export interface SharedOutboundOptions {
   readonly owner: Owner
   readonly persistent: boolean
+  /** An earlier connection of the session may have used these packet ids. */
+  readonly resumed: boolean
   /** Packet ids of the session that were released before it was resumed. */
   readonly released: readonly number[]
   readonly inflightMessagesMax: number
@@ -55,7 +57,8 @@ export class SharedOutbound {
     this.#store = options.store
     this.#sink = options.sink
     this.#onFault = options.onFault
-    this.#exchanges = new Inflight(Math.min(options.inflightMessagesMax, SHARED_INFLIGHT_MAX))
+    const windowMax = Math.min(options.inflightMessagesMax, SHARED_INFLIGHT_MAX)
+    this.#exchanges = new Inflight(windowMax, { isReused: options.resumed })
     // Not where an earlier connection began: after a crash its client may still hold packet ids of QoS 2.
     this.#number = options.owner.epoch
     for (const packetId of options.released)
@@ -106,6 +109,9 @@ export class SharedOutbound {
         break
       case 'answer-pubrel':
         this.#sink.pubrel(packetId)
+        return
+      case 'close':
+        this.#sink.refuse(packet, packetId)
         return
       case 'ignore':
         return

@@ -149,6 +149,9 @@ export class StoredOutbound implements Outbound {
       case 'answer-pubrel':
         this.#sink.pubrel(packetId)
         return
+      case 'close':
+        this.#sink.refuse(packet, packetId)
+        return
       case 'ignore':
         return
     }

@@ -74,10 +74,11 @@ export class SharedSubscriptions implements Disposable {
 
   /** A session of this node has, or had, shared messages; `released`: packet ids that it owes PUBCOMP for. */
   serve(session: Session, released: readonly number[]): SharedOutbound {
-    const { clientId, epoch, persistent, sink, connection } = session
+    const { clientId, epoch, persistent, resumed, sink, connection } = session
     session.shared ??= new SharedOutbound({
       owner: { clientId, epoch },
       persistent,
+      resumed,
       released,
       inflightMessagesMax: this.#inflightMessagesMax,
       store: this.#store,

@@ -19,6 +19,8 @@ export class Session {
   readonly clientId: string
   readonly connection: Connection
   readonly persistent: boolean
+  /** An earlier connection of the session has left it. */
+  readonly resumed: boolean
   /** Fencing number of this ownership of the client id. */
   readonly epoch: number
   readonly sink: FrameSink
@@ -41,6 +43,7 @@ export class Session {
     clientId: string
     connection: Connection
     persistent: boolean
+    resumed: boolean
     epoch: number
     sink: FrameSink
     outbound: Outbound
@@ -50,6 +53,7 @@ export class Session {
     this.clientId = parts.clientId
     this.connection = parts.connection
     this.persistent = parts.persistent
+    this.resumed = parts.resumed
     this.epoch = parts.epoch
     this.sink = parts.sink
     this.outbound = parts.outbound
