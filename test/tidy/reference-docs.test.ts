@@ -7,6 +7,7 @@ import {
   settingNames,
 } from '@breakwater/config'
 import { expect, test } from 'vitest'
+import { SIGNALS } from '../../packages/broker/src/signals.ts'
 import { tableRows } from './markdown-table.ts'
 
 const code = (text: string): string => `\`${text}\``
@@ -38,4 +39,15 @@ test('docs/CONFIG.md lists every setting by its variable and its key', () => {
       .slice(1)
       .map((row) => row.slice(0, 2)),
   ).toEqual(declared)
+})
+
+test('docs/SIGNALS.md says of every signal that a node listens to what it does', () => {
+  const rows = tableRows('SIGNALS.md').slice(1)
+  const told = rows.flatMap(([names = '', what = '']) =>
+    [...names.matchAll(/`(SIG\w+)`/g)].map(([, name]) => [name, what.split(/\W/)[0]]),
+  )
+  const words = { stop: 'stops', 'read-files': 'looks', nothing: 'nothing' } as const
+  expect(told).toEqual(
+    expect.arrayContaining(Object.entries(SIGNALS).map(([name, what]) => [name, words[what]])),
+  )
 })

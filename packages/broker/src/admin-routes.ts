@@ -14,10 +14,12 @@ import { keepFile, type GoodFile } from './kept-file.ts'
 import type { Revocations } from './revocation/revocations.ts'
 import type { Router } from './route/router.ts'
 import type { Sessions } from './sessions.ts'
+import type { WatchedFiles } from './watched-files.ts'
 
 export interface AdminRoutesOptions {
   readonly config: Config
   readonly token: GoodFile<TokenDigest> | undefined
+  readonly watched: WatchedFiles
   readonly events: Events
   readonly nodeId: string
   readonly cluster: Cluster
@@ -34,7 +36,7 @@ export class AdminRoutes implements Disposable {
   constructor(options: AdminRoutesOptions) {
     const { config, events, nodeId, cluster, connections, router, sessions, revocations } = options
     const file =
-      options.token === undefined ? undefined : keepFile(events, config.limits, options.token)
+      options.token === undefined ? undefined : keepFile(events, options.watched, options.token)
     this.#file = file
     const api = new AdminApi({
       token: () => file?.current,

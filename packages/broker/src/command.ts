@@ -19,7 +19,8 @@ import { PasswordFile, setPassword } from './auth/password-file.ts'
 import { ensureDevelopmentCertificates } from './certificates/development.ts'
 import { runImport, type ImportOptions } from './import/import-command.ts'
 import { checkNodeFiles, readNodeFiles } from './node-files.ts'
-import { startNode } from './node.ts'
+import { startNode, type BreakwaterNode } from './node.ts'
+import { handleSignals } from './signals.ts'
 import { VERSION } from './version.ts'
 
 /** Should something keep the process alive after everything was closed. */
@@ -156,11 +157,12 @@ function createProgram(
 }
 
 async function serve(config: Config): Promise<void> {
-  const files = await readNodeFiles(config)
   const asked = Promise.withResolvers<void>()
-  // They stay: a second signal must not cut short what the first one began.
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => asked.resolve())
-  const node = await startNode({ config, files })
+  let started: BreakwaterNode | undefined
+  // A node that starts reads its files anyway.
+  handleSignals({ stop: asked.resolve, readFiles: () => void started?.readFiles() })
+  const node = await startNode({ config, files: await readNodeFiles(config) })
+  started = node
   await asked.promise
   // Whatever does not end by itself, such as a Redis that does not answer, is left to itself.
   const lastResort = setTimeout(() => process.exit(), config.shutdownTimeoutMs)

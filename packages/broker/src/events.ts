@@ -10,6 +10,7 @@ import type { LogKind } from './log/kinds.ts'
 import type { Subject } from './log/line-rate.ts'
 import type { LogLevel, NodeLog } from './log/node-log.ts'
 import type { TlsFacts } from './listen/tls-keeper.ts'
+import type { FilesReport } from './watched-files.ts'
 import { LoginEvents } from './login-events.ts'
 
 export interface ConnectionFacts {
@@ -185,6 +186,12 @@ export class Events extends EventCells {
   /** A file of passwords, rules or the admin token has changed. */
   fileInUse(path: string): void {
     this.#say('files', 'info', { path }, 'a new version of the file is in use')
+  }
+
+  /** Somebody has asked for it (SIGHUP). */
+  filesReadAgain(report: FilesReport): void {
+    const level = report.refused.length === 0 ? 'info' : 'error'
+    this.#say('files', level, { ...report }, 'all files were read again')
   }
 
   fileRefused(path: string, why: string): void {

@@ -17,6 +17,7 @@ import { keepFile, type KeptFile } from './kept-file.ts'
 import { LoginWays } from './login-ways.ts'
 import type { NodeFiles } from './node-files.ts'
 import type { Revocations } from './revocation/revocations.ts'
+import type { WatchedFiles } from './watched-files.ts'
 
 export interface Admitted {
   /** Nobody in particular where clients are anonymous. */
@@ -44,14 +45,20 @@ export class Gate implements Disposable {
   readonly #loginTimeoutMs: number
   #rulesChanged: (rules: AccessRules) => void = () => {}
 
-  constructor(config: Config, files: NodeFiles, events: Events, revocations: Revocations) {
+  constructor(
+    config: Config,
+    files: NodeFiles,
+    watched: WatchedFiles,
+    events: Events,
+    revocations: Revocations,
+  ) {
     this.#revocations = revocations
     const { allowAnonymous, limits } = config
     this.#loginTimeoutMs = limits.connectTimeoutMs * LOGIN_SHARE
-    this.#ways = new LoginWays(config, files, events)
+    this.#ways = new LoginWays(config, files, watched, events)
     this.#authenticate = createAuthenticate({ ways: this.#ways.all, allowAnonymous })
     if (files.rules !== undefined)
-      this.#rules = keepFile(events, limits, files.rules, (rules) => this.#rulesChanged(rules))
+      this.#rules = keepFile(events, watched, files.rules, (rules) => this.#rulesChanged(rules))
   }
 
   onRules(handler: (rules: AccessRules) => void): void {

@@ -3,9 +3,9 @@
  * good before (`node-files.ts`); changes in its directory, and a poll. Out: `current`, and `changed` after each new version. A version that is not good is not used: the one before
  * stays, and it is said once what is wrong. Bounds: `pollMs`, and those of the directory watch.
  */
-import { ConfigError, readNamedFile, type Limits } from '@breakwater/config'
-import { DirectoryWatch } from './certificates/directory-watch.ts'
+import { ConfigError, readNamedFile } from '@breakwater/config'
 import type { Events } from './events.ts'
+import type { FileCheck, WatchedFiles } from './watched-files.ts'
 
 /** A file that a setting names, read and found good. */
 export interface GoodFile<Content> {
@@ -40,30 +40,24 @@ export function readGoodFile<Content>(
 
 interface KeptFileOptions<Content> {
   readonly file: GoodFile<Content>
-  readonly pollMs: number
+  readonly watched: WatchedFiles
   readonly changed: (content: Content) => void
   readonly refused: (why: string) => void
-  readonly deaf: (directory: string, error: Error) => void
 }
 
 export class KeptFile<Content> implements Disposable {
   readonly #options: KeptFileOptions<Content>
-  readonly #watch: DirectoryWatch
+  readonly #watch: Disposable
   #text: string
   #current: Content
   #fault: string | undefined
 
   constructor(options: KeptFileOptions<Content>) {
-    const { file, pollMs, deaf } = options
+    const { file, watched } = options
     this.#options = options
     this.#text = file.text
     this.#current = file.content
-    this.#watch = new DirectoryWatch({
-      files: [file.path],
-      pollMs,
-      changed: () => this.#check(),
-      deaf,
-    })
+    this.#watch = watched.watch({ paths: [file.path], check: () => this.#check() })
   }
 
   get current(): Content {
@@ -74,41 +68,42 @@ export class KeptFile<Content> implements Disposable {
     this.#watch[Symbol.dispose]()
   }
 
-  #check(): void {
+  #check(): FileCheck {
     const { file, changed, refused } = this.#options
     const { setting, path, parse } = file
     try {
       const text = readNamedFile(setting, path)
-      if (text === this.#text) return
-      this.#current = parse(text)
+      const isSame = text === this.#text
+      if (!isSame) this.#current = parse(text)
       this.#text = text
       this.#fault = undefined
+      if (isSame) return 'unchanged'
     } catch (error) {
       const why = (error as Error).message
       if (why !== this.#fault) refused(why)
       this.#fault = why
-      return
+      return { refused: why }
     }
     changed(this.#current)
+    return 'in-use'
   }
 }
 
 /** A file of this node: what happens to it is in the log. */
 export function keepFile<Content>(
   events: Events,
-  { filePollMs }: Pick<Limits, 'filePollMs'>,
+  watched: WatchedFiles,
   file: GoodFile<Content>,
   changed: (content: Content) => void = () => undefined,
 ): KeptFile<Content> {
   const { path } = file
   return new KeptFile({
     file,
-    pollMs: filePollMs,
+    watched,
     changed: (content) => {
       events.fileInUse(path)
       changed(content)
     },
     refused: (why) => events.fileRefused(path, why),
-    deaf: (directory, error) => events.certificatesUnwatched(directory, error),
   })
 }

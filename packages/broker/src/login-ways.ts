@@ -14,6 +14,7 @@ import type { Events } from './events.ts'
 import { keepFile } from './kept-file.ts'
 import type { QueuedWay } from './login-events.ts'
 import type { NodeFiles } from './node-files.ts'
+import type { WatchedFiles } from './watched-files.ts'
 
 /** Of an answer of the HTTP hook. */
 const ANSWER_BYTES_MAX = 65_536
@@ -25,11 +26,11 @@ export class LoginWays implements Disposable {
   readonly #failed: FailedLogins
   readonly #resources: Disposable[] = []
 
-  constructor(config: Config, files: NodeFiles, events: Events) {
+  constructor(config: Config, files: NodeFiles, watched: WatchedFiles, events: Events) {
     this.#config = config
     this.#events = events
     this.#failed = new FailedLogins(config.limits)
-    const ways = [this.#tokens(files), this.#passwords(files), this.#hook()]
+    const ways = [this.#tokens(files), this.#passwords(files, watched), this.#hook()]
     this.all = ways.filter((way) => way !== undefined)
   }
 
@@ -44,10 +45,10 @@ export class LoginWays implements Disposable {
     return createTokenAuthenticator({ ...jwt, keys })
   }
 
-  #passwords({ passwords }: NodeFiles): Authenticator | undefined {
+  #passwords({ passwords }: NodeFiles, watched: WatchedFiles): Authenticator | undefined {
     const { authHttpUrl, limits } = this.#config
     if (passwords === undefined) return undefined
-    const file = this.#owned(keepFile(this.#events, limits, passwords))
+    const file = this.#owned(keepFile(this.#events, watched, passwords))
     return passwordWay({
       passwords: () => file.current,
       decides: authHttpUrl === undefined,

@@ -5,6 +5,9 @@
  */
 const NODE_MAJOR_MIN = 24
 
+// Node's own answer to it is to open its debugger, until somebody else listens. Nothing is loaded before this.
+process.on('SIGUSR1', () => undefined)
+
 if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR_MIN) {
   console.error(
     `breakwater: needs Node ${NODE_MAJOR_MIN} or later, this is Node ${process.versions.node}; install a newer one, or use the container image`,

@@ -37,6 +37,7 @@ import { Sessions } from './sessions.ts'
 import { Sweep } from './sweep.ts'
 import { startSharedTicketKey } from './tickets/start.ts'
 import { VERSION } from './version.ts'
+import { WatchedFiles } from './watched-files.ts'
 
 export interface NodeOptions {
   readonly config: Config
@@ -53,6 +54,8 @@ export interface BreakwaterNode extends AsyncDisposable {
   /** PEM file of the development CA, if one is in use. */
   readonly developmentCa: string | undefined
   readonly connections: number
+  /** Looks now at every file that it follows, and says in its log what became of them. */
+  readFiles(): Promise<void>
 }
 
 /**
@@ -82,12 +85,17 @@ export async function startNode({
   const events = new Events(log, instruments, listenerNames)
   const state = { ready: false, stopping: false }
 
+  const watched = new WatchedFiles({
+    pollMs: config.limits.filePollMs,
+    deaf: (directory, error) => events.certificatesUnwatched(directory, error),
+    readAgain: (report) => events.filesReadAgain(report),
+  })
   const { developmentCa } = files
   if (developmentCa !== undefined) events.developmentCertificate(developmentCa)
   const connections = new Set<Connection>()
   const rightToStay = new RightToStay({ limits: config.limits, connections, events })
   const { revocations } = rightToStay
-  const gate = stack.use(new Gate(config, files, events, revocations))
+  const gate = stack.use(new Gate(config, files, watched, events, revocations))
   if (config.allowAnonymous) events.anonymousAllowed()
 
   const sinceMs = Date.now()
@@ -267,7 +275,7 @@ export async function startNode({
             new TlsKeeper({
               listener: listener.name,
               ...served,
-              pollMs: config.limits.filePollMs,
+              watched,
               events,
               trustChanged: (trust) => void rightToStay.trustChanged(listener.name, trust),
             }),
@@ -302,6 +310,7 @@ export async function startNode({
     new AdminRoutes({
       config,
       token: files.adminToken,
+      watched,
       events,
       nodeId: bus.nodeId,
       cluster,
@@ -340,6 +349,7 @@ export async function startNode({
     get connections(): number {
       return connections.size
     },
+    readFiles: () => watched.look(),
     async [Symbol.asyncDispose](): Promise<void> {
       if (state.stopping) return
       state.stopping = true

@@ -18,7 +18,8 @@ export class Sweep implements Disposable {
   constructor(connections: ReadonlySet<Connection>, limits: Limits) {
     this.#connections = connections
     this.#limits = limits
-    this.#timer = setInterval(() => this.#sweep(performance.now()), PERIOD_MS)
+    // Timers come before sockets: of a process that was stopped or late, what clients have sent is read first.
+    this.#timer = setInterval(() => setImmediate(() => this.#sweep(performance.now())), PERIOD_MS)
     this.#timer.unref()
   }
 

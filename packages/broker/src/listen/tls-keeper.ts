@@ -8,7 +8,7 @@
 import type { Server } from 'node:tls'
 import type { ListenerTls } from '@breakwater/config'
 import type { ClientTrust } from '../certificates/client-trust.ts'
-import { DirectoryWatch } from '../certificates/directory-watch.ts'
+import type { FileCheck, WatchedFiles } from '../watched-files.ts'
 import { filesOf, makeTlsMaterial, readTlsFiles, type TlsMaterial } from './tls-context.ts'
 
 export interface TlsFacts {
@@ -24,7 +24,6 @@ interface TlsEvents {
   certificatesInUse(listener: string, material: TlsFacts, first: boolean): void
   /** New files are not used; each fault is told once. */
   certificatesRefused(listener: string, why: string): void
-  certificatesUnwatched(directory: string, error: Error): void
   /** The revocation list in use should have been replaced by now; once per list. */
   revocationsStale(listener: string, since: Date): void
 }
@@ -34,7 +33,7 @@ export interface TlsKeeperOptions {
   readonly tls: ListenerTls
   /** What the files held when the node read them. */
   readonly material: TlsMaterial
-  readonly pollMs: number
+  readonly watched: WatchedFiles
   readonly events: TlsEvents
   /** Other authorities or revocation lists are in force: who is connected may have to go. */
   readonly trustChanged: (trust: ClientTrust) => void
@@ -43,7 +42,7 @@ export interface TlsKeeperOptions {
 export class TlsKeeper implements Disposable {
   readonly tls: ListenerTls
   readonly #options: TlsKeeperOptions
-  readonly #watch: DirectoryWatch
+  readonly #watch: Disposable
   #material: TlsMaterial
   #server: Server | undefined
   #ticketKey: Buffer | undefined
@@ -56,11 +55,9 @@ export class TlsKeeper implements Disposable {
     this.#material = options.material
     options.events.certificatesInUse(options.listener, factsOf(this.#material), true)
     this.#sayStale()
-    this.#watch = new DirectoryWatch({
-      files: filesOf(options.tls),
-      pollMs: options.pollMs,
-      changed: () => this.#check(),
-      deaf: (directory, error) => options.events.certificatesUnwatched(directory, error),
+    this.#watch = options.watched.watch({
+      paths: filesOf(options.tls),
+      check: () => this.#check(),
     })
   }
 
@@ -84,17 +81,19 @@ export class TlsKeeper implements Disposable {
     this.#watch[Symbol.dispose]()
   }
 
-  #check(): void {
+  #check(): FileCheck {
     this.#sayStale()
     try {
       const files = readTlsFiles(this.tls)
-      if (files.digest !== this.#material.digest) this.#use(makeTlsMaterial(this.tls, files))
+      const isSame = files.digest === this.#material.digest
+      if (!isSame) this.#use(makeTlsMaterial(this.tls, files))
       this.#fault = undefined
+      return isSame ? 'unchanged' : 'in-use'
     } catch (error) {
       const why = (error as Error).message
-      if (why === this.#fault) return
+      if (why !== this.#fault) this.#options.events.certificatesRefused(this.#options.listener, why)
       this.#fault = why
-      this.#options.events.certificatesRefused(this.#options.listener, why)
+      return { refused: why }
     }
   }
 
