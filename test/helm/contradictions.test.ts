@@ -27,6 +27,11 @@ describeChart('values that contradict each other', (helm) => {
       { redis: { caSecret: { name: 'redis' } } },
       /redis.caSecret: has no effect/,
     ],
+    [
+      'a Redis CA without TLS',
+      { redis: { ...redis, caSecret: { name: 'redis' } } },
+      /redis.caSecret: has no effect on a connection without TLS/,
+    ],
     ['a prefix without a Redis', { redis: { prefix: 'a:' } }, /redis.prefix: has no effect/],
     [
       'neither users nor anonymous clients',

@@ -27,7 +27,7 @@ function environment(spec: PodSpec): Record<string, string> {
   return Object.fromEntries(
     (spec.containers[0]?.env ?? []).map(({ name, value }) => [
       name,
-      value ?? 'redis://secret:6379',
+      value ?? 'rediss://secret:6379',
     ]),
   )
 }

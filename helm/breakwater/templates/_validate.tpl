@@ -20,6 +20,9 @@ way out.
 {{- $wrong = append $wrong (printf "redis.%s: has no effect without redis.url or redis.urlSecret.name" $key) -}}
 {{- end -}}
 {{- end -}}
+{{- if and $redis.caSecret.name $redis.url (not (hasPrefix "rediss" $redis.url)) -}}
+{{- $wrong = append $wrong "redis.caSecret: has no effect on a connection without TLS; use a URL with rediss://" -}}
+{{- end -}}
 {{- if and $redis.prefix (not $hasRedis) -}}
 {{- $wrong = append $wrong "redis.prefix: has no effect without redis.url or redis.urlSecret.name" -}}
 {{- end -}}

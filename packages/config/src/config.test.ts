@@ -2,7 +2,15 @@ import { afterAll, expect, test } from 'vitest'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { decideConfig, limitDeclarations, readSettings } from './index.ts'
+import { isServiceLink } from './env.ts'
+import {
+  decideConfig,
+  limitDeclarations,
+  limitNames,
+  limitVariable,
+  readSettings,
+  SETTINGS,
+} from './index.ts'
 
 const decide = (environment: Record<string, string>, file?: string) =>
   decideConfig(readSettings(environment, file))
@@ -47,6 +55,8 @@ test('in a cluster somebody must be able to connect: a password file or anonymou
   expect(open.redis?.prefix).toBe('breakwater:')
 })
 
+const REDIS = { BREAKWATER_REDIS_URL: 'redis://x', BREAKWATER_ALLOW_ANONYMOUS: 'true' }
+
 test.each([
   [
     { BREAKWATER_QUEUE_POLICY: 'drop' },
@@ -86,6 +96,44 @@ test.each([
   [{ BREAKWATER_REDIS_URL: 'http://x' }, /^BREAKWATER_REDIS_URL: must start with redis/],
   [{ BREAKWATER_REDIS_PREFIX: 'x' }, /^BREAKWATER_REDIS_PREFIX: has no effect without/],
   [{ BREAKWATER_LIMIT_PACKET_BYTES_MAX: '1' }, /^BREAKWATER_LIMIT_PACKET_BYTES_MAX: must be a/],
+  [{ BREAKWATER_ADMIN: 'http://x:1/metrics' }, /^BREAKWATER_ADMIN: .*without a path$/],
+  [{ BREAKWATER_ADMIN: 'http://a:b@x:1' }, /^BREAKWATER_ADMIN: a user or password has no effect/],
+  [{ BREAKWATER_LISTEN: 'mqtt://a:b@x:1' }, /^BREAKWATER_LISTEN: .*a user or password has no eff/],
+  [
+    { BREAKWATER_LISTEN: 'mqtts://x:1?cert=a&key=b#c' },
+    /^BREAKWATER_LISTEN: .*ends at its #, which is written %23/,
+  ],
+  [
+    { BREAKWATER_LISTEN: 'mqtts://x:1?client-auth=none&client-ca=a' },
+    /^BREAKWATER_LISTEN: .*client-ca has no effect without client-auth=optional/,
+  ],
+  [
+    { BREAKWATER_LISTEN: 'mqtt://x:1', BREAKWATER_TLS_MIN_VERSION: 'TLSv1.3' },
+    /^BREAKWATER_TLS_MIN_VERSION: has no effect without a listener with mqtts/,
+  ],
+  [{ BREAKWATER_PUBLISH_DENIED: 'close' }, /^BREAKWATER_PUBLISH_DENIED: has no effect without B/],
+  [{ BREAKWATER_JWT_ISSUER: 'x' }, /^BREAKWATER_JWT_ISSUER: has no effect without BREAKWATER_JWT/],
+  [
+    { ...REDIS, BREAKWATER_REDIS_CA: 'ca.pem' },
+    /^BREAKWATER_REDIS_CA: has no effect with redis:\/\/; use rediss:\/\/$/,
+  ],
+  [
+    {
+      ...REDIS,
+      BREAKWATER_REDIS_URL: 'redis-cluster://a,b',
+      BREAKWATER_REDIS_CERT: 'a',
+      BREAKWATER_REDIS_KEY: 'b',
+    },
+    /^BREAKWATER_REDIS_CERT: has no effect with redis-cluster:\/\/; use rediss-cluster:\/\/$/,
+  ],
+  [
+    { ...REDIS, BREAKWATER_REDIS_SENTINEL_PASSWORD_FILE: 'a' },
+    /^BREAKWATER_REDIS_SENTINEL_PASSWORD_FILE: has no effect with redis:\/\/, which has no sen/,
+  ],
+  [
+    { ...REDIS, BREAKWATER_REDIS_URL: 'redis://:sesame@x', BREAKWATER_REDIS_PASSWORD_FILE: 'a' },
+    /^BREAKWATER_REDIS_PASSWORD_FILE: the address holds a password, too; give one of them$/,
+  ],
 ])('%o stops the start with one line', (environment, message) => {
   expect(() => decide(environment as unknown as Record<string, string>)).toThrow(message)
 })
@@ -103,8 +151,75 @@ test('a Redis address that is no URL is not repeated: it may hold a password', (
   }
 })
 
-test('what Kubernetes injects for a Service of this name is no error', () => {
-  decide({ BREAKWATER_PORT: 'tcp://10.0.0.1:8883', BREAKWATER_SERVICE_HOST: '10.0.0.1' })
+test.each(['', '_REDIS', '_ADMIN', '_LIMIT', '_HEADLESS_2', '_SERVICE', '_PORT'])(
+  'what Kubernetes injects for a Service named breakwater%s in lower case is no error',
+  (rest) => {
+    const name = `BREAKWATER${rest}`
+    const url = 'tcp://10.0.0.1:6379'
+    const links = {
+      [`${name}_SERVICE_HOST`]: '10.0.0.1',
+      [`${name}_SERVICE_PORT`]: '6379',
+      [`${name}_SERVICE_PORT_TCP_REDIS`]: '6379',
+      [`${name}_PORT`]: url,
+      ...Object.fromEntries(
+        ['TCP', 'UDP', 'SCTP'].flatMap((protocol) => [
+          [`${name}_PORT_6379_${protocol}`, url],
+          [`${name}_PORT_6379_${protocol}_PROTO`, protocol.toLowerCase()],
+          [`${name}_PORT_6379_${protocol}_PORT`, '6379'],
+          [`${name}_PORT_6379_${protocol}_ADDR`, '10.0.0.1'],
+        ]),
+      ),
+    }
+    expect(decide(links)).toEqual(decide({}))
+  },
+)
+
+test('a port that a person has set is not taken for one of Kubernetes', () => {
+  for (const name of ['BREAKWATER_PORT', 'BREAKWATER_ADMIN_PORT'])
+    expect(() => decide({ [name]: '8883' })).toThrow(new RegExp(`^${name}: unknown variable`))
+})
+
+test('no setting and no limit has a name that Kubernetes could inject', () => {
+  const names = [...Object.values(SETTINGS), ...limitNames.map(limitVariable)]
+  expect(names.filter((name) => isServiceLink(name, 'tcp://10.0.0.1:1'))).toEqual([])
+})
+
+test.each([
+  ['BREAKWATER_LISTNE', 'BREAKWATER_LISTEN'],
+  ['BREAKWATER_REDIS_PASSWORD', 'BREAKWATER_REDIS_PASSWORD_FILE'],
+  ['BREAKWATER_ALOW_ANONYMOUS', 'BREAKWATER_ALLOW_ANONYMOUS'],
+  ['BREAKWATER_LOGLEVEL', 'BREAKWATER_LOG_LEVEL'],
+  ['BREAKWATER_LIMIT_PACKET_BYTE_MAX', 'BREAKWATER_LIMIT_PACKET_BYTES_MAX'],
+  ['BREAKWATER_PACKET_BYTES_MAX', 'BREAKWATER_LIMIT_PACKET_BYTES_MAX'],
+])('%s: did you mean %s?', (variable, meant) => {
+  expect(() => decide({ [variable]: 'x' })).toThrow(
+    `${variable}: unknown variable (did you mean ${meant}?)`,
+  )
+})
+
+test.each([
+  ['tls_cert: x', 'tlsCert'],
+  ['BREAKWATER_TLS_KEY: x', 'tlsKey'],
+  ['passwordfile: x', 'passwordFile'],
+  ['limit: {}', 'limits'],
+  ['packetBytesMax: 1', 'limits.packetBytesMax'],
+  ['limits: { packetByteMax: 1 }', 'packetBytesMax'],
+  ['listen: ["mqtts://x:1?client_auth=required"]', 'client-auth'],
+  ['listen: ["wss://x:1?orgin=https://a"]', 'origin'],
+])('in a file "%s": did you mean %s?', (text, meant) => {
+  expect(() => decide({}, yaml(text))).toThrow(`(did you mean ${meant}?)`)
+})
+
+test.each(['BREAKWATER_X', 'BREAKWATER_', 'BREAKWATER_ENTIRELY_DIFFERENT'])(
+  '%s is near to nothing, and the line says where to look',
+  (variable) => {
+    expect(() => decide({ [variable]: 'x' })).toThrow(/unknown variable, see docs\/CONFIG\.md$/)
+  },
+)
+
+test('the admin port may be 80', () => {
+  expect(decide({ BREAKWATER_ADMIN: 'http://127.0.0.1:80' }).admin.port).toBe(80)
+  expect(decide({ BREAKWATER_ADMIN: 'http://127.0.0.1' }).admin.port).toBe(9464)
 })
 
 test('a variable wins over the file, and an error names the place it came from', () => {

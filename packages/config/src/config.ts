@@ -1,8 +1,8 @@
 /** Layer two: decides. Defaults, parsing, checks across settings; the result is one frozen object. */
-import { bareHost, parseListeners, parseUrl, type ListenerConfig } from './listeners.ts'
+import { checkEffects } from './effects.ts'
+import { bareHost, checkPlain, parseListeners, parseUrl, type ListenerConfig } from './listeners.ts'
 import { decideTls, type TlsParameter, type TlsTexts } from './listener-tls.ts'
 import { limitDeclarations, limitNames, limitsWith, type LimitName, type Limits } from './limits.ts'
-import { sharedPort } from './ports.ts'
 import { parseRedisAddress } from './redis-address.ts'
 import { ConfigError, SETTINGS, type SettingName, type Settings } from './settings.ts'
 
@@ -101,8 +101,6 @@ export function decideConfig(settings: Settings): Config {
     tls,
     (why) => new ConfigError(`${settings.origin('listen')}: ${why}`),
   )
-  checkTlsUse(settings, listeners)
-  checkPorts(settings, listeners, admin)
   const readPair = (
     cert: SettingName,
     key: SettingName,
@@ -116,7 +114,7 @@ export function decideConfig(settings: Settings): Config {
   }
   const passwordFile = read('passwordFile', parsePath, () => undefined)
   const embedded = redisUrl === undefined
-  const jwt = decideJwt(settings, read)
+  const jwt = decideJwt(read)
   const authHttpUrl = read('authHttpUrl', parseHttpUrl, () => undefined)
   const canTell = passwordFile !== undefined || jwt !== undefined || authHttpUrl !== undefined
   const allowAnonymous = read('allowAnonymous', parseBoolean, () => embedded && !canTell)
@@ -127,19 +125,8 @@ export function decideConfig(settings: Settings): Config {
         '`breakwater passwd FILE USER`, or set BREAKWATER_ALLOW_ANONYMOUS=true',
     )
   }
-  for (const name of REDIS_SETTINGS) {
-    if (embedded && values[name] !== undefined)
-      throw new ConfigError(`${settings.origin(name)}: has no effect without BREAKWATER_REDIS_URL`)
-  }
   const ack = read('ack', parseAck, () => 'stored' as const)
-  if (embedded && ack !== 'stored')
-    throw new ConfigError(
-      `${settings.origin('ack')}: ${ack} has no effect without BREAKWATER_REDIS_URL`,
-    )
-  if (values.tlsTicketKey !== undefined && values.tlsTicketWrapKey !== undefined)
-    throw new ConfigError(
-      `${settings.origin('tlsTicketWrapKey')}: has no effect beside BREAKWATER_TLS_TICKET_KEY; give one of them`,
-    )
+  checkEffects(settings, { listeners, admin, redisUrl, ack })
   return Object.freeze({
     listeners,
     admin,
@@ -177,14 +164,9 @@ export function decideConfig(settings: Settings): Config {
 type Fail = (why: string) => ConfigError
 type Read = <T>(name: SettingName, parse: (text: string, fail: Fail) => T, fallback: () => T) => T
 
-function decideJwt(settings: Settings, read: Read): JwtConfig | undefined {
+function decideJwt(read: Read): JwtConfig | undefined {
   const keys = read<string | URL | undefined>('jwtKeys', parseFileOrUrl, () => undefined)
-  if (keys === undefined) {
-    for (const name of ['jwtAudience', 'jwtIssuer', 'jwtUsernameClaim'] as const)
-      if (settings.values[name] !== undefined)
-        throw new ConfigError(`${settings.origin(name)}: has no effect without BREAKWATER_JWT_KEYS`)
-    return undefined
-  }
+  if (keys === undefined) return undefined
   return {
     keys,
     audience: read<string | undefined>('jwtAudience', parsePath, () => undefined),
@@ -230,47 +212,6 @@ function decideCommonTls(settings: Settings): TlsTexts {
   return texts
 }
 
-/** The second of two would find its port in use, when the node is half started. */
-function checkPorts(
-  settings: Settings,
-  listeners: readonly ListenerConfig[],
-  admin: Config['admin'],
-): void {
-  const shared = sharedPort([...listeners, { ...admin, name: SETTINGS.admin }])
-  if (shared === undefined) return
-  const [one, other] = shared.map(({ name, host, port }) => `${name} (${host}:${port})`)
-  throw new ConfigError(
-    `${settings.origin('listen')}: ${one} and ${other} are on one port; give one of them another`,
-  )
-}
-
-const TLS_CLIENT_SETTINGS = [
-  'tlsClientCa',
-  'tlsCrl',
-  'tlsIdentity',
-  'tlsClientId',
-  'tlsExpiredClients',
-] as const
-
-/** Somebody who sets one of these believes that certificates are asked for. */
-function checkTlsUse(settings: Settings, listeners: readonly ListenerConfig[]): void {
-  if (listeners.some(({ tls }) => tls !== undefined && tls.clientAuth !== 'none')) return
-  for (const setting of TLS_CLIENT_SETTINGS)
-    if (settings.values[setting] !== undefined)
-      throw new ConfigError(
-        `${settings.origin(setting)}: has no effect without BREAKWATER_TLS_CLIENT_AUTH`,
-      )
-}
-const REDIS_SETTINGS = [
-  'redisPasswordFile',
-  'redisSentinelPasswordFile',
-  'redisCa',
-  'redisCert',
-  'redisKey',
-  'redisPrefix',
-  'tlsTicketWrapKey',
-] as const
-
 function decideLimits(settings: Settings): Limits {
   const overrides: Partial<Record<LimitName, number>> = {}
   for (const name of limitNames) {
@@ -291,7 +232,13 @@ function decideLimits(settings: Settings): Limits {
 function parseAdmin(text: string, fail: Fail): { host: string; port: number } {
   const url = parseUrl(text, fail)
   if (url.protocol !== 'http:') throw fail(`"${text}" must start with http://`)
-  return { host: bareHost(url), port: url.port === '' ? 9464 : Number(url.port) }
+  checkPlain(url, fail)
+  if (url.pathname !== '/' || url.search !== '')
+    throw fail(`"${text}" must be http://host:port, without a path`)
+  return {
+    host: bareHost(url),
+    port: url.port === '' ? (/:0*80\/?$/.test(text) ? 80 : 9464) : Number(url.port),
+  }
 }
 
 function parseRedisUrl(text: string, fail: Fail): string {

@@ -2,12 +2,23 @@
 import { readFileSync } from 'node:fs'
 import { parse } from 'yaml'
 import { limitNames, limitVariable } from './limits.ts'
+import { didYouMean } from './similar.ts'
 import { ConfigError, SETTINGS, settingNames, type Settings, type SettingName } from './settings.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** What Kubernetes injects into every pod for a Service named `breakwater`; not ours, never an error. */
-const SERVICE_LINK = /^BREAKWATER_(PORT$|PORT_|SERVICE_)/
+/**
+ * What Kubernetes injects into every pod of a namespace for each of its Services, `breakwater` or
+ * `breakwater-redis`; not ours, never an error. `…_PORT` alone could be somebody's mistake: its value tells.
+ */
+const SERVICE_LINK =
+  /^BREAKWATER_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$/
+const SERVICE_URL = /^BREAKWATER_(?:\w+_)?PORT$/
+const LINK_URL = /^(?:tcp|udp|sctp):\/\//
+
+export function isServiceLink(variable: string, value: string): boolean {
+  return SERVICE_LINK.test(variable) || (SERVICE_URL.test(variable) && LINK_URL.test(value))
+}
 
 /**
  * Settings from the environment and, if given, a YAML file; a variable wins over the file.
@@ -28,12 +39,15 @@ export function readSettings(
   const limitOf = new Map(limitNames.map((name) => [limitVariable(name), name]))
   for (const [variable, value] of Object.entries(environment)) {
     if (!variable.startsWith('BREAKWATER_') || value === undefined) continue
-    if (variable.startsWith('BREAKWATER_TEST_') || SERVICE_LINK.test(variable)) continue
+    if (variable.startsWith('BREAKWATER_TEST_') || isServiceLink(variable, value)) continue
     const setting = settingOf.get(variable)
     const limit = limitOf.get(variable)
     if (setting !== undefined) values[setting] = value
     else if (limit !== undefined) limits[limit] = value
-    else throw new ConfigError(`${variable}: unknown variable${suggestion(variable)}`)
+    else
+      throw new ConfigError(
+        `${variable}: unknown variable${didYouMean(variable, [...settingOf.keys(), ...limitOf.keys()], 'docs/CONFIG.md')}`,
+      )
     origins.set(setting ?? limit ?? '', variable)
   }
   return {
@@ -65,14 +79,18 @@ function readFile(
       if (!isMapping(value)) throw new ConfigError(`limits in ${path}: must be a mapping`)
       for (const [limit, bound] of Object.entries(value)) {
         if (!limitNames.includes(limit as never))
-          throw new ConfigError(`limits.${limit} in ${path}: unknown limit, see docs/LIMITS.md`)
+          throw new ConfigError(
+            `limits.${limit} in ${path}: unknown limit${didYouMean(limit, limitNames, 'docs/LIMITS.md')}`,
+          )
         limits[limit] = scalar(bound, `limits.${limit} in ${path}`)
         origins.set(limit, `limits.${limit} in ${path}`)
       }
       continue
     }
     if (!Object.hasOwn(SETTINGS, key))
-      throw new ConfigError(`${key} in ${path}: unknown key, see docs/CONFIG.md`)
+      throw new ConfigError(
+        `${key} in ${path}: unknown key${didYouMean(key, [...settingNames, 'limits', ...limitNames.map((name) => `limits.${name}`)], 'docs/CONFIG.md')}`,
+      )
     values[key as SettingName] = Array.isArray(value)
       ? value.map((item) => scalar(item, `${key} in ${path}`)).join(',')
       : scalar(value, `${key} in ${path}`)
@@ -88,16 +106,4 @@ function scalar(value: unknown, where: string): string {
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
     return String(value)
   throw new ConfigError(`${where}: must be a plain value`)
-}
-
-/** Names the variable that was probably meant: the one that shares most of its words. */
-function suggestion(variable: string): string {
-  const words = new Set(variable.split('_'))
-  let best = ''
-  let most = 1
-  for (const known of [...Object.values(SETTINGS), ...limitNames.map(limitVariable)]) {
-    const shared = known.split('_').filter((word) => words.has(word)).length
-    if (shared > most) [best, most] = [known, shared]
-  }
-  return best === '' ? ', see docs/CONFIG.md' : ` (did you mean ${best}?)`
 }

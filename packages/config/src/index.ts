@@ -1,5 +1,6 @@
 export { decideConfig, LOG_LEVELS, SHARED_STRATEGIES } from './config.ts'
 export type { Config, JwtConfig, LogLevel, RedisConfig, SharedStrategy } from './config.ts'
+export { redisFileFault } from './effects.ts'
 export { readSettings } from './env.ts'
 export type { Environment } from './env.ts'
 export { blockListOf } from './listeners.ts'

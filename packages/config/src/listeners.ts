@@ -10,6 +10,7 @@ import {
   type TlsParameter,
   type TlsTexts,
 } from './listener-tls.ts'
+import { didYouMean } from './similar.ts'
 
 export interface ListenerConfig {
   /** Label of metrics and log lines, unique per node: `mqtts`, or `mqtts-2` for another one. */
@@ -53,6 +54,7 @@ export function parseListeners(
     if (!isProtocol(protocol))
       throw fail(`"${part}" must start with mqtts://, wss://, mqtt:// or ws://`)
     if (url.hostname === '') throw fail(`"${part}" needs a host to listen on, such as 0.0.0.0`)
+    checkPlain(url, (why) => fail(`"${part}": ${why}`))
     const secure = protocol === 'mqtts' || protocol === 'wss'
     const web = protocol === 'wss' || protocol === 'ws'
     const taken = listeners.some((other) => other.name === protocol)
@@ -63,6 +65,7 @@ export function parseListeners(
     const own = secure ? query.tls() : {}
     query.end()
     const tls = secure ? decideTls({ ...common, ...own }, query.fail) : undefined
+    if (tls?.clientAuth === 'none') checkUnused(own, query.fail)
     checkNetworks(proxies, query.fail)
     checkOrigins(origins, query.fail)
     if (!web && url.pathname !== '' && url.pathname !== '/')
@@ -87,6 +90,7 @@ export function parseListeners(
 /** Parameters of one URL: each is asked for once, and what nobody asked for is a mistake. */
 class Query {
   readonly #params: URLSearchParams
+  readonly #asked: string[] = []
   readonly fail: Fail
 
   constructor(params: URLSearchParams, fail: Fail) {
@@ -95,6 +99,7 @@ class Query {
   }
 
   all(name: string): readonly string[] | undefined {
+    this.#asked.push(name)
     const values = this.#params.getAll(name)
     this.#params.delete(name)
     return values.length === 0 ? undefined : values
@@ -111,8 +116,26 @@ class Query {
 
   end(): void {
     for (const name of this.#params.keys())
-      throw this.fail(`"${name}" is no setting of such a listener, see docs/CONFIG.md`)
+      throw this.fail(
+        `"${name}" is no setting of such a listener${didYouMean(name, this.#asked, 'docs/CONFIG.md')}`,
+      )
   }
+}
+
+const OF_CLIENTS = ['client-ca', 'crl', 'identity', 'client-id', 'expired-clients'] as const
+
+/** Somebody who gives one of these believes that certificates are asked for. */
+function checkUnused(own: TlsTexts, fail: Fail): void {
+  for (const name of OF_CLIENTS)
+    if (own[name] !== undefined)
+      throw fail(`${name} has no effect without client-auth=optional or client-auth=required`)
+}
+
+/** What a URL can hold and nobody reads. */
+export function checkPlain({ username, password, hash }: URL, fail: Fail): void {
+  if (username !== '' || password !== '')
+    throw fail('a user or password has no effect in an address to listen on; remove it')
+  if (hash !== '') throw fail('ends at its #, which is written %23 in a value')
 }
 
 function isProtocol(text: string): text is ListenerConfig['protocol'] {

@@ -8,6 +8,7 @@ import {
   parseRedisAddress,
   readNamedFile,
   readSecretFile,
+  redisFileFault,
   type Config,
 } from '@breakwater/config'
 import {
@@ -74,6 +75,10 @@ function sourceSettings(options: ImportOptions): RedisSettings {
   const { from, fromPrefix = '', fromPasswordFile, fromCa } = options
   if (parseRedisAddress(from).cluster)
     throw new ConfigError('--from: what aedes has on a Redis Cluster cannot be read')
+  const unused = fromCa === undefined ? undefined : redisFileFault(from, 'tls')
+  if (unused !== undefined) throw new ConfigError(`--from-ca: ${unused}`)
+  const twice = fromPasswordFile === undefined ? undefined : redisFileFault(from, 'password')
+  if (twice !== undefined) throw new ConfigError(`--from-password-file: ${twice}`)
   const password =
     fromPasswordFile === undefined
       ? undefined
