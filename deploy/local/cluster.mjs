@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { readArguments } from './arguments.mjs'
 import { brokerEntry, startBroker } from './broker-process.mjs'
 import { clientLines, shellPath } from './client-lines.mjs'
 import { capture } from './command.mjs'
@@ -13,7 +14,14 @@ import { main, prepare, root, SetupError } from './toolchain.mjs'
 const nodeCount = 3
 const user = 'demo'
 
+const USAGE = `npm run cluster
+  three nodes on this machine, one Redis, a user made for the day; Ctrl-C stops all of them
+  CLUSTER_PORT, CLUSTER_ADMIN_PORT   of the first node; the others follow by one
+  BREAKWATER_*                       settings of all nodes, docs/CONFIG.md
+  --help`
+
 await main(async () => {
+  if (readArguments(USAGE, []) === undefined) return
   const port = portFrom('CLUSTER_PORT', 8883)
   const adminPort = portFrom('CLUSTER_ADMIN_PORT', 9464)
   const { node, env } = await prepare({ build: ['packages/broker'] })

@@ -1,12 +1,26 @@
 /** The commands beside `serve`, and what `serve` makes of what they made. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { text } from 'node:stream/consumers'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { X509Certificate } from 'node:crypto'
+import { runCommand, setPassword } from '@breakwater/broker'
 import { afterAll, describe, expect, it } from 'vitest'
 import { startRedisProxy } from '../kit/redis-proxy.ts'
-import { spawnNode } from '../kit/node.ts'
-import { findProgram } from '../kit/program.ts'
+import { MAIN, spawnNode } from '../kit/node.ts'
+import { findProgram, skipWithout } from '../kit/program.ts'
 import { startRedis } from '../kit/redis.ts'
 import { WireClient } from '../kit/wire-client.ts'
 import { breakwater, expectOneLine, type CommandEnd, type CommandOptions } from './command.ts'
@@ -21,6 +35,21 @@ function run(
   return breakwater(args, { directory, ...options })
 }
 
+/** Of a command that reads no input and changes nothing of this process. */
+async function inProcess(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<CommandEnd> {
+  let stdout = ''
+  let stderr = ''
+  const code = await runCommand(args, {
+    environment,
+    print: (words) => void (stdout += words),
+    complain: (words) => void (stderr += words),
+  })
+  return { code, stdout, stderr }
+}
+
 let lastName = 0
 const path = (start: string): string => join(directory, `${start}-${(lastName += 1)}`)
 const modeOf = (file: string): number => statSync(file).mode & 0o777
@@ -31,55 +60,84 @@ it('version prints the version and nothing else', async () => {
   expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
 })
 
-it.each([['bogus'], ['passwd']])('the command line "%s" is refused in one line', async (word) => {
-  expectOneLine(await run([word]), /^error: /)
+it.each([
+  [['bogus'], /^error: unknown command 'bogus'; see 'breakwater --help'$/m],
+  [['sreve'], /^error: unknown command 'sreve'; did you mean 'serve'\?$/m],
+  [['chek-config'], /did you mean 'check-config'\?$/m],
+  [['acl', 'explian'], /did you mean explain\?$/m],
+  [['--confg', 'x'], /^error: unknown option '--confg'; did you mean --config\?$/m],
+  [['serve', 'more'], /^error: too many arguments/],
+  [['passwd'], /^error: missing required argument 'file'/],
+])('the command line %j is refused in one line', async (words, line) => {
+  expectOneLine(await inProcess(words), line)
 })
 
-describe.concurrent('check-config', () => {
-  it('says that a configuration is sound, and starts nothing', async () => {
-    const environment = { BREAKWATER_LISTEN: 'mqtts://127.0.0.1:8883' }
-    const end = await run(['check-config'], { environment })
-    expect(end).toEqual({ code: 0, stdout: 'configuration is sound\n', stderr: '' })
+it('a Node that is too old is named, with the one that is needed, in one line', async () => {
+  for (const [name, main] of [
+    ['breakwater', MAIN],
+    ['fleet', MAIN.replace('broker', 'simulator')],
+  ] as const) {
+    // What this Node says of itself is the only thing that differs: the file holds no syntax of today.
+    const old = `Object.defineProperty(process, 'versions', { value: { node: '20.11.1' } })`
+    const child = spawn(process.execPath, ['--import', `data:text/javascript,${old}`, main])
+    const [stderr, [code]] = await Promise.all([
+      text(child.stderr),
+      once(child, 'close') as Promise<[number | null]>,
+    ])
+    expectOneLine(
+      { code, stdout: '', stderr },
+      new RegExp(`^${name}: needs Node 24 or later, this is Node 20.11.1; `),
+    )
+    const source = readFileSync(main, 'utf8').replaceAll(/\/\*[^]*?\*\//g, '')
+    expect(source).not.toMatch(/^import|\bawait\b|\?\.|\?\?|#\w+\b(?!!)|\busing\b/m)
+  }
+})
+
+describe('acl explain', () => {
+  const rules = path('rules')
+  writeFileSync(rules, "rules:\n  - { allow: [publish], topics: ['a/${clientid}'] }\n")
+  const explain = (topic: string, ...more: string[]): Promise<CommandEnd> =>
+    inProcess(['acl', 'explain', '--topic', topic, '--client-id', 'c', '--file', rules, ...more])
+
+  it('ends with 0 where the client may, with 1 where it may not', async () => {
+    const allowed = await explain('a/c', '--action', 'publish')
+    expect(allowed).toMatchObject({ code: 0, stderr: '' })
+    expect(allowed.stdout).toMatch(/^allowed: publish to a\/c\n/)
+    const denied = await explain('a/d', '--action', 'publish')
+    expect(denied).toMatchObject({ code: 1, stderr: '' })
+    expect(denied.stdout).toMatch(/^denied: publish to a\/d\n/)
   })
 
-  it('reads the files that are named', async () => {
-    const broken = path('broken')
-    writeFileSync(broken, 'keeper\n')
-    const cases = [
-      [{ BREAKWATER_PASSWORD_FILE: broken }, /BREAKWATER_PASSWORD_FILE: .* line 1/],
-      [{ BREAKWATER_TLS_CERT: broken, BREAKWATER_TLS_KEY: broken }, /BREAKWATER_TLS_CERT: .*PEM/],
-      [
-        {
-          BREAKWATER_REDIS_URL: 'redis://127.0.0.1:1',
-          BREAKWATER_ALLOW_ANONYMOUS: 'true',
-          BREAKWATER_REDIS_PASSWORD_FILE: path('nowhere'),
-        },
-        /BREAKWATER_REDIS_PASSWORD_FILE: cannot read .*ENOENT/,
-      ],
-    ] as const
-    for (const [environment, line] of cases) {
-      const variables = environment as unknown as Record<string, string>
-      expectOneLine(await run(['check-config'], { environment: variables }), line)
-    }
+  it('ends with 2 where there is no answer', async () => {
+    for (const end of [
+      await explain('a/c', '--action', 'read'),
+      await explain('a/c'),
+      await explain('a/#/c', '--action', 'publish'),
+      await explain('a/c', '--action', 'publish', '--file', path('nowhere')),
+    ])
+      expect(end).toMatchObject({ code: 2, stdout: '' })
   })
 })
 
-describe.concurrent('--config', () => {
+describe('--config', () => {
   it('reads a YAML file; a variable wins over it', async () => {
     const file = path('node.yaml')
     writeFileSync(file, 'listen: [mqtt://127.0.0.1:0]\nlogLevel: loud\n')
     expectOneLine(
-      await run(['--config', file, 'check-config']),
+      await inProcess(['--config', file, 'check-config']),
       /^breakwater: logLevel in .*node\.yaml-\d+: must be one of/,
     )
-    const environment = { BREAKWATER_LOG_LEVEL: 'info' }
-    expect(await run(['--config', file, 'check-config'], { environment })).toMatchObject({
+    const environment = { BREAKWATER_LOG_LEVEL: 'info', BREAKWATER_DEV_DIR: path('dev') }
+    expect(await inProcess(['--config', file, 'check-config'], environment)).toMatchObject({
       code: 0,
     })
   })
 
   it('refuses a file that is not there', async () => {
-    expectOneLine(await run(['--config', path('nowhere.yaml')]), /^breakwater: --config .*ENOENT/)
+    expectOneLine(
+      await inProcess(['--config', path('nowhere.yaml')]),
+      /^breakwater: --config .*ENOENT/,
+    )
   })
 })
 
@@ -224,4 +282,75 @@ describe('passwd', () => {
     const file = join(path('nowhere'), 'passwords')
     expectOneLine(await passwd(file, 'keeper', 'x'), /^breakwater: ENOENT: .*nowhere/)
   })
+
+  it('asks twice on a terminal and shows nothing of what is typed', async (context) => {
+    const [script] = skipWithout(context, 'script')
+    const file = path('passwords')
+    const asked = (answers: readonly string[]) => typeInto(script, file, answers)
+    expect(await asked(['sesame\r', 'simsim\r'])).toMatch(/the two are not the same; nothing was/)
+    expect(() => statSync(file)).toThrow('ENOENT')
+    expect(await asked(['ses\u0003'])).toMatch(/interrupted; nothing was changed/)
+    const said = await asked(['sesamX\u007fe\r', 'xyz\u0015sesame\r'])
+    expect(said).toMatch(/^Password of keeper: \r?\nThe same again: \r?\n$/)
+    await using node = await spawnNode({
+      allowAnonymous: false,
+      environment: { BREAKWATER_PASSWORD_FILE: file },
+    })
+    await using client = await WireClient.open(node)
+    expect(await client.connect({ username: 'keeper', password: 'sesame' })).toMatchObject({
+      returnCode: 0,
+    })
+  })
+
+  it('deletes a user, and says where there is no such user', async () => {
+    const file = path('passwords')
+    writeFileSync(
+      file,
+      `# ours\n${await setPassword('', 'keeper', 'x')}${await setPassword('', 'pilot', 'y')}`,
+    )
+    expect(await run(['passwd', file, 'keeper', '--delete'])).toMatchObject({ code: 0, stderr: '' })
+    expect(readFileSync(file, 'utf8')).toMatch(/^# ours\npilot:[^\n]+\n$/)
+    expectOneLine(
+      await run(['passwd', '--delete', file, 'keeper']),
+      /^breakwater: passwd: there is no user "keeper" in .*; nothing was changed$/m,
+    )
+    expect(modeOf(file)).toBe(0o600)
+  })
+
+  it('replaces the file as a whole, behind a link too, and not beside another passwd', async () => {
+    const file = path('passwords')
+    const link = path('link')
+    writeFileSync(file, '# ours\n')
+    symlinkSync(file, link)
+    const before = openSync(file, 'r')
+    await passwd(link, 'keeper', 'x')
+    expect(readFileSync(file, 'utf8')).toMatch(/^# ours\nkeeper:/)
+    // A reader that has it open still reads what it was.
+    expect(readFileSync(before, 'utf8')).toBe('# ours\n')
+    closeSync(before)
+    writeFileSync(`${file}.new`, '')
+    expectOneLine(await passwd(file, 'pilot', 'x'), /\.new is there: another passwd is at work/)
+    expect(readFileSync(file, 'utf8')).not.toContain('pilot')
+  })
 })
+
+/** What a terminal shows while somebody answers each question that ends with a colon. */
+async function typeInto(script: string, file: string, answers: readonly string[]): Promise<string> {
+  const command = [process.execPath, '--conditions=source', MAIN, 'passwd', file, 'keeper']
+  const child = spawn(script, ['-qec', command.join(' '), '/dev/null'], {
+    env: { PATH: process.env['PATH'], SHELL: '/bin/sh' },
+  })
+  const left = [...answers]
+  let shown = ''
+  let asked = 0
+  child.stdout.on('data', (chunk: Buffer) => {
+    shown += chunk.toString()
+    const questions = shown.split(': ').length - 1
+    if (questions > asked && left.length > 0) {
+      asked = questions
+      child.stdin.write(left.shift() ?? '')
+    }
+  })
+  await once(child, 'close')
+  return shown
+}

@@ -1,5 +1,4 @@
-// `npm run record-version -- [commit]` keeps the broker of a commit (default: HEAD) as one small file, with all that
-// it depends on, so that this version can be run beside it. The commit is installed in a temporary folder, as it
+// `npm run record-version -- COMMIT` keeps the broker of a commit as one small file, with all that it depends on, so that this version can be run beside it. The commit is installed in a temporary folder, as it
 // says itself.
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -8,7 +7,8 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { rolldown } from 'rolldown'
-import { main, prepare, root } from '../../deploy/local/toolchain.mjs'
+import { readArguments } from '../../deploy/local/arguments.mjs'
+import { main, prepare, root, SetupError } from '../../deploy/local/toolchain.mjs'
 
 /** Prints the settings that it knows, as JSON. */
 const KNOWN = `const c = await import('@breakwater/config')
@@ -18,12 +18,18 @@ const folder = new URL('./previous/', import.meta.url)
 /** What it asks for when it runs is asked for here. */
 const REQUIRE = /createRequire\(import\.meta\.url\)\(\s*('[^']+'),?\s*\)/g
 
+const USAGE = `npm run record-version -- COMMIT
+  keeps the broker of this commit (a hash, a tag or HEAD) in test/versions/previous,
+  in the place of the version that is there
+  --help`
+
 await main(async () => {
+  const given = readArguments(USAGE, ['COMMIT'])
+  if (given === undefined) return
+  const [wanted] = given
   const { node } = await prepare()
   const git = (...args) => execFileSync('git', args, { cwd: root, maxBuffer: 2 ** 28 })
-  const commit = git('rev-parse', `${process.argv[2] ?? 'HEAD'}^{commit}`)
-    .toString()
-    .trim()
+  const commit = hashOf(git, wanted)
   const directory = mkdtempSync(join(tmpdir(), 'breakwater-version-'))
   try {
     execFileSync('tar', ['-x', '-C', directory], { input: git('archive', commit) })
@@ -45,6 +51,16 @@ await main(async () => {
     rmSync(directory, { recursive: true, force: true })
   }
 })
+
+function hashOf(git, name) {
+  try {
+    return git('rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`)
+      .toString()
+      .trim()
+  } catch {
+    throw new SetupError(`there is no commit "${name}" in this repository`)
+  }
+}
 
 async function bundle(input) {
   const built = await rolldown({

@@ -2,12 +2,11 @@
  * The `breakwater` command. In: arguments, variables, standard input. Out: what it prints, and the exit code. What
  * a person can mend is one line on standard error and code 1; anything else is a defect and keeps its stack.
  */
-import { chmodSync, existsSync, writeFileSync } from 'node:fs'
-import { text } from 'node:stream/consumers'
 import { inspect } from 'node:util'
 import {
   ConfigError,
   decideConfig,
+  nearestName,
   readNamedFile,
   readSettings,
   type Config,
@@ -15,7 +14,7 @@ import {
 } from '@breakwater/config'
 import { Command, CommanderError } from 'commander'
 import { explainAccess, type ExplainOptions } from './access/explain-command.ts'
-import { PasswordFile, setPassword } from './auth/password-file.ts'
+import { runPasswd, type PasswdOptions } from './auth/passwd-command.ts'
 import { ensureDevelopmentCertificates } from './certificates/development.ts'
 import { runImport, type ImportOptions } from './import/import-command.ts'
 import { checkNodeFiles, readNodeFiles } from './node-files.ts'
@@ -25,6 +24,9 @@ import { VERSION } from './version.ts'
 
 /** Should something keep the process alive after everything was closed. */
 const LAST_RESORT_MS = 500
+
+/** Exit code of `acl explain`; the next one is that of a question without an answer. */
+const DENIED = 1
 
 export interface CommandSurroundings {
   /** Default: the variables of the process. */
@@ -43,38 +45,56 @@ export async function runCommand(
     print = (line) => void process.stdout.write(line),
     complain = (line) => void process.stderr.write(line),
   } = surroundings
+  const codes = { done: 0, failed: 1 }
+  const program = createProgram({ environment: surroundings.environment, print, complain, codes })
   try {
-    await createProgram(surroundings.environment, print, complain).parseAsync(args, {
-      from: 'user',
-    })
-    return 0
+    await program.parseAsync(args, { from: 'user' })
+    return codes.done
   } catch (error) {
     // It has said already what is wrong, or what it was asked for.
     if (error instanceof CommanderError) return error.exitCode
     complain(isMendable(error) ? `breakwater: ${error.message}\n` : `${inspect(error)}\n`)
-    return 1
+    return codes.failed
   }
 }
 
-function createProgram(
-  environment: Environment | undefined,
-  print: (text: string) => void,
-  complain: (text: string) => void,
-): Command {
+interface ProgramParts extends Required<Pick<CommandSurroundings, 'print' | 'complain'>> {
+  readonly environment: Environment | undefined
+  /** What the process ends with; a command may say otherwise. */
+  readonly codes: { done: number; failed: number }
+}
+
+function createProgram({ environment, print, complain, codes }: ProgramParts): Command {
   const say = (line: string): void => print(`${line}\n`)
   const program = new Command('breakwater')
     .description('MQTT over TLS, as a cluster')
     .version(VERSION)
     .option('--config <file>', 'YAML file with settings; BREAKWATER_* variables win')
-    .configureOutput({ writeOut: print, writeErr: complain })
+    .configureOutput({
+      writeOut: print,
+      writeErr: complain,
+      // One line, with the proposal if there is one.
+      outputError: (text, write) =>
+        write(text.replace(/\n\(Did you mean (.*)\?\)/, '; did you mean $1?')),
+    })
     .exitOverride()
   const readConfig = (): Config =>
     decideConfig(readSettings(environment, program.opts<{ config?: string }>().config))
 
   program
-    .command('serve', { isDefault: true })
+    .command('serve')
     .description('run a node (default)')
     .action(async () => serve(readConfig()))
+  // Without a command it is `serve`; a word that is none is not taken for what belongs to it.
+  program.argument('[command]').action(async (word?: string) => {
+    if (word === undefined) return serve(readConfig())
+    const nearest = nearestName(
+      word,
+      program.commands.map((command) => command.name()),
+    )
+    const hint = nearest === undefined ? "see 'breakwater --help'" : `did you mean '${nearest}'?`
+    program.error(`error: unknown command '${word}'; ${hint}`)
+  })
 
   program
     .command('check-config')
@@ -95,27 +115,21 @@ function createProgram(
 
   program
     .command('passwd')
-    .description('set the password of a user; the password is read from standard input')
+    .description('set the password of a user, asked for on the terminal, or delete the user')
     .argument('<file>', 'password file; made if it is not there')
     .argument('<user>', 'user name')
-    .action(async (file: string, user: string) => {
-      const password = (await text(process.stdin)).replace(/\r?\n$/, '')
-      if (password === '')
-        throw new ConfigError(
-          `passwd: no password on standard input; try: printf %s "$PASSWORD" | breakwater passwd ${file} ${user}`,
-        )
-      const before = existsSync(file) ? readNamedFile('passwd', file) : ''
-      // A file with a line that no node would read is not made longer.
-      PasswordFile.parse(before, file)
-      writeFileSync(file, await setPassword(before, user, password), { mode: 0o600 })
-      chmodSync(file, 0o600)
-    })
+    .option('--stdin', 'read the password from standard input, as where that is no terminal')
+    .option('--delete', 'remove the user')
+    .action((file: string, user: string, options: PasswdOptions) => runPasswd(file, user, options))
 
   program
     .command('acl')
     .description('access rules')
     .command('explain')
-    .description('name the rule that decides')
+    .description('name the rule that decides; exit code 0: allowed, 1: denied, 2: no answer')
+    .exitOverride(({ exitCode, code, message }) => {
+      throw new CommanderError(exitCode === 0 ? 0 : DENIED + 1, code, message)
+    })
     .requiredOption('--topic <topic>', 'topic to publish to, or filter to subscribe to')
     .requiredOption('--action <action>', 'publish or subscribe')
     .requiredOption('--client-id <id>', 'client id')
@@ -126,10 +140,14 @@ function createProgram(
     .option('--claims <json>', 'claims of its token, as JSON')
     .option('--file <file>', 'rules; default: BREAKWATER_ACL_FILE')
     .action((asked: ExplainOptions) => {
+      codes.failed = DENIED + 1
       const file = asked.file ?? readConfig().aclFile
       if (file === undefined)
         throw new ConfigError('acl explain: no rules; give --file, or set BREAKWATER_ACL_FILE')
-      say(explainAccess(readNamedFile('BREAKWATER_ACL_FILE', file), file, asked).join('\n'))
+      const text = readNamedFile('BREAKWATER_ACL_FILE', file)
+      const [answer = '', ...why] = explainAccess(text, file, asked)
+      say([answer, ...why].join('\n'))
+      if (!answer.startsWith('allowed')) codes.done = DENIED
     })
 
   program
@@ -157,11 +175,12 @@ function createProgram(
 }
 
 async function serve(config: Config): Promise<void> {
+  const files = await readNodeFiles(config)
   const asked = Promise.withResolvers<void>()
   let started: BreakwaterNode | undefined
   // A node that starts reads its files anyway.
   handleSignals({ stop: asked.resolve, readFiles: () => void started?.readFiles() })
-  const node = await startNode({ config, files: await readNodeFiles(config) })
+  const node = await startNode({ config, files })
   started = node
   await asked.promise
   // Whatever does not end by itself, such as a Redis that does not answer, is left to itself.

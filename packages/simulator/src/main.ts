@@ -1,58 +1,15 @@
 #!/usr/bin/env node
-/** The process: command line in, summary and files out, exit code set. */
-import { readFileSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
-import { CommanderError } from 'commander'
-import { createProgram, type Invocation } from './command-line.ts'
-import { runFleet } from './fleet.ts'
-import { InputError } from './input-error.ts'
-import { ProgressLine } from './progress.ts'
-import { formatReport } from './report.ts'
-import { ExitCode } from './verdict.ts'
+/**
+ * The `fleet` command, as far as any Node reads it: it says which one is needed, and leaves the rest to
+ * `fleet-command.ts`. Nothing is imported here, and no syntax is used, that a Node of years ago does not have.
+ */
+const NODE_MAJOR_MIN = 24
 
-const LIVE_INTERVAL_MS = 250
-const LINE_INTERVAL_MS = 1000
-
-/** The first signal ends the run in order; the second one finds no handler and ends the process. */
-const interruptSignal = (): AbortSignal => {
-  const interrupt = new AbortController()
-  const onSignal = (): void => {
-    process.off('SIGINT', onSignal)
-    process.off('SIGTERM', onSignal)
-    interrupt.abort()
-  }
-  process.on('SIGINT', onSignal)
-  process.on('SIGTERM', onSignal)
-  return interrupt.signal
+if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR_MIN) {
+  console.error(
+    `fleet: needs Node ${NODE_MAJOR_MIN} or later, this is Node ${process.versions.node}; install a newer one`,
+  )
+  process.exitCode = 1
+} else {
+  void import('./fleet-command.ts').then(({ runFleetCommand }) => runFleetCommand())
 }
-
-const run = async ({ input, outPath, json }: Invocation): Promise<void> => {
-  const line = new ProgressLine(process.stderr)
-  const result = await runFleet(input, {
-    signal: interruptSignal(),
-    progressIntervalMs: line.isLive ? LIVE_INTERVAL_MS : LINE_INTERVAL_MS,
-    ...(json ? {} : { onProgress: (progress) => line.show(progress) }),
-  })
-  if (!json) line.clear()
-  const text = `${JSON.stringify(result, undefined, 1)}\n`
-  if (outPath !== undefined) await writeFile(outPath, text)
-  process.stdout.write(json ? text : formatReport(result, process.stdout))
-  process.exitCode = result.verdict.exitCode
-}
-
-const main = async (): Promise<void> => {
-  const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
-  const { version } = JSON.parse(manifest) as { version: string }
-  try {
-    await createProgram(version, run).parseAsync()
-  } catch (error) {
-    if (error instanceof CommanderError && error.exitCode === 0) return // --help, --version
-    if (!(error instanceof CommanderError || error instanceof InputError)) throw error
-    process.exitCode = ExitCode.input
-    if (error instanceof CommanderError && error.code === 'commander.help') return // help is shown
-    const line = error.message.replace(/^error: /, '').replaceAll('\n', ' ')
-    process.stderr.write(`fleet: ${line}\n`)
-  }
-}
-
-await main()

@@ -7,7 +7,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg } from 'node:os'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Limits } from '@breakwater/config'
 import { Command, Option } from 'commander'
 import { number } from '../../kit/number-option.ts'
@@ -26,14 +25,13 @@ const WITHOUT: Partial<Limits> = {
   heldTimeoutMs: 600_000,
   loopDelayMaxMs: 600_000,
 }
-const RESULTS = fileURLToPath(new URL('../results/storm.json', import.meta.url))
 const PATIENCE_MS = 180_000
 
 interface Options {
   readonly devices: number
   readonly rate?: number
   readonly calm: number
-  readonly out: string
+  readonly out?: string
   readonly only?: string
 }
 
@@ -46,7 +44,7 @@ const { devices, rate, calm, out, only } = new Command('npm run bench:storm --')
     number({ min: 1, max: 1e6 }),
   )
   .option('--calm <seconds>', 'before the kill', number({ min: 1, max: 3_600 }), 10)
-  .option('--out <file>', 'where the result goes, and storm.svg beside it', RESULTS)
+  .option('--out <file>', 'where the result goes as JSON, and storm.svg beside it')
   .addOption(new Option('--only <run>', 'one of the two').choices(['admission', 'none']))
   .parse()
   .opts<Options>()
@@ -95,18 +93,20 @@ const machine = {
   at: new Date().toISOString(),
   loadBefore,
 }
-mkdirSync(dirname(out), { recursive: true })
-const kept = Object.fromEntries(Object.entries(runs).map(([name, run]) => [name, compact(run)]))
-writeFileSync(
-  out,
-  `${layOut(JSON.parse(JSON.stringify({ machine, runs: kept })) as unknown, '')}\n`,
-)
-writeFileSync(join(dirname(out), 'storm.svg'), drawStorms(runs))
 console.log(stormTable(runs))
-console.log(`written to ${out}`)
+if (out !== undefined) keep(out)
 const wrong = Object.entries(runs).flatMap(([name, { stayed, displacedBooks, backMs }]) => [
   ...(stayed.lost + displacedBooks.lost > 0 ? [`${name}: messages were lost`] : []),
   ...(backMs.all === undefined ? [`${name}: not everybody came back`] : []),
 ])
 for (const line of wrong) console.error(`storm: ${line}`)
 process.exitCode = wrong.length > 0 ? 1 : 0
+
+function keep(file: string): void {
+  mkdirSync(dirname(file), { recursive: true })
+  const kept = Object.fromEntries(Object.entries(runs).map(([name, one]) => [name, compact(one)]))
+  const plain = JSON.parse(JSON.stringify({ machine, runs: kept })) as unknown
+  writeFileSync(file, `${layOut(plain, '')}\n`)
+  writeFileSync(join(dirname(file), 'storm.svg'), drawStorms(runs))
+  console.log(`written to ${file}`)
+}

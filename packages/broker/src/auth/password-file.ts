@@ -177,6 +177,15 @@ export async function setPassword(
   return `${lines.join('\n')}\n`
 }
 
+/** @throws {ConfigError} the user is not there */
+export function removeUser(text: string, path: string, username: string): string {
+  const lines = text.split('\n')
+  const rest = lines.filter((line) => !line.startsWith(`${username}:`))
+  if (rest.length === lines.length || username === '' || username.startsWith('#'))
+    throw new ConfigError(`passwd: there is no user "${username}" in ${path}; nothing was changed`)
+  return rest.join('\n')
+}
+
 /** Undefined for a line of another form, and for parameters that Node refuses or that take a core for seconds. */
 function parseScryptHash(line: string): VerifyPassword | undefined {
   const [, ...fields] = SCRYPT.exec(line) ?? []
