@@ -4,7 +4,9 @@ import { bareHost, checkPlain, parseListeners, parseUrl, type ListenerConfig } f
 import { decideTls, type TlsParameter, type TlsTexts } from './listener-tls.ts'
 import { limitDeclarations, limitNames, limitsWith, type LimitName, type Limits } from './limits.ts'
 import { parseRedisAddress } from './redis-address.ts'
+import { decideAuthHttp, decideJwt, type AuthHttpConfig, type JwtConfig } from './services.ts'
 import { ConfigError, SETTINGS, type SettingName, type Settings } from './settings.ts'
+import { parseBoolean, parsePath, type Fail, type Read } from './values.ts'
 
 export interface RedisConfig {
   /** Of a form that `parseRedisAddress` reads. */
@@ -18,14 +20,6 @@ export interface RedisConfig {
   readonly prefix: string
   /** Under which nodes keep a common ticket key there; unset: they have none. */
   readonly ticketWrapKeyFile: string | undefined
-}
-
-export interface JwtConfig {
-  /** Path of a JWKS file, or where to fetch it. */
-  readonly keys: string | URL
-  readonly audience: string | undefined
-  readonly issuer: string | undefined
-  readonly usernameClaim: string
 }
 
 export interface Config {
@@ -44,7 +38,7 @@ export interface Config {
   /** Tokens as passwords. */
   readonly jwt: JwtConfig | undefined
   /** Who else is asked who a client is. */
-  readonly authHttpUrl: URL | undefined
+  readonly authHttp: AuthHttpConfig | undefined
   readonly allowAnonymous: boolean
   /** Rules of who may publish and subscribe where; unset: everybody everywhere. */
   readonly aclFile: string | undefined
@@ -83,11 +77,7 @@ export type SharedStrategy = (typeof SHARED_STRATEGIES)[number]
  */
 export function decideConfig(settings: Settings): Config {
   const { values } = settings
-  const read = <T>(
-    name: SettingName,
-    parse: (text: string, fail: Fail) => T,
-    fallback: () => T,
-  ): T => {
+  const read: Read = (name, parse, fallback) => {
     const text = values[name]
     if (text === undefined) return fallback()
     return parse(text.trim(), (why) => new ConfigError(`${settings.origin(name)}: ${why}`))
@@ -114,9 +104,9 @@ export function decideConfig(settings: Settings): Config {
   }
   const passwordFile = read('passwordFile', parsePath, () => undefined)
   const embedded = redisUrl === undefined
-  const jwt = decideJwt(read)
-  const authHttpUrl = read('authHttpUrl', parseHttpUrl, () => undefined)
-  const canTell = passwordFile !== undefined || jwt !== undefined || authHttpUrl !== undefined
+  const jwt = decideJwt(settings, read)
+  const authHttp = decideAuthHttp(settings, read)
+  const canTell = passwordFile !== undefined || jwt !== undefined || authHttp !== undefined
   const allowAnonymous = read('allowAnonymous', parseBoolean, () => embedded && !canTell)
   const certificates = listeners.some(({ tls }) => tls?.identity !== undefined)
   if (!allowAnonymous && !canTell && !certificates) {
@@ -145,7 +135,7 @@ export function decideConfig(settings: Settings): Config {
         },
     passwordFile,
     jwt,
-    authHttpUrl,
+    authHttp,
     allowAnonymous,
     aclFile: read('aclFile', parsePath, () => undefined),
     publishDenied: read('publishDenied', oneOf(PUBLISH_DENIED), () => 'drop' as const),
@@ -159,20 +149,6 @@ export function decideConfig(settings: Settings): Config {
     devDir: read('devDir', parsePath, () => '.dev'),
     limits: decideLimits(settings),
   })
-}
-
-type Fail = (why: string) => ConfigError
-type Read = <T>(name: SettingName, parse: (text: string, fail: Fail) => T, fallback: () => T) => T
-
-function decideJwt(read: Read): JwtConfig | undefined {
-  const keys = read<string | URL | undefined>('jwtKeys', parseFileOrUrl, () => undefined)
-  if (keys === undefined) return undefined
-  return {
-    keys,
-    audience: read<string | undefined>('jwtAudience', parsePath, () => undefined),
-    issuer: read<string | undefined>('jwtIssuer', parsePath, () => undefined),
-    usernameClaim: read('jwtUsernameClaim', parsePath, () => 'sub'),
-  }
 }
 
 const TLS_SETTINGS = {
@@ -250,35 +226,9 @@ function parseRedisUrl(text: string, fail: Fail): string {
   return text
 }
 
-function parseHttpUrl(text: string, fail: Fail): URL {
-  const url = parseUrl(text, fail)
-  if (url.protocol !== 'https:' && url.protocol !== 'http:')
-    throw fail('must start with https:// or http://')
-  return url
-}
-
-/** Keys that are fetched decide who gets in: over TLS only. */
-function parseFileOrUrl(text: string, fail: Fail): string | URL {
-  if (!/^[a-z][a-z+.-]*:\/\//i.test(text)) return parsePath(text, fail)
-  const url = parseUrl(text, fail)
-  if (url.protocol !== 'https:') throw fail('must be a file, or start with https://')
-  return url
-}
-
-function parsePath(text: string, fail: Fail): string {
-  if (text === '') throw fail('is empty; name a file or unset it')
-  return text
-}
-
 function parsePrefix(text: string, fail: Fail): string {
   if (/[{}\s]/.test(text)) throw fail('must not hold braces or white space')
   return text
-}
-
-function parseBoolean(text: string, fail: Fail): boolean {
-  if (text === 'true') return true
-  if (text === 'false') return false
-  throw fail(`must be true or false, not "${text}"`)
 }
 
 function parseAck(text: string, fail: Fail): AckLevel {
