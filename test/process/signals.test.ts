@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { Authority, setPassword } from '@breakwater/broker'
 import { describe, expect, it } from 'vitest'
 import { SIGNALS } from '../../packages/broker/src/signals.ts'
@@ -11,7 +10,6 @@ import { connectAt } from '../cluster/cluster.ts'
 import { unique } from '../conformance/suite.ts'
 import { spawnNode, type LogLine } from '../kit/node.ts'
 import { temporaryDirectory } from '../kit/temporary-directory.ts'
-import { encodePingreq } from '../kit/wire-encoder.ts'
 
 /** Those that shutdown.test.ts has not. */
 const stopping = Object.entries(SIGNALS)
@@ -60,20 +58,6 @@ describe('a node', () => {
     const debuggerPort = connect(9229, '127.0.0.1')
     const [error] = (await once(debuggerPort, 'error')) as [Error & { code: string }]
     expect(error.code).toBe('ECONNREFUSED')
-  })
-
-  it('that was stopped and goes on closes nobody who has spoken in time', async () => {
-    await using node = await spawnNode()
-    await using client = await connectAt(node, { clientId: unique('c'), keepAliveSeconds: 1 })
-    node.process.kill('SIGSTOP')
-    client.send(encodePingreq())
-    // One and a half intervals pass for the node, in which it does not run.
-    await delay(2_500)
-    client.send(encodePingreq())
-    node.process.kill('SIGCONT')
-    for (let count = 0; count < 2; count += 1)
-      expect(await client.next()).toMatchObject({ type: 'pingresp' })
-    expect(node.closeReasons()).not.toContain('keep-alive-timeout')
   })
 })
 
