@@ -1,10 +1,12 @@
 /** MQTT over WebSocket: what is served, what is refused in HTTP, and that the bytes are a stream. */
 import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
+import { Duplex } from 'node:stream'
 import { Authority } from '@breakwater/broker'
 import { connectAsync } from 'mqtt'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket, type ClientOptions } from 'ws'
+import { WebSocketStream } from '../../packages/broker/src/listen/websocket-stream.ts'
 import { unique } from '../conformance/suite.ts'
 import { startNode, type LogLine, type TestNode } from '../kit/node.ts'
 import { WireDecoder } from '../kit/wire-decoder.ts'
@@ -14,6 +16,7 @@ import { MountedSecret } from './mounted-secret.ts'
 const WSS = 0
 const WS = 1
 const MTLS = 2
+const BATCH = 3
 
 const authority = await Authority.create('devices')
 let node: TestNode
@@ -25,6 +28,7 @@ beforeAll(async () => {
       'wss://127.0.0.1:0/fleet?origin=https://fleet.example',
       'ws://127.0.0.1:0',
       `wss://127.0.0.1:0?client-auth=required&client-ca=${secret.path('ca.crt')}&identity=cn&origin=https://fleet.example`,
+      'ws://127.0.0.1:0?frames=batch',
     ],
   })
 })
@@ -36,7 +40,7 @@ async function open(
   options: ClientOptions & { protocols?: string[] } = {},
 ): Promise<WebSocket> {
   const { protocols = ['mqtt'], ...rest } = options
-  const scheme = listener === WS ? 'ws' : 'wss'
+  const scheme = listener === WS || listener === BATCH ? 'ws' : 'wss'
   const url = `${scheme}://localhost:${node.ports[listener]}${path}`
   const socket = new WebSocket(url, protocols, { ca: node.ca, family: 4, ...rest })
   await once(socket, 'open')
@@ -79,6 +83,39 @@ describe.each([
     await expect
       .poll(() => new WireDecoder().push(Buffer.concat(received)).map(({ type }) => type))
       .toEqual(['connack', 'pingresp', 'pingresp'])
+    socket.terminate()
+  })
+
+  it('takes a packet in fragments, between which there are pings', async () => {
+    const socket = await open(listener, path)
+    const pong = once(socket, 'pong')
+    const connect = wire.encodeConnect({ clientId: unique('c') })
+    const message = once(socket, 'message')
+    connect.forEach((byte, at) => {
+      if (at === 3) socket.ping()
+      socket.send(Buffer.of(byte), { binary: true, fin: at === connect.length - 1 })
+    })
+    const [[connack]] = (await Promise.all([message, pong])) as [[Buffer], unknown]
+    expect(connack[3]).toBe(0)
+    socket.terminate()
+  })
+
+  it('sends each packet in a message of its own, also a large one', async () => {
+    const socket = await open(listener, path)
+    const messages: Buffer[] = []
+    socket.on('message', (data: Buffer) => messages.push(data))
+    const topic = unique('t')
+    const payloads = [Buffer.from('a'), Buffer.alloc(130, 'b'), Buffer.alloc(90_000, 'c')]
+    socket.send(
+      Buffer.concat([
+        wire.encodeConnect({ clientId: unique('c') }),
+        wire.encodeSubscribe(1, [[topic, 0]]),
+        ...payloads.map((payload) => wire.encodePublish({ topic, payload, qos: 0 })),
+        wire.encodePingreq(),
+      ]),
+    )
+    await expect.poll(() => messages.length).toBe(6)
+    for (const data of messages) expect(new WireDecoder().push(data)).toHaveLength(1)
     socket.terminate()
   })
 
@@ -177,6 +214,33 @@ describe('a page', () => {
     const socket = await opening
     socket.terminate()
   })
+})
+
+it('with frames=batch one message holds all packets of a write', async () => {
+  const socket = await open(BATCH, '/mqtt')
+  const messages: Buffer[] = []
+  socket.on('message', (data: Buffer) => messages.push(data))
+  const pings = Array.from({ length: 5 }, () => wire.encodePingreq())
+  socket.send(Buffer.concat([wire.encodeConnect({ clientId: unique('c') }), ...pings]))
+  await expect.poll(() => new WireDecoder().push(Buffer.concat(messages)).length).toBe(6)
+  expect(messages.length).toBeLessThan(6)
+  socket.terminate()
+})
+
+it('packets of one turn leave in one write, with a frame for each', () => {
+  const writes: Buffer[] = []
+  const transport = new Duplex({
+    read: () => undefined,
+    write: (chunk: Buffer, _encoding, done) => {
+      writes.push(chunk)
+      done()
+    },
+  })
+  const socket = new WebSocket(null as unknown as string, undefined, {})
+  Object.defineProperty(socket, 'readyState', { value: WebSocket.OPEN })
+  const stream = new WebSocketStream(socket, transport, 'packet')
+  stream.write(Buffer.concat([wire.encodePingreq(), wire.encodePingreq(), wire.encodePingreq()]))
+  expect(writes.map((bytes) => bytes.toString('hex'))).toEqual(['8202c0008202c0008202c000'])
 })
 
 it('a client certificate is the name behind WebSocket as well', async () => {

@@ -47,7 +47,7 @@ describe('a listener', () => {
 
   test('over WebSocket has a path and origins; behind a proxy, networks', () => {
     const listeners = listen(
-      'wss://h/fleet?origin=https://a.example&origin=https://b.example:8443,ws://h:1,mqtt://h?proxy=10.0.0.0/8,::1',
+      'wss://h/fleet?origin=https://a.example&origin=https://b.example:8443,ws://h:1?frames=batch,mqtt://h?proxy=10.0.0.0/8,::1',
     )
     expect(
       listeners.map(({ name, port, webSocket, proxies }) => [name, port, webSocket, proxies]),
@@ -55,10 +55,14 @@ describe('a listener', () => {
       [
         'wss',
         443,
-        { path: '/fleet', origins: ['https://a.example', 'https://b.example:8443'] },
+        {
+          path: '/fleet',
+          origins: ['https://a.example', 'https://b.example:8443'],
+          frames: 'packet',
+        },
         undefined,
       ],
-      ['ws', 1, { path: '/mqtt', origins: undefined }, undefined],
+      ['ws', 1, { path: '/mqtt', origins: undefined, frames: 'batch' }, undefined],
       ['mqtt', 1883, undefined, ['10.0.0.0/8', '::1']],
     ])
   })
@@ -90,6 +94,9 @@ test.each([
   ['mqtts://h?cert=a', {}, /1 certificates and 0 keys/],
   [`wss://h?client-auth=optional&${CA}`, {}, /a page of anybody .* origin=https/],
   ['wss://h?origin=https://a.example/x', {}, /must be scheme, host and port only/],
+  ['mqtt://h?frames=packet', {}, /"frames" is no setting/],
+  ['ws://h?frames=all', {}, /frames must be packet or batch/],
+  ['ws://h?frames=packet&frames=batch', {}, /frames must be packet or batch/],
   ['mqtt://h?proxy=10.0.0.0/40', {}, /proxy must be addresses or networks/],
   ['mqtt://h?proxy=proxy.example', {}, /proxy must be addresses or networks/],
   ['mqtts://h', { BREAKWATER_TLS_CRL: 'x' }, /^BREAKWATER_TLS_CRL: has no effect without/],

@@ -31,6 +31,8 @@ export interface WebSocketConfig {
   readonly path: string
   /** Pages that may connect, `https://fleet.example`; undefined: all. Only browsers send one. */
   readonly origins: readonly string[] | undefined
+  /** What one message holds that the node sends: one MQTT packet, or all of a write. */
+  readonly frames: 'packet' | 'batch'
 }
 
 type Fail = (why: string) => Error
@@ -62,6 +64,7 @@ export function parseListeners(
     const query = new Query(url.searchParams, (why) => fail(`"${part}": ${why}`))
     const proxies = query.all('proxy')?.flatMap((value) => value.split(','))
     const origins = web ? query.all('origin') : undefined
+    const frames = web ? framesOf(query) : 'packet'
     const own = secure ? query.tls() : {}
     query.end()
     const tls = secure ? decideTls({ ...common, ...own }, query.fail) : undefined
@@ -80,7 +83,9 @@ export function parseListeners(
       host: bareHost(url),
       port: url.port === '' ? PORTS[protocol] : Number(url.port),
       tls,
-      webSocket: web ? { path: url.pathname === '/' ? '/mqtt' : url.pathname, origins } : undefined,
+      webSocket: web
+        ? { path: url.pathname === '/' ? '/mqtt' : url.pathname, origins, frames }
+        : undefined,
       proxies,
     })
   }
@@ -134,6 +139,13 @@ function checkUnused(own: TlsTexts, fail: Fail): void {
 /** What a URL can hold and nobody reads. */
 export function checkPlain({ hash }: URL, fail: Fail): void {
   if (hash !== '') throw fail('ends at its #, which is written %23 in a value')
+}
+
+function framesOf(query: Query): WebSocketConfig['frames'] {
+  const [frames = 'packet', ...more] = query.all('frames') ?? []
+  if (more.length > 0 || (frames !== 'packet' && frames !== 'batch'))
+    throw query.fail('frames must be packet or batch')
+  return frames
 }
 
 function isProtocol(text: string): text is ListenerConfig['protocol'] {

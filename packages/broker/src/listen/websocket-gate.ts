@@ -50,7 +50,9 @@ export class WebSocketGate {
       else
         this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
           const arrival = this.#arrivals.get(socket)
-          if (arrival !== undefined) options.next(arrival, new WebSocketStream(webSocket))
+          if (arrival === undefined) return
+          const { frames } = options.config
+          options.next(arrival, new WebSocketStream(webSocket, socket, frames))
         })
     })
     this.#webSockets.on('wsClientError', (error: Error, socket: Duplex) =>

@@ -1,14 +1,18 @@
 /**
- * A WebSocket as the stream of bytes that MQTT is: where its messages begin and end means nothing
+ * A WebSocket as the stream of bytes that MQTT is: where the messages of a client begin and end means nothing
  * [MQTT-6.0.0-4].
  *
- * In: binary messages. Out: one binary message per write. Back-pressure in both directions is the socket's: a
- * stream that is not read pauses it, a write is done when the socket has taken it. Bounds: `maxPayload` of the
- * server for one message; `BUFFER_BYTES`.
+ * In: binary messages. Out: for each write a binary message per MQTT packet (`packet`), because some clients wait
+ * for the next message while they still have packets of the last one, or one for all of them (`batch`); either way
+ * one write to the socket. Back-pressure in both directions is the socket's: a stream that is not read pauses it,
+ * a write is done when the socket has taken it. Bounds: `maxPayload` of the server for one message;
+ * `BUFFER_BYTES`.
  */
 import { Duplex } from 'node:stream'
+import type { WebSocketConfig } from '@breakwater/config'
 import type { WebSocket } from 'ws'
 import { StreamFault } from '../connection/stream-fault.ts'
+import { frameHead, framePackets } from './websocket-frames.ts'
 
 const BUFFER_BYTES = 65_536
 
@@ -16,10 +20,15 @@ type Done = (error?: Error | null) => void
 
 export class WebSocketStream extends Duplex {
   readonly #socket: WebSocket
+  /** What is below it; whole frames are written past it, between its own. */
+  readonly #transport: Duplex
+  readonly #frames: WebSocketConfig['frames']
 
-  constructor(socket: WebSocket) {
+  constructor(socket: WebSocket, transport: Duplex, frames: WebSocketConfig['frames']) {
     super({ highWaterMark: BUFFER_BYTES, allowHalfOpen: false })
     this.#socket = socket
+    this.#transport = transport
+    this.#frames = frames
     socket.on('message', (data: Buffer, binary: boolean) => {
       // [MQTT-6.0.0-1]
       if (!binary) this.destroy(new StreamFault('protocol-violation', 'a text message'))
@@ -47,8 +56,18 @@ export class WebSocketStream extends Duplex {
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
     const socket = this.#socket
     // Towards a peer that has gone: the end follows from the other side.
-    if (socket.readyState === socket.OPEN) socket.send(chunk, { binary: true }, done)
-    else done()
+    if (socket.readyState !== socket.OPEN || !this.#transport.writable) {
+      done()
+      return
+    }
+    const transport = this.#transport
+    const framed = this.#frames === 'packet' ? framePackets(chunk) : undefined
+    if (framed === undefined) {
+      transport.cork()
+      transport.write(frameHead(chunk.length))
+      transport.write(chunk, done)
+      transport.uncork()
+    } else transport.write(framed, done)
   }
 
   override _final(done: Done): void {
