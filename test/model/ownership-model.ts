@@ -79,9 +79,9 @@ export class ModelNode {
     const lastWords: LastWords = {
       linger: (_owner, say) => say('due'),
       retry: (_owner, say) => say('due'),
-      publish: (_clientId, { topic }) =>
+      publish: ({ will }) =>
         model.later('work', () => {
-          model.published(topic)
+          model.published((will as Message).topic)
           return true
         }),
     }

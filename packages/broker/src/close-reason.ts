@@ -245,6 +245,12 @@ export const CLOSE_REASONS = {
     fault: 'client',
     meaning: 'a clean session had more QoS 1/2 messages waiting than its bound',
   },
+  'retained-full': {
+    logLevel: 'info',
+    fault: 'client',
+    meaning:
+      'the message that it published could not be retained: retainedMessagesMax, retainedBytesMax, or one of those per user',
+  },
   'subscriber-queue-full': {
     logLevel: 'warn',
     fault: 'operator',
@@ -283,6 +289,7 @@ export const DROP_REASONS = [
   'bus-unavailable',
   'inbox-full',
   'inbox-gone',
+  'retained-full',
   'retained-replay-limit',
 ] as const
 

@@ -16,7 +16,7 @@ export class Gauges {
     readonly events: Events
   }
   /** The store answers later: whoever reads is shown what it said to the one before. */
-  #stored = { sessions: 0 }
+  #stored = { sessions: 0, retainedBytes: 0 }
 
   constructor(
     instruments: BrokerInstruments,
@@ -84,5 +84,6 @@ export class Gauges {
     gauge('subscriptions').cell({ kind: 'exact' }).value = router.live.exactFilters
     gauge('subscriptions').cell({ kind: 'wildcard' }).value = router.live.wildcardFilters
     gauge('retained_messages').cell().value = router.retained.size
+    gauge('retained_bytes').cell().value = this.#stored.retainedBytes
   }
 }

@@ -28,6 +28,41 @@ export const SHARE_LIMITS = {
       'the store against the sessions of one user: the n-th that is made may have an n-th of it queued, and as much unreleased, but one message of any size',
     atLimit: 'as queueMessagesMax, and as inboundQos2BytesMax',
   },
+  retainedMessagesMax: {
+    unit: 'messages',
+    default: 1_000_000,
+    min: 16,
+    max: 1_000_000_000,
+    protects:
+      'the store, and the index of every node, against retained messages; topics lie in 16 parts, each of which may have a sixteenth of it',
+    atLimit:
+      'a PUBLISH that would retain on a further topic has no effect at all: not acknowledged, closed with `retained-full`; a will is sent to its subscribers, and counted as `retained-full`',
+  },
+  retainedBytesMax: {
+    unit: 'bytes',
+    default: 1_073_741_824,
+    min: 16_384,
+    max: 1_099_511_627_776,
+    protects: 'the store against retained messages, with their topics; in parts as above',
+    atLimit: 'as retainedMessagesMax, for what would be more bytes',
+  },
+  retainedMessagesPerUserMax: {
+    unit: 'messages',
+    default: 100_000,
+    min: 16,
+    max: 1_000_000_000,
+    protects:
+      'the retained messages of all others against those whose last publisher is one user; in parts as above',
+    atLimit: 'as retainedMessagesMax',
+  },
+  retainedBytesPerUserMax: {
+    unit: 'bytes',
+    default: 134_217_728,
+    min: 16_384,
+    max: 1_099_511_627_776,
+    protects: 'as retainedMessagesPerUserMax',
+    atLimit: 'as retainedBytesMax',
+  },
   inboundQos2BytesMax: {
     unit: 'bytes',
     default: 8_388_608,

@@ -276,6 +276,12 @@ const NODE_METRICS = {
     help: 'Retained messages known to this node',
     labels: {},
   },
+  retained_bytes: {
+    type: 'gauge',
+    unit: 'bytes',
+    help: 'Bytes of the retained messages of the cluster, with their topics',
+    labels: {},
+  },
   queued_messages: {
     type: 'gauge',
     unit: 'messages',

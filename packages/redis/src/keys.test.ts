@@ -22,6 +22,8 @@ const BUCKET_FAMILIES = [
   'owners',
   'wills',
   'retained',
+  'retainedOwners',
+  'retainedUsage',
   'imported',
   'importedTopics',
 ] as const

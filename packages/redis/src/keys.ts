@@ -16,6 +16,8 @@
  * | `v1:{bucket}:sessions` | sorted set id → last seen, ms | every node | an entry ends with the session | stored sessions, for expiry |
  * | `v1:{bucket}:user-sessions:<id>` | set of client ids | node that makes or ends a session | ends with the user's last session | stored sessions of one user; the id is `u<user>`, `a<address>` or nothing, see broker/session/accounts.ts |
  * | `v1:{bucket}:retained` | hash topic → message | every node | for ever | retained messages, in fewer buckets: a start reads the topics of all of them |
+ * | `v1:{bucket}:retained-owners` | hash topic → `@<account>` | publishers' nodes | an entry ends with the retained message | whom a retained message counts for |
+ * | `v1:{bucket}:retained-usage` | hash | publishers' nodes | ends with the bucket's last retained message | `bytes` (of the bucket), `@<account>` → `<messages> <bytes>` |
  * | `v1:{bucket}:owners` | hash id → `<epoch> <node id> <claim> <user>` | node that has the client | an entry ends when the client is gone, or its node | who has which client id; the epoch is at least the server's time in µs |
  * | `v1:{bucket}:wills` | hash id → message | the same | the same | wills of connected clients |
  * | `v1:{bucket}:import:<id>` | stream, ids `0-<position>` | an import | until the session is imported, at most a day after the last write | queue of a session that is not imported yet |
@@ -63,6 +65,8 @@ export interface Keys {
   wills(bucket: number): string
   userSessions(account: string): string
   retained(bucket: number): string
+  retainedOwners(bucket: number): string
+  retainedUsage(bucket: number): string
   importQueue(clientId: string): string
   imported(bucket: number): string
   importedTopics(bucket: number): string
@@ -102,6 +106,8 @@ export function keysWith(prefix: string): Keys {
     wills: ofBucket('wills'),
     userSessions: ofClient('user-sessions'),
     retained: ofBucket('retained'),
+    retainedOwners: ofBucket('retained-owners'),
+    retainedUsage: ofBucket('retained-usage'),
     importQueue: ofClient('import'),
     imported: ofBucket('imported'),
     importedTopics: ofBucket('imported-topics'),

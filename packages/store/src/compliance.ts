@@ -9,6 +9,7 @@ import { identityCompliance } from './compliance/identity.ts'
 import { ownershipCompliance } from './compliance/ownership.ts'
 import { queueBoundsCompliance } from './compliance/queue-bounds.ts'
 import { queueCompliance } from './compliance/queue.ts'
+import { retainedBoundsCompliance } from './compliance/retained-bounds.ts'
 import { retainedCompliance } from './compliance/retained.ts'
 import { revocationCompliance } from './compliance/revocations.ts'
 import { sessionCompliance } from './compliance/session.ts'
@@ -36,6 +37,7 @@ export function storeCompliance(suite: Suite, openRaw: OpenRaw): void {
   acknowledgementCompliance(suite, open)
   inboundCompliance(suite, open)
   retainedCompliance(suite, open)
+  retainedBoundsCompliance(suite, open)
   ownershipCompliance(suite, openRaw)
   adoptionCompliance(suite, openRaw)
   fencingCompliance(suite, openRaw)

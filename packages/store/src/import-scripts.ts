@@ -68,13 +68,14 @@ if ARGV[9] ~= '' then redis.call('HSET', KEYS[5], id, ARGV[9]) end
 return 1`,
 )
 
-/** Keys: retained, imported topics. Arguments: topic and message in turn. Returns a place in `IMPORT_ANSWERS` for each. */
+/** Keys: retained, imported topics, usage of the retained. Arguments: topic and message in turn. Returns a place in `IMPORT_ANSWERS` for each. */
 export const RETAIN: Script = script(
   `local answers = {}
 for index = 1, #ARGV, 2 do
   local answer = 0
   if redis.call('SADD', KEYS[2], ARGV[index]) == 1 then
     answer = redis.call('HSETNX', KEYS[1], ARGV[index], ARGV[index + 1]) == 1 and 1 or 2
+    if answer == 1 then redis.call('HINCRBY', KEYS[3], 'bytes', #ARGV[index + 1]) end
   end
   answers[#answers + 1] = answer
 end

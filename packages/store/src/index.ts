@@ -15,7 +15,7 @@ export type {
   RevocationStep,
   RevocationStore,
 } from './revocations.ts'
-export { InboundFullError } from './share-bounds.ts'
+export { InboundFullError, RetainedFullError } from './share-bounds.ts'
 export type { ShareBounds } from './share-bounds.ts'
 export type {
   SharedAppend,

@@ -1,10 +1,11 @@
 import type { Message, QoS } from '@breakwater/bus'
 import { MemoryOwners } from './memory-owners.ts'
+import { MemoryRetained } from './memory-retained.ts'
 import { MemoryRevocations } from './memory-revocations.ts'
 import { MemorySession } from './memory-session.ts'
 import { MemorySessions } from './memory-sessions.ts'
 import { MemoryShared } from './memory-shared.ts'
-import { InboundFullError, UNBOUNDED, type ShareBounds } from './share-bounds.ts'
+import { InboundFullError, RetainedFullError, UNBOUNDED, type ShareBounds } from './share-bounds.ts'
 import {
   FencedError,
   QueueFullError,
@@ -44,12 +45,13 @@ export class MemoryStore implements Store {
   readonly #onFenced: OnFenced
   readonly #sessions: MemorySessions
   readonly #owners = new MemoryOwners()
-  readonly #retained = new Map<string, Message>()
+  readonly #retained: MemoryRetained
 
   constructor(bounds: StoreBounds & { readonly onFenced?: OnFenced }) {
     this.#bounds = bounds
     this.#shares = { ...UNBOUNDED, ...bounds.shares }
     this.#sessions = new MemorySessions(this.#shares)
+    this.#retained = new MemoryRetained(this.#shares)
     this.shared = new MemoryShared(bounds)
     this.#onFenced = bounds.onFenced ?? (() => undefined)
   }
@@ -165,9 +167,10 @@ export class MemoryStore implements Store {
   }
 
   append(effects: PublishEffects, done: AppendDone): void {
-    const { message, queues, shared, replay = false, inbound } = effects
-    if (!replay && this.#refuses(effects)) {
-      done(new QueueFullError(), NOTHING)
+    const { message, queues, shared, replay = false, inbound, account } = effects
+    const why = replay ? undefined : this.#refusal(effects)
+    if (why !== undefined) {
+      done(why, NOTHING)
       return
     }
     if (inbound !== undefined) {
@@ -178,7 +181,7 @@ export class MemoryStore implements Store {
         return
       }
     }
-    const retainedChanged = message.retain && !replay && this.#retain(message)
+    const retainedChanged = message.retain && !replay && this.#retained.retain(message, account)
     const appended = replay ? this.#retained.get(message.topic) : message
     const positions: number[] = []
     const epochs: number[] = []
@@ -275,7 +278,8 @@ export class MemoryStore implements Store {
   }
 
   async *retainedTopics(): AsyncIterable<readonly string[]> {
-    if (this.#retained.size > 0) yield [...this.#retained.keys()]
+    const topics = this.#retained.topics()
+    if (topics.length > 0) yield topics
   }
 
   async retainedExist(topics: readonly string[]): Promise<readonly boolean[]> {
@@ -283,20 +287,11 @@ export class MemoryStore implements Store {
   }
 
   async readRetained(topics: readonly string[], bytesMax: number): Promise<RetainedRead> {
-    const messages: Message[] = []
-    let bytes = 0
-    for (const [index, topic] of topics.entries()) {
-      const message = this.#retained.get(topic)
-      if (message === undefined) continue
-      bytes += message.bytes
-      if (bytes > bytesMax && messages.length > 0) return { messages, rest: topics.slice(index) }
-      messages.push(message)
-    }
-    return { messages, rest: [] }
+    return this.#retained.read(topics, bytesMax)
   }
 
   async counts(): Promise<StoreCounts> {
-    return { sessions: this.#sessions.size }
+    return { sessions: this.#sessions.size, retainedBytes: this.#retained.bytes }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -304,15 +299,6 @@ export class MemoryStore implements Store {
     this.#sessions.clear()
     this.#retained.clear()
     this.shared.clear()
-  }
-
-  /** Whether the topic is new or gone; an empty payload clears [MQTT-3.3.1-10]. */
-  #retain(message: Message): boolean {
-    const { topic, payload } = message
-    if (payload.length === 0) return this.#retained.delete(topic)
-    const isNew = !this.#retained.has(topic)
-    this.#retained.set(topic, message.detached())
-    return isNew
   }
 
   #open({ clientId, epoch }: Owner, { persistent, user, account }: SessionTerms): OpenedSession {
@@ -334,11 +320,14 @@ export class MemoryStore implements Store {
     }
   }
 
-  #refuses({ message, queues, shared = [] }: PublishEffects): boolean {
-    if (this.#bounds.queuePolicy !== 'close-publisher') return false
+  #refusal({ message, queues, shared = [], account }: PublishEffects): Error | undefined {
+    if (message.retain && this.#retained.refuses(message, account)) return new RetainedFullError()
+    if (this.#bounds.queuePolicy !== 'close-publisher') return undefined
     const isFull = ({ clientId }: QueueAppend): boolean =>
       this.#sessions.get(clientId)?.fullFor(message, this.#bounds) === true
-    return queues.some(isFull) || shared.some(({ filter }) => this.shared.isFull(filter, message))
+    const isRefused =
+      queues.some(isFull) || shared.some(({ filter }) => this.shared.isFull(filter, message))
+    return isRefused ? new QueueFullError() : undefined
   }
 
   /** Undefined where the session has ended. */

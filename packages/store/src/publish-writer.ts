@@ -23,7 +23,8 @@ import {
 import type { Confirmation } from './confirmation.ts'
 import type { Argument } from './scripts.ts'
 import { QueueFullError, type QueueBounds, type QueuePolicy } from './store.ts'
-import { BATCH, loadWrites, POLICY, REFUSED } from './write-scripts.ts'
+import { RetainedFullError } from './share-bounds.ts'
+import { BATCH, loadWrites, POLICY, REFUSED, RETAINED_FULL } from './write-scripts.ts'
 
 /** One operation of BATCH; a message that several name is sent once per call. */
 export interface Operation {
@@ -254,7 +255,8 @@ function outcomesOf(call: readonly Write[], [error, result]: Result = [NO_ANSWER
 }
 
 function errorOf(text: string): Error {
-  return text === REFUSED ? new QueueFullError() : new Error(text)
+  if (text === REFUSED) return new QueueFullError()
+  return text === RETAINED_FULL ? new RetainedFullError() : new Error(text)
 }
 
 const NOTHING_EXECUTED: ReadonlyMap<number, Outcome> = new Map()

@@ -14,6 +14,7 @@ import type { RedisRetained } from './redis-retained.ts'
 import { sharedAppend } from './redis-shared.ts'
 import type { SharedAppend } from './shared-queues.ts'
 import type { AppendDone, Appended, InboundPublish, PublishEffects, QueueAppend } from './store.ts'
+import { perBucket, type ShareBounds } from './share-bounds.ts'
 import { TopicTurns } from './topic-turns.ts'
 import type { WriterGroups } from './writer-groups.ts'
 
@@ -40,19 +41,26 @@ export interface RedisEffectsOptions {
   readonly keys: Keys
   readonly writers: WriterGroups
   readonly retained: RedisRetained
+  readonly shares: ShareBounds
 }
 
 export class RedisEffects {
   readonly #keys: Keys
   readonly #writers: WriterGroups
   readonly #retained: RedisRetained
+  /** Of retained messages, as the script reads them. */
+  readonly #bounds: string
   readonly #turns = new TopicTurns<Parameters<AppendDone>>()
   readonly #looks = new TopicTurns<Parameters<LookDone>>()
 
-  constructor({ keys, writers, retained }: RedisEffectsOptions) {
+  constructor({ keys, writers, retained, shares }: RedisEffectsOptions) {
     this.#keys = keys
     this.#writers = writers
     this.#retained = retained
+    const { retainedMessagesMax, retainedBytesMax } = shares
+    const { retainedMessagesPerUserMax, retainedBytesPerUserMax } = shares
+    const user = [retainedMessagesPerUserMax, retainedBytesPerUserMax]
+    this.#bounds = [retainedMessagesMax, retainedBytesMax, ...user].map(perBucket).join(' ')
   }
 
   apply(effects: PublishEffects, done: AppendDone): void {
@@ -94,7 +102,11 @@ export class RedisEffects {
             )
         })
     }
-    if (!this.#writers.refusing && inbound === undefined) {
+    const clears = message.payload.length === 0
+    const retaining = isOne || clears ? undefined : shares.find(({ retain }) => retain)
+    const looksFirst = this.#writers.refusing || inbound !== undefined || retaining !== undefined
+    // Nor does it overtake one of its topic that looks.
+    if (!looksFirst && !this.#looks.has(message.topic)) {
       write()
       return
     }
@@ -107,6 +119,7 @@ export class RedisEffects {
       isOne || shares.length === 0 || inbound === undefined || publishes === undefined
         ? []
         : [[publishes, this.#forgets(inbound, 'E')]]
+    if (retaining !== undefined) looks.push([retaining.publishes, this.#retains(effects, 'M')])
     if (!isOne && this.#writers.refusing)
       for (const share of shares) looks.push(...this.#roomFor(effects, share))
     this.#look(looks, go)
@@ -230,7 +243,7 @@ export class RedisEffects {
       // Of several writes an earlier one may have been executed alone: then the last one must be, too.
       if (inbound !== undefined && isLast)
         operations.push(this.#forgets(inbound, writes === 1 ? 'T' : 'D'))
-      if (retain) operations.push(this.#retains(message))
+      if (retain) operations.push(this.#retains(effects))
       const queues = replay
         ? this.#replay(effects, chunk, operations, variants)
         : this.#append(effects, chunk, operations, variants)
@@ -257,12 +270,18 @@ export class RedisEffects {
     return { keys, words: [how, packetId] }
   }
 
-  /** An empty payload clears [MQTT-3.3.1-10]. */
-  #retains(message: Message): Operation {
+  /** `M`: asks whether it may be. An empty payload clears [MQTT-3.3.1-10]. */
+  #retains({ message, account }: PublishEffects, how: 'S' | 'M' = 'S'): Operation {
     const { topic, payload } = message
-    const keys = [this.#keys.retained(bucketOf(topic, RETAINED_BUCKETS))]
+    const bucket = bucketOf(topic, RETAINED_BUCKETS)
+    const keys = [
+      this.#keys.retained(bucket),
+      this.#keys.retainedOwners(bucket),
+      this.#keys.retainedUsage(bucket),
+    ]
     if (payload.length === 0) return { keys, words: ['C', topic] }
-    return { keys, words: ['S', topic, { message: encodeMessage(message) }] }
+    const name = account === undefined ? '' : `@${account}`
+    return { keys, words: [how, topic, { message: encodeMessage(message) }, name, this.#bounds] }
   }
 
   /** Returns the places of the queues in the order in which they are answered. */

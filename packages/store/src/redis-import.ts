@@ -97,7 +97,11 @@ export class RedisImport {
         evaluate(
           this.#servers,
           RETAIN,
-          [this.#keys.retained(bucket), this.#keys.importedTopics(bucket)],
+          [
+            this.#keys.retained(bucket),
+            this.#keys.importedTopics(bucket),
+            this.#keys.retainedUsage(bucket),
+          ],
           topics.flatMap((topic) => [topic, encoded.get(topic) as Buffer]),
         ),
       ),

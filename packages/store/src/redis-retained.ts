@@ -4,7 +4,7 @@
  */
 import { decodeMessage, type Message } from '@breakwater/bus'
 import { RETAINED_BUCKETS, type Keys, type Servers } from '@breakwater/redis'
-import { byBucket } from './buckets.ts'
+import { byBucket, pipelined } from './buckets.ts'
 import { evaluate, READ_RETAINED, SCAN_TOPICS, TOPICS_EXIST } from './scripts.ts'
 import type { RetainedRead } from './store.ts'
 
@@ -41,6 +41,19 @@ export class RedisRetained {
       })
       if (topics.length > 0) yield topics
     }
+  }
+
+  /** Of all messages. */
+  async bytes(): Promise<number> {
+    const answers = await pipelined(
+      this.#control,
+      Array.from({ length: RETAINED_BUCKETS }, (_, bucket) => [
+        'hget',
+        this.#keys.retainedUsage(bucket),
+        'bytes',
+      ]),
+    )
+    return answers.reduce<number>((sum, bytes) => sum + Number(bytes ?? 0), 0)
   }
 
   async exist(topics: readonly string[]): Promise<readonly boolean[]> {

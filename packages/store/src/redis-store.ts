@@ -146,7 +146,12 @@ class RedisStore implements Store {
     })
     this.#sessions = new RedisSessions({ control, keys, users })
     this.#retained = new RedisRetained({ control, keys })
-    this.#effects = new RedisEffects({ keys, writers, retained: this.#retained })
+    this.#effects = new RedisEffects({
+      keys,
+      writers,
+      retained: this.#retained,
+      shares: this.#shares,
+    })
   }
 
   get available(): boolean {
@@ -318,7 +323,11 @@ class RedisStore implements Store {
   }
 
   async counts(): Promise<StoreCounts> {
-    return { sessions: await this.#sessions.count() }
+    const [sessions, retainedBytes] = await Promise.all([
+      this.#sessions.count(),
+      this.#retained.bytes(),
+    ])
+    return { sessions, retainedBytes }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -132,6 +132,8 @@ export interface PublishEffects {
   readonly message: Message
   /** Sessions whose queue gets the message. */
   readonly queues: readonly QueueAppend[]
+  /** Whom it counts for where it is retained; undefined: nobody. */
+  readonly account?: string | undefined
   /** Queues of shared subscriptions that get the message. */
   readonly shared?: readonly SharedAppend[]
   /**
@@ -213,6 +215,8 @@ export type OnFenced = (clientId: string, epoch: number) => void
 
 export interface StoreCounts {
   readonly sessions: number
+  /** Of all retained messages, with their topics. */
+  readonly retainedBytes: number
 }
 
 export interface Released {
@@ -292,7 +296,8 @@ export interface Store extends AsyncDisposable {
    * queues appended. Calls back once all of it is stored, in the order of the calls; may call back at once.
    * After an error nothing may be acknowledged; some of it may be stored all the same. After a
    * `QueueFullError` none of it is, unless there were more queues than go into one step (500): then those of
-   * the steps before the one that found a queue full have it, and those behind do not.
+   * the steps before the one that found a queue full have it, and those behind do not. After a `RetainedFullError`
+   * none of it is; on a Redis Cluster queues of other slots may have it.
    */
   append(effects: PublishEffects, done: AppendDone): void
 

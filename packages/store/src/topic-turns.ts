@@ -10,6 +10,11 @@ interface Turn<Answer extends readonly unknown[]> {
 export class TopicTurns<Answer extends readonly unknown[]> {
   readonly #waiting = new Map<string, Turn<Answer>[]>()
 
+  /** Whether some of the topic have not been called back. */
+  has(topic: string): boolean {
+    return this.#waiting.has(topic)
+  }
+
   /** Returns what is to be called instead of `done`, once. */
   enter(topic: string, done: (...answer: Answer) => void): (...answer: Answer) => void {
     const turn: Turn<Answer> = { done, answer: undefined }

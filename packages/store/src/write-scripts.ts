@@ -1,5 +1,6 @@
 /** The scripts of the two writers: what a turn's publishes change, and what one session has taken. */
 import type { Redis } from '@breakwater/redis'
+import { RETAINED_LUA } from './retained-scripts.ts'
 import { FENCED, script, type Script } from './scripts.ts'
 import { QUEUE_FULL } from './store.ts'
 
@@ -11,6 +12,9 @@ export const INBOUND_FULL = -4
 
 /** Answer to a write that `close-publisher` refuses. */
 export const REFUSED = 'QUEUEFULL'
+
+/** Answer to a write whose retained message finds a bound of them reached. */
+export const RETAINED_FULL = 'RETAINEDFULL'
 
 /** Of so many queues of one write the epochs are answered. */
 const EPOCHS_MAX = 8
@@ -31,7 +35,9 @@ const POSITIONS_PER_SECOND = 32_768
  *   R topic QoS                what is retained now goes to the end of a queue (session, queue, retained)
  *   Q message                  what was retained goes to the end of a queue (session, queue)
  *   K message n                nothing, but refused where A of the same would be (session, queue; n times)
- *   S topic message, C topic   retained set, cleared (retained)
+ *   S topic message account bounds   retained set, for an account (retained, whose they are, usage)
+ *   M topic message account bounds   nothing, but refused where S of the same would be (the same)
+ *   C topic                    retained cleared (the same)
  *   G message node hash        to the end of the queue of a shared subscription (hash, queue, members); the node
  *                              is left out if it is no member
  *   J member, L member         joins, leaves a shared subscription (hash, queue, members); the last one ends it
@@ -52,7 +58,8 @@ const POSITIONS_PER_SECOND = 32_768
  * What is counted of a queue is read once and written once per call (`counted`, `flush`); what reads or writes
  * the counts by another way flushes them before.
  *
- * With `close-publisher` a write is looked through before any of it happens. One that is refused is remembered
+ * A write that retains, and with `close-publisher` each, is looked through before any of it happens; S comes before
+ * what appends. One that is refused is remembered
  * behind the mark until its answer has arrived, so that it is not taken for one that was executed; and those
  * behind it of the same message are refused with it.
  */
@@ -63,11 +70,11 @@ if mark < tonumber(ARGV[1]) then
   return redis.error_reply('OUTOFTURN the call before was refused')
 end
 local refused, lastRefused, kept, grown = {}, 0, '', false
-for number in string.gmatch(state, ';(%d+)') do
+for number, why in string.gmatch(state, ';(%d+)(R?)') do
   if tonumber(number) >= tonumber(ARGV[7]) then
-    refused[tonumber(number)] = true
+    refused[tonumber(number)] = why
     lastRefused = tonumber(number)
-    kept = kept .. ';' .. number
+    kept = kept .. ';' .. number .. why
   end
 end
 if mark < tonumber(ARGV[2]) then redis.call('SET', KEYS[1], ARGV[2] .. kept, 'PX', ARGV[3])
@@ -133,6 +140,7 @@ local function close()
   for index = 1, #epochs do answer[#answer + 1] = epochs[index] end
 end
 
+${RETAINED_LUA}
 -- A session has the bytes of its QoS 2 publishes in the field inbound. Returns whether there was one to be forgotten.
 local function forget(session, inbound, id)
   local bytes = call('HSTRLEN', inbound, id)
@@ -197,9 +205,10 @@ local run = {
     call('HSET', KEYS[key], 'last', last)
   end,
   S = function(key, word)
-    answer[#answer + 1] = call('HSET', KEYS[key], ARGV[word], ARGV[8 + ARGV[word + 1]])
+    answer[#answer + 1] = retain(key, ARGV[word], ARGV[8 + ARGV[word + 1]], ARGV[word + 2])
   end,
-  C = function(key, word) answer[#answer + 1] = call('HDEL', KEYS[key], ARGV[word]) end,
+  M = function() end,
+  C = function(key, word) answer[#answer + 1] = clear(key, ARGV[word]) end,
   P = function(key, word)
     local found = call('HMGET', KEYS[key], 'epoch', 'inbound', 'room')
     if found[1] ~= ARGV[word] then
@@ -231,8 +240,8 @@ local run = {
     end
   end,
 }
-local words = {F = 1, A = 2, R = 2, Q = 1, K = 2, G = 3, J = 1, L = 1, H = 1, S = 2, C = 1, P = 4, D = 1, T = 1, E = 1}
-local keys = {F = 0, R = 3, Q = 2, G = 3, J = 3, L = 3, H = 2, S = 1, C = 1, P = 2, D = 2, T = 2, E = 1}
+local words = {F = 1, A = 2, R = 2, Q = 1, K = 2, G = 3, J = 1, L = 1, H = 1, S = 4, M = 4, C = 1, P = 4, D = 1, T = 1, E = 1}
+local keys = {F = 0, R = 3, Q = 2, G = 3, J = 3, L = 3, H = 2, S = 3, M = 3, C = 3, P = 2, D = 2, T = 2, E = 1}
 
 -- Operations that say something.
 local answered = {A = true, R = true, Q = true, G = true, S = true, C = true, P = true}
@@ -247,20 +256,25 @@ local function after(key, word)
   return key + (keys[op] or 2 * count(op, word)), word + 1 + words[op]
 end
 
+-- Why the write is refused, if it is: 'R' or nothing.
 local function refuses(key, word)
   while word <= #ARGV and ARGV[word] ~= 'I' do
     local op = ARGV[word]
-    if op == 'F' and lastRefused >= tonumber(ARGV[word + 1]) then return true end
-    if op == 'A' or op == 'K' or op == 'G' then
+    if op == 'F' and lastRefused >= tonumber(ARGV[word + 1]) then return refused[lastRefused] end
+    if op == 'S' or op == 'M' then
+      local message = ARGV[8 + ARGV[word + 2]]
+      if overfull(key, ARGV[word + 1], message, ARGV[word + 3], ARGV[word + 4]) then return 'R' end
+    elseif answered[op] and policy ~= 'C' then
+      return
+    elseif op == 'A' or op == 'K' or op == 'G' then
       local bytes = #ARGV[8 + ARGV[word + 1]]
       for index = key, key + 2 * count(op, word) - 1, 2 do
         local at = counted(KEYS[index])
-        if at[3] and full(at[3] + 1, at[2] + bytes, at[5]) then return true end
+        if at[3] and full(at[3] + 1, at[2] + bytes, at[5]) then return '' end
       end
     end
     key, word = after(key, word)
   end
-  return false
 end
 
 local answers, key, word = {}, 2, 9 + tonumber(ARGV[8])
@@ -273,14 +287,14 @@ while word <= #ARGV do
     answers[#answers + 1] = answer
     skip = number <= mark
     word = word + 2
-    if policy == 'C' and not skip then
-      local ok, full = pcall(refuses, key, word)
-      if ok and full then
-        refused[number], lastRefused, kept, grown = true, number, kept .. ';' .. number, true
+    if not skip then
+      local ok, why = pcall(refuses, key, word)
+      if ok and why then
+        refused[number], lastRefused, kept, grown = why, number, kept .. ';' .. number .. why, true
       end
     end
     if refused[number] then
-      answers[#answers] = '${REFUSED}'
+      answers[#answers] = refused[number] == 'R' and '${RETAINED_FULL}' or '${REFUSED}'
       skip = true
     end
   else

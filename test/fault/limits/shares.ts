@@ -1,4 +1,6 @@
 /* What one client, one user and the cluster may take of what all share. */
+import type { Limits } from '@breakwater/config'
+import { bucketOf, RETAINED_BUCKETS } from '@breakwater/redis'
 import { expect } from 'vitest'
 import { startNode } from '../../kit/node.ts'
 import { WireClient } from '../../kit/wire-client.ts'
@@ -125,7 +127,63 @@ async function driveQueueBytesOfUser(): Promise<void> {
   expect((await MetricsPage.of(node)).dropped('queue-full', 1)).toBe(6 + 8)
 }
 
+/** Payload bytes of messages on a topic of 3 bytes, with which it counts so many. */
+const ofBytes = (bytes: number): string => 'x'.repeat(bytes - 11)
+
+/** Topics of 3 bytes that lie in one part of the store. */
+const [A, B, C] = Array.from(
+  { length: 99 },
+  (_, index) => `t${String(index).padStart(2, '0')}`,
+).filter((topic) => bucketOf(topic, RETAINED_BUCKETS) === 0) as [string, string, string]
+
+/**
+ * Two publishes fit, of A and B, and the third does not: its publisher is closed, unacknowledged, and nobody gets
+ * it. Another user, and the will of the same one, show whom the bound is for.
+ */
+async function driveRetained(
+  limits: Partial<Limits>,
+  { bytes, others }: { bytes: number; others: 'bound' | 'free' },
+): Promise<void> {
+  const users = { ann: 'a', bob: 'b', eve: 'e' }
+  await using node = await startNode({ listen, users, limits })
+  await using subscriber = await connect(node, { username: 'eve', password: 'e' })
+  await subscriber.subscribe(['#', 0])
+  const ann = { username: 'ann', password: 'a' }
+  const payload = ofBytes(bytes)
+  await using publisher = await connect(node, { ...ann, will: { topic: C, payload, retain: true } })
+  for (const topic of [A, B]) {
+    await publisher.publish({ topic, payload, qos: 1, retain: true })
+    await subscriber.expect('publish')
+  }
+  publisher.send(wire.encodePublish({ topic: C, payload, qos: 1, packetId: 9, retain: true }))
+  await publisher.expectClosed()
+  await node.logged(({ reason }) => reason === 'retained-full')
+  // Not what it published, but its will.
+  expect(await subscriber.expect('publish')).toMatchObject({ topic: C, qos: 0 })
+  expect((await MetricsPage.of(node)).dropped('retained-full', 0)).toBe(1)
+  await using other = await connect(node, { username: 'bob', password: 'b' })
+  other.send(wire.encodePublish({ topic: C, payload, qos: 1, packetId: 1, retain: true }))
+  if (others === 'bound') await other.expectClosed()
+  else await other.expect('puback')
+  await using again = await connect(node, ann)
+  await again.publish({ topic: A, payload: '', qos: 1, retain: true })
+  await again.publish({ topic: C, payload, qos: 1, retain: true })
+  await using late = await connect(node, { username: 'eve', password: 'e' })
+  await late.subscribe(['#', 0])
+  const found = [await late.expect('publish'), await late.expect('publish')]
+  expect(found.map(({ topic }) => topic).toSorted()).toEqual([B, C])
+  await late.expectSilence()
+}
+
 export const shareLimits = {
+  retainedMessagesMax: () =>
+    driveRetained({ retainedMessagesMax: 32 }, { bytes: 20, others: 'bound' }),
+  retainedBytesMax: () =>
+    driveRetained({ retainedBytesMax: 16_384 }, { bytes: 500, others: 'bound' }),
+  retainedMessagesPerUserMax: () =>
+    driveRetained({ retainedMessagesPerUserMax: 32 }, { bytes: 20, others: 'free' }),
+  retainedBytesPerUserMax: () =>
+    driveRetained({ retainedBytesPerUserMax: 16_384 }, { bytes: 500, others: 'free' }),
   sessionsPerUserMax: driveSessionsOfUser,
   queueBytesPerUserMax: driveQueueBytesOfUser,
   connectionsPerUserMax: driveConnectionsOfUser,

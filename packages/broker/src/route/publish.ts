@@ -12,7 +12,7 @@
  * `inboundQos2BytesMax` unreleased; the publish rate; the store's own time-out, then `store-unavailable` and no acknowledgement.
  */
 import { isServerTopic, isValidTopicName, Message, topicLevels, type QoS } from '@breakwater/bus'
-import { InboundFullError, QueueFullError, type Store } from '@breakwater/store'
+import { InboundFullError, QueueFullError, RetainedFullError, type Store } from '@breakwater/store'
 import type { Permissions } from '../access/permissions.ts'
 import type { CloseReasonId } from '../close-reason.ts'
 import type { Connection } from '../connection/connection.ts'
@@ -80,7 +80,11 @@ export class PublishLane {
 
   constructor(options: PublishLaneOptions) {
     this.#options = options
-    this.#publisher = { clientId: options.clientId, appends: 0 }
+    this.#publisher = {
+      clientId: options.clientId,
+      account: options.account.name,
+      appends: 0,
+    }
     this.#connection = options.connection
     this.#sink = options.sink
     this.#router = options.router
@@ -262,6 +266,8 @@ export class PublishLane {
   #settle(entry: Entry, error: Error | undefined): void {
     if (error instanceof QueueFullError && !this.#closed)
       this.#connection.close('subscriber-queue-full', error.message)
+    else if (error instanceof RetainedFullError && !this.#closed)
+      this.#connection.close('retained-full', error.message)
     else if (error instanceof InboundFullError && !this.#closed)
       this.#connection.close('receive-maximum-exceeded', error.message)
     else if (error !== undefined && !this.#closed) {

@@ -11,6 +11,7 @@ import type { SharedStrategy } from '@breakwater/config'
 import {
   QUEUE_FULL,
   QueueFullError,
+  RetainedFullError,
   type Appended,
   type InboundPublish,
   type QueueAppend,
@@ -133,6 +134,7 @@ export class Router {
       queues,
       ...(shared.length === 0 ? {} : { shared }),
       ...(inbound === undefined ? {} : { inbound }),
+      ...(message.retain ? { account: publisher.account } : {}),
     }
     publisher.appends += 1
     this.#store.append(publish, (error, appended) => {
@@ -240,9 +242,17 @@ export class Router {
     }
   }
 
-  /** A message of the node itself, such as a will. What a full queue refuses is dropped: nobody is to blame. */
-  publish(message: Message, publisher: string, done: (error?: Error) => void): void {
-    this.store(message, { clientId: publisher, appends: 0 }, (error, effects) => {
+  /**
+   * A will. What a full queue refuses is dropped, and what may not be retained goes to subscribers only: there is no
+   * publisher to be closed.
+   */
+  publish(message: Message, publisher: Publisher, done: (error?: Error) => void): void {
+    this.store(message, publisher, (error, effects) => {
+      if (error instanceof RetainedFullError) {
+        this.#events.dropped('retained-full', message.qos)
+        this.publish(message.detached(message.qos, false), publisher, done)
+        return
+      }
       const isRefused = error instanceof QueueFullError
       if (isRefused) this.#events.dropped('queue-full', message.qos)
       else if (error === undefined) this.deliver(message, effects)
@@ -316,6 +326,8 @@ export class Router {
 /** Whose messages keep their order. */
 export interface Publisher {
   readonly clientId: string
+  /** Whom its retained messages count for; undefined: nobody. */
+  readonly account?: string | undefined
   /** Of its messages, those that the store has not answered. */
   appends: number
 }

@@ -10,13 +10,13 @@ import type { Account } from '../session/accounts.ts'
 export interface UnreleasedOptions {
   /** Packet ids that an earlier connection of the session has left. */
   readonly received: readonly number[]
-  readonly account: Pick<Account, 'inboundBytes'>
+  readonly account: Account
   readonly limits: Limits
 }
 
 export class Unreleased {
   readonly #limits: Limits
-  readonly #account: Pick<Account, 'inboundBytes'>
+  readonly #account: Account
   #messages: Map<number, Message | undefined> | undefined
   #bytes = 0
 

@@ -8,7 +8,7 @@ export interface Contender {
   readonly clientId: string
   readonly user: string
   readonly persistent: boolean
-  /** Whom a session that it makes counts for. */
+  /** Whom a session that it makes, or its will, counts for. */
   readonly account: Pick<Account, 'name'> | undefined
   readonly will: Message | undefined
   /** Reads nothing more; resolves when everything received so far has taken effect. */
@@ -30,7 +30,7 @@ export interface LastWords {
   /** The same for a will that could not be published. */
   retry(owner: Owner, say: (verdict: Verdict) => void): void
   /** Resolves with whether it is stored everywhere. */
-  publish(clientId: string, will: Message): Promise<boolean>
+  publish(contender: Contender): Promise<boolean>
 }
 
 /** A client whose connection was lost with its node. */

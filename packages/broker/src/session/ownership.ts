@@ -349,8 +349,7 @@ export class Ownership {
 
   async #publish(tenure: Tenure): Promise<void> {
     const { lastWords } = this.#options
-    const { will } = tenure.contender
-    const published = will === undefined || (await lastWords.publish(tenure.clientId, will))
+    const published = await lastWords.publish(tenure.contender)
     this.#step(tenure, published ? 'published' : 'unpublished')
   }
 

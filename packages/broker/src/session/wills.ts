@@ -5,11 +5,11 @@
  * store whether the client is back somewhere; messages. Bounds: LINGERING_MAX wills that wait, the oldest is due
  * early then; PUBLISHING_MAX under way of those that have waited; one timer for all of them.
  */
-import { isServerTopic, type Message } from '@breakwater/bus'
+import { isServerTopic } from '@breakwater/bus'
 import type { Owner, Store } from '@breakwater/store'
 import type { Events } from '../events.ts'
 import type { Router } from '../route/router.ts'
-import type { LastWords, Verdict } from './contender.ts'
+import type { Contender, LastWords, Verdict } from './contender.ts'
 
 const LINGERING_MAX = 100_000
 const PUBLISHING_MAX = 500
@@ -69,15 +69,16 @@ export class Wills implements LastWords, Disposable {
     this.#start()
   }
 
-  publish(clientId: string, will: Message): Promise<boolean> {
+  publish({ clientId, will, account }: Contender): Promise<boolean> {
     const { router, events } = this.#options
+    if (will === undefined) return Promise.resolve(true)
     if (isServerTopic(will.topic)) {
       events.dropped('denied', will.qos)
       return Promise.resolve(true)
     }
     this.#publishing += 1
     return new Promise((resolve) => {
-      router.publish(will, clientId, (error) => {
+      router.publish(will, { clientId, account: account?.name, appends: 0 }, (error) => {
         this.#publishing -= 1
         if (error !== undefined) events.storeFailed(`will of ${clientId}`, error)
         resolve(error === undefined)
