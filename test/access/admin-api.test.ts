@@ -8,6 +8,8 @@ import { ADMIN_TOKEN, adminEnvironment, askAdmin } from '../kit/admin-client.ts'
 import { startNode, type TestNode } from '../kit/node.ts'
 import { startRedis } from '../kit/redis.ts'
 
+const ANN = { username: 'ann', password: 'her secret' }
+
 const listen = ['mqtt://127.0.0.1:0']
 const PATIENCE = { interval: 50 } as const
 
@@ -36,7 +38,12 @@ describe('with a token', () => {
   const environment = adminEnvironment()
   let node: TestNode
   beforeAll(async () => {
-    node = await startNode({ listen, environment })
+    node = await startNode({
+      listen,
+      environment,
+      users: { ann: ANN.password },
+      allowAnonymous: true,
+    })
   })
   afterAll(() => node[Symbol.asyncDispose]())
 
@@ -128,7 +135,7 @@ describe('with a token', () => {
     const ids = Array.from({ length: 5 }, () => `${unique('c')}/ä`)
     const clients = []
     for (const clientId of ids)
-      clients.push(stack.use(await connectAt(node, { clientId, username: 'ann', clean: false })))
+      clients.push(stack.use(await connectAt(node, { clientId, ...ANN, clean: false })))
     await clients[0]?.subscribe(['a/b', 1])
     const seen: unknown[] = []
     let cursor: string | null = ''
@@ -161,7 +168,7 @@ describe('with a token', () => {
   })
 
   it('says nothing that opens anything', async () => {
-    await using _client = await connectAt(node, { username: 'ann', password: 'her secret' })
+    await using _client = await connectAt(node, ANN)
     for (const path of ['nodes', 'clients', 'revocations']) {
       const text = JSON.stringify((await askAdmin(node, 'GET', path)).body)
       expect(text).not.toMatch(new RegExp(`her secret|${ADMIN_TOKEN}`))

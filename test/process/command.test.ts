@@ -209,6 +209,7 @@ it('a node with a Redis password says it nowhere, also when Redis is lost', asyn
   await using proxy = await startRedisProxy(redis.url)
   await using node = await spawnNode({
     redisUrl: proxy.url.replace('redis://', 'redis://:sesame@'),
+    users: { keeper: 'lantern' },
     environment: { BREAKWATER_LOG_LEVEL: 'trace' },
   })
   await using client = await WireClient.open(node)

@@ -32,7 +32,7 @@ beforeAll(async () => {
   const secret = new MountedSecret({ 'ca.crt': authority.pair.cert })
   node = await startNode({
     listen: [
-      `mqtts://127.0.0.1:0?client-auth=required&identity=cn&client-id=enforce&client-ca=${secret.path('ca.crt')}`,
+      `mqtts://127.0.0.1:0?client-auth=required&identity=cn&client-id=\${username}&client-ca=${secret.path('ca.crt')}`,
       'mqtts://127.0.0.1:0?proxy=127.0.0.1',
       'mqtts://127.0.0.1:0',
     ],

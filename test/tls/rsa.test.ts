@@ -15,13 +15,14 @@ it.for(['TLSv1.2', 'TLSv1.3'] as const)('RSA over %s', async (version, context) 
   const server = await rsa.issue('localhost', 'server')
   const secret = new MountedSecret({ 'ca.crt': rsa.pair.cert + ecdsa.pair.cert })
   await using node = await startNode({
+    listen: ['mqtts://127.0.0.1:0'],
     environment: {
       BREAKWATER_TLS_CERT: server.certFile,
       BREAKWATER_TLS_KEY: server.keyFile,
       BREAKWATER_TLS_CLIENT_CA: secret.path('ca.crt'),
       BREAKWATER_TLS_CLIENT_AUTH: 'required',
       BREAKWATER_TLS_IDENTITY: 'cn',
-      BREAKWATER_TLS_CLIENT_ID: 'enforce',
+      BREAKWATER_CLIENT_ID: '${username}',
     },
   })
   const devices = {

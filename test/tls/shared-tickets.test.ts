@@ -31,7 +31,8 @@ const environment = {
   BREAKWATER_TLS_CLIENT_CA: file('ca.crt', authority.pair.cert),
   BREAKWATER_TLS_CLIENT_AUTH: 'required',
   BREAKWATER_TLS_IDENTITY: 'cn',
-  BREAKWATER_TLS_CLIENT_ID: 'enforce',
+  BREAKWATER_LISTEN: 'mqtts://127.0.0.1:0',
+  BREAKWATER_CLIENT_ID: '${username}',
   BREAKWATER_TLS_TICKET_WRAP_KEY: file('wrap.key', wrapKey),
 }
 

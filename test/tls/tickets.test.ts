@@ -28,7 +28,8 @@ function environmentOf(secret: MountedSecret): Record<string, string> {
     BREAKWATER_TLS_CLIENT_CA: secret.path('ca.crt'),
     BREAKWATER_TLS_CLIENT_AUTH: 'required',
     BREAKWATER_TLS_IDENTITY: 'cn',
-    BREAKWATER_TLS_CLIENT_ID: 'enforce',
+    BREAKWATER_LISTEN: 'mqtts://127.0.0.1:0',
+    BREAKWATER_CLIENT_ID: '${username}',
   }
 }
 

@@ -154,7 +154,8 @@ export const CLOSE_REASONS = {
     connackCode: 4,
     logLevel: 'info',
     fault: 'client',
-    meaning: 'wrong user name or password, or a user name above usernameBytesMax',
+    meaning:
+      'wrong user name or password, a user name above usernameBytesMax, or credentials that nothing here can check',
   },
   'login-rate': {
     connackCode: 3,
@@ -192,14 +193,17 @@ export const CLOSE_REASONS = {
     meaning: 'an operator has closed it by the admin API',
   },
   'session-lost': {
+    connackCode: 3,
     logLevel: 'warn',
     fault: 'operator',
     meaning: 'Redis came back without a part of the session, as after a failover',
   },
   'access-revoked': {
+    connackCode: 5,
     logLevel: 'info',
     fault: 'operator',
-    meaning: 'new access rules do not allow a subscription or a will that the client has',
+    meaning:
+      'new access rules do not allow a subscription or a will that the client has, or is about to have',
   },
   'publish-denied': {
     logLevel: 'info',

@@ -55,7 +55,7 @@ export class Events extends EventCells {
     super(instruments, listeners)
     this.#log = log
     this.#instruments = instruments
-    this.logins = new LoginEvents(log, instruments)
+    this.logins = new LoginEvents(instruments)
   }
 
   nodeReady(addresses: readonly string[], admin: string, nodeId: string): void {
@@ -84,8 +84,17 @@ export class Events extends EventCells {
     )
   }
 
-  anonymousAllowed(): void {
-    this.#say('node', 'warn', {}, 'clients without credentials are allowed')
+  anonymousAllowed(listeners: readonly string[]): void {
+    this.#say('node', 'warn', { listeners }, 'clients without credentials are allowed')
+  }
+
+  clientIdsUnbound(listeners: readonly string[]): void {
+    this.#say(
+      'node',
+      'warn',
+      { listeners },
+      'the access rules speak of client ids, and any client may have any client id there: set BREAKWATER_CLIENT_ID',
+    )
   }
 
   connectionAccepted(listener: string): void {

@@ -1,14 +1,20 @@
 /**
- * Who gets in, and what they may do there. Composition, like node.ts: the ways of logging in, the access rules,
+ * Who gets in, by which client id, and what they may do there. Composition, like node.ts: the ways of logging in, the access rules,
  * and the files that they come from, which may change while the node runs.
  *
  * In: what a client shows with CONNECT. Out: who it is and its permissions, or the reason why not; `onRules`
  * when the rules have changed. Bounds: those of each way, and `filePollMs`.
  */
-import type { Config } from '@breakwater/config'
+import {
+  fitsClientIdRule,
+  type ClientIdRule,
+  type Config,
+  type ListenerConfig,
+} from '@breakwater/config'
 import type { AccessRules } from './access/access-rules.ts'
+import { provedValues, type Identity } from './access/identity.ts'
 import { Permissions } from './access/permissions.ts'
-import { isRefused, type Refused } from './auth/answer.ts'
+import { isRefused, type Credentials, type Refused } from './auth/answer.ts'
 import { createAuthenticate, type Authenticate } from './auth/authenticate.ts'
 import { certificateRefusal } from './auth/certificate-rules.ts'
 import type { Connection } from './connection/connection.ts'
@@ -20,12 +26,14 @@ import type { Revocations } from './revocation/revocations.ts'
 import type { WatchedFiles } from './watched-files.ts'
 
 export interface Admitted {
-  /** Nobody in particular where clients are anonymous. */
+  /** Empty: nobody, an anonymous client. */
   readonly user: string
   /** Undefined: everything. */
   readonly permissions: Permissions | undefined
   /** When the connection must end, ms since the epoch. */
   readonly expiresAt: number | undefined
+  /** Whether what it was let in by is still good. */
+  readonly holds: () => boolean
 }
 
 export interface Login {
@@ -39,6 +47,7 @@ const LOGIN_SHARE = 0.8
 
 export class Gate implements Disposable {
   readonly #authenticate: Authenticate
+  readonly #listeners: ReadonlyMap<string, ListenerConfig>
   readonly #rules: KeptFile<AccessRules> | undefined
   readonly #revocations: Revocations
   readonly #ways: LoginWays
@@ -53,62 +62,113 @@ export class Gate implements Disposable {
     revocations: Revocations,
   ) {
     this.#revocations = revocations
-    const { allowAnonymous, limits } = config
+    const { listeners, limits } = config
+    this.#listeners = new Map(listeners.map((listener) => [listener.name, listener]))
     this.#loginTimeoutMs = limits.connectTimeoutMs * LOGIN_SHARE
     this.#ways = new LoginWays(config, files, watched, events)
-    this.#authenticate = createAuthenticate({ ways: this.#ways.all, allowAnonymous })
-    if (files.rules !== undefined)
-      this.#rules = keepFile(events, watched, files.rules, (rules) => this.#rulesChanged(rules))
+    this.#authenticate = createAuthenticate(this.#ways.all)
+    if (files.rules === undefined) return
+    const unbound = listeners.filter(({ clientId }) => !clientId?.variables.length)
+    const warn = ({ speakOfClientIds }: AccessRules): void => {
+      if (speakOfClientIds && unbound.length > 0)
+        events.clientIdsUnbound(unbound.map(({ name }) => name))
+    }
+    this.#rules = keepFile(events, watched, files.rules, (rules) => {
+      warn(rules)
+      this.#rulesChanged(rules)
+    })
+    warn(this.#rules.current)
   }
 
   onRules(handler: (rules: AccessRules) => void): void {
     this.#rulesChanged = handler
   }
 
-  async admit(
-    connection: Connection,
-    { username, password, willTopic }: Login,
-  ): Promise<Admitted | Refused> {
-    const { clientId, certificate, peer, site, openedAt } = connection
+  async admit(connection: Connection, login: Login): Promise<Admitted | Refused> {
+    const { clientId, certificate } = connection
+    const { anonymous, clientId: binding } = this.#listeners.get(
+      connection.listener,
+    ) as ListenerConfig
+    // A user name of length 0 is none (section 3.1.3.4), and an empty password beside none shows nothing either.
+    const username = login.username === '' ? undefined : login.username
+    const isEmpty = username === undefined && login.password?.length === 0
+    const password = isEmpty ? undefined : login.password
     const names = certificate?.names
     const answer =
       certificate?.identifies === true
-        ? (certificateRefusal(certificate, username, clientId) ?? { username: certificate.name })
-        : await this.#authenticate({
-            clientId,
-            username,
-            password,
-            certificate: names,
-            peer,
-            site,
-            client: connection,
-            deadlineMs: openedAt + this.#loginTimeoutMs,
-          })
+        ? (certificateRefusal(certificate, username) ?? { username: certificate.name })
+        : await this.#authenticate(this.#credentials(connection, username, password), anonymous)
     if (isRefused(answer)) return answer
-    const { claims, expiresAt } = answer
+    const { claims, expiresAt, holds = () => true } = answer
     const nowMs = Date.now()
     if (certificate?.expires === true && certificate.notAfterMs <= nowMs)
       return { refused: 'certificate-expired' }
     if (expiresAt !== undefined && expiresAt <= nowMs) return { refused: 'login-expired' }
     const user = answer.username ?? ''
-    const revocation = this.#revocations.find({ clientId, user, certificate })
-    if (revocation !== undefined) return { refused: 'revoked', detail: revocation.id }
-    const rules = this.#rules?.current
-    const identity = {
+    const identity: Identity = {
       clientId,
-      username: answer.username,
+      username: user === '' ? undefined : user,
       ...(names === undefined ? {} : { certificate: names }),
       ...(claims === undefined ? {} : { claims }),
     }
+    if (binding !== undefined && !fitsBinding(binding, identity))
+      return { refused: 'client-id-rejected', detail: `it does not fit ${binding.text}` }
+    const revocation = this.#revocations.find({ clientId, user, certificate })
+    if (revocation !== undefined) return { refused: 'revoked', detail: revocation.id }
+    const rules = this.#rules?.current
     const permissions =
-      rules === undefined ? undefined : new Permissions(identity, rules, willTopic)
-    if (permissions?.deniedWill !== undefined)
-      return { refused: 'not-authorized', detail: `it may not publish its will to ${willTopic}` }
-    return { user, permissions, expiresAt }
+      rules === undefined ? undefined : new Permissions(identity, rules, login.willTopic)
+    return willRefusal(permissions) ?? { user, permissions, expiresAt, holds }
+  }
+
+  /**
+   * Asked once more as a session goes live: what let the client in may have changed meanwhile, by rules that
+   * walk only over clients that are live.
+   */
+  refusalNow({ permissions, holds }: Admitted): Refused | undefined {
+    if (!holds())
+      return { refused: 'bad-credentials', detail: 'what it logged in with is not valid any more' }
+    this.renew(permissions)
+    return willRefusal(permissions)
+  }
+
+  /** Brings what a client may do up to the rules of now. */
+  renew(permissions: Permissions | undefined): void {
+    if (this.#rules !== undefined) permissions?.renew(this.#rules.current)
+  }
+
+  #credentials(
+    connection: Connection,
+    username: string | undefined,
+    password: Buffer | undefined,
+  ): Credentials {
+    const { clientId, certificate, peer, site, openedAt } = connection
+    return {
+      clientId,
+      username,
+      password,
+      certificate: certificate?.names,
+      peer,
+      site,
+      client: connection,
+      deadlineMs: openedAt + this.#loginTimeoutMs,
+    }
   }
 
   [Symbol.dispose](): void {
     this.#ways[Symbol.dispose]()
     this.#rules?.[Symbol.dispose]()
   }
+}
+
+function fitsBinding(binding: ClientIdRule, identity: Identity): boolean {
+  return fitsClientIdRule(binding, identity.clientId, (variable) =>
+    provedValues(variable, identity),
+  )
+}
+
+function willRefusal(permissions: Permissions | undefined): Refused | undefined {
+  const topic = permissions?.deniedWill
+  if (topic === undefined) return undefined
+  return { refused: 'not-authorized', detail: `it may not publish its will to ${topic}` }
 }

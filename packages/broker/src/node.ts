@@ -96,7 +96,8 @@ export async function startNode({
   const rightToStay = new RightToStay({ limits: config.limits, connections, events })
   const { revocations } = rightToStay
   const gate = stack.use(new Gate(config, files, watched, events, revocations))
-  if (config.allowAnonymous) events.anonymousAllowed()
+  const anonymous = config.listeners.filter((listener) => listener.anonymous)
+  if (anonymous.length > 0) events.anonymousAllowed(anonymous.map(({ name }) => name))
 
   const sinceMs = Date.now()
   const { store, bus, cluster } = await openBackplane(
@@ -128,8 +129,9 @@ export async function startNode({
     router,
     events,
     gate,
+    rightToStay,
   })
-  gate.onRules((rules) => sessions.rulesChanged(rules))
+  gate.onRules((rules) => rightToStay.rulesChanged(rules, router.sessions.values()))
   bus.onNotice((from, notice) => {
     if (notice.kind === 'revocation') revocations.stepped(notice)
     else sessions.notice(from, notice)

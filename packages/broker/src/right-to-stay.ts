@@ -1,18 +1,20 @@
 /**
- * Whether those who are connected may stay. What let them in may end while they are here: their certificate,
- * its authority, or the patience of an operator. In: a connection that begins, a change of revocations or of
- * trust. Out: closed connections, each with its reason. Bounds: `certificateExpirySpreadMs`; those of
+ * Whether those who are connected may stay, and those who have waited for their session may still come in. What let them in may end while they are here: their certificate,
+ * its authority, or the patience of an operator. In: a connection that begins or whose session goes live, a
+ * change of revocations or of trust. Out: closed connections, each with its reason. Bounds: `certificateExpirySpreadMs`; those of
  * `evict`.
  */
 import type { Bus } from '@breakwater/bus'
 import type { Cluster } from '@breakwater/cluster'
 import type { Limits } from '@breakwater/config'
 import type { RevocationStep, Store } from '@breakwater/store'
+import type { AccessRules } from './access/access-rules.ts'
 import type { ClientTrust } from './certificates/client-trust.ts'
 import type { Connection } from './connection/connection.ts'
-import { evict } from './connection/eviction.ts'
+import { evict, type Eviction } from './connection/eviction.ts'
 import type { Events } from './events.ts'
 import { Revocations } from './revocation/revocations.ts'
+import type { Session } from './session/session.ts'
 
 export interface RightToStayOptions {
   readonly limits: Pick<Limits, 'revocationsMax' | 'certificateExpirySpreadMs'>
@@ -30,6 +32,8 @@ export interface RightToStaySource {
 export class RightToStay implements Disposable {
   readonly revocations: Revocations
   readonly #options: RightToStayOptions
+  /** By listener, once its files have changed. */
+  readonly #trusts = new Map<string, ClientTrust>()
 
   constructor(options: RightToStayOptions) {
     const { limits, events } = options
@@ -71,15 +75,42 @@ export class RightToStay implements Disposable {
       connection.expire(certificate.notAfterMs + Math.random() * spreadMs, 'certificate-expired')
   }
 
+  /**
+   * Asked as the session of a connection goes live: it may have waited for it, and an end that is due is otherwise
+   * seen at the next sweep only.
+   */
+  refusalNow(connection: Connection): Eviction | undefined {
+    const { expiresAt, expiryReason, listener } = connection
+    if (expiresAt !== undefined && expiresAt <= Date.now())
+      return { reason: expiryReason, detail: 'while it waited for its session' }
+    const revocation = this.revocations.find(connection)
+    if (revocation !== undefined) return { reason: 'revoked', detail: revocation.id }
+    const refusal = refusalBy(this.#trusts.get(listener), connection)
+    return refusal === undefined ? undefined : { reason: 'revoked', detail: refusal }
+  }
+
   /** The authorities or revocation lists of a listener have changed. */
   async trustChanged(listener: string, trust: ClientTrust): Promise<void> {
     const { connections, events } = this.#options
+    this.#trusts.set(listener, trust)
     const closed = await evict(connections, (connection) => {
       if (connection.listener !== listener) return undefined
       const refusal = refusalBy(trust, connection)
       return refusal === undefined ? undefined : { reason: 'revoked', detail: refusal }
     })
     if (closed > 0) events.evicted('revocation list or authorities', closed)
+  }
+
+  /** The access rules have changed. A client that holds what it may not have any more is told by the close. */
+  rulesChanged(rules: AccessRules, sessions: Iterable<Session>): void {
+    for (const { permissions, filters, connection } of sessions) {
+      permissions?.renew(rules)
+      // Left in place it would be published by other nodes, which do not know the rules of its client.
+      const will = permissions?.deniedWill
+      if (will !== undefined) connection.close('access-revoked', `will to ${will}`)
+      for (const filter of filters.keys())
+        if (permissions?.subscribe(filter) === false) connection.close('access-revoked', filter)
+    }
   }
 
   /** Resolves with how many were closed because they are revoked. */

@@ -13,20 +13,22 @@ import {
   type Store,
   type StoredSubscription,
 } from '@breakwater/store'
-import type { AccessRules } from './access/access-rules.ts'
 import type { Permissions } from './access/permissions.ts'
 import type { Refused } from './auth/answer.ts'
 import { refusalOf, shapeOf } from './auth/subscription-rules.ts'
 import type { CloseReasonId } from './close-reason.ts'
 import type { Connection } from './connection/connection.ts'
 import type { ClientControl, ControlHost, PendingSession } from './control/client-control.ts'
+import type { Eviction } from './connection/eviction.ts'
 import { CleanOutbound } from './deliver/clean-outbound.ts'
 import { FrameSink } from './deliver/frame-sink.ts'
 import type { Outbound } from './deliver/outbound.ts'
 import { StoredOutbound } from './deliver/stored-outbound.ts'
 import { factsOf, type Events } from './events.ts'
 import type { Admitted, Gate, Login } from './gate.ts'
+import { refusalAtGoLive } from './go-live.ts'
 import { PublishLane } from './route/publish.ts'
+import type { RightToStay } from './right-to-stay.ts'
 import type { Router } from './route/router.ts'
 import { Accounts, type Account } from './session/accounts.ts'
 import { Adoption } from './session/adoption.ts'
@@ -50,6 +52,7 @@ export interface SessionsOptions {
   readonly router: Router
   readonly events: Events
   readonly gate: Gate
+  readonly rightToStay: RightToStay
 }
 
 export class Sessions implements ControlHost {
@@ -60,6 +63,8 @@ export class Sessions implements ControlHost {
   readonly #adoption: Adoption
   readonly #subscriptions: Subscriptions
   readonly #queueLook: QueueLook
+  /** How often Redis may have lost something. */
+  #recoveries = 0
 
   constructor(options: SessionsOptions) {
     this.#options = options
@@ -93,8 +98,11 @@ export class Sessions implements ControlHost {
     return this.#options.gate.admit(connection, login)
   }
 
-  async openSession(client: ClientControl): Promise<PendingSession | undefined> {
-    const { clientId, connection, persistent, permissions } = client
+  async openSession(
+    client: ClientControl,
+    { permissions }: Admitted,
+  ): Promise<PendingSession | undefined> {
+    const { clientId, connection, persistent } = client
     if (!connection.open) return undefined
     const account = this.#accounts.enter(connection, this.#replaces(client))
     if (account === undefined) {
@@ -102,6 +110,7 @@ export class Sessions implements ControlHost {
       return undefined
     }
     client.account = account
+    const recoveries = this.#recoveries
     const opened = await this.#ownership.claim(client)
     if (opened === 'another-user') {
       connection.close('client-id-rejected', 'it belongs to another user')
@@ -110,14 +119,24 @@ export class Sessions implements ControlHost {
     if (opened === 'sessions-full') connection.close('user-sessions-full')
     if (opened === undefined || opened === 'sessions-full') return undefined
     if (!persistent) this.#subscriptions.forget(clientId)
+    this.#options.gate.renew(permissions)
     const subscriptions = await this.#subscriptions.allowed(connection, opened, permissions)
     if (!connection.open) return undefined
     const allowed = { ...opened, subscriptions }
     return {
       present: opened.present,
       subscriptions,
+      isLost: () => persistent && recoveries !== this.#recoveries,
       start: () => this.#start(connection, persistent, allowed, permissions, account),
     }
+  }
+
+  refusalNow(
+    connection: Connection,
+    admitted: Admitted,
+    pending: PendingSession,
+  ): Eviction | undefined {
+    return refusalAtGoLive(this.#options, connection, admitted, pending)
   }
 
   refusal(
@@ -218,18 +237,6 @@ export class Sessions implements ControlHost {
       cluster.leaveBehind(config.limits.willDrainWindowMs)
   }
 
-  /** The access rules have changed. A client that holds what it may not have any more is told by the close. */
-  rulesChanged(rules: AccessRules): void {
-    for (const { permissions, filters, connection } of this.#options.router.sessions.values()) {
-      permissions?.renew(rules)
-      // Left in place it would be published by other nodes, which do not know the rules of its client.
-      const will = permissions?.deniedWill
-      if (will !== undefined) connection.close('access-revoked', `will to ${will}`)
-      for (const filter of filters.keys())
-        if (permissions?.subscribe(filter) === false) connection.close('access-revoked', filter)
-    }
-  }
-
   /** What other nodes say. */
   notice(from: string, notice: OwnerNotice): void {
     if (notice.kind === 'kicked') this.#kicked(notice)
@@ -281,6 +288,7 @@ export class Sessions implements ControlHost {
    * is left. What the others have subscribed to is stored again.
    */
   async recover(): Promise<void> {
+    this.#recoveries += 1
     const { store, router } = this.#options
     const held = [...router.sessions.values()].filter(({ persistent }) => persistent)
     while (held.length > 0) {

@@ -66,6 +66,9 @@ export class Subscriptions {
     const { router, store, cluster } = this.#options
     // In the store before anybody is told to look there.
     if (session.persistent) await store.addSubscriptions(session, granted)
+    // New rules ask what a session has, which this is only from here on.
+    const denied = granted.find(({ filter }) => session.permissions?.subscribe(filter) === false)
+    if (denied !== undefined) session.connection.close('access-revoked', denied.filter)
     const live = session.beginReplay()
     const filters = granted.map(({ filter }) => filter)
     // A connection that has ended meanwhile is in no table any more.

@@ -1,12 +1,19 @@
 /** Layer two: decides. Defaults, parsing, checks across settings; the result is one frozen object. */
+import { parseClientIdRule, type ClientIdRule } from './client-id-rule.ts'
 import { checkEffects } from './effects.ts'
-import { bareHost, checkPlain, parseListeners, parseUrl, type ListenerConfig } from './listeners.ts'
+import {
+  bareHost,
+  checkPlain,
+  parseBoolean,
+  parseListeners,
+  parseUrl,
+  type ListenerConfig,
+} from './listeners.ts'
+import { checkAccess } from './listener-access.ts'
 import { decideTls, type TlsParameter, type TlsTexts } from './listener-tls.ts'
 import { limitDeclarations, limitNames, limitsWith, type LimitName, type Limits } from './limits.ts'
 import { parseRedisAddress } from './redis-address.ts'
-import { decideAuthHttp, decideJwt, type AuthHttpConfig, type JwtConfig } from './services.ts'
 import { ConfigError, SETTINGS, type SettingName, type Settings } from './settings.ts'
-import { parseBoolean, parsePath, type Fail, type Read } from './values.ts'
 
 export interface RedisConfig {
   /** Of a form that `parseRedisAddress` reads. */
@@ -20,6 +27,14 @@ export interface RedisConfig {
   readonly prefix: string
   /** Under which nodes keep a common ticket key there; unset: they have none. */
   readonly ticketWrapKeyFile: string | undefined
+}
+
+export interface JwtConfig {
+  /** Path of a JWKS file, or where to fetch it. */
+  readonly keys: string | URL
+  readonly audience: string | undefined
+  readonly issuer: string | undefined
+  readonly usernameClaim: string
 }
 
 export interface Config {
@@ -38,8 +53,7 @@ export interface Config {
   /** Tokens as passwords. */
   readonly jwt: JwtConfig | undefined
   /** Who else is asked who a client is. */
-  readonly authHttp: AuthHttpConfig | undefined
-  readonly allowAnonymous: boolean
+  readonly authHttpUrl: URL | undefined
   /** Rules of who may publish and subscribe where; unset: everybody everywhere. */
   readonly aclFile: string | undefined
   /** What happens to a client that publishes where it may not. */
@@ -77,18 +91,32 @@ export type SharedStrategy = (typeof SHARED_STRATEGIES)[number]
  */
 export function decideConfig(settings: Settings): Config {
   const { values } = settings
-  const read: Read = (name, parse, fallback) => {
+  const read = <T>(
+    name: SettingName,
+    parse: (text: string, fail: Fail) => T,
+    fallback: () => T,
+  ): T => {
     const text = values[name]
     if (text === undefined) return fallback()
     return parse(text.trim(), (why) => new ConfigError(`${settings.origin(name)}: ${why}`))
   }
 
-  const admin = read('admin', parseAdmin, () => ({ host: '0.0.0.0', port: 9464 }))
+  const admin = read('admin', parseAdmin, () => ({ host: '127.0.0.1', port: 9464 }))
   const redisUrl = read('redisUrl', parseRedisUrl, () => undefined)
   const tls = decideCommonTls(settings)
+  const passwordFile = read('passwordFile', parsePath, () => undefined)
+  const jwt = decideJwt(read)
+  const authHttpUrl = read('authHttpUrl', parseHttpUrl, () => undefined)
+  const embedded = redisUrl === undefined
+  const logins = [passwordFile, jwt, authHttpUrl].some((way) => way !== undefined)
   const listeners = parseListeners(
-    values.listen?.trim() ?? 'mqtts://0.0.0.0:8883',
-    tls,
+    values.listen?.trim() ?? 'mqtts://127.0.0.1:8883',
+    {
+      tls,
+      anonymous: read<boolean | undefined>('allowAnonymous', parseBoolean, () => undefined),
+      clientId: read<ClientIdRule | undefined>('clientId', parseClientIdRule, () => undefined),
+    },
+    { embedded, logins },
     (why) => new ConfigError(`${settings.origin('listen')}: ${why}`),
   )
   const readPair = (
@@ -102,21 +130,14 @@ export function decideConfig(settings: Settings): Config {
     const [given, missing] = certFile === undefined ? [key, cert] : [cert, key]
     throw new ConfigError(`${settings.origin(given)}: needs ${SETTINGS[missing]} beside it`)
   }
-  const passwordFile = read('passwordFile', parsePath, () => undefined)
-  const embedded = redisUrl === undefined
-  const jwt = decideJwt(settings, read)
-  const authHttp = decideAuthHttp(settings, read)
-  const canTell = passwordFile !== undefined || jwt !== undefined || authHttp !== undefined
-  const allowAnonymous = read('allowAnonymous', parseBoolean, () => embedded && !canTell)
-  const certificates = listeners.some(({ tls }) => tls?.identity !== undefined)
-  if (!allowAnonymous && !canTell && !certificates) {
-    throw new ConfigError(
-      `${settings.origin('passwordFile')}: nobody could connect: give a file made with ` +
-        '`breakwater passwd FILE USER`, or set BREAKWATER_ALLOW_ANONYMOUS=true',
-    )
-  }
   const ack = read('ack', parseAck, () => 'stored' as const)
   checkEffects(settings, { listeners, admin, redisUrl, ack })
+  for (const listener of listeners)
+    checkAccess(
+      listener,
+      { embedded, logins },
+      (why) => new ConfigError(`${settings.origin('passwordFile')}: ${why}`),
+    )
   return Object.freeze({
     listeners,
     admin,
@@ -135,8 +156,7 @@ export function decideConfig(settings: Settings): Config {
         },
     passwordFile,
     jwt,
-    authHttp,
-    allowAnonymous,
+    authHttpUrl,
     aclFile: read('aclFile', parsePath, () => undefined),
     publishDenied: read('publishDenied', oneOf(PUBLISH_DENIED), () => 'drop' as const),
     ack,
@@ -151,6 +171,20 @@ export function decideConfig(settings: Settings): Config {
   })
 }
 
+type Fail = (why: string) => ConfigError
+type Read = <T>(name: SettingName, parse: (text: string, fail: Fail) => T, fallback: () => T) => T
+
+function decideJwt(read: Read): JwtConfig | undefined {
+  const keys = read<string | URL | undefined>('jwtKeys', parseFileOrUrl, () => undefined)
+  if (keys === undefined) return undefined
+  return {
+    keys,
+    audience: read<string | undefined>('jwtAudience', parsePath, () => undefined),
+    issuer: read<string | undefined>('jwtIssuer', parsePath, () => undefined),
+    usernameClaim: read('jwtUsernameClaim', parsePath, () => 'sub'),
+  }
+}
+
 const TLS_SETTINGS = {
   tlsCert: 'cert',
   tlsKey: 'key',
@@ -160,7 +194,6 @@ const TLS_SETTINGS = {
   tlsMinVersion: 'min-version',
   tlsCiphers: 'ciphers',
   tlsIdentity: 'identity',
-  tlsClientId: 'client-id',
   tlsTicketKey: 'ticket-key',
   tlsExpiredClients: 'expired-clients',
 } as const
@@ -223,6 +256,26 @@ function parseRedisUrl(text: string, fail: Fail): string {
   } catch (error) {
     throw fail((error as Error).message)
   }
+  return text
+}
+
+function parseHttpUrl(text: string, fail: Fail): URL {
+  const url = parseUrl(text, fail)
+  if (url.protocol !== 'https:' && url.protocol !== 'http:')
+    throw fail('must start with https:// or http://')
+  return url
+}
+
+/** Keys that are fetched decide who gets in: over TLS only. */
+function parseFileOrUrl(text: string, fail: Fail): string | URL {
+  if (!/^[a-z][a-z+.-]*:\/\//i.test(text)) return parsePath(text, fail)
+  const url = parseUrl(text, fail)
+  if (url.protocol !== 'https:') throw fail('must be a file, or start with https://')
+  return url
+}
+
+function parsePath(text: string, fail: Fail): string {
+  if (text === '') throw fail('is empty; name a file or unset it')
   return text
 }
 

@@ -35,7 +35,6 @@ export function checkEffects(settings: Settings, decided: Decided): void {
   need(OF_CLIENT_CERTIFICATES, verifies, SETTINGS.tlsClientAuth)
   need(OF_REDIS, redisUrl !== undefined, SETTINGS.redisUrl)
   need(OF_TOKENS, given('jwtKeys'), SETTINGS.jwtKeys)
-  need(OF_HOOK, given('authHttpUrl'), SETTINGS.authHttpUrl)
   need(['publishDenied'], given('aclFile'), SETTINGS.aclFile)
   if (redisUrl === undefined && ack !== 'stored')
     throw fail('ack', `${ack} has no effect without ${SETTINGS.redisUrl}`)
@@ -66,7 +65,6 @@ const OF_CLIENT_CERTIFICATES = [
   'tlsClientCa',
   'tlsCrl',
   'tlsIdentity',
-  'tlsClientId',
   'tlsExpiredClients',
 ] as const
 
@@ -80,9 +78,7 @@ const OF_REDIS = [
   'tlsTicketWrapKey',
 ] as const
 
-const OF_TOKENS = ['jwtCa', 'jwtAudience', 'jwtIssuer', 'jwtUsernameClaim'] as const
-
-const OF_HOOK = ['authHttpTokenFile', 'authHttpCa', 'authHttpPlain'] as const
+const OF_TOKENS = ['jwtAudience', 'jwtIssuer', 'jwtUsernameClaim'] as const
 
 type RedisFile = 'password' | 'sentinel-password' | 'tls'
 const REDIS_FILES: Readonly<Partial<Record<SettingName, RedisFile>>> = {

@@ -10,7 +10,6 @@ export const TLS_PARAMETERS = [
   'min-version',
   'ciphers',
   'identity',
-  'client-id',
   'ticket-key',
   'expired-clients',
 ] as const
@@ -33,10 +32,8 @@ export interface ListenerTls {
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
   /** OpenSSL names with colons between them. */
   readonly ciphers: string
-  /** Unset: a certificate opens the door, the name comes from CONNECT. */
+  /** Unset: a certificate opens the door, and says nothing of who it is. */
   readonly identity: IdentityRule | undefined
-  /** `enforce`: the client id must be the name that the certificate has. */
-  readonly clientId: 'any' | 'enforce'
   /** Unset: tickets are for this node only. */
   readonly ticketKeyFile: string | undefined
   /** What becomes of a connection when the certificate of its client ends. */
@@ -70,13 +67,10 @@ const CIPHERS = [
 
 export function decideTls(texts: TlsTexts, fail: Fail): ListenerTls {
   const clientAuth = oneOf(texts, 'client-auth', ['none', 'optional', 'required'], fail)
-  const clientId = oneOf(texts, 'client-id', ['any', 'enforce'], fail)
   const identity = texts.identity === undefined ? undefined : parseIdentity(texts.identity, fail)
   const clientCaFile = texts['client-ca']
   if (clientAuth !== 'none' && clientCaFile === undefined)
     throw fail(`client-auth=${clientAuth} needs client-ca: the authorities of the clients`)
-  if (clientId === 'enforce' && clientAuth !== 'none' && identity === undefined)
-    throw fail('client-id=enforce needs identity: which name of the certificate it must be')
   const verifies = clientAuth !== 'none'
   return {
     pairs: pairsOf(texts, fail),
@@ -86,7 +80,6 @@ export function decideTls(texts: TlsTexts, fail: Fail): ListenerTls {
     minVersion: oneOf(texts, 'min-version', ['TLSv1.2', 'TLSv1.3'], fail),
     ciphers: texts.ciphers ?? CIPHERS,
     identity: verifies ? identity : undefined,
-    clientId: verifies ? clientId : 'any',
     ticketKeyFile: texts['ticket-key'],
     expiredClients: oneOf(texts, 'expired-clients', ['close', 'keep'], fail),
   }

@@ -3,6 +3,8 @@
  * name of the setting that it replaces for this listener (`BREAKWATER_TLS_CLIENT_AUTH` → `client-auth`).
  */
 import { BlockList, isIP } from 'node:net'
+import { parseClientIdRule, type ClientIdRule } from './client-id-rule.ts'
+import { allowsAnonymous, type LoginFacts } from './listener-access.ts'
 import {
   decideTls,
   TLS_PARAMETERS,
@@ -24,6 +26,17 @@ export interface ListenerConfig {
   readonly webSocket: WebSocketConfig | undefined
   /** Where connections begin with a PROXY header: networks of the proxies, `10.0.0.0/8`. */
   readonly proxies: readonly string[] | undefined
+  /** Whether clients may come that show nothing of who they are. */
+  readonly anonymous: boolean
+  /** Which client ids it takes from whom; undefined: any from anybody. */
+  readonly clientId: ClientIdRule | undefined
+}
+
+/** What holds for every listener that does not say otherwise. */
+export interface CommonSettings {
+  readonly tls: TlsTexts
+  readonly anonymous: boolean | undefined
+  readonly clientId: ClientIdRule | undefined
 }
 
 export interface WebSocketConfig {
@@ -40,16 +53,14 @@ type Fail = (why: string) => Error
 const PORTS = { mqtts: 8883, wss: 443, mqtt: 1883, ws: 80 } as const
 const BETWEEN_URLS = /,(?=\s*(?:mqtts?|wss?):\/\/)/
 
-/**
- * @param common what holds for every listener that does not say otherwise
- * @throws what `fail` makes: one line
- */
+/** @throws what `fail` makes: one line */
 export function parseListeners(
   text: string,
-  common: TlsTexts,
+  common: CommonSettings,
+  logins: LoginFacts,
   fail: Fail,
 ): readonly ListenerConfig[] {
-  const listeners: ListenerConfig[] = []
+  const listeners: ParsedListener[] = []
   for (const part of text.split(BETWEEN_URLS).map((item) => item.trim())) {
     const url = parseUrl(part, fail)
     const protocol = url.protocol.slice(0, -1)
@@ -66,8 +77,10 @@ export function parseListeners(
     const origins = web ? query.all('origin') : undefined
     const frames = web ? framesOf(query) : 'packet'
     const own = secure ? query.tls() : {}
+    const anonymous = query.one('anonymous')
+    const clientId = query.one('client-id')
     query.end()
-    const tls = secure ? decideTls({ ...common, ...own }, query.fail) : undefined
+    const tls = secure ? decideTls({ ...common.tls, ...own }, query.fail) : undefined
     if (tls?.clientAuth === 'none') checkUnused(own, query.fail)
     checkNetworks(proxies, query.fail)
     checkOrigins(origins, query.fail)
@@ -87,9 +100,31 @@ export function parseListeners(
         ? { path: url.pathname === '/' ? '/mqtt' : url.pathname, origins, frames }
         : undefined,
       proxies,
+      anonymous:
+        anonymous === undefined
+          ? common.anonymous
+          : parseBoolean(anonymous, (why) => query.fail(`anonymous ${why}`)),
+      clientId:
+        clientId === undefined
+          ? common.clientId
+          : parseClientIdRule(clientId, (why) => query.fail(`client-id ${why}`)),
     })
   }
-  return listeners
+  return listeners.map((listener) => ({
+    ...listener,
+    anonymous: allowsAnonymous(listener, logins, listeners),
+  }))
+}
+
+type ParsedListener = Omit<ListenerConfig, 'anonymous'> & {
+  readonly anonymous: boolean | undefined
+}
+
+/** @throws what `fail` makes: one line */
+export function parseBoolean(text: string, fail: Fail): boolean {
+  if (text === 'true') return true
+  if (text === 'false') return false
+  throw fail(`must be true or false, not "${text}"`)
 }
 
 /** Parameters of one URL: each is asked for once, and what nobody asked for is a mistake. */
@@ -110,6 +145,11 @@ class Query {
     return values.length === 0 ? undefined : values
   }
 
+  /** Of several the last. */
+  one(name: string): string | undefined {
+    return this.all(name)?.at(-1)
+  }
+
   tls(): TlsTexts {
     const texts: Partial<Record<TlsParameter, string>> = {}
     for (const name of TLS_PARAMETERS) {
@@ -127,7 +167,7 @@ class Query {
   }
 }
 
-const OF_CLIENTS = ['client-ca', 'crl', 'identity', 'client-id', 'expired-clients'] as const
+const OF_CLIENTS = ['client-ca', 'crl', 'identity', 'expired-clients'] as const
 
 /** Somebody who gives one of these believes that certificates are asked for. */
 function checkUnused(own: TlsTexts, fail: Fail): void {
@@ -137,7 +177,9 @@ function checkUnused(own: TlsTexts, fail: Fail): void {
 }
 
 /** What a URL can hold and nobody reads. */
-export function checkPlain({ hash }: URL, fail: Fail): void {
+export function checkPlain({ username, password, hash }: URL, fail: Fail): void {
+  if (username !== '' || password !== '')
+    throw fail('a user or password has no effect in an address to listen on; remove it')
   if (hash !== '') throw fail('ends at its #, which is written %23 in a value')
 }
 
@@ -183,17 +225,12 @@ function checkOrigins(origins: readonly string[] | undefined, fail: Fail): void 
       throw fail(`origin "${origin}" must be scheme, host and port only: https://fleet.example`)
 }
 
-/** @throws what `fail` makes: one line, without what may be a password */
 export function parseUrl(text: string, fail: Fail): URL {
-  const shown = text.includes('@') ? 'it' : `"${text}"`
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url === undefined) throw fail(`${shown} is not a URL`)
-  // It would be in logs and messages.
-  if (url.username !== '' || url.password !== '')
-    throw fail(
-      'holds a user name or a password, which would be in logs: remove what is before the @',
-    )
-  return url
+  try {
+    return new URL(text)
+  } catch (cause) {
+    throw Object.assign(fail(`"${text}" is not a URL`), { cause })
+  }
 }
 
 /** `[::1]` in a URL is `::1` for a socket. */

@@ -8,8 +8,6 @@
  * docs/METRICS.md is held equal to this file by test/tidy/metrics-docs.test.ts.
  */
 
-import { LOGIN_METRICS } from './login-catalog.ts'
-
 export const METRIC_PREFIX = 'breakwater_'
 
 export type MetricType = 'counter' | 'gauge' | 'histogram'
@@ -40,7 +38,7 @@ export const LATENCY_BUCKETS: readonly number[] = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
 ]
 
-const NODE_METRICS = {
+export const catalog = {
   // The node
   build_info: {
     type: 'gauge',
@@ -141,6 +139,36 @@ const NODE_METRICS = {
     unit: 'packets',
     help: 'CONNACKs sent: 0 accepted, 1 protocol level, 2 client id, 3 unavailable, 4 bad credentials, 5 not authorised',
     labels: { code: ['0', '1', '2', '3', '4', '5'] },
+  },
+  logins_waiting: {
+    type: 'gauge',
+    unit: 'logins',
+    help: 'Logins that wait to be checked: for a password hash, or to be asked of the HTTP hook',
+    labels: { kind: ['password', 'http'] },
+  },
+  logins_waiting_bytes: {
+    type: 'gauge',
+    unit: 'bytes',
+    help: 'What these logins hold',
+    labels: { kind: ['password', 'http'] },
+  },
+  login_wait_seconds: {
+    type: 'histogram',
+    unit: 'seconds',
+    help: 'From a CONNECT whose login must be checked to the begin of the check',
+    labels: { kind: ['password', 'http'] },
+  },
+  logins_dropped_total: {
+    type: 'counter',
+    unit: 'logins',
+    help: 'Logins that were not checked: the client left, its turn did not come in time, or the queue was full',
+    labels: { kind: ['password', 'http'], reason: ['left', 'late', 'full'] },
+  },
+  login_lots_won_total: {
+    type: 'counter',
+    unit: 'logins',
+    help: 'Logins that found the queue full and drew a place in it; those that lost are dropped as full',
+    labels: { kind: ['password', 'http'] },
   },
   tls_handshakes_total: {
     type: 'counter',
@@ -359,9 +387,7 @@ const NODE_METRICS = {
   },
 } as const
 
-export type Catalog = typeof NODE_METRICS & typeof LOGIN_METRICS
-
-export const catalog: Catalog = { ...NODE_METRICS, ...LOGIN_METRICS }
+export type Catalog = typeof catalog
 
 /** Names of all metrics, or of those of one type. */
 export type MetricName<Type extends MetricType = MetricType> = {

@@ -9,8 +9,9 @@
  * Bounds: DECISIONS_MAX topics remembered per client, EXPANSIONS_MAX filters that one filter becomes.
  */
 import { isServerTopic, topicMatchesFilter } from '@breakwater/bus'
+import { IDENTITY_VARIABLE, type IdentityVariable } from '@breakwater/config'
 import { covers, intersects } from './filter-relations.ts'
-import { claimValues, valuesOf, type Identity, type Variable } from './identity.ts'
+import { claimValues, valuesOf, type Identity } from './identity.ts'
 import { parseRules, type Action, type RulesText, type RuleText } from './rules-file.ts'
 
 export interface Decision {
@@ -39,7 +40,6 @@ const NOT_SAID: Decision = { allowed: false, rule: undefined, name: undefined }
 const DECISIONS_MAX = 128
 /** Of one filter: a certificate may have many names. */
 const EXPANSIONS_MAX = 64
-const VARIABLE = /\$\{([^}]*)\}/
 
 export class AccessRules {
   readonly #rules: readonly RuleText[]
@@ -53,6 +53,14 @@ export class AccessRules {
   /** @throws {ConfigError} one line that names the place in the file */
   static parse(text: string, path: string): AccessRules {
     return new AccessRules(parseRules(text, path))
+  }
+
+  /** Whether a rule says something of a client by its client id. */
+  get speakOfClientIds(): boolean {
+    return this.#rules.some(
+      ({ clients, topics }) =>
+        clients !== undefined || topics.some((topic) => topic.includes('${clientid}')),
+    )
   }
 
   /** The rules that are about this client, ready to be asked. */
@@ -164,10 +172,10 @@ function fitsOne(names: readonly string[], name: string | undefined): boolean {
 /** One filter per value of its variables; none where one of them has no value. */
 function expand(topic: string, identity: Identity): readonly string[] {
   // Text and variables in turn. What a value says is text, whatever it looks like.
-  const parts = topic.split(VARIABLE)
+  const parts = topic.split(IDENTITY_VARIABLE)
   let filters = [parts[0] ?? '']
   for (let index = 1; index < parts.length; index += 2) {
-    const values = valuesOf(parts[index] as Variable, identity)
+    const values = valuesOf(parts[index] as IdentityVariable, identity)
     const rest = parts[index + 1] ?? ''
     filters = filters
       .flatMap((filter) => values.map((value) => `${filter}${value}${rest}`))

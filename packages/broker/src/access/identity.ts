@@ -1,3 +1,4 @@
+import type { IdentityVariable } from '@breakwater/config'
 import type { CertificateNames } from '../certificates/certificate-name.ts'
 
 /** Who a client is, as far as it was proved, and what rules may say of it. */
@@ -11,32 +12,18 @@ export interface Identity {
   readonly claims?: Readonly<Record<string, unknown>>
 }
 
-const VARIABLES = [
-  'clientid',
-  'username',
-  'cert.cn',
-  'cert.san.uri',
-  'cert.san.dns',
-  'cert.san.email',
-] as const
-
-export type Variable = (typeof VARIABLES)[number] | `jwt.${string}` | `identity.${string}`
-
-export function isVariable(name: string): name is Variable {
-  return VARIABLES.includes(name as never) || /^(jwt\.[\w-]+|identity\.\w+)$/.test(name)
-}
-
 /**
  * What may stand for a variable in a filter. A value that would change the levels or the reach of the filter
  * stands for nothing: a client that calls itself `#` or `a/b` must not get the topics of others. A URI has
  * slashes by its nature, and was proved by an authority.
  */
-export function valuesOf(variable: Variable, identity: Identity): readonly string[] {
+export function valuesOf(variable: IdentityVariable, identity: Identity): readonly string[] {
   const unsafe = variable === 'cert.san.uri' ? /[+#\0]/ : /[+#\0/]/
-  return rawValues(variable, identity).filter((value) => value !== '' && !unsafe.test(value))
+  return provedValues(variable, identity).filter((value) => value !== '' && !unsafe.test(value))
 }
 
-function rawValues(variable: Variable, identity: Identity): readonly string[] {
+/** What was proved of a client, as it is; the client id alone is only what it says. */
+export function provedValues(variable: IdentityVariable, identity: Identity): readonly string[] {
   const { clientId, username, certificate, claims } = identity
   switch (variable) {
     case 'clientid':

@@ -7,6 +7,7 @@ const SHARED = /^\$share\/[^/]+\//
 export class Permissions {
   readonly #identity: Identity
   readonly #willTopic: string | undefined
+  #rules: AccessRules
   #access: ClientAccess
   /** Rises when the rules change: whoever remembers an answer asks again. */
   version = 1
@@ -14,10 +15,13 @@ export class Permissions {
   constructor(identity: Identity, rules: AccessRules, willTopic?: string) {
     this.#identity = identity
     this.#willTopic = willTopic
+    this.#rules = rules
     this.#access = rules.of(identity)
   }
 
   renew(rules: AccessRules): void {
+    if (rules === this.#rules) return
+    this.#rules = rules
     this.#access = rules.of(this.#identity)
     this.version += 1
   }

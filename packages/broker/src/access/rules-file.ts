@@ -11,10 +11,9 @@
  * must fit, and everybody fits where none is given), what it does (`allow` or `deny`) and where (`topics`).
  */
 import { isValidTopicFilter } from '@breakwater/bus'
-import { ConfigError } from '@breakwater/config'
+import { ConfigError, IDENTITY_VARIABLE, isIdentityVariable } from '@breakwater/config'
 import * as v from 'valibot'
 import { isNode, LineCounter, parseDocument, type Document } from 'yaml'
-import { isVariable } from './identity.ts'
 
 export const ACTIONS = ['publish', 'subscribe'] as const
 export type Action = (typeof ACTIONS)[number]
@@ -37,7 +36,7 @@ export interface RulesText {
 }
 
 const RULES_MAX = 10_000
-const VARIABLE = /\$\{([^}]*)\}/g
+const VARIABLES = new RegExp(IDENTITY_VARIABLE, 'g')
 
 const name = v.pipe(v.string('must be text'), v.nonEmpty('must not be empty'))
 const names = v.pipe(v.array(name, 'must be a list of names'), v.nonEmpty('must not be empty'))
@@ -48,11 +47,11 @@ const actions = v.pipe(
 const topic = v.pipe(
   name,
   v.check(
-    (text) => [...text.matchAll(VARIABLE)].every(([, inner]) => isVariable(inner ?? '')),
+    (text) => [...text.matchAll(VARIABLES)].every(([, inner]) => isIdentityVariable(inner ?? '')),
     'names a variable that there is not: ${clientid}, ${username}, ${cert.cn}, ${cert.san.uri}, ${cert.san.dns}, ${cert.san.email} or ${jwt.CLAIM}',
   ),
   v.check(
-    (text) => isValidTopicFilter(text.replaceAll(VARIABLE, 'x')),
+    (text) => isValidTopicFilter(text.replaceAll(VARIABLES, 'x')),
     'is not a topic filter: + and # stand alone in their level, # at the end',
   ),
   v.check((text) => !text.startsWith('$share/'), 'must be the filter alone, without $share/GROUP/'),

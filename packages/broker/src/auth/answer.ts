@@ -8,6 +8,7 @@ import type { CloseReasonId } from '../close-reason.ts'
 /** What a client shows with its CONNECT. */
 export interface Credentials {
   readonly clientId: string
+  /** Never empty: a user name of length 0 is none (section 3.1.3.4). */
   readonly username: string | undefined
   readonly password: Buffer | undefined
   /** Of a certificate that TLS has verified. */
@@ -34,6 +35,8 @@ interface Accepted {
   readonly claims?: Readonly<Record<string, unknown>>
   /** When the connection must end, ms since the epoch. */
   readonly expiresAt?: number
+  /** Whether what it was let in by is still good: asked once more as its session goes live. */
+  readonly holds?: () => boolean
 }
 
 export interface Refused {

@@ -7,15 +7,12 @@ import type { Refused } from './answer.ts'
  * is a contradiction, and never quietly replaced.
  */
 export function certificateRefusal(
-  { name, enforced }: ClientCertificate,
+  { name }: ClientCertificate,
   username: string | undefined,
-  clientId: string,
 ): Refused | undefined {
   if (name === undefined)
     return { refused: 'not-authorized', detail: 'its certificate holds no name by the rule' }
   if (username !== undefined && username !== name)
     return { refused: 'not-authorized', detail: 'the user name is not that of its certificate' }
-  if (enforced && clientId !== name)
-    return { refused: 'client-id-rejected', detail: 'it is not the name in its certificate' }
   return undefined
 }

@@ -46,6 +46,8 @@ interface Credential extends ScryptParameters {
 }
 
 interface User {
+  /** As the file has it. */
+  readonly hash: string
   readonly verify: VerifyPassword
   /** The same for all whose passwords take as long to check. */
   readonly time: CheckTime
@@ -78,6 +80,12 @@ export class PasswordFile {
     return this.#users.has(username)
   }
 
+  /** Whether both files have this user, with the same password as far as anybody can tell. */
+  hasSameLine(username: string, other: PasswordFile): boolean {
+    const user = this.#users.get(username)
+    return user !== undefined && user.hash === other.#users.get(username)?.hash
+  }
+
   /** @throws {ConfigError} one line with the number of the line that is wrong */
   static parse(text: string, path: string): PasswordFile {
     const users = new Map<string, User>()
@@ -100,7 +108,7 @@ export class PasswordFile {
       const cost = costOf(hash)
       const time = times.get(cost) ?? new CheckTime(verify)
       times.set(cost, time)
-      users.set(name, { verify, time })
+      users.set(name, { hash, verify, time })
     }
     return new PasswordFile(users)
   }

@@ -27,7 +27,11 @@ export function passwordWay({ passwords, decides, queue }: PasswordWayOptions): 
     const file = passwords()
     const isKnown = file.has(username)
     if (!decides && !isKnown) return undefined
-    if (file.recalls(username, password)) return { username }
+    const right = {
+      username,
+      holds: () => passwords() === file || passwords().hasSameLine(username, file),
+    }
+    if (file.recalls(username, password)) return right
     const cameAt = performance.now()
     const login = {
       username,
@@ -39,7 +43,7 @@ export function passwordWay({ passwords, decides, queue }: PasswordWayOptions): 
       isFree: !isKnown,
     }
     const outcome = await queue.ask(login, async () =>
-      (await file.verify(username, password)) ? { username } : { refused: 'bad-credentials' },
+      (await file.verify(username, password)) ? right : { refused: 'bad-credentials' },
     )
     if (outcome !== undefined && isRefused(outcome) && outcome.refused === 'bad-credentials')
       await delay(REFUSAL_STEP_MS - ((performance.now() - cameAt) % REFUSAL_STEP_MS))

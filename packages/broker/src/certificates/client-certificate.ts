@@ -25,8 +25,6 @@ export interface ClientCertificate {
   readonly names: CertificateNames
   /** Whether the name, and not CONNECT, says who the client is. */
   readonly identifies: boolean
-  /** Whether the client id must be the name. */
-  readonly enforced: boolean
 }
 
 /**
@@ -35,7 +33,7 @@ export interface ClientCertificate {
  */
 export function clientCertificateOf(
   socket: TLSSocket,
-  { clientAuth, identity, clientId, expiredClients }: ListenerTls,
+  { clientAuth, identity, expiredClients }: ListenerTls,
   trust: ClientTrust,
   nowMs: number,
 ): ClientCertificate | string | undefined {
@@ -57,6 +55,5 @@ export function clientCertificateOf(
     name: found?.name,
     names: found === undefined ? namesOf(leaf) : { ...namesOf(leaf), groups: found.groups },
     identifies: identity !== undefined,
-    enforced: clientId === 'enforce',
   }
 }

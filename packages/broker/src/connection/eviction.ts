@@ -11,7 +11,7 @@ const SLICE = 256
 
 export interface Eviction {
   readonly reason: CloseReasonId
-  readonly detail: string
+  readonly detail: string | undefined
 }
 
 /** Never rejects. */

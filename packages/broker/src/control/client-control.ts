@@ -7,9 +7,9 @@
  */
 import type { Message } from '@breakwater/bus'
 import type { StoredSubscription } from '@breakwater/store'
-import type { Permissions } from '../access/permissions.ts'
 import type { Refused } from '../auth/answer.ts'
 import type { Connection } from '../connection/connection.ts'
+import type { Eviction } from '../connection/eviction.ts'
 import type { Admitted, Login } from '../gate.ts'
 import { Hold } from '../hold.ts'
 import type { ConnectFrame } from '../mqtt/connect-frame.ts'
@@ -33,7 +33,13 @@ import { ControlStream, type StreamOwner } from './control-stream.ts'
 export interface ControlHost {
   authenticate(connection: Connection, login: Login): Promise<Admitted | Refused>
   /** Claims the client id and opens its session; undefined if the connection ended meanwhile. */
-  openSession(client: ClientControl): Promise<PendingSession | undefined>
+  openSession(client: ClientControl, admitted: Admitted): Promise<PendingSession | undefined>
+  /** Whether what let it in has ended, or changed, while it waited for its session. */
+  refusalNow(
+    connection: Connection,
+    admitted: Admitted,
+    pending: PendingSession,
+  ): Eviction | undefined
   /** Why a filter is refused, or undefined. */
   refusal(
     session: Session,
@@ -52,6 +58,8 @@ export interface ControlHost {
 export interface PendingSession {
   readonly present: boolean
   readonly subscriptions: readonly StoredSubscription[]
+  /** Whether the store may have lost it since it was opened. */
+  readonly isLost: () => boolean
   /** Makes the session live; called when CONNACK has been written. */
   start(): Session
 }
@@ -69,8 +77,6 @@ export class ClientControl implements StreamOwner, Contender {
   readonly persistent: boolean
   readonly clientId: string
   readonly will: Message | undefined
-  /** Undefined: everything. */
-  permissions: Permissions | undefined
   session: Session | undefined
   /** That it counts for, from the moment at which it is known. */
   account: Account | undefined
@@ -83,6 +89,7 @@ export class ClientControl implements StreamOwner, Contender {
   readonly #client: ControlClient
   /** What the client has shown, until it is asked about. */
   #login: Omit<Login, 'willTopic'>
+  #admitted: Admitted | undefined
   #pending: PendingSession | undefined
   #subscribing: PendingSubscribe | undefined
   #unsubscribing: UnsubscribeFrame | undefined
@@ -111,6 +118,7 @@ export class ClientControl implements StreamOwner, Contender {
   /** The answer to aedes' question whether this client may connect: what it had subscribed to, if it may. */
   async authenticate(): Promise<readonly StoredSubscription[] | undefined> {
     const { connection } = this
+    let admitted: Admitted
     try {
       const login = { ...this.#login, willTopic: this.will?.topic }
       this.#login = NO_LOGIN
@@ -119,7 +127,7 @@ export class ClientControl implements StreamOwner, Contender {
         connection.close(answer.refused, answer.detail)
         return undefined
       }
-      this.permissions = answer.permissions
+      admitted = answer
       connection.user = answer.user
       if (answer.expiresAt !== undefined) connection.expire(answer.expiresAt, 'login-expired')
     } catch (error) {
@@ -128,7 +136,8 @@ export class ClientControl implements StreamOwner, Contender {
       return undefined
     }
     try {
-      this.#pending = await this.#host.openSession(this)
+      this.#admitted = admitted
+      this.#pending = await this.#host.openSession(this, admitted)
       return this.#pending?.subscriptions
     } catch (error) {
       connection.close('store-unavailable', (error as Error).message)
@@ -207,8 +216,15 @@ export class ClientControl implements StreamOwner, Contender {
 
   #accept(): void {
     const pending = this.#pending
+    const admitted = this.#admitted
     this.#pending = undefined
-    if (pending === undefined || !this.connection.open) return
+    this.#admitted = undefined
+    if (pending === undefined || admitted === undefined || !this.connection.open) return
+    const refusal = this.#host.refusalNow(this.connection, admitted, pending)
+    if (refusal !== undefined) {
+      this.connection.close(refusal.reason, refusal.detail)
+      return
+    }
     this.connection.writer.write(encodeConnack(0, pending.present))
     this.connection.letIn()
     this.session = pending.start()

@@ -1,0 +1,172 @@
+/** An identity counts only if something proved it: user names that nothing checks, and client ids bound to users. */
+import { Authority } from '@breakwater/broker'
+import { expect, test } from 'vitest'
+import { connectAt } from '../cluster/cluster.ts'
+import { unique } from '../conformance/suite.ts'
+import { startNode, type TestNode } from '../kit/node.ts'
+import { WireClient, type WireAddress } from '../kit/wire-client.ts'
+import type { ConnectFields } from '../kit/wire-encoder.ts'
+import { MountedSecret } from '../tls/mounted-secret.ts'
+import { startRuled } from './ruled.ts'
+
+const OPS_RULES = `
+rules:
+  - { users: ['*'], allow: [publish, subscribe], topics: ['#'] }
+  - { anonymous: true, allow: [publish, subscribe], topics: ['open/#'] }
+`
+const OPS = { username: 'ops', password: 'nonsense' }
+
+/** The return code of a CONNECT. */
+async function codeOf(
+  address: WireAddress,
+  fields: ConnectFields = {},
+  clientId: string = unique('c'),
+): Promise<number> {
+  await using client = await WireClient.open(address)
+  return (await client.connect({ clientId, ...fields })).returnCode
+}
+
+/** The listener at a place, as somebody who shows no certificate comes to it. */
+function at(node: TestNode, place: number): WireAddress {
+  const tls = { ca: node.ca, servername: 'localhost' }
+  return { host: node.host, port: node.ports[place] as number, tls }
+}
+
+test('a user name that no certificate proves is refused where certificates identify, and beside it', async () => {
+  const authority = await Authority.create('devices')
+  const secret = new MountedSecret({ 'ca.crt': authority.pair.cert })
+  const names = `client-auth=optional&identity=cn&client-ca=${secret.path('ca.crt')}`
+  await using ruled = await startRuled(OPS_RULES, {
+    listen: [
+      `mqtts://127.0.0.1:0?${names}&anonymous=false`,
+      'mqtts://127.0.0.1:0?client-auth=none&anonymous=true',
+    ],
+  })
+  const { node } = ruled
+  const device = await authority.issue({ commonName: 'ops', usage: 'client' })
+  const proved = at(node, 0)
+  const tls = { ...proved.tls, ...device }
+  await using owner = await WireClient.open({ ...proved, tls })
+  expect(await owner.connect({ clientId: 'd', clean: false })).toMatchObject({ returnCode: 0 })
+  await owner.subscribe(['secret', 1])
+  await owner.disconnect()
+  for (const place of [0, 1])
+    for (const fields of [OPS, { username: 'ops' }, { username: '', password: 'x' }]) {
+      expect(await codeOf(at(node, place), { ...fields, clean: false }, 'd')).toBe(4)
+    }
+  // Without credentials: nobody, who neither has the rights of a user nor gets at its session.
+  expect(await codeOf(at(node, 0))).toBe(5)
+  expect(await codeOf(at(node, 1), { clean: false }, 'd')).toBe(2)
+  await using nobody = await WireClient.open(at(node, 1))
+  await nobody.connect({ clientId: unique('c') })
+  expect(await nobody.subscribe(['secret', 1])).toEqual([0x80])
+  expect(await nobody.subscribe(['open/x', 1])).toEqual([1])
+})
+
+test('[MQTT-3.1.3-11] where anonymous clients are allowed, credentials that nothing can check are refused', async () => {
+  await using ruled = await startRuled(OPS_RULES)
+  for (const fields of [OPS, { username: 'ops' }, { username: '', password: 'x' }])
+    expect(await codeOf(ruled.node, fields), JSON.stringify(fields)).toBe(4)
+  for (const fields of [{}, { username: '' }, { username: '', password: '' }])
+    expect(await codeOf(ruled.node, fields), JSON.stringify(fields)).toBe(0)
+  expect(ruled.node.closeReasons().filter((reason) => reason === 'bad-credentials')).toHaveLength(3)
+})
+
+test('[MQTT-3.1.3-11] a user name of length 0 is none: with rules, sessions and revocations', async () => {
+  await using ruled = await startRuled(OPS_RULES)
+  await using first = await connectAt(ruled.node, { clientId: 'd', clean: false, username: '' })
+  expect(await first.subscribe(['secret', 1])).toEqual([0x80])
+  expect(await first.subscribe(['open/x', 1])).toEqual([1])
+  await first.disconnect()
+  await using client = await WireClient.open(ruled.node)
+  const connack = await client.connect({ clientId: 'd', clean: false })
+  expect(connack).toMatchObject({ returnCode: 0, sessionPresent: true })
+})
+
+test('[MQTT-3.1.3-11] a user name of length 0 is none: beside a certificate that says another name', async () => {
+  const authority = await Authority.create('devices')
+  const secret = new MountedSecret({ 'ca.crt': authority.pair.cert })
+  const names = `client-auth=required&identity=cn&client-ca=${secret.path('ca.crt')}`
+  await using node = await startNode({ listen: [`mqtts://127.0.0.1:0?${names}`] })
+  const device = await authority.issue({ commonName: 'buoy', usage: 'client' })
+  const address = { ...at(node, 0), tls: { ...at(node, 0).tls, ...device } }
+  expect(await codeOf(address, { username: '', password: '' })).toBe(0)
+  expect(await codeOf(address, { username: 'buoy' })).toBe(0)
+  expect(await codeOf(address, { username: 'other' })).toBe(5)
+})
+
+test('anonymous clients come in at the listener that allows them, and at no other one', async () => {
+  await using node = await startNode({
+    users: { ann: 'sesame' },
+    allowAnonymous: false,
+    listen: ['mqtt://127.0.0.1:0', 'mqtt://127.0.0.1:0?anonymous=true'],
+  })
+  const [closed, open] = node.ports.map((port) => ({ host: node.host, port }))
+  const ann = { username: 'ann', password: 'sesame' }
+  for (const address of [closed, open] as WireAddress[]) {
+    expect(await codeOf(address, ann)).toBe(0)
+    expect(await codeOf(address, { ...ann, password: 'wrong' })).toBe(4)
+  }
+  expect(await codeOf(closed as WireAddress)).toBe(5)
+  expect(await codeOf(open as WireAddress)).toBe(0)
+  const line = await node.logged(({ msg }) => msg === 'clients without credentials are allowed')
+  expect(line['listeners']).toEqual(['mqtt-2'])
+})
+
+const USERS = { ann: 'sesame', 'ann-2': 'sesame', '*': 'sesame' }
+const as = (username: keyof typeof USERS): ConnectFields => ({
+  username,
+  password: USERS[username],
+})
+
+test("[MQTT-3.1.3-9] a client id that is not its user's is refused, with a password too", async () => {
+  await using node = await startNode({
+    users: USERS,
+    environment: { BREAKWATER_CLIENT_ID: '${username}' },
+    listen: [
+      'mqtt://127.0.0.1:0',
+      'mqtt://127.0.0.1:0?client-id=${username}-*',
+      'mqtt://127.0.0.1:0?client-id=any',
+      'mqtt://127.0.0.1:0?client-id=guest-*&anonymous=true',
+    ],
+  })
+  const [equal, prefix, any, guests] = node.ports.map((port) => ({ host: node.host, port }))
+  const cases: readonly [WireAddress | undefined, ConnectFields, string, number][] = [
+    [equal, as('ann'), 'ann', 0],
+    [equal, as('ann'), 'ann-2', 2],
+    [equal, as('*'), 'ann', 2],
+    [equal, as('*'), '*', 0],
+    // The server makes up an id, which is nobody's.
+    [equal, as('ann'), '', 2],
+    [prefix, as('ann'), 'ann-1', 0],
+    [prefix, as('ann'), 'ann', 2],
+    [prefix, as('ann'), 'ann-2-1', 2],
+    [prefix, as('ann-2'), 'ann-2-1', 0],
+    [prefix, as('*'), 'x-1', 2],
+    [any, as('ann'), 'whatever', 0],
+    [guests, {}, 'guest-1', 0],
+    [guests, {}, 'ann', 2],
+  ]
+  for (const [address, fields, clientId, code] of cases)
+    expect(await codeOf(address as WireAddress, fields, clientId), clientId).toBe(code)
+  // Wrong credentials are told first: nobody finds out which client id would have fitted.
+  expect(await codeOf(equal as WireAddress, { ...as('ann'), password: 'x' }, 'ann-2')).toBe(4)
+})
+
+test('rules that speak of client ids which nothing binds are named in one line at the start', async () => {
+  const rules = "rules: [{ allow: [publish, subscribe], topics: ['devices/${clientid}/#'] }]"
+  const said =
+    'the access rules speak of client ids, and any client may have any client id there: set BREAKWATER_CLIENT_ID'
+  const listen = ['mqtt://127.0.0.1:0', 'mqtt://127.0.0.1:0?client-id=${username}']
+  await using open = await startRuled(rules, { users: USERS, listen })
+  const lines = open.node.logs().filter(({ msg }) => msg === said)
+  expect(lines).toMatchObject([{ level: 'warn', listeners: ['mqtt'] }])
+  const environment = { BREAKWATER_CLIENT_ID: '${username}' }
+  await using bound = await startRuled(rules, { users: USERS, environment })
+  expect(bound.node.logs().filter(({ msg }) => msg === said)).toEqual([])
+  // Rules that come later are looked at as well.
+  await using later = await startRuled("rules: [{ allow: [publish], topics: ['#'] }]")
+  expect(later.node.logs().filter(({ msg }) => msg === said)).toEqual([])
+  await later.change("rules: [{ clients: [meter-*], allow: [publish], topics: ['#'] }]")
+  await later.node.logged(({ msg }) => msg === said)
+})
