@@ -138,9 +138,14 @@ it('a certificate that ends closes its client, or not, as its listener says', as
   await using goes = await connected(node, closing, pair)
   await using kept = await connected(node, keeping, pair)
   await using stays = await connected(node, closing, await device())
+  const tls = { ca: node.ca, servername: 'localhost', ...pair }
+  await using late = await WireClient.open({ ...node, port: closing as number, tls })
   await goes.untilClosed()
   expect(Date.now()).toBeGreaterThanOrEqual(notAfter.getTime())
   expect(endedBy(node)).toEqual(['certificate-expired undefined'])
+  // It was good in the handshake, and is not any more.
+  expect((await late.connect({ clientId: 'late' })).returnCode).toBe(5)
+  await late.expectClosed()
   // Neither does another look at the authorities find anything in it but its date.
   secret.update({ 'ca.crt': authority.pair.cert + successor.pair.cert })
   const reloaded = (): number =>

@@ -182,7 +182,8 @@ const LIMITS = {
     min: 100,
     max: 600_000,
     protects: 'sockets that never send a whole CONNECT',
-    atLimit: 'closed with `connect-timeout`',
+    atLimit:
+      'closed with `connect-timeout`; a login waits for its check for four fifths of it at most',
   },
   stallTimeoutMs: {
     unit: 'ms',

@@ -16,21 +16,17 @@ export class Breaker {
   #pausedUntil = 0
   #isTrying = false
 
-  get open(): boolean {
-    return this.#failures >= FAILURES_MAX
-  }
-
-  /** The pause is over, or was never: questions are worth to wait for. */
-  get rested(): boolean {
-    return performance.now() >= this.#pausedUntil
+  /** One question at a time: it is not known whether the service is well again, or for whom. */
+  get careful(): boolean {
+    return this.#open && (this.#rested || this.#names.size < FAILURES_MAX)
   }
 
   /** Whether a question about this name may be asked; then one of the other two follows. */
   begins(name: string): boolean {
-    if (!this.open) return true
+    if (!this.#open) return true
     if (this.#isTrying) return false
     const isSpared = this.#names.has(name) || this.#names.size >= FAILURES_MAX
-    if (isSpared && !this.rested) return false
+    if (isSpared && !this.#rested) return false
     this.#isTrying = true
     return true
   }
@@ -46,6 +42,14 @@ export class Breaker {
     this.#isTrying = false
     this.#failures += 1
     if (this.#names.size < FAILURES_MAX) this.#names.add(name)
-    if (this.open) this.#pausedUntil = performance.now() + PAUSE_MS
+    if (this.#open) this.#pausedUntil = performance.now() + PAUSE_MS
+  }
+
+  get #open(): boolean {
+    return this.#failures >= FAILURES_MAX
+  }
+
+  get #rested(): boolean {
+    return performance.now() >= this.#pausedUntil
   }
 }

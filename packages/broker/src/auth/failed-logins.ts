@@ -3,8 +3,10 @@
  * is the client's own. A name that does not exist has tokens too: they tell nobody which names do.
  * (decision 0007)
  *
- * Bounds: the limits; KEYS_MAX names and addresses, of which the one that was used longest ago is forgotten
- * first. A bucket is full again after a minute, so what is forgotten after that was worth nothing.
+ * Bounds: the limits; KEYS_MAX names that are known, names that are not, and addresses: of each kind the one that
+ * was used longest ago is forgotten first. So ever-new names, which cost their client nothing but a connection,
+ * do not make the node forget who has failed. A bucket is full again after a minute: what is forgotten after
+ * that was worth nothing.
  */
 import type { Limits } from '@breakwater/config'
 import { TokenBucket } from '../route/token-bucket.ts'
@@ -13,6 +15,14 @@ type FailureLimits = Pick<
   Limits,
   'failedLoginsPerUserPerMinuteMax' | 'failedLoginsPerAddressPerMinuteMax'
 >
+
+interface FailingLogin {
+  readonly username: string
+  /** Undefined where it is not known to be the client's. */
+  readonly site: string | undefined
+  /** The name is known not to exist. */
+  readonly isFree: boolean
+}
 
 export interface FailureTokens {
   /** For the log: of what they are. */
@@ -25,37 +35,47 @@ const MINUTE_S = 60
 
 export class FailedLogins {
   readonly #limits: FailureLimits
-  readonly #buckets = new Map<string, TokenBucket>()
+  readonly #users = new Map<string, TokenBucket>()
+  readonly #strangers = new Map<string, TokenBucket>()
+  readonly #addresses = new Map<string, TokenBucket>()
 
   constructor(limits: FailureLimits) {
     this.#limits = limits
   }
 
   get keys(): number {
-    return this.#buckets.size
+    return this.#users.size + this.#strangers.size + this.#addresses.size
   }
 
   /** What a login needs a token of each of; none where there is no limit. */
-  tokensOf(username: string, site: string | undefined): readonly FailureTokens[] {
+  tokensOf({ username, site, isFree }: FailingLogin): readonly FailureTokens[] {
     const { failedLoginsPerUserPerMinuteMax, failedLoginsPerAddressPerMinuteMax } = this.#limits
     const tokens: FailureTokens[] = []
-    const user = this.#bucketOf(`user ${username}`, failedLoginsPerUserPerMinuteMax)
+    const user = bucketIn(
+      isFree ? this.#strangers : this.#users,
+      username,
+      failedLoginsPerUserPerMinuteMax,
+    )
     if (user !== undefined) tokens.push({ of: 'user', bucket: user })
     if (site === undefined) return tokens
-    const address = this.#bucketOf(`site ${site}`, failedLoginsPerAddressPerMinuteMax)
+    const address = bucketIn(this.#addresses, site, failedLoginsPerAddressPerMinuteMax)
     if (address !== undefined) tokens.push({ of: 'address', bucket: address })
     return tokens
   }
+}
 
-  #bucketOf(key: string, perMinute: number): TokenBucket | undefined {
-    const bucket = this.#buckets.get(key) ?? TokenBucket.of(perMinute / MINUTE_S, perMinute)
-    if (bucket === undefined) return undefined
-    this.#buckets.delete(key)
-    this.#buckets.set(key, bucket)
-    if (this.#buckets.size > KEYS_MAX) {
-      const [oldest] = this.#buckets.keys()
-      if (oldest !== undefined) this.#buckets.delete(oldest)
-    }
-    return bucket
+function bucketIn(
+  buckets: Map<string, TokenBucket>,
+  key: string,
+  perMinute: number,
+): TokenBucket | undefined {
+  const bucket = buckets.get(key) ?? TokenBucket.of(perMinute / MINUTE_S, perMinute)
+  if (bucket === undefined) return undefined
+  buckets.delete(key)
+  buckets.set(key, bucket)
+  if (buckets.size > KEYS_MAX) {
+    const [oldest] = buckets.keys()
+    if (oldest !== undefined) buckets.delete(oldest)
   }
+  return bucket
 }

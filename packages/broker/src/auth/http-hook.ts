@@ -55,10 +55,7 @@ export class HttpHook {
 
   constructor(options: HttpHookOptions) {
     this.#options = options
-    // After a pause one question, until it is known how the service is.
-    this.#queue = options.queue(() =>
-      this.#breaker.open && this.#breaker.rested ? 1 : options.requestsMax,
-    )
+    this.#queue = options.queue(() => (this.#breaker.careful ? 1 : options.requestsMax))
   }
 
   readonly authenticate: Authenticator = async (credentials) => {

@@ -221,8 +221,13 @@ test('at the end of the node all that wait are told', async () => {
   expect(await waiting.outcome).toEqual({ refused: 'shutting-down' })
 })
 
-test('names and addresses that are remembered are bounded', () => {
+test('names that are remembered are bounded, and ever-new ones push out none that exists', () => {
   const { failed } = setUp({ failedLoginsPerUserPerMinuteMax: 1 })
-  for (let name = 0; name < 70_000; name += 1) failed.tokensOf(`u${name}`, undefined)
-  expect(failed.keys).toBe(65_536)
+  const tokensOf = (username: string, isFree: boolean) =>
+    failed.tokensOf({ username, site: undefined, isFree })
+  const nowMs = performance.now()
+  tokensOf('ann', false)[0]?.bucket.takeIfAny(nowMs)
+  for (let name = 0; name < 70_000; name += 1) tokensOf(`u${name}`, true)
+  expect(failed.keys).toBe(65_537)
+  expect(tokensOf('ann', false)[0]?.bucket.holdsAny(nowMs)).toBe(false)
 })

@@ -69,7 +69,7 @@ class Check extends Place {
   hasBegun = false
 
   constructor(login: Login, make: () => Promise<Outcome>, failed: FailedLogins) {
-    super(failed.tokensOf(login.username, login.site))
+    super(failed.tokensOf(login))
     this.login = login
     this.make = make
   }
