@@ -192,18 +192,3 @@ test.each([400, 403, 429, 500])(
     expect(await Promise.all(others)).toEqual([0, 0, 0])
   },
 )
-
-test('when a service is back after its pause, logins that wait for it get in', async () => {
-  let isWell = false
-  await using service = await startHttpService((response) => {
-    if (isWell) response.end('{"result":"allow"}')
-    else response.writeHead(503).end()
-  })
-  await using node = await startAsking(service)
-  for (let name = 0; name < 12; name += 1) await login(node, { username: `u${name}` })
-  const asked = service.questions.length
-  isWell = true
-  await expect.poll(() => login(node), { timeout: 15_000, interval: 200 }).toBe(0)
-  // In the pause nobody was asked about.
-  expect(service.questions).toHaveLength(asked + 1)
-})

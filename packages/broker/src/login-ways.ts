@@ -71,6 +71,7 @@ export class LoginWays implements Disposable {
       client,
       cacheMs: limits.authHttpCacheMs,
       requestsMax: limits.authHttpRequestsMax,
+      pauseMs: limits.authHttpPauseMs,
       queue: (places) => this.#queueOf('http', places),
     })
     return hook.authenticate

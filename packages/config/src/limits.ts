@@ -168,6 +168,14 @@ const LIMITS = {
     protects: 'the HTTP hook against more questions at once than it can answer in time',
     atLimit: 'further logins wait for their turn, as those of loginChecksMax do',
   },
+  authHttpPauseMs: {
+    unit: 'ms',
+    default: 5_000,
+    min: 10,
+    max: 600_000,
+    protects: 'an HTTP hook that has failed five times in a row against further questions',
+    atLimit: 'it is asked one question, and the others when that is answered',
+  },
   authHttpCacheMs: {
     unit: 'ms',
     default: 60_000,

@@ -72,6 +72,27 @@ async function driveCache(): Promise<void> {
     .toBe(2)
 }
 
+async function drivePause(): Promise<void> {
+  let asked = 0
+  let isWell = false
+  await using service = await serve((_, response) => {
+    asked += 1
+    if (isWell) response.end('{"result":"allow"}')
+    else response.writeHead(503).end()
+  })
+  const environment = { BREAKWATER_AUTH_HTTP_URL: service.url }
+  const limits = { authHttpPauseMs: 1_000 }
+  await using node = await startNode({ listen, allowAnonymous: false, environment, limits })
+  const names = Array.from({ length: 12 }, (_, index) => ({ username: `u${index}`, password: 'x' }))
+  for (const fields of names) await tryAll(node, [fields])
+  const before = asked
+  isWell = true
+  const login = () => tryAll(node, [{ username: 'ann', password: 'x' }])
+  await expect.poll(login, { timeout: 10_000 }).toEqual([0])
+  // In the pause nobody was asked about.
+  expect(asked).toBe(before + 1)
+}
+
 /** A node that knows two users, by hashes that cost nothing: what is slow here would be the machine. */
 function startGuarded(
   limits: Partial<Limits>,
@@ -216,5 +237,6 @@ export const loginLimits = {
   loginsWaitingBytesMax: () => driveFullQueue({ loginsWaitingBytesMax: 16_384 }, 10_000),
   authHttpRequestsMax: driveRequests,
   authHttpTimeoutMs: driveTimeout,
+  authHttpPauseMs: drivePause,
   authHttpCacheMs: driveCache,
 } as const satisfies Readonly<Record<string, LimitDriver>>

@@ -1,5 +1,6 @@
 /**
- * Leaves a service alone that fails: after FAILURES_MAX failures in a row nobody is asked about for PAUSE_MS;
+ * Leaves a service alone that fails: after FAILURES_MAX failures in a row nobody is asked about for
+ * `pauseMs`;
  * then one question at a time, until one is answered.
  *
  * A single user name can be what makes the service fail. So the pause is for those names that have failed; one
@@ -8,13 +9,17 @@
  * In: how each question ended. Out: whether the next one may be asked. Bound: FAILURES_MAX names.
  */
 const FAILURES_MAX = 5
-const PAUSE_MS = 5_000
 
 export class Breaker {
+  readonly #pauseMs: number
   readonly #names = new Set<string>()
   #failures = 0
   #pausedUntil = 0
   #isTrying = false
+
+  constructor(pauseMs: number) {
+    this.#pauseMs = pauseMs
+  }
 
   /** One question at a time: it is not known whether the service is well again, or for whom. */
   get careful(): boolean {
@@ -42,7 +47,7 @@ export class Breaker {
     this.#isTrying = false
     this.#failures += 1
     if (this.#names.size < FAILURES_MAX) this.#names.add(name)
-    if (this.#open) this.#pausedUntil = performance.now() + PAUSE_MS
+    if (this.#open) this.#pausedUntil = performance.now() + this.#pauseMs
   }
 
   get #open(): boolean {

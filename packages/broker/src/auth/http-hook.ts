@@ -9,8 +9,8 @@
  * not remembered waits for its turn (`login-queue.ts`).
  *
  * Bounds: `authHttpTimeoutMs` per question, `authHttpRequestsMax` at once, `authHttpCacheMs` and those of
- * `answer-cache.ts`. A service that cannot be reached, is too slow or answers 5xx is left alone for a while
- * (`breaker.ts`): clients are told that the server is unavailable.
+ * `answer-cache.ts`. A service that cannot be reached, is too slow or answers 5xx is left alone for
+ * `authHttpPauseMs` (`breaker.ts`): clients are told that the server is unavailable.
  */
 import { createHmac, randomBytes } from 'node:crypto'
 import * as v from 'valibot'
@@ -26,6 +26,8 @@ export interface HttpHookOptions {
   /** 0: every CONNECT is asked about. */
   readonly cacheMs: number
   readonly requestsMax: number
+  /** How long a service that fails is left alone. */
+  readonly pauseMs: number
   /** Makes that of the questions; as many as `places` says are asked at once. */
   readonly queue: (places: () => number) => LoginQueue
 }
@@ -49,12 +51,13 @@ const answerSchema = v.object({
 export class HttpHook {
   readonly #options: HttpHookOptions
   readonly #remembered = new AnswerCache()
-  readonly #breaker = new Breaker()
+  readonly #breaker: Breaker
   readonly #key = randomBytes(32)
   readonly #queue: LoginQueue
 
   constructor(options: HttpHookOptions) {
     this.#options = options
+    this.#breaker = new Breaker(options.pauseMs)
     this.#queue = options.queue(() => (this.#breaker.careful ? 1 : options.requestsMax))
   }
 
