@@ -1,6 +1,7 @@
 /** Logins beside clients that try names and passwords without end: the right one gets in. */
 import { pbkdf2Sync } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
+import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import type { Limits } from '@breakwater/config'
 import { expect, onTestFinished, test } from 'vitest'
@@ -106,9 +107,15 @@ test('the check of a client that has left is not made', async () => {
 })
 
 test('300 devices that share one user name get in where a service is asked about each', async () => {
-  await using service = await startHttpService((response) => response.end('{"result":"allow"}'))
+  const held: ServerResponse[] = []
+  let isHeld = true
+  await using service = await startHttpService((response) => {
+    if (isHeld) held.push(response)
+    else response.end('{"result":"allow"}')
+  })
   await using node = await startNode({
     listen: ['mqtt://127.0.0.1:0'],
+    limits: { authHttpTimeoutMs: 60_000, connectTimeoutMs: 60_000 },
     allowAnonymous: false,
     environment: { BREAKWATER_AUTH_HTTP_URL: service.url },
   })
@@ -119,6 +126,10 @@ test('300 devices that share one user name get in where a service is asked about
       return client
     }),
   )
+  // Each takes a token of failed logins until it is answered, and there are 30: the others wait.
+  await expect.poll(() => series(node, 'logins_waiting', { kind: 'http' })).toBe(270)
+  isHeld = false
+  for (const response of held) response.end('{"result":"allow"}')
   for (const device of devices) expect((await device.expect('connack')).returnCode).toBe(0)
   expect(service.questions).toHaveLength(300)
   await Promise.all(devices.map((device) => device.drop()))
