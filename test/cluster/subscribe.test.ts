@@ -70,6 +70,42 @@ describe.each(['memory', 'redis'] as const)('a session (%s)', (kind) => {
     const resumed = await back.connect({ ...session, username: 'ann', password: 'a' })
     expect(resumed).toMatchObject({ returnCode: 0, sessionPresent: true })
   })
+
+  it('that is clean keeps its client id from no user: it is taken over, here and from another node', async () => {
+    await using redis = await startRedis()
+    const where = kind === 'redis' ? { redisUrl: redis.url, redisPrefix: redis.prefix } : {}
+    const options = { ...where, users: { ann: 'a', bob: 'b' }, allowAnonymous: true }
+    await using here = await startNode(options)
+    await using other = await startNode(options)
+    const ann = { username: 'ann', password: 'a' }
+    const bob = { username: 'bob', password: 'b' }
+    for (const [there, clean] of [
+      [here, true],
+      [here, false],
+      ...(kind === 'redis'
+        ? ([
+            [other, true],
+            [other, false],
+          ] as const)
+        : []),
+    ] as const) {
+      const clientId = unique('shared')
+      const will = { topic: unique('will'), payload: 'taken over', qos: 1 as const }
+      await using watcher = await connectAt(here, ann)
+      await watcher.subscribe([will.topic, 1])
+      await using first = await connectAt(here, { clientId, ...ann, will })
+      // A client that is nobody takes it from no user.
+      await using nobody = await WireClient.open(there)
+      expect((await nobody.connect({ clientId })).returnCode).toBe(2)
+      await first.expectSilence()
+      await using second = await connectAt(there, { clientId, ...bob, clean })
+      await first.untilClosed()
+      expect(await watcher.receive(1)).toMatchObject([{ payload: Buffer.from('taken over') }])
+      await second.expectSilence()
+      await using third = await WireClient.open(here)
+      expect((await third.connect({ clientId, ...ann })).returnCode).toBe(clean ? 0 : 2)
+    }
+  })
 })
 
 async function messagesIn(node: { readonly adminPort: number }): Promise<number> {

@@ -3,7 +3,13 @@
  * or notice goes next, which notice is lost, when time passes. Nothing happens that the schedule does not say.
  */
 import { Message, type Bus, type Notice } from '@breakwater/bus'
-import { MemoryStore, type Store } from '@breakwater/store'
+import {
+  MemoryStore,
+  type Claimed,
+  type ClaimRefusal,
+  type ClientClaim,
+  type Store,
+} from '@breakwater/store'
 import { vi } from 'vitest'
 import type { Contender, LastWords } from '../../packages/broker/src/session/contender.ts'
 import { Ownership } from '../../packages/broker/src/session/ownership.ts'
@@ -20,9 +26,16 @@ interface Task {
   readonly lose?: () => void
 }
 
+interface ClientKind {
+  /** It never finishes what it has received. */
+  readonly stuck: boolean
+  readonly persistent: boolean
+  readonly user: string
+}
+
 export class ModelClient implements Contender {
   readonly clientId = CLIENT
-  readonly user = 'user'
+  readonly user: string
   readonly persistent: boolean
   readonly account = undefined
   readonly will: Message
@@ -38,8 +51,9 @@ export class ModelClient implements Contender {
   willDue = false
   willPublished = false
 
-  constructor(node: ModelNode, name: string, stuck: boolean, persistent: boolean) {
+  constructor(node: ModelNode, name: string, { stuck, persistent, user }: ClientKind) {
     this.node = node
+    this.user = user
     this.persistent = persistent
     this.stuck = stuck
     this.will = new Message(name, Buffer.alloc(0), 1, false)
@@ -122,7 +136,7 @@ export class Model {
         .then((answer) => this.later('store', () => answer))
     this.store = Object.assign(Object.create(memory) as Store, {
       claimClient: (claim) =>
-        slow(() => this.#fencing(memory.claimClient(claim))).then((claimed) => {
+        slow(() => this.#claiming(memory, claim)).then((claimed) => {
           const client = this.clients.find(({ will }) => will === claim.will)
           if (typeof claimed === 'string') return claimed
           if (client !== undefined) client.epoch = claimed.epoch
@@ -154,13 +168,14 @@ export class Model {
     })
   }
 
-  connect(node: number, stuck: boolean, persistent = true): void {
+  connect(node: number, kind: ClientKind): void {
     const at = this.nodes[node % this.nodes.length] as ModelNode
-    const client = new ModelClient(at, `${this.clients.length}`, stuck, persistent)
+    const client = new ModelClient(at, `${this.clients.length}`, kind)
     this.clients.push(client)
-    if (stuck) this.exact = false
+    if (kind.stuck) this.exact = false
     void at.ownership.claim(client).then((outcome) => {
       client.settled = true
+      if (outcome === 'another-user') client.end('left')
       if (typeof outcome !== 'object') return
       client.granted = client.open
       if (client.granted) this.#granted(client)
@@ -216,9 +231,19 @@ export class Model {
 
   /** Nobody has the client id, as far as the store knows. */
   async free(): Promise<boolean> {
+    await this.#memory.endSession(CLIENT)
     const claim = { clientId: CLIENT, nodeId: 'nobody', user: 'user', persistent: true }
     const claimed = await this.#memory.claimClient(claim)
     return typeof claimed !== 'string' && claimed.former === undefined
+  }
+
+  /** Only a session of another user, or a user whom nobody wants to replace, holds the client id. */
+  async #claiming(memory: MemoryStore, claim: ClientClaim): Promise<Claimed | ClaimRefusal> {
+    const { sessions } = await memory.counts()
+    const claimed = await this.#fencing(memory.claimClient(claim))
+    if (claimed === 'another-user' && sessions === 0 && claim.user !== '')
+      this.faults.push(`${claim.user} is refused where there is no session`)
+    return claimed
   }
 
   async #fencing<T extends object | string>(answer: Promise<T>): Promise<T> {

@@ -7,7 +7,9 @@ import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Model, TAKE_OVER_MS } from './ownership-model.ts'
 
-const number = fc.nat(20)
+/** The last one is nobody. */
+const USERS = ['ann', 'ann', 'ben', ''] as const
+const number = fc.nat(95)
 const CONNECT = { weight: 4, arbitrary: fc.tuple(fc.constant('connect' as const), number) }
 const RUN = { weight: 12, arbitrary: fc.tuple(fc.constant('run' as const), number) }
 const END = {
@@ -36,7 +38,11 @@ async function take([step, which]: Step, model: Model): Promise<void> {
   switch (step) {
     case 'connect':
     case 'connectStuck':
-      model.connect(which, step === 'connectStuck')
+      model.connect(which, {
+        stuck: step === 'connectStuck',
+        persistent: Math.floor(which / 6) % 4 === 0,
+        user: USERS[Math.floor(which / 24)] as string,
+      })
       return
     case 'run':
       await model.run(which)
@@ -112,9 +118,10 @@ describe.each([2, 3])('the highest epoch wins, alone, between %i nodes', (nodes)
 
 it('leaves nothing of one that is put back while it hears that it has been replaced', async () => {
   const model = new Model(2)
-  model.connect(0, false, false)
+  const clean = { stuck: false, persistent: false, user: 'ann' }
+  model.connect(0, clean)
   await model.flush()
-  model.connect(1, false, false)
+  model.connect(1, clean)
   // Claimed; the former owner does not hear of it.
   for (let task = 0; task < 2; task += 1) await model.run(0)
   await model.lose(0)

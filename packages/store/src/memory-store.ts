@@ -58,8 +58,10 @@ export class MemoryStore implements Store {
 
   async claimClient(claim: ClientClaim): Promise<Claimed | ClaimRefusal> {
     const { clientId, user } = claim
-    const known = this.#owners.userOf(clientId) ?? this.#sessions.get(clientId)?.user ?? user
-    if (known !== user) return 'another-user'
+    // Without a session a client holds its client id against those who are nobody alone.
+    const connected = user === '' ? this.#owners.userOf(clientId) : undefined
+    const holder = this.#sessions.get(clientId)?.user ?? connected ?? user
+    if (holder !== user) return 'another-user'
     if (!this.#sessions.hasRoomFor(clientId, claim)) return 'sessions-full'
     const claimed = this.#owners.claim(claim)
     if (claimed.former !== undefined) return claimed

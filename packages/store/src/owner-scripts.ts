@@ -56,15 +56,18 @@ end
 /**
  * Keys: those of a session, wills. Arguments: those of a session, node id, number of the claim, will or ''.
  * Returns the epoch and what `opened` does; or the epoch, that of the former owner and its node; or FENCED
- * where the client id, or the session, is another user's. There is no will without a record.
+ * where the session is another user's. A client without a session holds its client id against those who are nobody
+ * alone: any other user takes it over. There is no will without a record.
  */
 export const CLAIM: Script = script(
   `${SESSION}${EPOCH}local record = redis.call('HGET', KEYS[1], id)
 local found = redis.call('HMGET', KEYS[2], 'epoch', 'user', 'sent', 'account')
-local last, node, claim, user = 0, nil, nil, found[2]
+local last, node, claim, user = 0, nil, nil, nil
 if record then last, node, claim, user = string.match(record, '${RECORD}') end
-if claim and string.sub(claim, 1, 1) == '${ANY_USER}' then user = found[2] end
-if user and user ~= ARGV[3] then return ${FENCED} end
+if claim and string.sub(claim, 1, 1) == '${ANY_USER}' then user = nil end
+local holder = found[2]
+if not holder and (found[1] or ARGV[3] == '') then holder = user end
+if holder and holder ~= ARGV[3] then return ${FENCED} end
 local again = node == ARGV[5] and string.match(claim, '^%w*') == ARGV[6]
 local before = last
 if again then before, node = string.match(claim, ':(%d+):(%S+)$') end

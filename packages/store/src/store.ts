@@ -233,8 +233,9 @@ export interface Store extends AsyncDisposable {
   readonly revocations: RevocationStore
 
   /**
-   * Takes a client id for a node. Where nobody has it, the session is opened as `openSession` does. Of another
-   * user it stays as it is, and so does a stored session. After an error it may be taken all the same, by an
+   * Takes a client id for a node. Where nobody has it, the session is opened as `openSession` does. A
+   * stored session of another user keeps it; a client of another user that has none is the former owner, like one of
+   * the same user, unless the claimant is nobody (an empty user). After an error it may be taken all the same, by an
    * owner that this node does not know: the claimant is told, if somebody has had it before.
    */
   claimClient(claim: ClientClaim, claimant?: Claimant): Promise<Claimed | ClaimRefusal>

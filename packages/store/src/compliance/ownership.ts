@@ -154,18 +154,37 @@ export function ownershipCompliance({ describe, test }: Suite, open: OpenRaw): v
       assert.equal((await claim(store, 'a')).opened?.subscriptions.length, 1)
     })
 
-    test('of another user is refused also where there is no session, and free once the client is gone', async () => {
+    test('of another user who is connected without a session is taken over as that of the same user', async () => {
+      for (const persistent of [true, false]) {
+        await using under = await open()
+        const { store, other } = under
+        const owner = await owning(store, 'a', { nodeId: 'one', persistent: false })
+        const ben = { clientId: 'a', nodeId: 'two', user: 'ben', persistent }
+        const claimed = await other.claimClient(ben)
+        assert.ok(typeof claimed === 'object' && claimed.epoch > owner.epoch)
+        assert.deepEqual(claimed.former, { nodeId: 'one', epoch: owner.epoch })
+        assert.equal(await store.openSession(owner, CLEAN), 'taken-over')
+        const opened = await other.openSession({ clientId: 'a', epoch: claimed.epoch }, ben)
+        assert.ok(typeof opened === 'object' && !opened.present)
+        // From here on it is the session, if there is one, that says whose the client id is.
+        const back = await store.claimClient({ ...ben, user: 'user', persistent: false })
+        assert.equal(back === 'another-user', persistent)
+      }
+    })
+
+    test('of a user who is connected without a session is not taken over by a claimant who is nobody', async () => {
       await using under = await open()
       const { store, other } = under
+      const nobody = { clientId: 'a', nodeId: 'two', user: '', persistent: false }
       const owner = await owning(store, 'a', { persistent: false })
-      const mallory = { clientId: 'a', nodeId: 'two', user: 'mallory', persistent: true }
-      assert.equal(await other.claimClient(mallory), 'another-user')
-      assert.equal(
-        (await other.openSession(owner, { user: 'user', persistent: false })) !== 'taken-over',
-        true,
-      )
+      for (const persistent of [true, false])
+        assert.equal(await other.claimClient({ ...nobody, persistent }), 'another-user')
+      assert.notEqual(await store.openSession(owner, CLEAN), 'taken-over')
       await store.leaveClient(owner)
-      assert.notEqual(await other.claimClient(mallory), 'another-user')
+      const free = await other.claimClient(nobody)
+      assert.ok(typeof free === 'object' && free.former === undefined)
+      const { former } = await claim(store, 'a', { persistent: false })
+      assert.deepEqual(former, { nodeId: 'two', epoch: free.epoch })
     })
   })
 
