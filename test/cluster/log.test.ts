@@ -1,97 +1,10 @@
 /** What nodes know of each other: the log, its resync, and the promise that `announce` makes. */
-import {
-  createRedisCluster,
-  type Cluster,
-  type ClusterHandler,
-  type Done,
-  type NodeFacts,
-} from '@breakwater/cluster'
+import type { Done } from '@breakwater/cluster'
 import { Redis } from 'ioredis'
 import { expect, test } from 'vitest'
 import { startRedis } from '../kit/redis.ts'
 import { startRedisProxy } from '../kit/redis-proxy.ts'
-
-/** No wait ends by itself within a test. */
-const PATIENT = { viewLeaseMs: 60_000, leaseMs: 180_000 } as const
-
-interface Member extends AsyncDisposable {
-  readonly cluster: Cluster
-  /** What it knows of others: `node filter`. */
-  readonly routes: Set<string>
-  readonly sessions: string[]
-  readonly topics: string[]
-  readonly events: string[]
-  silent: boolean
-  /** Adopting lasts as long. */
-  adopted: Promise<void>
-}
-
-interface Options {
-  readonly leaseMs?: number
-  readonly viewLeaseMs?: number
-  readonly timeoutMs?: number
-}
-
-const facts = (): NodeFacts => ({ version: '1', sinceMs: 0, connections: 0 })
-
-/** A member whose confirmations reach the others directly, as the bus brings them. */
-async function join(
-  members: Map<string, Member>,
-  settings: { url: string; prefix: string },
-  nodeId: string,
-  { leaseMs = 10_000, viewLeaseMs = 1_000, timeoutMs = 10_000 }: Options = {},
-): Promise<Member> {
-  const cluster = await createRedisCluster(
-    { ...settings, password: undefined, ca: undefined },
-    { nodeId, reads: [1], facts, leaseMs, viewLeaseMs, timeoutMs, onFault: () => {} },
-  )
-  const member: Member = {
-    cluster,
-    routes: new Set(),
-    sessions: [],
-    topics: [],
-    events: [],
-    silent: false,
-    adopted: Promise.resolve(),
-    [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose](),
-  }
-  members.set(nodeId, member)
-  const handler: ClusterHandler = {
-    routes: (node, added, removed) => {
-      for (const filter of removed) member.routes.delete(`${node} ${filter}`)
-      for (const filter of added) member.routes.add(`${node} ${filter}`)
-    },
-    left: (node) => {
-      member.events.push(`left ${node}`)
-      for (const route of member.routes)
-        if (route.startsWith(`${node} `)) member.routes.delete(route)
-    },
-    sessionsChanged: async (clientIds) => {
-      member.sessions.push(...clientIds)
-    },
-    topicsChanged: async (topics) => {
-      member.topics.push(...topics)
-    },
-    load: async () => {
-      member.events.push('load')
-    },
-    forgotten: () => {
-      member.events.push('forgotten')
-    },
-    adopt: async (node) => {
-      member.events.push(`adopt ${node}`)
-      await member.adopted
-    },
-    confirm: (node, version) => {
-      if (!member.silent) members.get(node)?.cluster.confirmedBy(nodeId, version)
-    },
-    storeReplaced: () => undefined,
-    leaseLost: () => member.events.push('lease lost'),
-    heard: () => member.events.push('heard'),
-  }
-  await cluster.start(handler)
-  return member
-}
+import { join, PATIENT, stoppable, type Member } from './log-member.ts'
 
 test('what is announced is known everywhere, also to those who join later', async () => {
   await using redis = await startRedis()
@@ -298,20 +211,6 @@ test('Redis that comes back empty is filled again, and nobody has lost a lease',
   expect(a.events).not.toContain('lease lost')
 })
 
-test('the log is cut off at its beginning: who was behind reads everything again', async () => {
-  await using redis = await startRedis()
-  const members = new Map<string, Member>()
-  await using a = await join(members, redis, 'a')
-  await using b = await join(members, redis, 'b')
-  await using admin = stoppable(new Redis(redis.url))
-  const loads = b.events.length
-  // Two versions at once that b has not seen, and only the second is still there.
-  await admin.redis.incr(`${redis.prefix}v1:{cluster}:head`)
-  await a.cluster.announce({ added: ['x'] })
-  await expect.poll(() => b.events.length).toBeGreaterThan(loads)
-  await expect.poll(() => [...b.routes]).toEqual(['a x'])
-})
-
 test('a member that leaves last leaves the log and nothing of itself', async () => {
   await using redis = await startRedis()
   const members = new Map<string, Member>()
@@ -325,6 +224,7 @@ test('a member that leaves last leaves the log and nothing of itself', async () 
     'v1:{cluster}:generation',
     'v1:{cluster}:head',
     'v1:{cluster}:log',
+    'v1:{cluster}:log-usage',
   ])
 })
 
@@ -351,13 +251,4 @@ function called(start: (done: Done) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     start((error) => (error === undefined ? resolve() : reject(error)))
   })
-}
-
-function stoppable(redis: Redis): { redis: Redis } & AsyncDisposable {
-  return {
-    redis,
-    [Symbol.asyncDispose]: async () => {
-      await redis.quit()
-    },
-  }
 }

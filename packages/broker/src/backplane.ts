@@ -67,7 +67,7 @@ export async function openBackplane(
       }),
     )
     stack.use(new InboxWatch(bus, instruments))
-    const { nodeLeaseMs, viewLeaseMs, willTakeOverWindowMs } = config.limits
+    const { nodeLeaseMs, viewLeaseMs, willTakeOverWindowMs, clusterLogBytesMax } = config.limits
     const cluster = stack.use(
       await createRedisCluster(settings, {
         nodeId: bus.nodeId,
@@ -76,6 +76,7 @@ export async function openBackplane(
         leaseMs: nodeLeaseMs,
         viewLeaseMs,
         adoptAfterMs: willTakeOverWindowMs,
+        logBytesMax: clusterLogBytesMax,
         timeoutMs,
         onFault,
       }),

@@ -14,19 +14,43 @@ export interface Step {
   readonly topics: readonly string[]
 }
 
-/** Of one change. */
-const FILTERS_MAX = 1_000
+/** Of one change: so much of an entry, which nobody reads in part. */
+const STEP_BYTES_MAX = 262_144
 const NO_CHANGE: Step = { added: [], removed: [], sessions: [], topics: [] }
 
 export function stepOf(change: Partial<Step>): Step {
   return { ...NO_CHANGE, ...change }
 }
 
-export function bytesOf({ added, removed, sessions, topics }: Step): number {
+/** As part of an entry. */
+export function bytesOf(step: Step): number {
+  return textsOf(step).reduce((bytes, [, text]) => bytes + bytesOfText(text), 0)
+}
+
+/** The same change in steps of about so many bytes each; one text at least. */
+export function stepsOf(change: Partial<Step>, bytesMax: number = STEP_BYTES_MAX): Step[] {
+  const steps: Step[] = []
+  let open: Record<keyof Step, string[]> | undefined
   let bytes = 0
-  for (const texts of [added, removed, sessions, topics])
-    for (const text of texts) bytes += text.length
-  return bytes
+  for (const [kind, text] of textsOf(stepOf(change))) {
+    bytes += bytesOfText(text)
+    if (open === undefined || bytes > bytesMax) {
+      open = { added: [], removed: [], sessions: [], topics: [] }
+      steps.push(open)
+      bytes = bytesOfText(text)
+    }
+    open[kind].push(text)
+  }
+  return steps
+}
+
+function textsOf(step: Step): [keyof Step, string][] {
+  const kinds = ['added', 'removed', 'sessions', 'topics'] as const
+  return kinds.flatMap((kind) => step[kind].map((text): [keyof Step, string] => [kind, text]))
+}
+
+function bytesOfText(text: string): number {
+  return Buffer.byteLength(JSON.stringify(text)) + 1
 }
 
 export interface MembershipOptions {
@@ -39,6 +63,8 @@ export interface MembershipOptions {
   readonly reads: readonly number[]
   readonly facts: () => NodeFacts
   readonly leaseMs: number
+  /** The log is cut off at its beginning above so many bytes. */
+  readonly logBytesMax: number
 }
 
 export interface Joined {
@@ -79,7 +105,7 @@ export class Membership {
 
   /** @throws {JoinRefused} this node must not join, now or ever */
   async join(): Promise<Joined> {
-    const { nodeId, leaseMs, keys, control } = this.#options
+    const { nodeId, leaseMs, logBytesMax, keys, control } = this.#options
     const entry: LogEntry = { kind: 'joined', node: nodeId }
     const [generation, version, wasMember] = (await evaluate(
       control.of(keys.clusterLog),
@@ -90,6 +116,7 @@ export class Membership {
       leaseMs,
       randomUUID(),
       JSON.stringify(entry),
+      logBytesMax,
       FORMAT,
     )) as [string, string, number]
     if (generation === 'format' || generation === 'import')
@@ -109,8 +136,7 @@ export class Membership {
 
   /** Says filters that it may have said before. @throws {Error} Redis did not take all of them */
   async announce(filters: readonly string[]): Promise<void> {
-    for (let start = 0; start < filters.length; start += FILTERS_MAX)
-      await this.change([stepOf({ added: filters.slice(start, start + FILTERS_MAX) })])
+    for (const step of stepsOf({ added: filters })) await this.change([step])
   }
 
   /** Returns the version; 0 if this node is no member. @throws {Error} Redis did not take it */

@@ -21,7 +21,7 @@ import { Announced } from './announced.ts'
 import { Barrier } from './barrier.ts'
 import type { Change, Cluster, ClusterHandler, Departure, Done } from './cluster.ts'
 import { readEntries, type LogEntry, type StreamAnswer, type VersionedEntry } from './log-entry.ts'
-import { bytesOf, Membership, stepOf, type Step } from './membership.ts'
+import { bytesOf, Membership, stepOf, stepsOf, type Step } from './membership.ts'
 import type { NodeEntry, NodeFacts } from './node-facts.ts'
 import { Presence } from './presence.ts'
 import { Standing } from './standing.ts'
@@ -41,13 +41,15 @@ export interface RedisClusterOptions {
   /** The clients of a dead node are adopted so long after it was declared dead; 0: at once. */
   readonly adoptAfterMs?: number
   readonly timeoutMs: number
+  /** The log that Redis keeps for the nodes is cut off at its beginning above so many bytes. */
+  readonly logBytesMax: number
   readonly onFault: (error: Error) => void
 }
 
 const PENDING_CHANGES_MAX = 250_000
 const PENDING_BYTES_MAX = 64 * 1_048_576
 const BATCH_CHANGES_MAX = 1_000
-const BATCH_BYTES_MAX = 1_048_576
+const BATCH_BYTES_MAX = 262_144
 const READ_ENTRIES_MAX = 500
 const BLOCK_MS = 1_000
 const RETRY_MS = 100
@@ -115,8 +117,8 @@ class RedisCluster implements Cluster {
     keys: Keys,
     options: RedisClusterOptions,
   ) {
-    const { nodeId, reads, facts, leaseMs, timeoutMs, viewLeaseMs, onFault } = options
-    this.#membership = new Membership({ control, writer, keys, nodeId, reads, facts, leaseMs })
+    const { timeoutMs, viewLeaseMs, onFault } = options
+    this.#membership = new Membership({ ...options, control, writer, keys })
     this.#standing = new Standing({
       servers: control,
       sayEverything: () => this.#sayEverything(),
@@ -206,20 +208,18 @@ class RedisCluster implements Cluster {
   async announce({ added = [], sessions = [] }: Change): Promise<void> {
     const unknown = added.filter((filter) => !this.#announced.has(filter))
     const pending = added.flatMap((filter) => this.#announced.pending(filter) ?? [])
-    if (unknown.length > 0 || sessions.length > 0) {
-      const known = this.#push(stepOf({ added: unknown, sessions }))
+    for (const step of stepsOf({ added: unknown, sessions })) {
+      const known = this.#push(step)
       pending.push(known)
-      this.#announced.add(unknown, known)
+      this.#announced.add(step.added, known)
     }
     await Promise.all(pending)
   }
 
   withdraw(filters: readonly string[]): void {
     const removed = filters.filter((filter) => this.#announced.delete(filter))
-    if (removed.length === 0) return
-    const step = stepOf({ removed })
-    // A route that stays costs messages that nobody takes, until this node leaves.
-    this.#steps.push(step, bytesOf(step))
+    // A route that stays costs messages that nobody takes.
+    for (const step of stepsOf({ removed })) this.#steps.push(step, bytesOf(step))
   }
 
   announceTopics(topics: readonly string[], done: Done): void {

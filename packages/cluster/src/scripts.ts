@@ -30,10 +30,30 @@ export function evaluate(
   return redis.eval(script, keys.length, ...keys, ...args)
 }
 
+/** Where no node has joined yet. */
+const LOG_BYTES_MAX = 16_777_216
+/** Entries that are kept at most. */
+const LOG_ENTRIES_MAX = 100_000
+
+/**
+ * The oldest entries go where there are too many, or too many bytes of them; whoever has not read them reads what
+ * they led to (`load`). The bytes are counted in a hash beside the log, with the bound that the node has set that
+ * joined last.
+ */
 const APPEND_ENTRY = `local function append(head, log, entry)
   redis.call('INCR', head)
-  local version = redis.call('GET', head)
-  redis.call('XADD', log, 'MAXLEN', '~', 100000, '0-' .. version, 'e', entry)
+  local version, usage = redis.call('GET', head), log .. '-usage'
+  redis.call('XADD', log, '0-' .. version, 'e', entry)
+  local known = redis.call('HMGET', usage, 'bytes', 'max')
+  local bytes, max = (known[1] or 0) + #entry, tonumber(known[2] or ${LOG_BYTES_MAX})
+  local count = redis.call('XLEN', log)
+  if count == 1 then bytes = #entry end
+  while count > 1 and (bytes > max or count > ${LOG_ENTRIES_MAX}) do
+    local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+    redis.call('XDEL', log, oldest[1])
+    bytes, count = bytes - #oldest[2][2], count - 1
+  end
+  redis.call('HSET', usage, 'bytes', bytes)
   return version
 end
 `
@@ -49,13 +69,14 @@ if format and tonumber(format) > tonumber(ARGV[#ARGV]) then return {'format', fo
 
 /**
  * Keys: head, log, nodes, leases, generation, departed, format, import. Arguments: node id, facts, lease (ms), a
- * new generation, entry, format. Versions start at the time in ms, so that they do not start below the old ones
+ * new generation, entry, bytes of the log at most, format. Versions start at the time in ms, so that they do not start below the old ones
  * where all was lost. Returns generation, version and whether the node was a member; or `format` and the one that
  * is stored, or `import`, where the node must not join.
  */
 export const JOIN: string = `${APPEND_ENTRY}${NOW}${KNOWN_FORMAT}
 if redis.call('EXISTS', KEYS[8]) == 1 then return {'import', ''} end
-redis.call('SET', KEYS[7], ARGV[6], 'NX')
+redis.call('SET', KEYS[7], ARGV[7], 'NX')
+redis.call('HSET', KEYS[2] .. '-usage', 'max', ARGV[6])
 if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('SET', KEYS[1], string.format('%.0f', now)) end
 redis.call('SET', KEYS[5], ARGV[4], 'NX')
 local added = redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])

@@ -63,6 +63,16 @@ export const SHARE_LIMITS = {
     protects: 'as retainedMessagesPerUserMax',
     atLimit: 'as retainedBytesMax',
   },
+  clusterLogBytesMax: {
+    unit: 'bytes',
+    default: 16_777_216,
+    min: 65_536,
+    max: 1_073_741_824,
+    protects:
+      'Redis, and nodes that read it, against the log of changes that nodes tell each other; the value of the node that started last counts',
+    atLimit:
+      'its oldest entries go; a node that has not read them reads all filters and retained topics from Redis instead, as when it starts',
+  },
   inboundQos2BytesMax: {
     unit: 'bytes',
     default: 8_388_608,

@@ -14,7 +14,7 @@
  * | `v1:{bucket}:shared-members:<id>` | set | each node its own | the same | `n<node id>` of nodes with connected members, `c<client id>` of stored sessions |
  * | `v1:{bucket}:filters` | hash id → JSON `[[filter, QoS], …]` | owners | an entry ends with the session | filters of stored sessions that have some |
  * | `v1:{bucket}:sessions` | sorted set id → last seen, ms | every node | an entry ends with the session | stored sessions, for expiry |
- * | `v1:{bucket}:user-sessions:<id>` | set of client ids | node that makes or ends a session | ends with the user's last session | stored sessions of one user; the id is `u<user>`, `a<address>` or nothing, see broker/session/accounts.ts |
+ * | `v1:{bucket}:user-sessions:<id>` | set of client ids | node that makes or ends a session | ends with the user's last session, or 30 days after a session was made | stored sessions of one user; the id is `u<user>`, `a<address>` or nothing, see broker/session/accounts.ts |
  * | `v1:{bucket}:retained` | hash topic → message | every node | for ever | retained messages, in fewer buckets: a start reads the topics of all of them |
  * | `v1:{bucket}:retained-owners` | hash topic → `@<account>` | publishers' nodes | an entry ends with the retained message | whom a retained message counts for |
  * | `v1:{bucket}:retained-usage` | hash | publishers' nodes | ends with the bucket's last retained message | `bytes` (of the bucket), `@<account>` → `<messages> <bytes>` |
@@ -27,7 +27,8 @@
  * | `v1:{<node id>}:inbox` | stream | that node makes and trims it, every node appends | ends with its node, at most 10 minutes after it | frames of messages and words to one node |
  * | `v1:{<node id>}:inbox-bytes` | hash | the same | the same | `generation` (of the inbox) `in` `out` (bytes appended, read) `refused` (frames, by a full inbox) |
  * | `v1:{cluster}:head` | counter | every node | for ever | version of the log's last entry |
- * | `v1:{cluster}:log` | stream, ids `0-<version>` | every node appends | the last 100,000 or so | changes of nodes, routes, stored sessions and retained topics |
+ * | `v1:{cluster}:log` | stream, ids `0-<version>` | every node appends | the last 100,000, and no more bytes than `clusterLogBytesMax` | changes of nodes, routes, stored sessions and retained topics |
+ * | `v1:{cluster}:log-usage` | hash | every node | for ever | `bytes` (of the log's entries) `max` (how many there may be) |
  * | `v1:{cluster}:nodes` | hash node id → facts (JSON) | each node its entry | an entry ends with its node | nodes, with the versions that they read |
  * | `v1:{cluster}:leases` | sorted set node id → end, ms | each node its entry | an entry ends with its node | until when nobody may be declared dead |
  * | `v1:{cluster}:departed` | sorted set node id → when, ms; a claim ends in .5 | every node | an entry ends when its clients are adopted | nodes that are gone, with when somebody may adopt their clients |
@@ -76,6 +77,7 @@ export interface Keys {
   notices(nodeId: string): string
   readonly clusterHead: string
   readonly clusterLog: string
+  readonly clusterLogUsage: string
   readonly clusterNodes: string
   readonly clusterLeases: string
   readonly clusterDeparted: string
@@ -117,6 +119,7 @@ export function keysWith(prefix: string): Keys {
     notices: (nodeId) => `${prefix}v1:{${nodeId}}:notices`,
     clusterHead: `${prefix}v1:{cluster}:head`,
     clusterLog: `${prefix}v1:{cluster}:log`,
+    clusterLogUsage: `${prefix}v1:{cluster}:log-usage`,
     clusterNodes: `${prefix}v1:{cluster}:nodes`,
     clusterLeases: `${prefix}v1:{cluster}:leases`,
     clusterDeparted: `${prefix}v1:{cluster}:departed`,

@@ -5,7 +5,7 @@
  *
  * Sets and sessions lie in different slots of a Redis Cluster. What a node leaves behind that is killed between
  * two steps is a client id in the set without a session: it is found when the set is full, at most once in
- * AUDIT_MS per user.
+ * AUDIT_MS per user, or goes with the set, 30 days after a session was made.
  */
 import type { Keys, Servers } from '@breakwater/redis'
 import { pipelined } from './buckets.ts'

@@ -4,6 +4,9 @@
  */
 import { script, type Script } from './scripts.ts'
 
+/** After a new session: what a killed node has left of a user that never comes back goes then. */
+const LIFETIME_MS = 30 * 86_400_000
+
 /**
  * Keys: sessions of the user. Arguments: client id, how many there may be. Returns how many there are with this
  * one; 0 where it is one too many.
@@ -13,6 +16,7 @@ export const ENTER: Script = script(
 if redis.call('SISMEMBER', KEYS[1], ARGV[1]) == 1 then return count end
 if count >= tonumber(ARGV[2]) then return 0 end
 redis.call('SADD', KEYS[1], ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ${LIFETIME_MS})
 return count + 1`,
 )
 

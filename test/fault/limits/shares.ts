@@ -1,8 +1,10 @@
 /* What one client, one user and the cluster may take of what all share. */
 import type { Limits } from '@breakwater/config'
-import { bucketOf, RETAINED_BUCKETS } from '@breakwater/redis'
+import { bucketOf, keysWith, RETAINED_BUCKETS } from '@breakwater/redis'
+import { Redis } from 'ioredis'
 import { expect } from 'vitest'
 import { startNode } from '../../kit/node.ts'
+import { startRedis } from '../../kit/redis.ts'
 import { WireClient } from '../../kit/wire-client.ts'
 import * as wire from '../../kit/wire-encoder.ts'
 import type { ConnectFields } from '../../kit/wire-encoder.ts'
@@ -175,7 +177,36 @@ async function driveRetained(
   await late.expectSilence()
 }
 
+/** A client whose filters are far more bytes than the log may have; the nodes know its last ones all the same. */
+async function driveClusterLog(): Promise<void> {
+  await using redis = await startRedis()
+  const settings = { redisUrl: redis.url, redisPrefix: redis.prefix }
+  const clusterLogBytesMax = 65_536
+  await using a = await startNode({ listen, ...settings, limits: { clusterLogBytesMax } })
+  await using b = await startNode({ listen, ...settings, limits: { clusterLogBytesMax } })
+  await using client = await connect(a)
+  for (let round = 0; round < 10; round += 1) {
+    const filters = Array.from(
+      { length: 20 },
+      (_, index) => `${round}/${index}/${'x'.repeat(1_000)}`,
+    )
+    await client.subscribe(...filters.map((filter): [string, 0] => [filter, 0]))
+    await client.unsubscribe(...filters)
+  }
+  await client.subscribe(['last', 1])
+  const admin = new Redis(redis.url)
+  const entries = await admin.xrange(keysWith(redis.prefix).clusterLog, '-', '+')
+  admin.disconnect()
+  const bytes = entries.reduce((sum, [, [, entry = '']]) => sum + Buffer.byteLength(entry), 0)
+  expect(bytes).toBeLessThanOrEqual(clusterLogBytesMax)
+  expect(bytes).toBeGreaterThan(20_000)
+  await using publisher = await connect(b)
+  await publisher.publish({ topic: 'last', payload: 'heard', qos: 1 })
+  expect(String((await client.expect('publish')).payload)).toBe('heard')
+}
+
 export const shareLimits = {
+  clusterLogBytesMax: driveClusterLog,
   retainedMessagesMax: () =>
     driveRetained({ retainedMessagesMax: 32 }, { bytes: 20, others: 'bound' }),
   retainedBytesMax: () =>

@@ -15,13 +15,15 @@ export interface LeftoverFacts {
 
 /**
  * packages/redis/src/keys.ts says why each stays. An inbox of a dead node has its own expiry; a departed node is
- * listed until its clients are adopted, which may be after the end.
+ * listed until its clients are adopted, which may be after the end. A node that is killed may leave a client id in
+ * the sessions of its user, which goes when that set is full, or has not been added to for long.
  */
 const STAYS: readonly RegExp[] = [
-  /^v1:\{cluster\}:(?:head|log|nodes|leases|generation|departed|format)$/,
+  /^v1:\{cluster\}:(?:head|log|log-usage|nodes|leases|generation|departed|format)$/,
   /^v1:\{[^}]+\}:(?:inbox|inbox-bytes)$/,
   /^v1:\{[^}]+\}:writer:/,
-  /^v1:\{\d+\}:retained$/,
+  /^v1:\{\d+\}:retained(?:-owners|-usage)?$/,
+  /^v1:\{\d+\}:user-sessions:/,
 ]
 const ROUTES = /^v1:\{cluster\}:routes:(.+)$/
 

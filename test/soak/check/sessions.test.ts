@@ -123,8 +123,11 @@ describe('G7: leftovers', () => {
     for (const key of [
       '{cluster}:departed',
       '{cluster}:log',
+      '{cluster}:log-usage',
       '{cluster}:routes:node-1',
       '{3}:retained',
+      '{3}:retained-usage',
+      '{3}:user-sessions:uann',
     ])
       expect(left(`v1:${key}`)).toEqual([])
     for (const key of ['{node-2}:inbox', '{all}:writer:x']) expect(left(`v1:${key}`)).toEqual([])
