@@ -77,6 +77,33 @@ describe('with a token', () => {
     ['GET', 'clients?limit=0', 400],
     ['GET', 'clients?limit=1001', 400],
     ['GET', 'clients?cursor=x', 400],
+    ['GET', 'clients?limit=1&limit=1', 400],
+    ['GET', 'clients?clientId=a&clientId=a', 400],
+    ['GET', 'clients?clientid=a', 400],
+    ['GET', 'clients?clientId=a&limit=1', 400],
+    ['GET', 'clients?clientId=', 400],
+    ['GET', 'clients?clientId=%ff', 400],
+    ['GET', 'clients?clientId=a+b', 400],
+    ['GET', 'clients?clientId=nobody', 404],
+    ['GET', 'clients/nobody?limit=1', 400],
+    ['GET', 'nodes?verbose', 400],
+    ['GET', 'revocations?limit=1', 400],
+    ['DELETE', 'clients', 400],
+    ['DELETE', 'clients?clientId=nobody', 404],
+    ['DELETE', 'clients?id=nobody', 400],
+    ['DELETE', 'revocations', 400],
+    ['DELETE', 'revocations?id=clientId:nobody', 404],
+    ['GET', 'sessions', 400],
+    ['GET', 'sessions?clientId=nobody', 404],
+    ['GET', 'sessions/nobody', 404],
+    ['DELETE', 'sessions?clientId=nobody', 404],
+    ['POST', 'sessions', 405],
+    ['PATCH', 'clients/nobody', 405],
+    ['POST', 'clients/nobody', 405],
+    ['POST', 'nodes/lookup', 404],
+    ['GET', 'constructor', 404],
+    ['GET', 'clients/', 404],
+    ['GET', 'clients?%zz', 400],
   ])('%s %s is answered with %i and one line of JSON', async (method, path, status) => {
     const answer = await askAdmin(node, method, path)
     expect([answer.status, answer.body?.['error']]).toEqual([status, expect.stringMatching(/^.+$/)])
@@ -89,7 +116,8 @@ describe('with a token', () => {
     ['an unknown field', { clientId: 'a', colour: 'red' }],
     ['an empty value', { clientId: '' }],
     ['a number', { clientId: 1 }],
-    ['a value that is too long', { clientId: 'é'.repeat(513) }],
+    ['a value that is too long', { clientId: 'é'.repeat(32_768) }],
+    ['a value that is no Unicode', { clientId: '\ud800' }],
     ['a serial number that is none', { serial: 'xyz' }],
     ['a fingerprint of another hash', { fingerprint: 'ab'.repeat(20) }],
     ['a time that is over', { clientId: 'a', until: '2020-01-01T00:00:00Z' }],
@@ -115,12 +143,13 @@ describe('with a token', () => {
       )
     expect(await post('application/json', '{"clientId":')).toMatch(/ 400 /)
     expect(await post('text/plain', '{"clientId":"a"}')).toMatch(/ 415 /)
+    expect(await post('application/json', '"\xff"')).toMatch(/ 400 /)
   })
 
   it('a body that is too large is refused, announced or not', async () => {
     const announced = [...POST, 'Content-Length: 1000000', '\r\n'].join('\r\n')
     expect(await answerTo(node, announced)).toMatch(/ 413 /)
-    const chunk = `${(9_000).toString(16)}\r\n${'x'.repeat(9_000)}\r\n`
+    const chunk = `${(600_000).toString(16)}\r\n${'x'.repeat(600_000)}\r\n`
     const unannounced = [...POST, 'Transfer-Encoding: chunked', `\r\n${chunk}`].join('\r\n')
     expect(await answerTo(node, unannounced)).toMatch(/ 413 /)
   })

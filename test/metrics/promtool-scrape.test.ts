@@ -151,13 +151,16 @@ describe('a bound', () => {
     expect(await text(socket)).toMatch(/^HTTP\/1\.1 408 /)
   })
 
-  test('on connections: those above 256 are closed, those below are served', async () => {
-    await using server = await start()
-    const sockets = await Promise.all(Array.from({ length: 256 }, () => send(server, '')))
-    const extra = connect(server.port, server.address)
-    expect(await text(extra)).toBe('')
-    sockets[0]!.write('GET /livez HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n')
-    expect(await text(sockets[0]!)).toMatch(/^HTTP\/1\.1 200 /)
+  test('on connections: the oldest idle one makes room, the newest one is served', async () => {
+    const closed: string[] = []
+    await using server = await start({ onRefused: (why) => closed.push(why) })
+    const sockets: Socket[] = []
+    for (let count = 0; count < 73; count += 1) sockets.push(await send(server, ''))
+    const [first, newest] = [sockets[0]!, sockets.at(-1)!]
+    expect(await text(first)).toBe('')
+    expect(closed).toEqual(['address-full'])
+    newest.write('GET /livez HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n')
+    expect(await text(newest)).toMatch(/^HTTP\/1\.1 200 /)
     for (const socket of sockets) socket.destroy()
   })
 })

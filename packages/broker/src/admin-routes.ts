@@ -3,11 +3,14 @@
  * a file that is no token is not used, and the one before stays.
  */
 import type { Cluster } from '@breakwater/cluster'
-import type { Config } from '@breakwater/config'
+import type { Config, Limits } from '@breakwater/config'
+import type { AdminBounds } from '@breakwater/metrics'
+import type { Store } from '@breakwater/store'
 import type { TokenDigest } from './admin/admin-access.ts'
 import { AdminApi } from './admin/admin-api.ts'
 import { ClientResource } from './admin/client-resource.ts'
 import { RevocationResource } from './admin/revocation-resource.ts'
+import { SessionResource } from './admin/session-resource.ts'
 import type { Connection } from './connection/connection.ts'
 import type { Events } from './events.ts'
 import { keepFile, type GoodFile } from './kept-file.ts'
@@ -23,6 +26,7 @@ export interface AdminRoutesOptions {
   readonly events: Events
   readonly nodeId: string
   readonly cluster: Cluster
+  readonly store: Store
   readonly connections: Iterable<Connection>
   readonly router: Router
   readonly sessions: Sessions
@@ -34,7 +38,8 @@ export class AdminRoutes implements Disposable {
   readonly #file: Disposable | undefined
 
   constructor(options: AdminRoutesOptions) {
-    const { config, events, nodeId, cluster, connections, router, sessions, revocations } = options
+    const { config, events, nodeId, cluster, store } = options
+    const { connections, router, sessions, revocations } = options
     const file =
       options.token === undefined ? undefined : keepFile(events, options.watched, options.token)
     this.#file = file
@@ -54,20 +59,36 @@ export class AdminRoutes implements Disposable {
         connections,
         sessionOf: (clientId) => router.sessions.get(clientId),
         kick: (clientId) => sessions.kick(clientId),
-        onKick: (clientId) => events.changedByAdmin('client closed', clientId),
+        onKick: (clientId) => events.changedByAdmin('client-closed', clientId),
+      }),
+      sessions: new SessionResource({
+        factsOf: (clientId) => store.sessionFacts(clientId),
+        end: (clientId) => sessions.endStored(clientId),
+        onEnd: (clientId) => events.changedByAdmin('session-ended', clientId),
       }),
       revocations: new RevocationResource({
         revocations,
         survivesRestart: config.redis !== undefined,
-        onChange: (what, id, reason) => events.changedByAdmin(`revocation ${what}`, id, reason),
+        onChange: (what, id, reason) => events.changedByAdmin(`revocation-${what}`, id, reason),
       }),
       onAnswer: (result) => events.adminAnswered(result),
-      onDefect: (error) => events.storeFailed('admin API', error as Error),
+      onFault: (error) => events.storeFailed('admin API', error),
+      onDefect: (error) => events.unexpected('admin API', error),
     })
     this.routes = [api]
   }
 
   [Symbol.dispose](): void {
     this.#file?.[Symbol.dispose]()
+  }
+}
+
+/** What the admin server may use. */
+export function adminBounds(limits: Limits): AdminBounds {
+  return {
+    connectionsMax: limits.adminConnectionsMax,
+    connectionsPerAddressMax: limits.adminConnectionsPerAddressMax,
+    idleTimeoutMs: limits.adminIdleTimeoutMs,
+    requestTimeoutMs: limits.adminRequestTimeoutMs,
   }
 }

@@ -3,6 +3,7 @@
  * apart. Client ids and addresses are in log lines, never in labels; payloads are in neither.
  */
 import type { QoS } from '@breakwater/bus'
+import type { AdminRefusal } from '@breakwater/metrics'
 import { closeReason, type CloseReasonId } from './close-reason.ts'
 import { EventCells } from './event-cells.ts'
 import type { BrokerInstruments } from './instruments.ts'
@@ -45,6 +46,13 @@ const SHED_REASONS: ReadonlySet<CloseReasonId> = new Set<CloseReasonId>([
 ])
 
 const FAULT_LEVELS: ReadonlySet<LogLevel> = new Set<LogLevel>(['warn', 'error'])
+
+/** What may be changed by the admin API. */
+export type AdminChange =
+  | 'client-closed'
+  | 'session-ended'
+  | 'revocation-added'
+  | 'revocation-removed'
 
 export class Events extends EventCells {
   readonly #log: NodeLog
@@ -250,9 +258,14 @@ export class Events extends EventCells {
   }
 
   /** Somebody has changed something by the admin API. */
-  changedByAdmin(what: string, id: string, reason?: string): void {
+  changedByAdmin(change: AdminChange, id: string, reason?: string): void {
+    this.#instruments.counter('admin_changes_total').cell({ change }).value += 1
     const facts = { id, ...(reason === undefined ? {} : { reason }) }
-    this.#say('admin', 'info', facts, `${what} by the admin API`)
+    this.#say('admin', 'info', facts, `${change.replace('-', ' ')} by the admin API`)
+  }
+
+  adminRefused(reason: AdminRefusal): void {
+    this.#instruments.counter('admin_refused_total').cell({ reason }).value += 1
   }
 
   adminAnswered(result: 'ok' | 'denied' | 'invalid' | 'error'): void {

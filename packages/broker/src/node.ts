@@ -9,7 +9,7 @@ import { JoinRefused, type ClusterHandler } from '@breakwater/cluster'
 import { ConfigError, type Config } from '@breakwater/config'
 import { startAdminServer, startRuntimeMetrics } from '@breakwater/metrics'
 import type { Logger } from 'pino'
-import { AdminRoutes } from './admin-routes.ts'
+import { adminBounds, AdminRoutes } from './admin-routes.ts'
 import { Admission } from './admit/admission.ts'
 import { connectionsAllowed, readProcessLimits } from './admit/file-limit.ts'
 import { LoopDelay } from './admit/loop-delay.ts'
@@ -316,6 +316,7 @@ export async function startNode({
       events,
       nodeId: bus.nodeId,
       cluster,
+      store,
       connections,
       router,
       sessions,
@@ -330,10 +331,15 @@ export async function startNode({
       startupz: () => ({ ok: state.ready, detail: state.ready ? 'started' : 'starting' }),
       render: () => instruments.render(),
       routes,
+      bounds: adminBounds(config.limits),
+      onRefused: (why) => events.adminRefused(why),
     }).catch((error: Error & { code?: string }) => {
       throw listenFault('BREAKWATER_ADMIN', config.admin, error)
     }),
   )
+
+  const open = instruments.gauge('admin_connections').cell()
+  instruments.onScrape(() => (open.value = admin.connections))
 
   state.ready = true
   const adminUrl = `http://${config.admin.host}:${admin.port}`

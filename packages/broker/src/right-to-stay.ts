@@ -17,7 +17,10 @@ import { Revocations } from './revocation/revocations.ts'
 import type { Session } from './session/session.ts'
 
 export interface RightToStayOptions {
-  readonly limits: Pick<Limits, 'revocationsMax' | 'certificateExpirySpreadMs'>
+  readonly limits: Pick<
+    Limits,
+    'revocationsMax' | 'revocationsBytesMax' | 'certificateExpirySpreadMs'
+  >
   readonly connections: ReadonlySet<Connection>
   readonly events: Events
 }
@@ -40,6 +43,7 @@ export class RightToStay implements Disposable {
     this.#options = options
     this.revocations = new Revocations({
       entriesMax: limits.revocationsMax,
+      bytesMax: limits.revocationsBytesMax,
       enforce: () => this.#revoked(),
       onChange: (entries) => events.revocationsChanged(entries),
       onFault: (error) => events.storeFailed('revocations', error),

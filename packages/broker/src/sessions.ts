@@ -9,7 +9,6 @@ import type { Config } from '@breakwater/config'
 import {
   SHARED_PACKET_ID_MIN,
   type OpenedSession,
-  type Owner,
   type Store,
   type StoredSubscription,
 } from '@breakwater/store'
@@ -33,6 +32,8 @@ import type { Router } from './route/router.ts'
 import { Accounts, type Account } from './session/accounts.ts'
 import { Adoption } from './session/adoption.ts'
 import type { End } from './session/contender.ts'
+import { endStoredSession } from './session/ending.ts'
+import { Kicks } from './session/kicks.ts'
 import { Ownership } from './session/ownership.ts'
 import { QueueLook } from './session/queue-look.ts'
 import { Session } from './session/session.ts'
@@ -63,6 +64,7 @@ export class Sessions implements ControlHost {
   readonly #adoption: Adoption
   readonly #subscriptions: Subscriptions
   readonly #queueLook: QueueLook
+  readonly #kicks: Kicks
   /** How often Redis may have lost something. */
   #recoveries = 0
 
@@ -75,6 +77,7 @@ export class Sessions implements ControlHost {
     this.#accounts = new Accounts(config.limits)
     this.#subscriptions = new Subscriptions(options)
     this.#queueLook = new QueueLook(router.sessions)
+    this.#kicks = new Kicks({ ...options, sessions: router.sessions })
     this.#wills = new Wills({
       store,
       router,
@@ -239,31 +242,27 @@ export class Sessions implements ControlHost {
 
   /** What other nodes say. */
   notice(from: string, notice: OwnerNotice): void {
-    if (notice.kind === 'kicked') this.#kicked(notice)
+    if (notice.kind === 'kicked') this.#kicks.here(notice)
     else this.#ownership.notice(from, notice)
   }
 
-  /**
-   * An operator wants a client closed, wherever it is. `told`: another node has it, or had it a moment ago, and
-   * is told.
-   *
-   * @throws {Error} the store does not answer
-   */
-  async kick(clientId: string): Promise<'closed' | 'told' | 'unknown'> {
-    if (this.#kicked({ clientId, epoch: Infinity })) return 'closed'
-    const { store, bus, cluster } = this.#options
-    const [owner] = await store.replacedOwners([{ clientId, epoch: 0 }])
-    if (owner === undefined) return 'unknown'
-    const notice = { kind: 'kicked', ...owner } as const
-    await Promise.all(cluster.others.map((node) => bus.notify(node, notice)))
-    return 'told'
+  /** @throws {Error} as `Kicks.anywhere` */
+  kick(clientId: string): Promise<'closed' | 'told' | 'unknown'> {
+    return this.#kicks.anywhere(clientId)
   }
 
-  #kicked({ clientId, epoch }: Owner): boolean {
-    const session = this.#options.router.sessions.get(clientId)
-    if (session === undefined || session.epoch > epoch) return false
-    session.connection.close('kicked')
-    return true
+  /** An operator ends a stored session. Resolves with whether there was one. @throws {Error} as `kick` */
+  async endStored(clientId: string): Promise<boolean> {
+    const { store, config } = this.#options
+    const parts = {
+      store,
+      ownership: this.#ownership,
+      kick: (id: string): Promise<unknown> => this.#kicks.anywhere(id),
+      patienceMs: config.limits.takeOverTimeoutMs,
+    }
+    const ended = await endStoredSession(parts, clientId)
+    if (ended) this.#subscriptions.forget(clientId)
+    return ended
   }
 
   /** Something may have been missed: who owns a client id now, and what has come into a queue. */

@@ -2,6 +2,7 @@
  * Every bound of a node. A limit is never silent: what happens at it is part of its declaration, and
  * docs/LIMITS.md says the same (held together by test/tidy/reference-docs.test.ts).
  */
+import { ADMIN_LIMITS } from './admin-limits.ts'
 import { DOOR_LIMITS } from './door-limits.ts'
 import { LOG_LIMITS } from './log-limits.ts'
 import { PACKET_LIMITS } from './packet-limits.ts'
@@ -270,6 +271,7 @@ export type LimitName =
   | keyof typeof DOOR_LIMITS
   | keyof typeof SHARE_LIMITS
   | keyof typeof LOG_LIMITS
+  | keyof typeof ADMIN_LIMITS
 export type Limits = Readonly<Record<LimitName, number>>
 
 /** The declarations by name, with their shape checked. */
@@ -279,6 +281,7 @@ export const limitDeclarations: Readonly<Record<LimitName, LimitDeclaration>> = 
   ...DOOR_LIMITS,
   ...SHARE_LIMITS,
   ...LOG_LIMITS,
+  ...ADMIN_LIMITS,
 }
 
 export const limitNames: readonly LimitName[] = Object.keys(limitDeclarations) as LimitName[]

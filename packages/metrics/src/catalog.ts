@@ -8,6 +8,8 @@
  * docs/METRICS.md is held equal to this file by test/tidy/metrics-docs.test.ts.
  */
 
+import { ADMIN_METRICS } from './admin-catalog.ts'
+
 export const METRIC_PREFIX = 'breakwater_'
 
 export type MetricType = 'counter' | 'gauge' | 'histogram'
@@ -38,7 +40,7 @@ export const LATENCY_BUCKETS: readonly number[] = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
 ]
 
-export const catalog = {
+const NODE_METRICS = {
   // The node
   build_info: {
     type: 'gauge',
@@ -216,13 +218,9 @@ export const catalog = {
     help: 'Revocations by the admin API that are in force at this node; the same at all nodes but for seconds',
     labels: {},
   },
-  admin_requests_total: {
-    type: 'counter',
-    unit: 'requests',
-    help: 'Requests to /api/v1 that were answered: done, denied for want of the token, invalid, or failed',
-    labels: { result: ['ok', 'denied', 'invalid', 'error'] },
-  },
+} as const
 
+const MESSAGE_METRICS = {
   // Traffic
   packets_total: {
     type: 'counter',
@@ -386,6 +384,12 @@ export const catalog = {
     labels: {},
   },
 } as const
+
+export const catalog: typeof NODE_METRICS & typeof ADMIN_METRICS & typeof MESSAGE_METRICS = {
+  ...NODE_METRICS,
+  ...ADMIN_METRICS,
+  ...MESSAGE_METRICS,
+}
 
 export type Catalog = typeof catalog
 

@@ -6,6 +6,7 @@ export {
   type MetricName,
   type MetricType,
 } from './catalog.ts'
+export { type AdminBounds, type AdminRefusal } from './admin-connections.ts'
 export {
   type AdminRoute,
   type AdminServer,

@@ -59,5 +59,6 @@ export type {
   Store,
   StoreBounds,
   StoreCounts,
+  StoredFacts,
   StoredSubscription,
 } from './store.ts'

@@ -23,6 +23,10 @@ export class MemoryOwners {
     return this.#records.get(clientId)?.user
   }
 
+  nodeOf(clientId: string): string | undefined {
+    return this.#records.get(clientId)?.nodeId
+  }
+
   owns({ clientId, epoch }: Owner): boolean {
     return this.#records.get(clientId)?.epoch === epoch
   }

@@ -30,6 +30,10 @@ export class MemorySession {
     return this.#queue.size
   }
 
+  get queuedBytes(): number {
+    return this.#bytes
+  }
+
   append(message: Message, bounds: QueueBounds): { position: number; dropped: number } {
     const dropsOldest = (bounds.queuePolicy ?? 'drop-oldest') === 'drop-oldest'
     if (!dropsOldest && this.fullFor(message, bounds)) return { position: QUEUE_FULL, dropped: 1 }

@@ -29,6 +29,7 @@ import {
   type Store,
   type StoreBounds,
   type StoreCounts,
+  type StoredFacts,
   type StoredSubscription,
 } from './store.ts'
 
@@ -105,6 +106,19 @@ export class MemoryStore implements Store {
     byNodeId: string,
   ): AsyncIterable<readonly AdoptedClient[]> {
     yield* this.#owners.adopt(departedNodeId, byNodeId)
+  }
+
+  async sessionFacts(clientId: string): Promise<StoredFacts | undefined> {
+    const session = this.#sessions.get(clientId)
+    if (session === undefined) return undefined
+    return {
+      user: session.user,
+      nodeId: this.#owners.nodeOf(clientId),
+      seenMs: session.lastSeen,
+      filters: session.subscriptions.size,
+      queuedMessages: session.queued,
+      queuedBytes: session.queuedBytes,
+    }
   }
 
   async endSession(clientId: string): Promise<void> {

@@ -46,6 +46,11 @@ export const ANY_USER = '?'
 
 const RECORD = '^(%d+) (%S+) (%S+) (.*)$'
 
+/** Whose client it is, in the record of an owner. */
+export function nodeIn(record: Buffer | null): string | undefined {
+  return record?.toString().split(' ', 2)[1]
+}
+
 /** At least the server's time in µs: a Redis that comes back empty does not start below. */
 export const EPOCH = `local function laterThan(epoch)
   local now = redis.call('TIME')

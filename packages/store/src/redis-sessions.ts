@@ -1,10 +1,11 @@
 /** Stored sessions in Redis: touched, counted, ended. Who opens them is in redis-owners.ts. */
-import { BUCKETS, type Keys, type Servers } from '@breakwater/redis'
+import { bucketOf, BUCKETS, type Keys, type Servers } from '@breakwater/redis'
 import { byBucket, pipelined, sessionKeys } from './buckets.ts'
-import { END } from './owner-scripts.ts'
+import { END, nodeIn } from './owner-scripts.ts'
+import { subscriptionsIn } from './redis-filters.ts'
 import type { RedisUsers } from './redis-users.ts'
 import { evaluate } from './scripts.ts'
-import type { HeldSession } from './store.ts'
+import type { HeldSession, StoredFacts } from './store.ts'
 
 const EXPIRE_BATCH = 500
 
@@ -17,6 +18,27 @@ export class RedisSessions {
     this.#control = control
     this.#keys = keys
     this.#users = users
+  }
+
+  /** Read one after the other: a session that ends meanwhile may be half there. */
+  async facts(clientId: string): Promise<StoredFacts | undefined> {
+    const bucket = bucketOf(clientId)
+    const [fields, seen, filters, record] = await pipelined(this.#control, [
+      ['hmget', this.#keys.session(clientId), 'epoch', 'user', 'count', 'bytes'],
+      ['zscore', this.#keys.sessions(bucket), clientId],
+      ['hget', this.#keys.filters(bucket), clientId],
+      ['hget', this.#keys.owners(bucket), clientId],
+    ])
+    const [epoch, user, count, bytes] = fields as readonly (Buffer | null)[]
+    if (!epoch) return undefined
+    return {
+      user: user?.toString(),
+      nodeId: nodeIn(record as Buffer | null),
+      seenMs: Number(seen ?? 0),
+      filters: subscriptionsIn(filters as Buffer | null).length,
+      queuedMessages: Number(count ?? 0),
+      queuedBytes: Number(bytes ?? 0),
+    }
   }
 
   async end(clientId: string): Promise<void> {

@@ -39,6 +39,7 @@ import {
   type Store,
   type StoreBounds,
   type StoreCounts,
+  type StoredFacts,
   type StoredSubscription,
 } from './store.ts'
 import { InboundFullError, UNBOUNDED, type ShareBounds } from './share-bounds.ts'
@@ -186,6 +187,10 @@ class RedisStore implements Store {
     byNodeId: string,
   ): AsyncIterable<readonly AdoptedClient[]> {
     return this.#owners.adopt(departedNodeId, byNodeId)
+  }
+
+  sessionFacts(clientId: string): Promise<StoredFacts | undefined> {
+    return this.#sessions.facts(clientId)
   }
 
   async endSession(clientId: string): Promise<void> {

@@ -213,6 +213,19 @@ export type QueuePolicy = 'drop-oldest' | 'drop-newest' | 'close-publisher'
 /** Is told once per refused write; the owner may be one that this node has replaced itself. */
 export type OnFenced = (clientId: string, epoch: number) => void
 
+/** What is known of a stored session. */
+export interface StoredFacts {
+  /** Undefined: of nobody yet; it was imported. */
+  readonly user: string | undefined
+  /** That its client is connected to. */
+  readonly nodeId: string | undefined
+  /** When its client was last connected, ms since the epoch. */
+  readonly seenMs: number
+  readonly filters: number
+  readonly queuedMessages: number
+  readonly queuedBytes: number
+}
+
 export interface StoreCounts {
   readonly sessions: number
   /** Of all retained messages, with their topics. */
@@ -274,6 +287,8 @@ export interface Store extends AsyncDisposable {
    * owner, or messages up to the position that was sent.
    */
   lostSessions(held: readonly HeldSession[]): Promise<readonly string[]>
+  /** Undefined: there is no stored session. */
+  sessionFacts(clientId: string): Promise<StoredFacts | undefined>
   /** Ends the session and leaves nothing of it behind. One whose client is connected stays. */
   endSession(clientId: string): Promise<void>
   /** Adds and replaces. A session that has ended gets none. */

@@ -1,6 +1,7 @@
 /* Every limit of a node, driven to its bound and beyond: it does what its declaration says. */
 import { limitNames, type LimitName } from '@breakwater/config'
 import { describe, test } from 'vitest'
+import { adminLimits } from './admin.ts'
 import { admissionLimits } from './admission.ts'
 import type { LimitDriver } from './driver.ts'
 import { logLimits } from './log.ts'
@@ -15,6 +16,7 @@ import { timeLimits } from './times.ts'
 /** Total by its type: a limit without a driver does not compile. */
 const drivers: Readonly<Record<LimitName, LimitDriver>> = {
   ...admissionLimits,
+  ...adminLimits,
   ...packetLimits,
   ...loginLimits,
   ...queueLimits,

@@ -12,8 +12,13 @@ export interface ApiAnswer {
 export class ApiError extends Error {
   readonly answer: ApiAnswer
 
-  constructor(status: number, message: string, headers?: Readonly<Record<string, string>>) {
-    super(message)
+  constructor(
+    status: number,
+    message: string,
+    headers?: Readonly<Record<string, string>>,
+    cause?: unknown,
+  ) {
+    super(message, { cause })
     const body = { error: message }
     this.answer = headers === undefined ? { status, body } : { status, body, headers }
   }

@@ -1,6 +1,9 @@
 /** `/api/v1/clients`: who is connected to this node. Bound: CLIENTS_MAX in one answer. */
 import type { Connection } from '../connection/connection.ts'
 import { ApiError, type ApiAnswer } from './api-answer.ts'
+import type { ApiRequest } from './api-request.ts'
+import { fromStore } from './from-store.ts'
+import { readNamed } from './named.ts'
 
 const CLIENTS_DEFAULT = 100
 const CLIENTS_MAX = 1_000
@@ -28,7 +31,14 @@ export class ClientResource {
     this.#options = options
   }
 
-  list(query: URLSearchParams): ApiAnswer {
+  /** All, or the one that is named. */
+  list(request: ApiRequest): ApiAnswer | Promise<ApiAnswer> {
+    const { query } = request
+    if (query['clientId'] !== undefined) {
+      if (query['limit'] !== undefined || query['cursor'] !== undefined)
+        throw new ApiError(400, 'limit and cursor have no effect beside clientId')
+      return this.one(request)
+    }
     const limit = numberIn(query, 'limit', CLIENTS_DEFAULT, CLIENTS_MAX)
     const after = numberIn(query, 'cursor', 0, Number.MAX_SAFE_INTEGER)
     const clients: object[] = []
@@ -44,14 +54,15 @@ export class ClientResource {
     return { status: 200, body: { clients, cursor: null } }
   }
 
-  one(clientId: string): ApiAnswer {
-    const session = this.#options.sessionOf(clientId)
+  async one(request: ApiRequest): Promise<ApiAnswer> {
+    const session = this.#options.sessionOf(await readNamed(request, 'clientId'))
     if (session === undefined) throw new ApiError(404, 'no such client is connected to this node')
     return { status: 200, body: shown(session) }
   }
 
-  async kick(clientId: string): Promise<ApiAnswer> {
-    const done = await this.#options.kick(clientId)
+  async kick(request: ApiRequest): Promise<ApiAnswer> {
+    const clientId = await readNamed(request, 'clientId')
+    const done = await fromStore(this.#options.kick(clientId))
     if (done === 'unknown') throw new ApiError(404, 'no such client is connected')
     this.#options.onKick(clientId)
     return { status: done === 'closed' ? 204 : 202 }
@@ -63,9 +74,9 @@ export class ClientResource {
   }
 }
 
-function numberIn(query: URLSearchParams, name: string, fallback: number, max: number): number {
-  const text = query.get(name)
-  if (text === null) return fallback
+function numberIn(query: ApiRequest['query'], name: string, fallback: number, max: number): number {
+  const text = query[name]
+  if (text === undefined) return fallback
   const value = Number(text)
   if (!/^\d+$/.test(text) || value < 1 || value > max)
     throw new ApiError(400, `${name} must be a whole number from 1 to ${max}`)

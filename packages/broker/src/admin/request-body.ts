@@ -4,34 +4,57 @@
  */
 import type { IncomingMessage } from 'node:http'
 import { ApiError } from './api-answer.ts'
+import { shortened } from './query.ts'
 
-const BODY_BYTES_MAX = 8 * 1_024
+/** The longest name of MQTT, 65,535 bytes, each written as an escape of JSON, and what belongs to it. */
+const BODY_BYTES_MAX = 512 * 1_024
+const UTF8 = new TextDecoder('utf-8', { fatal: true })
 
-/** @throws {ApiError} it is no JSON object, or longer than may be */
+export function hasBody({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+}
+
+/** @throws {ApiError} it is no JSON object, has a field that is not known, or is longer than may be */
 export async function readObject(
   request: IncomingMessage,
+  known: readonly string[],
 ): Promise<Readonly<Record<string, unknown>>> {
   const { headers } = request
   // A form of a web page can send anything but this without asking first.
   if (!/^application\/json\s*(;|$)/i.test(headers['content-type'] ?? ''))
-    throw new ApiError(415, 'the body must be application/json')
+    throw new ApiError(415, 'the body must be JSON, with content-type: application/json')
   if (Number(headers['content-length'] ?? 0) > BODY_BYTES_MAX) throw tooLarge()
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length
-    if (bytes > BODY_BYTES_MAX) throw tooLarge()
-    chunks.push(chunk)
-  }
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(Buffer.concat(chunks).toString())
-  } catch {
-    throw new ApiError(400, 'the body is no JSON')
-  }
+  const parsed = parse(await readAll(request))
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
     throw new ApiError(400, 'the body must be a JSON object')
+  const unknown = Object.keys(parsed).find((name) => !known.includes(name))
+  if (unknown !== undefined)
+    throw new ApiError(400, `there is no field "${shortened(unknown)}"; known: ${known.join(', ')}`)
   return parsed as Record<string, unknown>
+}
+
+async function readAll(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      bytes += chunk.length
+      if (bytes > BODY_BYTES_MAX) throw tooLarge()
+      chunks.push(chunk)
+    }
+  } catch (error) {
+    if (error instanceof ApiError) throw error
+    throw new ApiError(408, 'the body did not come in time')
+  }
+  return Buffer.concat(chunks)
+}
+
+function parse(body: Buffer): unknown {
+  try {
+    return JSON.parse(UTF8.decode(body))
+  } catch {
+    throw new ApiError(400, 'the body is not JSON in UTF-8')
+  }
 }
 
 function tooLarge(): ApiError {

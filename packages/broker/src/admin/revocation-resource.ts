@@ -1,5 +1,4 @@
 /** `/api/v1/revocations`: who is not let in any more. */
-import type { IncomingMessage } from 'node:http'
 import {
   isRevocationKey,
   normalValue,
@@ -10,9 +9,11 @@ import {
 } from '../revocation/revocation.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import { ApiError, type ApiAnswer } from './api-answer.ts'
+import type { ApiRequest } from './api-request.ts'
+import { fromStore } from './from-store.ts'
+import { isName, NAME_FORM, readNamed } from './named.ts'
 import { readObject } from './request-body.ts'
 
-const VALUE_BYTES_MAX = 1_024
 const REASON_CHARACTERS_MAX = 256
 const FIELDS: readonly string[] = [...REVOCATION_KEYS, 'until', 'reason']
 
@@ -36,23 +37,27 @@ export class RevocationResource {
     return { status: 200, body: { revocations: all.map(shown), survivesRestart } }
   }
 
-  async add(request: IncomingMessage): Promise<ApiAnswer> {
+  async add({ message }: ApiRequest): Promise<ApiAnswer> {
     const { revocations, survivesRestart, onChange } = this.#options
-    const wanted = readRevocation(await readObject(request), Date.now())
-    const added = await revocations.add(wanted)
+    const wanted = readRevocation(await readObject(message, FIELDS), Date.now())
+    const added = await fromStore(revocations.add(wanted))
     if (added === 'full')
-      throw new ApiError(507, 'there are revocationsMax revocations; delete some, or raise it')
+      throw new ApiError(
+        507,
+        'there are revocationsMax revocations, or revocationsBytesMax of them; delete some, or raise it',
+      )
     const { revocation, closed } = added
     onChange('added', revocation.id, revocation.reason)
     const body = { revocation: shown(revocation), closedHere: closed, survivesRestart }
     return { status: 201, body }
   }
 
-  async remove(id: string): Promise<ApiAnswer> {
+  async remove(request: ApiRequest): Promise<ApiAnswer> {
+    const id = await readNamed(request, 'id')
     const [key = '', ...rest] = id.split(':')
     const value = isRevocationKey(key) ? normalValue(key, rest.join(':')) : undefined
     const known = value === undefined ? id : revocationId(key as RevocationKey, value)
-    if (!(await this.#options.revocations.remove(known)))
+    if (!(await fromStore(this.#options.revocations.remove(known))))
       throw new ApiError(404, 'there is no such revocation')
     this.#options.onChange('removed', known, undefined)
     return { status: 204 }
@@ -63,8 +68,6 @@ function readRevocation(
   body: Readonly<Record<string, unknown>>,
   nowMs: number,
 ): Omit<Revocation, 'id'> {
-  const unknown = Object.keys(body).find((name) => !FIELDS.includes(name))
-  if (unknown !== undefined) throw new ApiError(400, `there is no field ${unknown.slice(0, 64)}`)
   const [key, another] = REVOCATION_KEYS.filter((name) => body[name] !== undefined)
   if (key === undefined || another !== undefined)
     throw new ApiError(400, `give one of ${REVOCATION_KEYS.join(', ')}`)
@@ -77,14 +80,13 @@ function readRevocation(
 }
 
 function readValue(key: RevocationKey, given: unknown): string {
-  const text = typeof given === 'string' ? given : ''
-  const value = Buffer.byteLength(text) > VALUE_BYTES_MAX ? undefined : normalValue(key, text)
+  const value = isName(given) ? normalValue(key, given) : undefined
   if (value !== undefined) return value
   const form = {
     serial: 'hexadecimal, as openssl x509 -serial prints it',
     fingerprint: 'the SHA-256 of the certificate, 64 hexadecimal digits',
-    clientId: `a text of 1 to ${VALUE_BYTES_MAX} bytes`,
-    username: `a text of 1 to ${VALUE_BYTES_MAX} bytes`,
+    clientId: NAME_FORM,
+    username: NAME_FORM,
   }[key]
   throw new ApiError(400, `${key} must be ${form}`)
 }

@@ -23,6 +23,13 @@ export class RevocationTable {
     username: new Map(),
   }
 
+  #bytes = 0
+
+  /** Of all entries as they are in the store. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
   get size(): number {
     return this.#entries.size
   }
@@ -69,9 +76,11 @@ export class RevocationTable {
   set(id: string, text: string | undefined): void {
     const before = this.get(id)
     if (before !== undefined) this.#byKey[before.key].delete(before.value)
+    this.#bytes -= bytesOf(this.#entries.get(id))
     this.#entries.delete(id)
     if (text === undefined) return
     const revocation = decodeRevocation(id, text)
+    this.#bytes += bytesOf({ id, text })
     this.#entries.set(id, { id, text, revocation })
     if (revocation !== undefined) this.#byKey[revocation.key].set(revocation.value, revocation)
   }
@@ -87,6 +96,10 @@ export class RevocationTable {
     }
     return isNew
   }
+}
+
+function bytesOf(entry: Pick<Entry, 'id' | 'text'> | undefined): number {
+  return entry === undefined ? 0 : Buffer.byteLength(entry.id) + Buffer.byteLength(entry.text)
 }
 
 function isOver({ untilMs }: Revocation, nowMs: number): boolean {

@@ -59,6 +59,7 @@ async function membersOf(store: RevocationStore, count: number): Promise<readonl
   for (let index = 0; index < count; index += 1) {
     const revocations = new Revocations({
       entriesMax: MAX,
+      bytesMax: 1_000_000,
       enforce: async () => {
         member.enforced += 1
         return 0

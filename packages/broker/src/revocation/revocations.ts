@@ -6,7 +6,7 @@
  * the next; whoever misses one reads the store again, at the next notice, after a lost connection, or after
  * RECHECK_MS. While the store does not answer, the last list that is known stays in force.
  *
- * Bounds: `revocationsMax` entries; STEPS_AT_ONCE of those that are over, or were seen to fit a certificate, are
+ * Bounds: `revocationsMax` entries and `revocationsBytesMax` of them; STEPS_AT_ONCE of those that are over, or were seen to fit a certificate, are
  * changed in one go.
  */
 import type {
@@ -25,6 +25,8 @@ const ATTEMPTS = 5
 
 export interface RevocationsOptions {
   readonly entriesMax: number
+  /** Of all entries as they are stored. */
+  readonly bytesMax: number
   /** Closes whoever is connected and is found now; resolves with how many that were. */
   readonly enforce: () => Promise<number>
   /** The list in force has changed. */
@@ -97,7 +99,10 @@ export class Revocations implements Disposable {
    */
   async add(revocation: Omit<Revocation, 'id'>): Promise<Added> {
     const id = revocationId(revocation.key, revocation.value)
-    const answer = await this.#change({ id, text: encodeRevocation(revocation) })
+    const text = encodeRevocation(revocation)
+    const added = Buffer.byteLength(id) + Buffer.byteLength(text)
+    if (this.#table.bytes + added > this.#options.bytesMax) return 'full'
+    const answer = await this.#change({ id, text })
     if (answer === 'full') return answer
     const closed = answer === 'unchanged' ? 0 : await answer.enforced
     await this.#extending

@@ -11,6 +11,7 @@ import type {
   SessionFilters,
   Store,
   StoreCounts,
+  StoredFacts,
   StoredSubscription,
 } from '../store.ts'
 
@@ -59,6 +60,10 @@ export class OwnedStore implements AsyncDisposable {
 
   leaveClient(clientId: string): Promise<void> {
     return this.store.leaveClient(this.owner(clientId))
+  }
+
+  sessionFacts(clientId: string): Promise<StoredFacts | undefined> {
+    return this.store.sessionFacts(clientId)
   }
 
   /** The client leaves it first. */

@@ -10,6 +10,8 @@ import {
   type OpenStore,
   type Suite,
 } from './store-under-test.ts'
+import { queuedBytes } from '../store.ts'
+import { USER } from './claim-steps.ts'
 
 /** More than any implementation handles in one step. */
 const MANY = 1_200
@@ -55,6 +57,35 @@ export function sessionCompliance({ describe, test }: Suite, open: OpenStore): v
       await assertNew(under.store, 'a')
       const { present, received } = await under.store.openSession('b', true)
       assert.deepEqual({ present, received }, { present: true, received: [9] })
+    })
+
+    test('is told with its user, its node, its filters and what it has queued', async () => {
+      await using under = await open()
+      await under.store.openSession('a', true)
+      await under.store.addSubscriptions('a', [
+        { filter: 'f/1', qos: 1 },
+        { filter: 'f/2', qos: 2 },
+      ])
+      await enqueue(under.store, 'a', 'payload')
+      const facts = await under.other.sessionFacts('a')
+      assert.ok(Math.abs((facts?.seenMs ?? 0) - Date.now()) < 60_000)
+      assert.ok(facts?.nodeId !== undefined && facts.nodeId !== '')
+      assert.deepEqual(
+        { ...facts, seenMs: 0, nodeId: '' },
+        {
+          user: USER,
+          nodeId: '',
+          seenMs: 0,
+          filters: 2,
+          queuedMessages: 1,
+          queuedBytes: queuedBytes(message('t', 'payload')),
+        },
+      )
+      await under.store.leaveClient('a')
+      assert.equal((await under.other.sessionFacts('a'))?.nodeId, undefined)
+      assert.equal(await under.store.sessionFacts('never there'), undefined)
+      await under.store.openSession('clean', false)
+      assert.equal(await under.store.sessionFacts('clean'), undefined)
     })
 
     test('is not made by a clean open', async () => {

@@ -1,0 +1,162 @@
+/** The admin API reaches every client id and user name that MQTT has, and stays apart from its own defects. */
+import { get } from 'node:http'
+import { startAdminServer } from '@breakwater/metrics'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parseAdminToken } from '../../packages/broker/src/admin/admin-access.ts'
+import { AdminApi } from '../../packages/broker/src/admin/admin-api.ts'
+import { connectAt } from '../cluster/cluster.ts'
+import { ADMIN_TOKEN, adminEnvironment, askAdmin } from '../kit/admin-client.ts'
+import { startNode, type TestNode } from '../kit/node.ts'
+import { WireClient } from '../kit/wire-client.ts'
+
+const listen = ['mqtt://127.0.0.1:0']
+const LONGEST = 'é'.repeat(32_767) + 'x'
+/** Each has been out of reach of some API. */
+const NAMES = [
+  '.',
+  '..',
+  '/',
+  '//',
+  '../nodes',
+  '%',
+  '%2e',
+  'a?b=c&d',
+  '#',
+  '+',
+  ' ',
+  'a b+c',
+  'lookup',
+  '€',
+  LONGEST,
+]
+/** What fits into a request line. */
+const short = NAMES.filter((name) => name !== LONGEST)
+
+describe('a client id', () => {
+  let node: TestNode
+  beforeAll(async () => {
+    node = await startNode({
+      listen,
+      environment: adminEnvironment(),
+      limits: { clientIdBytesMax: 65_535, usernameBytesMax: 65_535, connectBytesMax: 262_144 },
+    })
+  })
+  afterAll(() => node[Symbol.asyncDispose]())
+
+  it.each(short)('%j is found and closed by a parameter', async (clientId) => {
+    await using client = await connectAt(node, { clientId })
+    const path = `clients?clientId=${encodeURIComponent(clientId)}`
+    expect(await askAdmin(node, 'GET', path)).toMatchObject({ status: 200, body: { clientId } })
+    expect((await askAdmin(node, 'DELETE', path)).status).toBe(204)
+    await client.untilClosed()
+    expect((await askAdmin(node, 'GET', path)).status).toBe(404)
+  })
+
+  it.each([
+    ['of 65,535 bytes', LONGEST],
+    ['of two dots', '..'],
+  ])('%s is found, closed and revoked by a body', async (_which, clientId) => {
+    await using client = await connectAt(node, { clientId, username: clientId })
+    const body = { clientId }
+    expect(await askAdmin(node, 'POST', 'clients/lookup', { body })).toMatchObject({
+      status: 200,
+      body,
+    })
+    expect((await askAdmin(node, 'DELETE', 'clients', { body })).status).toBe(204)
+    await client.untilClosed()
+    expect((await askAdmin(node, 'POST', 'clients/lookup', { body })).status).toBe(404)
+    for (const key of ['clientId', 'username']) {
+      const added = await askAdmin(node, 'POST', 'revocations', { body: { [key]: clientId } })
+      expect(added.status).toBe(201)
+      const id = `${key}:${clientId}`
+      await using refused = await WireClient.open(node)
+      const connack = await refused.connect({
+        clientId: key === 'clientId' ? clientId : 'other',
+        username: clientId,
+      })
+      expect(connack).toMatchObject({ returnCode: 5 })
+      await refused.untilClosed()
+      expect((await askAdmin(node, 'DELETE', 'revocations', { body: { id } })).status).toBe(204)
+    }
+    await using _back = await connectAt(node, { clientId, username: clientId })
+  })
+
+  it('that is given twice, or beside another field, is refused, and nobody is closed', async () => {
+    await using client = await connectAt(node, { clientId: 'c' })
+    for (const [path, body] of [
+      ['clients?clientId=c', { clientId: 'c' }],
+      ['clients', { clientId: 'c', force: true }],
+      ['clients', { clientId: 1 }],
+      ['clients', { clientId: `${LONGEST}x` }],
+    ] as const)
+      expect((await askAdmin(node, 'DELETE', path, { body })).status).toBe(400)
+    expect((await askAdmin(node, 'DELETE', 'clients/c', { body: {} })).status).toBe(400)
+    await client.expectSilence()
+  })
+
+  it('that is too long for a request line is answered 431', async () => {
+    const path = `clients?clientId=${encodeURIComponent(LONGEST)}`
+    expect(await statusOf(node.adminPort, `/api/v1/${path}`)).toBe(431)
+  })
+})
+
+it('HEAD is answered as GET, without the body', async () => {
+  await using node = await startNode({ listen, environment: adminEnvironment() })
+  const whole = await askAdmin(node, 'GET', 'clients')
+  const head = await askAdmin(node, 'HEAD', 'clients')
+  expect([head.status, head.body]).toEqual([200, undefined])
+  expect(head.headers.get('content-length')).toBe(whole.headers.get('content-length'))
+})
+
+it('a path with dots is no other path', async () => {
+  await using node = await startNode({ listen, environment: adminEnvironment() })
+  await using _client = await connectAt(node, { clientId: '..' })
+  const shown = await statusOf(node.adminPort, '/api/v1/clients/..')
+  expect(shown).toBe(200)
+  expect(await statusOf(node.adminPort, '/api/v1/clients/.')).toBe(404)
+})
+
+it.each(['GET', 'HEAD', 'POST', 'DELETE'])(
+  'a defect behind a %s is 500 and told, never 408 or 503',
+  async (method) => {
+    const defects: unknown[] = []
+    const broken = (): never => {
+      throw new TypeError('a mistake')
+    }
+    const resource = { list: broken, add: broken, remove: broken } as never
+    const api = new AdminApi({
+      token: () => parseAdminToken(ADMIN_TOKEN, 'token'),
+      nodes: async () => [],
+      clients: resource,
+      sessions: resource,
+      revocations: resource,
+      onAnswer: () => undefined,
+      onFault: () => undefined,
+      onDefect: (error) => defects.push(error),
+    })
+    const check = () => ({ ok: true, detail: 'fine' })
+    await using server = await startAdminServer({
+      host: '127.0.0.1',
+      port: 0,
+      livez: check,
+      readyz: check,
+      startupz: check,
+      render: broken,
+      routes: [api],
+    })
+    const answer = await askAdmin({ adminPort: server.port }, method, 'revocations')
+    expect(answer.status).toBe(500)
+    expect(defects).toEqual([new TypeError('a mistake')])
+  },
+)
+
+/** As it is written: `fetch` would take dots for steps. */
+function statusOf(port: number, path: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
+    get({ port, path, headers, host: '127.0.0.1' }, (response) => {
+      response.resume()
+      resolve(response.statusCode)
+    }).on('error', reject)
+  })
+}
