@@ -100,7 +100,7 @@ function createProgram({ environment, print, complain, codes }: ProgramParts): C
     .command('check-config')
     .description('say whether the configuration is sound, and exit')
     .action(async () => {
-      await checkNodeFiles(readConfig())
+      for (const remark of await checkNodeFiles(readConfig())) say(remark)
       say('configuration is sound')
     })
 

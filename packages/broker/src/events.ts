@@ -168,12 +168,16 @@ export class Events extends EventCells {
 
   certificatesInUse(
     listener: string,
-    { notAfter, serials, nextUpdateMs }: TlsFacts,
+    { notAfter, authorities, serials, nextUpdateMs }: TlsFacts,
     first: boolean,
   ): void {
     const gauge = this.#instruments.gauge.bind(this.#instruments)
     gauge('tls_certificate_not_after_timestamp_seconds').cell({ listener }).value =
       notAfter.getTime() / 1_000
+    const [firstEnd] = authorities
+    if (firstEnd !== undefined)
+      gauge('tls_client_authority_not_after_timestamp_seconds').cell({ listener }).value =
+        firstEnd.endsMs / 1_000
     if (nextUpdateMs !== undefined)
       gauge('tls_crl_next_update_timestamp_seconds').cell({ listener }).value = nextUpdateMs / 1_000
     if (first) return
@@ -241,6 +245,15 @@ export class Events extends EventCells {
       'warn',
       { directory, error: error.message },
       'directory is polled, not watched',
+    )
+  }
+
+  authorityEnded(listener: string, authority: string, since: Date): void {
+    this.#say(
+      'files',
+      'warn',
+      { listener, authority, since },
+      'an authority of clients has ended: certificates below it are refused',
     )
   }
 

@@ -58,12 +58,27 @@ export async function readNodeFiles(config: Config): Promise<NodeFiles> {
 /**
  * The same without making anything.
  *
+ * @returns what a node would start with and somebody should know of, a line each
  * @throws {ConfigError} the line with which `readNodeFiles` would end
  */
-export async function checkNodeFiles(config: Config): Promise<void> {
+export async function checkNodeFiles(config: Config): Promise<readonly string[]> {
   readNamed(config)
   await checkDevelopmentCertificates(config)
   readTls(config, ({ tls }) => tls)
+  const remarks = config.listeners.flatMap(({ tls }) => (tls === undefined ? [] : endedOf(tls)))
+  return [...new Set(remarks)]
+}
+
+/** Authorities beside others that have not ended. */
+function endedOf(tls: ListenerTls): string[] {
+  const nowMs = Date.now()
+  const ends = makeCommonTls(tls, readTlsFiles(tls)).trust?.ends(nowMs) ?? []
+  return ends
+    .filter(({ endsMs }) => endsMs < nowMs)
+    .map(
+      ({ name, endsMs }) =>
+        `BREAKWATER_TLS_CLIENT_CA: in ${tls.clientCaFile} the authority ${name} has ended on ${new Date(endsMs).toUTCString()}; certificates below it are refused`,
+    )
 }
 
 function readNamed(config: Config): Omit<NodeFiles, 'tls' | 'developmentCa'> {

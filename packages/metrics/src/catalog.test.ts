@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 
-import { catalog, LATENCY_BUCKETS, type MetricDefinition } from './catalog.ts'
+import { catalog } from './catalog.ts'
+import { LATENCY_BUCKETS, type MetricDefinition } from './metric-definition.ts'
 
 const metrics = Object.entries<MetricDefinition>(catalog)
 

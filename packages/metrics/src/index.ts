@@ -1,12 +1,5 @@
-export {
-  catalog,
-  type Catalog,
-  METRIC_PREFIX,
-  type MetricDefinition,
-  type MetricName,
-  type MetricType,
-} from './catalog.ts'
 export { type AdminBounds, type AdminRefusal } from './admin-connections.ts'
+export { catalog, type Catalog, type MetricName } from './catalog.ts'
 export {
   type AdminRoute,
   type AdminServer,
@@ -23,6 +16,7 @@ export {
   type LabelsOf,
   type MetricsPage,
 } from './instruments.ts'
+export { METRIC_PREFIX, type MetricDefinition, type MetricType } from './metric-definition.ts'
 export { PROCESS_METRICS } from './process-metrics.ts'
 export { type RuntimeOptions, startRuntimeMetrics } from './runtime.ts'
 export type { Cell, HistogramCell } from './series.ts'

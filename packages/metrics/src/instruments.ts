@@ -11,13 +11,8 @@
  */
 import { type Metric, Registry } from 'prom-client'
 
-import {
-  type Catalog,
-  catalog,
-  type MetricDefinition,
-  type MetricName,
-  type SuppliedSet,
-} from './catalog.ts'
+import { type Catalog, catalog, type MetricName } from './catalog.ts'
+import type { MetricDefinition, SuppliedSet } from './metric-definition.ts'
 import { processMetrics } from './process-metrics.ts'
 import { type Cell, CellFamily, type HistogramCell, HistogramFamily } from './series.ts'
 

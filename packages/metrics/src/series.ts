@@ -10,7 +10,7 @@ import {
   METRIC_PREFIX,
   type MetricDefinition,
   type MetricType,
-} from './catalog.ts'
+} from './metric-definition.ts'
 
 /** One series of a counter or a gauge. Add to it, or set it; nothing else happens. */
 export interface Cell {

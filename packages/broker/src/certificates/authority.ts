@@ -29,6 +29,13 @@ export interface LeafOptions {
   readonly notAfter?: Date
 }
 
+interface SubordinateOptions {
+  /** The authority whose key it has. */
+  readonly of?: Authority
+  readonly notBefore?: Date
+  readonly notAfter?: Date
+}
+
 export interface RevocationOptions {
   /** PEM. */
   readonly certificates: readonly string[]
@@ -53,12 +60,17 @@ export class Authority {
   }
 
   /** @param pathLength how many authorities may stand between this one and a certificate */
-  static async create(commonName: string, days = 3_650, pathLength = 0): Promise<Authority> {
+  static async create(
+    commonName: string,
+    days = 3_650,
+    pathLength = 0,
+    notBefore: Date = new Date(Date.now() - BACKDATE_MS),
+  ): Promise<Authority> {
     const keys = await generateKeys()
     const certificate = await x509.X509CertificateGenerator.createSelfSigned({
       serialNumber: serialNumber(),
       name: nameOf(commonName),
-      notBefore: new Date(Date.now() - BACKDATE_MS),
+      notBefore,
       notAfter: new Date(Date.now() + days * DAY_MS),
       signingAlgorithm: KEY,
       keys,
@@ -79,15 +91,15 @@ export class Authority {
     return new Authority(pair, certificate, { privateKey, publicKey })
   }
 
-  /** An authority that this one has signed. */
-  async subordinate(commonName: string): Promise<Authority> {
-    const keys = await generateKeys()
+  /** An authority that this one has signed: a new one, or one that has its own key already (a cross-signature). */
+  async subordinate(commonName: string, options: SubordinateOptions = {}): Promise<Authority> {
+    const keys = options.of === undefined ? await generateKeys() : options.of.#keys
     const certificate = await x509.X509CertificateGenerator.create({
       serialNumber: serialNumber(),
       subject: nameOf(commonName),
       issuer: this.#certificate.subject,
-      notBefore: new Date(Date.now() - BACKDATE_MS),
-      notAfter: this.#certificate.notAfter,
+      notBefore: options.notBefore ?? new Date(Date.now() - BACKDATE_MS),
+      notAfter: options.notAfter ?? this.#certificate.notAfter,
       signingAlgorithm: KEY,
       publicKey: keys.publicKey,
       signingKey: this.#keys.privateKey,

@@ -6,17 +6,17 @@
  * The bundle must hold every authority on the way from a certificate to its root: a ticket has no room for
  * them, and what a client sends along is not to decide whether a revocation is seen. Bound: `CHAIN_MAX` steps.
  */
-import { createHash, X509Certificate } from 'node:crypto'
+import { createHash, type X509Certificate } from 'node:crypto'
 import { factsOf, type CertificateFacts } from './certificate-facts.ts'
+import { bestChain, CHAIN_MAX, isGood, readCertificates, type Chain, type Known } from './chain.ts'
 import { parseRevocationLists, type RevocationList } from './revocation-list.ts'
 
-const CHAIN_MAX = 8
-
-interface Known extends CertificateFacts {
-  readonly certificate: X509Certificate
+/** An authority of the bundle, under however many certificates. */
+export interface AuthorityEnd {
+  readonly name: string
+  /** Of the best way up from it. */
+  readonly endsMs: number
 }
-
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
 export class ClientTrust {
   readonly #authorities = new Map<string, Known[]>()
@@ -30,11 +30,10 @@ export class ClientTrust {
     this.digest = createHash('sha256')
       .update(JSON.stringify([bundlePem, listsPem]))
       .digest('hex')
-    const certificates = bundlePem.match(CERTIFICATE) ?? []
+    const certificates = read(bundlePem)
     if (certificates.length === 0)
       throw new TrustFault('authorities', 'holds no -----BEGIN CERTIFICATE-----')
-    for (const pem of certificates) {
-      const known = read(pem)
+    for (const known of certificates) {
       if (!known.certificate.ca)
         throw new TrustFault('authorities', `${known.certificate.subject} is no authority`)
       const same = this.#authorities.get(known.subject)
@@ -44,6 +43,39 @@ export class ClientTrust {
     this.#lists = listsPem === undefined ? [] : this.#provedLists(listsPem)
     for (const { issuer, serials } of this.#lists)
       this.#revoked.set(issuer, [...(this.#revoked.get(issuer) ?? []), serials])
+  }
+
+  /** When each authority ends, the first one first. */
+  ends(nowMs: number): readonly AuthorityEnd[] {
+    return [...this.#authorities.values()]
+      .map((same) => {
+        const chains = same.map((known) => this.#chainOf(known, nowMs))
+        const name = same[0]?.certificate.subject.replaceAll('\n', ', ') ?? ''
+        return { name, endsMs: Math.max(...chains.map(({ endsMs }) => endsMs)) }
+      })
+      .toSorted((one, other) => one.endsMs - other.endsMs)
+  }
+
+  /**
+   * The bundle for OpenSSL, which follows the first certificate of an issuer that is valid itself and does not come
+   * back to another one: those with the best way up come first, and beside one that is good none is left that
+   * leads to an end.
+   */
+  usable(nowMs: number): string {
+    const pems: string[] = []
+    for (const same of this.#authorities.values()) {
+      const ways = same
+        .map((known) => ({ known, chain: this.#chainOf(known, nowMs) }))
+        .toSorted((one, other) => other.chain.endsMs - one.chain.endsMs)
+      const good = ways.filter(({ chain }) => isGood(chain, nowMs))
+      for (const { known } of good.length === 0 ? ways : good)
+        pems.push(known.certificate.toString())
+    }
+    return pems.join('')
+  }
+
+  #chainOf(known: Known, nowMs: number): Chain {
+    return bestChain(known, [...this.#authorities.values()].flat(), nowMs)
   }
 
   /** When the first of the lists should have been replaced; undefined without lists that say so. */
@@ -118,10 +150,9 @@ export class ClientTrust {
   }
 }
 
-function read(pem: string): Known {
+function read(pem: string): Known[] {
   try {
-    const certificate = new X509Certificate(pem)
-    return { certificate, ...factsOf(certificate) }
+    return readCertificates(pem)
   } catch (cause) {
     throw new TrustFault('authorities', 'holds something that is no certificate', { cause })
   }

@@ -7,6 +7,13 @@
 import { constants, createHash, createPrivateKey, X509Certificate } from 'node:crypto'
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
 import { ConfigError, unreadable, type KeyPairFiles, type ListenerTls } from '@breakwater/config'
+import {
+  bestChain,
+  isSelfIssued,
+  readCertificates,
+  type Chain,
+  type Known,
+} from '../certificates/chain.ts'
 import { ClientTrust, TrustFault } from '../certificates/client-trust.ts'
 import { FileFault, readFileSet, type FileSet } from '../certificates/file-set.ts'
 import { hostContexts, type HostContexts } from './host-contexts.ts'
@@ -19,7 +26,7 @@ export interface TlsMaterial {
   readonly contexts: HostContexts | undefined
   /** Undefined where clients are not asked for certificates. */
   readonly trust: ClientTrust | undefined
-  /** Of the certificate that expires first. */
+  /** The first end of a chain: of the certificate, or of one that it depends on. */
   readonly notAfter: Date
   /** Serial numbers of the certificates, for the log. */
   readonly serials: readonly string[]
@@ -30,6 +37,7 @@ interface Pair {
   readonly cert: Buffer
   readonly key: Buffer
   readonly certificate: X509Certificate
+  readonly chain: Chain
 }
 
 /**
@@ -68,7 +76,7 @@ export function makeCommonTls(tls: ListenerTls, files: FileSet): CommonTls {
   const trust = ca === undefined ? undefined : trustOf(tls, ca, crlFile && bytesOf(crlFile))
   checkCiphers(tls)
   const options = {
-    ...(ca === undefined ? {} : { ca }),
+    ...(trust === undefined ? {} : { ca: trust.usable(Date.now()) }),
     ...(ticketKeyFile === undefined
       ? {}
       : { ticketKeys: ticketKeyOf(ticketKeyFile, bytesOf(ticketKeyFile)) }),
@@ -100,13 +108,12 @@ export function makeTlsMaterial(tls: ListenerTls, files: FileSet): TlsMaterial {
       () => createSecureContext({ ...common, cert, key }),
     )
   const contexts = pairs.map((pair) => [pair.certificate, contextOf(pair)] as const)
-  const expiries = pairs.map(({ certificate }) => new Date(certificate.validTo))
   return {
     digest: files.digest,
     options: { ...common, cert: first.cert, key: first.key },
     contexts: pairs.length === 1 ? undefined : hostContexts(contexts),
     trust,
-    notAfter: expiries.reduce((one, other) => (one < other ? one : other)),
+    notAfter: new Date(Math.min(...pairs.map(({ chain }) => chain.endsMs))),
     serials: pairs.map(({ certificate }) => certificate.serialNumber),
   }
 }
@@ -174,7 +181,39 @@ export function checkPair(
     `${certFile} holds a chain that OpenSSL refuses; give the server's certificate first, then its issuers`,
     () => createSecureContext({ cert, key }),
   )
-  return { certFile, cert, key, certificate }
+  const chain = parse(
+    settings.cert,
+    `${certFile} holds something that is not an X.509 certificate; give the server's certificate first, then its issuers`,
+    () => chainOf(cert),
+  )
+  checkChain(chain, certFile, settings.cert)
+  return { certFile, cert, key, certificate, chain }
+}
+
+/** Clients have the root from elsewhere: what the file says of it is nothing to them. */
+function chainOf(cert: Buffer): Chain {
+  const [leaf, ...others] = readCertificates(cert.toString('latin1')) as [Known, ...Known[]]
+  return bestChain(
+    leaf,
+    others.filter((known) => !isSelfIssued(known)),
+    Date.now(),
+  )
+}
+
+function checkChain(
+  { beginsMs, beginsLast, endsMs, endsFirst }: Chain,
+  certFile: string,
+  setting: string,
+): void {
+  const nameOf = ({ certificate }: Known): string => certificate.subject.replaceAll('\n', ', ')
+  if (endsMs < Date.now())
+    throw new ConfigError(
+      `${setting}: in ${certFile} the certificate of the issuer ${nameOf(endsFirst)} expired on ${endsFirst.certificate.validTo}; replace it by the one that its authority gives today`,
+    )
+  if (beginsMs > Date.now())
+    throw new ConfigError(
+      `${setting}: in ${certFile} the certificate of the issuer ${nameOf(beginsLast)} is not valid before ${beginsLast.certificate.validFrom}; look at the clock or wait`,
+    )
 }
 
 function checkCiphers({ ciphers, minVersion }: ListenerTls): void {
@@ -191,6 +230,16 @@ function checkCiphers({ ciphers, minVersion }: ListenerTls): void {
 }
 
 function trustOf(tls: ListenerTls, ca: Buffer, crl: Buffer | '' | undefined): ClientTrust {
+  const trust = readTrust(tls, ca, crl)
+  const last = trust.ends(Date.now()).at(-1)
+  if (last !== undefined && last.endsMs < Date.now())
+    throw new ConfigError(
+      `BREAKWATER_TLS_CLIENT_CA: every authority in ${tls.clientCaFile} has ended, ${last.name} as the last one, on ${new Date(last.endsMs).toUTCString()}; add the one that issues today`,
+    )
+  return trust
+}
+
+function readTrust(tls: ListenerTls, ca: Buffer, crl: Buffer | '' | undefined): ClientTrust {
   try {
     return new ClientTrust(ca.toString('latin1'), crl ? crl.toString('latin1') : undefined)
   } catch (error) {

@@ -7,13 +7,15 @@
  */
 import type { Server } from 'node:tls'
 import type { ListenerTls } from '@breakwater/config'
-import type { ClientTrust } from '../certificates/client-trust.ts'
+import type { AuthorityEnd, ClientTrust } from '../certificates/client-trust.ts'
 import type { FileCheck, WatchedFiles } from '../watched-files.ts'
 import { filesOf, makeTlsMaterial, readTlsFiles, type TlsMaterial } from './tls-context.ts'
 
 export interface TlsFacts {
-  /** Of the certificate that expires first. */
+  /** The first end of a chain. */
   readonly notAfter: Date
+  /** When each authority of clients ends, the first one first. */
+  readonly authorities: readonly AuthorityEnd[]
   readonly serials: readonly string[]
   /** By when the revocation list should be replaced. */
   readonly nextUpdateMs: number | undefined
@@ -26,6 +28,8 @@ interface TlsEvents {
   certificatesRefused(listener: string, why: string): void
   /** The revocation list in use should have been replaced by now; once per list. */
   revocationsStale(listener: string, since: Date): void
+  /** Certificates below it let nobody in; once per authority. */
+  authorityEnded(listener: string, authority: string, since: Date): void
 }
 
 export interface TlsKeeperOptions {
@@ -48,13 +52,14 @@ export class TlsKeeper implements Disposable {
   #ticketKey: Buffer | undefined
   #fault: string | undefined
   #staleSaid: ClientTrust | undefined
+  #endsSaid = new Set<string>()
 
   constructor(options: TlsKeeperOptions) {
     this.tls = options.tls
     this.#options = options
     this.#material = options.material
     options.events.certificatesInUse(options.listener, factsOf(this.#material), true)
-    this.#sayStale()
+    this.#sayOverdue()
     this.#watch = options.watched.watch({
       paths: filesOf(options.tls),
       check: () => this.#check(),
@@ -82,10 +87,10 @@ export class TlsKeeper implements Disposable {
   }
 
   #check(): FileCheck {
-    this.#sayStale()
+    this.#sayOverdue()
     try {
       const files = readTlsFiles(this.tls)
-      const isSame = files.digest === this.#material.digest
+      const isSame = files.digest === this.#material.digest && !this.#hasEndedSince()
       if (!isSame) this.#use(makeTlsMaterial(this.tls, files))
       this.#fault = undefined
       return isSame ? 'unchanged' : 'in-use'
@@ -106,10 +111,11 @@ export class TlsKeeper implements Disposable {
     this.#server?.setSecureContext(next.options)
     this.#useTicketKey()
     this.#material = next
+    this.#endsSaid = new Set()
     this.#options.events.certificatesInUse(this.#options.listener, factsOf(next), false)
     if (next.trust !== undefined && next.trust.digest !== trust?.digest)
       this.#options.trustChanged(next.trust)
-    this.#sayStale()
+    this.#sayOverdue()
   }
 
   #useTicketKey(): void {
@@ -117,8 +123,19 @@ export class TlsKeeper implements Disposable {
       this.#server?.setTicketKeys(this.#ticketKey)
   }
 
-  #sayStale(): void {
+  /** Whether an authority has ended since the material was made: OpenSSL is to follow others. */
+  #hasEndedSince(): boolean {
+    const { trust, options } = this.#material
+    return trust !== undefined && trust.usable(Date.now()) !== options.ca
+  }
+
+  #sayOverdue(): void {
     const { trust } = this.#material
+    for (const { name, endsMs } of trust?.ends(Date.now()) ?? []) {
+      if (endsMs > Date.now() || this.#endsSaid.has(name)) continue
+      this.#endsSaid.add(name)
+      this.#options.events.authorityEnded(this.#options.listener, name, new Date(endsMs))
+    }
     const sinceMs = trust?.nextUpdateMs
     if (sinceMs === undefined || sinceMs > Date.now() || this.#staleSaid === trust) return
     this.#staleSaid = trust
@@ -127,5 +144,10 @@ export class TlsKeeper implements Disposable {
 }
 
 function factsOf({ notAfter, serials, trust }: TlsMaterial): TlsFacts {
-  return { notAfter, serials, nextUpdateMs: trust?.nextUpdateMs }
+  return {
+    notAfter,
+    authorities: trust?.ends(Date.now()) ?? [],
+    serials,
+    nextUpdateMs: trust?.nextUpdateMs,
+  }
 }
