@@ -27,6 +27,8 @@ export interface LeafOptions {
   readonly alternativeNames?: readonly string[]
   readonly notBefore?: Date
   readonly notAfter?: Date
+  /** DER of a whole subject, in the place of one with nothing but the common name. */
+  readonly subject?: Uint8Array<ArrayBuffer>
 }
 
 interface SubordinateOptions {
@@ -135,7 +137,8 @@ export class Authority {
     const usage = options.usage === 'server' ? 'serverAuth' : 'clientAuth'
     const certificate = await x509.X509CertificateGenerator.create({
       serialNumber: serialNumber(),
-      subject: nameOf(options.commonName),
+      subject:
+        options.subject === undefined ? nameOf(options.commonName) : new x509.Name(options.subject),
       issuer: this.#certificate.subject,
       notBefore: options.notBefore ?? new Date(Date.now() - BACKDATE_MS),
       notAfter: options.notAfter ?? new Date(Date.now() + 90 * DAY_MS),

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import type { IdentityRule } from '@breakwater/config'
 import { expect, test } from 'vitest'
 import { Authority } from './authority.ts'
-import { identityOf } from './certificate-name.ts'
+import { identityOf, namesOf } from './certificate-name.ts'
 
 const authority = await Authority.create('devices')
 
@@ -71,4 +71,66 @@ test('named groups are found with the name, and never guessed', async () => {
     name: 'north',
     groups: { tenant: 'north' },
   })
+})
+
+const CN = Buffer.of(0x06, 3, 0x55, 4, 3)
+const SERIAL_NUMBER = Buffer.of(0x06, 3, 0x55, 4, 5)
+const ORGANIZATIONAL_UNIT = Buffer.of(0x06, 3, 0x55, 4, 11)
+const UTF8 = 0x0c
+const PRINTABLE = 0x13
+
+/** DER; of short values only. */
+function der(tag: number, ...parts: readonly Uint8Array[]): Buffer {
+  const body = Buffer.concat(parts)
+  const length = body.length < 0x80 ? [body.length] : [0x81, body.length]
+  return Buffer.concat([Buffer.of(tag, ...length), body])
+}
+
+function attribute(type: Buffer, value: string | Buffer, tag = UTF8): Buffer {
+  return der(0x30, type, der(tag, Buffer.from(value)))
+}
+
+/** A subject: each list is one relative name. */
+async function subject(...names: readonly (readonly Buffer[])[]): Promise<X509Certificate> {
+  const sequence = der(0x30, ...names.map((attributes) => der(0x31, ...attributes)))
+  const { cert } = await authority.issue({
+    commonName: 'unused',
+    usage: 'client',
+    subject: new Uint8Array(sequence),
+  })
+  return new X509Certificate(cert)
+}
+
+test('the common name is the value of its attribute, also among several of one relative name', async () => {
+  const serial = attribute(SERIAL_NUMBER, '4711', PRINTABLE)
+  const unit = attribute(ORGANIZATIONAL_UNIT, 'L1')
+  const together = await subject([attribute(CN, 'd7'), serial])
+  expect(nameOf(together, rule('cn'))).toBe('d7')
+  expect(nameOf(await subject([unit, attribute(CN, 'd7')]), rule('cn'))).toBe('d7')
+  expect(nameOf(await subject([unit], [attribute(CN, 'd7')], [serial]), rule('cn'))).toBe('d7')
+  // What Node writes for the first one is a value that another certificate may have.
+  const tricky = await subject([attribute(CN, 'd7 + serialNumber=4711')])
+  expect(nameOf(tricky, rule('cn'))).toBe('d7 + serialNumber=4711')
+  // Values that look like an attribute are none.
+  expect(nameOf(await subject([attribute(ORGANIZATIONAL_UNIT, 'x\nCN=d7')]), rule('cn'))).toBe(
+    undefined,
+  )
+  expect(nameOf(await subject([attribute(ORGANIZATIONAL_UNIT, 'CN=d7')]), rule('cn'))).toBe(
+    undefined,
+  )
+})
+
+test('of two common names none is taken, wherever they stand and whatever fits', async () => {
+  const d7 = attribute(CN, 'd7')
+  for (const other of [attribute(CN, 'ops'), d7])
+    for (const names of [[[d7, other]], [[d7], [other]], [[other], [d7]]]) {
+      const two = await subject(...names)
+      expect(nameOf(two, rule('cn'))).toBeUndefined()
+      expect(nameOf(two, rule('cn', /^(?:d\d)$/u))).toBeUndefined()
+      expect(namesOf(two).cn).toBeUndefined()
+    }
+})
+
+test('a certificate without alternative names has none', async () => {
+  expect(namesOf(await certificate('x'))).toEqual({ cn: 'x', uri: [], dns: [], email: [] })
 })

@@ -1,6 +1,7 @@
 /** The name that a client certificate gives to its client, by the rule of the listener. */
 import type { X509Certificate } from 'node:crypto'
 import type { IdentityRule } from '@breakwater/config'
+import { alternativeNamesOf, commonNameOf } from './subject-names.ts'
 
 export interface CertificateNames {
   /** Undefined where there are several. */
@@ -11,8 +12,6 @@ export interface CertificateNames {
   /** Of the listener's rule, see `CertificateIdentity`. */
   readonly groups?: Readonly<Record<string, string>>
 }
-
-const LABELS = { uri: 'URI:', dns: 'DNS:', email: 'email:' } as const
 
 export interface CertificateIdentity {
   readonly name: string
@@ -28,7 +27,8 @@ export function identityOf(
   certificate: X509Certificate,
   { field, pattern }: IdentityRule,
 ): CertificateIdentity | undefined {
-  const values = field === 'cn' ? commonNames(certificate) : alternativeNames(certificate, field)
+  const { cn, ...alternative } = namesOf(certificate)
+  const values = field !== 'cn' ? alternative[field] : cn === undefined ? [] : [cn]
   const found = new Map<string, CertificateIdentity>()
   for (const value of values) {
     const identity = matchOf(value, pattern)
@@ -54,44 +54,6 @@ function matchOf(value: string, pattern: RegExp | undefined): CertificateIdentit
   return { name, groups: Object.fromEntries(others) }
 }
 
-export function namesOf(certificate: X509Certificate): CertificateNames {
-  const [cn, another] = commonNames(certificate)
-  return {
-    cn: another === undefined ? cn : undefined,
-    uri: alternativeNames(certificate, 'uri'),
-    dns: alternativeNames(certificate, 'dns'),
-    email: alternativeNames(certificate, 'email'),
-  }
-}
-
-/** RFC 2253, as OpenSSL writes it. */
-const ESCAPED = /\\(?:([0-9A-F]{2})|(.))/g
-
-/** One line per attribute; line breaks within a value are escaped. */
-function commonNames({ subject }: X509Certificate): readonly string[] {
-  if (subject === undefined) return []
-  return subject
-    .split('\n')
-    .filter((line) => line.startsWith('CN='))
-    .map((line) =>
-      line.slice(3).replace(ESCAPED, (_all, hex: string, text: string) => {
-        return text ?? String.fromCharCode(Number.parseInt(hex, 16))
-      }),
-    )
-}
-
-/**
- * Node joins them with a comma and a space, and writes a value with special characters as a JSON string, so
- * that no value can pretend to be two.
- */
-function alternativeNames(
-  { subjectAltName = '' }: X509Certificate,
-  field: keyof typeof LABELS,
-): readonly string[] {
-  const label = LABELS[field]
-  const parts = subjectAltName.match(/[^,:" ]+:(?:"(?:[^"\\]|\\.)*"|[^,]*)/g) ?? []
-  return parts
-    .filter((part) => part.startsWith(label))
-    .map((part) => part.slice(label.length))
-    .map((value) => (value.startsWith('"') ? (JSON.parse(value) as string) : value))
+export function namesOf({ raw }: X509Certificate): CertificateNames {
+  return { cn: commonNameOf(raw), ...alternativeNamesOf(raw) }
 }

@@ -33,6 +33,21 @@ export interface ClientCertificate {
  */
 export function clientCertificateOf(
   socket: TLSSocket,
+  tls: ListenerTls,
+  trust: ClientTrust,
+  nowMs: number,
+): ClientCertificate | string | undefined {
+  try {
+    return readCertificate(socket, tls, trust, nowMs)
+  } catch (error) {
+    // OpenSSL takes encodings that nobody should use.
+    if (error instanceof RangeError) return 'CERT_REJECTED'
+    throw error
+  }
+}
+
+function readCertificate(
+  socket: TLSSocket,
   { clientAuth, identity, expiredClients }: ListenerTls,
   trust: ClientTrust,
   nowMs: number,

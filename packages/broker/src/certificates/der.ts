@@ -4,13 +4,17 @@
  * over the end; no recursion, so nothing can nest too deep.
  */
 export const Tag = {
+  BOOLEAN: 0x01,
   INTEGER: 0x02,
   BIT_STRING: 0x03,
+  OCTET_STRING: 0x04,
   OID: 0x06,
   SEQUENCE: 0x30,
   UTC_TIME: 0x17,
   GENERALIZED_TIME: 0x18,
+  SET: 0x31,
   CONTEXT_0: 0xa0,
+  CONTEXT_3: 0xa3,
 } as const
 
 /** One value: the whole is `bytes[start, end)`, its content `bytes[body, end)`. */
