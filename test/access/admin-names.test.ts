@@ -11,6 +11,7 @@ import { WireClient } from '../kit/wire-client.ts'
 
 const listen = ['mqtt://127.0.0.1:0']
 const LONGEST = 'é'.repeat(32_767) + 'x'
+const PASSWORD = 'open sesame'
 /** Each has been out of reach of some API. */
 const NAMES = [
   '.',
@@ -38,6 +39,8 @@ describe('a client id', () => {
     node = await startNode({
       listen,
       environment: adminEnvironment(),
+      users: { [LONGEST]: PASSWORD, '..': PASSWORD },
+      allowAnonymous: true,
       limits: { clientIdBytesMax: 65_535, usernameBytesMax: 65_535, connectBytesMax: 262_144 },
     })
   })
@@ -56,7 +59,7 @@ describe('a client id', () => {
     ['of 65,535 bytes', LONGEST],
     ['of two dots', '..'],
   ])('%s is found, closed and revoked by a body', async (_which, clientId) => {
-    await using client = await connectAt(node, { clientId, username: clientId })
+    await using client = await connectAt(node, { clientId, username: clientId, password: PASSWORD })
     const body = { clientId }
     expect(await askAdmin(node, 'POST', 'clients/lookup', { body })).toMatchObject({
       status: 200,
@@ -73,12 +76,13 @@ describe('a client id', () => {
       const connack = await refused.connect({
         clientId: key === 'clientId' ? clientId : 'other',
         username: clientId,
+        password: PASSWORD,
       })
       expect(connack).toMatchObject({ returnCode: 5 })
       await refused.untilClosed()
       expect((await askAdmin(node, 'DELETE', 'revocations', { body: { id } })).status).toBe(204)
     }
-    await using _back = await connectAt(node, { clientId, username: clientId })
+    await using _back = await connectAt(node, { clientId, username: clientId, password: PASSWORD })
   })
 
   it('that is given twice, or beside another field, is refused, and nobody is closed', async () => {

@@ -8,6 +8,9 @@ import { startRedis, type TestRedis } from '../kit/redis.ts'
 
 const listen = ['mqtt://127.0.0.1:0']
 const environment = adminEnvironment()
+const users = { ann: 'her secret', ben: 'his secret' }
+const ANN = { username: 'ann', password: users.ann }
+const BEN = { username: 'ben', password: users.ben }
 
 interface Pair extends AsyncDisposable {
   readonly near: TestNode
@@ -18,7 +21,14 @@ interface Pair extends AsyncDisposable {
 async function startPair(): Promise<Pair> {
   await using stack = new AsyncDisposableStack()
   const redis = stack.use(await startRedis())
-  const settings = { redisUrl: redis.url, redisPrefix: redis.prefix, listen, environment }
+  const settings = {
+    redisUrl: redis.url,
+    redisPrefix: redis.prefix,
+    listen,
+    environment,
+    users,
+    allowAnonymous: true,
+  }
   const near = stack.use(await startNode(settings))
   const far = stack.use(await startNode(settings))
   const resources = stack.move()
@@ -40,7 +50,7 @@ describe('a stored session that an operator ends', () => {
     const clientId = unique('c')
     const topic = unique('t')
     {
-      await using owner = await connectAt(far, { clientId, username: 'ann', clean: false })
+      await using owner = await connectAt(far, { clientId, ...ANN, clean: false })
       await owner.subscribe([topic, 1])
       await owner.disconnect()
     }
@@ -64,7 +74,7 @@ describe('a stored session that an operator ends', () => {
     expect((await end(near, clientId)).status).toBe(404)
     expect((await facts(far, clientId)).status).toBe(404)
     await publisher.publish({ topic, payload: 'to nobody', qos: 1 })
-    await using other = await connectAt(far, { clientId, username: 'ben', clean: false })
+    await using other = await connectAt(far, { clientId, ...BEN, clean: false })
     await other.expectSilence()
     expect(await facts(near, clientId)).toMatchObject({
       status: 200,
@@ -81,7 +91,7 @@ describe('a stored session that an operator ends', () => {
       await using witness = await connectAt(pair.near)
       await witness.subscribe([topic, 1])
       const will = { topic, payload: 'gone', qos: 1 } as const
-      const fields = { clientId, username: 'ann', clean: false, will }
+      const fields = { clientId, ...ANN, clean: false, will }
       await using client = await connectAt(pair[where], fields, { timeoutMs: 20_000 })
       await client.subscribe(['a/#', 1])
       expect((await facts(pair.near, clientId)).body).toMatchObject({ node: pair[where].id })
@@ -89,7 +99,7 @@ describe('a stored session that an operator ends', () => {
       await client.untilClosed()
       expect(pair[where].closeReasons()).toEqual(['kicked'])
       expect((await witness.receive(1)).map(({ payload }) => payload.toString())).toEqual(['gone'])
-      await using next = await connectAt(pair.far, { clientId, username: 'ben', clean: false })
+      await using next = await connectAt(pair.far, { clientId, ...BEN, clean: false })
       await next.expectSilence()
     },
   )
