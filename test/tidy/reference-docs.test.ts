@@ -18,7 +18,8 @@ test('docs/LIMITS.md says of every limit what the code says', () => {
     const number = value.toLocaleString('en-US')
     return [code(name), code(limitVariable(name)), unit, number, protects, atLimit]
   })
-  expect(tableRows('LIMITS.md').slice(1)).toEqual(declared)
+  const rows = tableRows('LIMITS.md').filter((row) => row.length === 6)
+  expect(rows.slice(1)).toEqual(declared)
 })
 
 test('docs/CLOSE-REASONS.md lists every reason with its meaning', () => {

@@ -3,42 +3,42 @@
  * (`breakwater:`). The hash tag is a bucket of client ids, or of topics, so that whatever one script touches
  * lies in one slot of a Redis Cluster. Version 1.
  *
- * | key or channel | type | owner | lifetime | holds |
- * |---|---|---|---|---|
- * | `v1:{bucket}:session:<id>` | hash | node that has the client | ends with the session | `epoch` `user` `last` (queue position) `bytes` and `count` (of the queue) `sent` (position) `releases` (how many) `inbound` (bytes of these) `account` (whom it counts for) `room` (bytes that it may queue) |
- * | `v1:{bucket}:queue:<id>` | stream, ids `0-<position>` | every publisher's node appends, the owner trims | ends with the session | queued QoS 1/2 messages |
- * | `v1:{bucket}:release:<id>` | hash packet id → number of the release | owner | ends with the session | PUBREC received, PUBCOMP not yet |
- * | `v1:{bucket}:inbound:<id>` | hash packet id → message | owner | ends with the session | QoS 2 publishes stored, not yet released |
- * | `v1:{bucket}:shared:<id>` | hash | every publisher's node | ends with the last member of the shared subscription; the id is its whole filter | `last` `bytes` `count` as a session has them; `epoch` (always 0) and `sent` are what its scripts ask for |
- * | `v1:{bucket}:shared-queue:<id>` | stream, ids `0-<position>` | every publisher's node appends, nodes with members take and move | the same | QoS 1/2 messages that no member has acknowledged: `m` (message) `n` (node that has to deliver it, or nothing) `h` (hash that a member is chosen by) |
- * | `v1:{bucket}:shared-members:<id>` | set | each node its own | the same | `n<node id>` of nodes with connected members, `c<client id>` of stored sessions |
- * | `v1:{bucket}:filters` | hash id → JSON `[[filter, QoS], …]` | owners | an entry ends with the session | filters of stored sessions that have some |
- * | `v1:{bucket}:sessions` | sorted set id → last seen, ms | every node | an entry ends with the session | stored sessions, for expiry |
- * | `v1:{bucket}:user-sessions:<id>` | set of client ids | node that makes or ends a session | ends with the user's last session, or 30 days after a session was made | stored sessions of one user; the id is `u<user>`, `a<address>` or nothing, see broker/session/accounts.ts |
- * | `v1:{bucket}:retained` | hash topic → message | every node | for ever | retained messages, in fewer buckets: a start reads the topics of all of them |
- * | `v1:{bucket}:retained-owners` | hash topic → `@<account>` | publishers' nodes | an entry ends with the retained message | whom a retained message counts for |
- * | `v1:{bucket}:retained-usage` | hash | publishers' nodes | ends with the bucket's last retained message | `bytes` (of the bucket), `@<account>` → `<messages> <bytes>` |
- * | `v1:{bucket}:owners` | hash id → `<epoch> <node id> <claim> <user>` | node that has the client | an entry ends when the client is gone, or its node | who has which client id; the epoch is at least the server's time in µs |
- * | `v1:{bucket}:wills` | hash id → message | the same | the same | wills of connected clients |
- * | `v1:{bucket}:import:<id>` | stream, ids `0-<position>` | an import | until the session is imported, at most a day after the last write | queue of a session that is not imported yet |
- * | `v1:{bucket}:imported` | set | an import | 30 days after the last import | `s<client id>` of sessions, `w<client id>` of wills that an import has dealt with |
- * | `v1:{bucket}:imported-topics` | set of topics | an import | the same | retained messages that an import has dealt with |
- * | `v1:{group}:writer:<id>` | numbers, `;` between them | one node | an hour after its last write | the last write of the node's publishers that was executed; those of late that a full queue refused |
- * | `v1:{<node id>}:inbox` | stream | that node makes and trims it, every node appends | ends with its node, at most 10 minutes after it | frames of messages and words to one node |
- * | `v1:{<node id>}:inbox-bytes` | hash | the same | the same | `generation` (of the inbox) `in` `out` (bytes appended, read) `refused` (frames, by a full inbox) |
- * | `v1:{cluster}:head` | counter | every node | for ever | version of the log's last entry |
- * | `v1:{cluster}:log` | stream, ids `0-<version>` | every node appends | the last 100,000, and no more bytes than `clusterLogBytesMax` | changes of nodes, routes, stored sessions and retained topics |
- * | `v1:{cluster}:log-usage` | hash | every node | for ever | `bytes` (of the log's entries) `max` (how many there may be) |
- * | `v1:{cluster}:nodes` | hash node id → facts (JSON) | each node its entry | an entry ends with its node | nodes, with the versions that they read |
- * | `v1:{cluster}:leases` | sorted set node id → end, ms | each node its entry | an entry ends with its node | until when nobody may be declared dead |
- * | `v1:{cluster}:departed` | sorted set node id → when, ms; a claim ends in .5 | every node | an entry ends when its clients are adopted | nodes that are gone, with when somebody may adopt their clients |
- * | `v1:{cluster}:generation` | string | first node | for ever | changes when Redis comes back empty |
- * | `v1:{cluster}:format` | number | first node, or an import | for ever | version of all that is stored; what knows only older ones does not start |
- * | `v1:{cluster}:import` | string, id of its process | an import | ends with it, at most 15 s after it | no node may join meanwhile |
- * | `v1:{cluster}:revocations` | hash | every node | an entry ends when it is deleted, or over | who is not let in: `<key>:<value>` → JSON; `version` changes with every change, `restored` when what was lost is put back |
- * | `v1:{cluster}:routes:<node id>` | set of filters | that node | ends with its node | what the node's clients have subscribed to |
- * | `v1:{cluster}:tickets` | hash time, ms → wrapped key | every node | an entry ends when a later one is in use | TLS ticket keys under `BREAKWATER_TLS_TICKET_WRAP_KEY`: the one in use and the next, by when they begin |
- * | `v1:{<node id>}:notices` | channel (mqemitter-redis) | every node, that node listens | – | takeovers, revocations, kicks |
+ * | key or channel | type | owner | lifetime | bounds (packages/config/src/limits.ts) | holds |
+ * |---|---|---|---|---|---|
+ * | `v1:{bucket}:session:<id>` | hash | node that has the client | ends with the session | `sessionsPerUserMax` of `clientIdBytesMax` and `usernameBytesMax` | `epoch` `user` `last` (queue position) `bytes` and `count` (of the queue) `sent` (position) `releases` (how many) `inbound` (bytes of these) `account` (whom it counts for) `room` (bytes that it may queue) |
+ * | `v1:{bucket}:queue:<id>` | stream, ids `0-<position>` | every publisher's node appends, the owner trims | ends with the session | `queueMessagesMax`, `queueBytesMax`; of a user: `queueBytesPerUserMax` | queued QoS 1/2 messages |
+ * | `v1:{bucket}:release:<id>` | hash packet id → number of the release | owner | ends with the session | `inflightMessagesMax` packet ids | PUBREC received, PUBCOMP not yet |
+ * | `v1:{bucket}:inbound:<id>` | hash packet id → message | owner | ends with the session | `inboundQos2Max`, `inboundQos2BytesMax`; of a user: `queueBytesPerUserMax` | QoS 2 publishes stored, not yet released |
+ * | `v1:{bucket}:shared:<id>` | hash | every publisher's node | ends with the last member of the shared subscription; the id is its whole filter | as shared-members | `last` `bytes` `count` as a session has them; `epoch` (always 0) and `sent` are what its scripts ask for |
+ * | `v1:{bucket}:shared-queue:<id>` | stream, ids `0-<position>` | every publisher's node appends, nodes with members take and move | the same | `queueMessagesMax`, `queueBytesMax` | QoS 1/2 messages that no member has acknowledged: `m` (message) `n` (node that has to deliver it, or nothing) `h` (hash that a member is chosen by) |
+ * | `v1:{bucket}:shared-members:<id>` | set | each node its own | the same | nodes, and `sessionsPerUserMax` of each user; their filters count for `filtersPerClientMax` | `n<node id>` of nodes with connected members, `c<client id>` of stored sessions |
+ * | `v1:{bucket}:filters` | hash id → JSON `[[filter, QoS], …]` | owners | an entry ends with the session | `sessionsPerUserMax` × `filtersPerClientMax` of `topicBytesMax` | filters of stored sessions that have some |
+ * | `v1:{bucket}:sessions` | sorted set id → last seen, ms | every node | an entry ends with the session | `sessionsPerUserMax` of `clientIdBytesMax` | stored sessions, for expiry |
+ * | `v1:{bucket}:user-sessions:<id>` | set of client ids | node that makes or ends a session | ends with the user's last session, or 30 days after a session was made | `sessionsPerUserMax` of `clientIdBytesMax`, and those that a killed node has left | stored sessions of one user; the id is `u<user>`, `a<address>` or nothing, see broker/session/accounts.ts |
+ * | `v1:{bucket}:retained` | hash topic → message | every node | for ever | `retainedMessagesMax`, `retainedBytesMax`; of a user: `retainedMessagesPerUserMax`, `retainedBytesPerUserMax` | retained messages, in fewer buckets: a start reads the topics of all of them |
+ * | `v1:{bucket}:retained-owners` | hash topic → `@<account>` | publishers' nodes | an entry ends with the retained message | `retainedMessagesMax` of `topicBytesMax` and `usernameBytesMax` | whom a retained message counts for |
+ * | `v1:{bucket}:retained-usage` | hash | publishers' nodes | ends with the bucket's last retained message | `retainedMessagesMax` of `usernameBytesMax` | `bytes` (of the bucket), `@<account>` → `<messages> <bytes>` |
+ * | `v1:{bucket}:owners` | hash id → `<epoch> <node id> <claim> <user>` | node that has the client | an entry ends when the client is gone, or its node | `connectionsMax` of each node, `connectionsPerUserMax` of each user, of `clientIdBytesMax` and `usernameBytesMax` | who has which client id; the epoch is at least the server's time in µs |
+ * | `v1:{bucket}:wills` | hash id → message | the same | the same | as owners, of `connectBytesMax` | wills of connected clients |
+ * | `v1:{bucket}:import:<id>` | stream, ids `0-<position>` | an import | until the session is imported, at most a day after the last write | `queueMessagesMax`, `queueBytesMax` | queue of a session that is not imported yet |
+ * | `v1:{bucket}:imported` | set | an import | 30 days after the last import | fixed: what an operator imports, one entry each | `s<client id>` of sessions, `w<client id>` of wills that an import has dealt with |
+ * | `v1:{bucket}:imported-topics` | set of topics | an import | the same | fixed: what an operator imports, one entry each | retained messages that an import has dealt with |
+ * | `v1:{group}:writer:<id>` | numbers, `;` between them | one node | an hour after its last write | fixed: about 16 KB; 1,024 of each node in a Redis Cluster, one otherwise | the last write of the node's publishers that was executed; those of late that a full queue refused |
+ * | `v1:{<node id>}:inbox` | stream | that node makes and trims it, every node appends | ends with its node, at most 10 minutes after it | fixed: 64 MiB each node | frames of messages and words to one node |
+ * | `v1:{<node id>}:inbox-bytes` | hash | the same | the same | fixed: 4 numbers each node | `generation` (of the inbox) `in` `out` (bytes appended, read) `refused` (frames, by a full inbox) |
+ * | `v1:{cluster}:head` | counter | every node | for ever | fixed: a number | version of the log's last entry |
+ * | `v1:{cluster}:log` | stream, ids `0-<version>` | every node appends | the last 100,000, and no more bytes than `clusterLogBytesMax` | `clusterLogBytesMax` | changes of nodes, routes, stored sessions and retained topics |
+ * | `v1:{cluster}:log-usage` | hash | every node | for ever | fixed: 2 numbers | `bytes` (of the log's entries) `max` (how many there may be) |
+ * | `v1:{cluster}:nodes` | hash node id → facts (JSON) | each node its entry | an entry ends with its node | fixed: about 200 bytes each node | nodes, with the versions that they read |
+ * | `v1:{cluster}:leases` | sorted set node id → end, ms | each node its entry | an entry ends with its node | fixed: a number each node | until when nobody may be declared dead |
+ * | `v1:{cluster}:departed` | sorted set node id → when, ms; a claim ends in .5 | every node | an entry ends when its clients are adopted | fixed: a number each node | nodes that are gone, with when somebody may adopt their clients |
+ * | `v1:{cluster}:generation` | string | first node | for ever | fixed: 36 bytes | changes when Redis comes back empty |
+ * | `v1:{cluster}:format` | number | first node, or an import | for ever | fixed: a number | version of all that is stored; what knows only older ones does not start |
+ * | `v1:{cluster}:import` | string, id of its process | an import | ends with it, at most 15 s after it | fixed: 36 bytes | no node may join meanwhile |
+ * | `v1:{cluster}:revocations` | hash | every node | an entry ends when it is deleted, or over | `revocationsMax`, of about 2 KB each | who is not let in: `<key>:<value>` → JSON; `version` changes with every change, `restored` when what was lost is put back |
+ * | `v1:{cluster}:routes:<node id>` | set of filters | that node | ends with its node | `connectionsMax` of each node, `connectionsPerUserMax` of each user × `filtersPerClientMax` of `topicBytesMax` | what the node's clients have subscribed to |
+ * | `v1:{cluster}:tickets` | hash time, ms → wrapped key | every node | an entry ends when a later one is in use | fixed: 2 keys | TLS ticket keys under `BREAKWATER_TLS_TICKET_WRAP_KEY`: the one in use and the next, by when they begin |
+ * | `v1:{<node id>}:notices` | channel (mqemitter-redis) | every node, that node listens | – | fixed: nothing is kept | takeovers, revocations, kicks |
  */
 export const BUCKETS = 1_024
 export const RETAINED_BUCKETS = 16
