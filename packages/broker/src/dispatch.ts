@@ -61,6 +61,8 @@ export class Dispatch implements FrameHandler {
       ? controlFrame(control, reader, type)
       : dataFrame(session, reader, type)
     if (fault !== undefined) connection.close(fault)
+    else if (isControl(type) || type === PacketType.PINGREQ)
+      control.rate.took(reader.end - reader.start)
     return true
   }
 

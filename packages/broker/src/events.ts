@@ -310,6 +310,17 @@ export class Events extends EventCells {
     )
   }
 
+  /** Of the same SUBSCRIBE: named one by one they would be as long as the client likes. */
+  subscriptionsRefused(facts: ConnectionFacts, filters: number): void {
+    this.#say(
+      'subscription-refused',
+      'info',
+      { ...lineOf(facts), filters },
+      'more subscriptions of the same packet refused',
+      facts.id,
+    )
+  }
+
   publishDenied(facts: ConnectionFacts, topic: string, qos: QoS): void {
     this.dropped('denied', qos)
     this.#say('publish-denied', 'info', { ...lineOf(facts), topic }, 'publish denied', facts.id)

@@ -16,6 +16,8 @@ export const Hold = {
   TURN: 64,
   /** More waits to go to other nodes than leaves in a turn. */
   BUS: 128,
+  /** Its control packets have used up their rate. */
+  CONTROL_RATE: 512,
   /** The node stops: what the client has sent takes effect, and nothing more is taken. */
   DRAIN: 256,
 } as const

@@ -5,7 +5,7 @@
 import { setImmediate as immediate, setTimeout as delay } from 'node:timers/promises'
 import { isSharedFilter, type Bus, type OwnerNotice } from '@breakwater/bus'
 import type { Cluster } from '@breakwater/cluster'
-import type { Config } from '@breakwater/config'
+import type { Config, Limits } from '@breakwater/config'
 import {
   SHARED_PACKET_ID_MIN,
   type OpenedSession,
@@ -14,10 +14,14 @@ import {
 } from '@breakwater/store'
 import type { Permissions } from './access/permissions.ts'
 import type { Refused } from './auth/answer.ts'
-import { refusalOf, shapeOf } from './auth/subscription-rules.ts'
 import type { CloseReasonId } from './close-reason.ts'
 import type { Connection } from './connection/connection.ts'
-import type { ClientControl, ControlHost, PendingSession } from './control/client-control.ts'
+import type {
+  ClientControl,
+  ControlHost,
+  Decided,
+  PendingSession,
+} from './control/client-control.ts'
 import type { Eviction } from './connection/eviction.ts'
 import { CleanOutbound } from './deliver/clean-outbound.ts'
 import { FrameSink } from './deliver/frame-sink.ts'
@@ -26,9 +30,11 @@ import { StoredOutbound } from './deliver/stored-outbound.ts'
 import { factsOf, type Events } from './events.ts'
 import type { Admitted, Gate, Login } from './gate.ts'
 import { refusalAtGoLive } from './go-live.ts'
+import type { SubscribeFrame } from './mqtt/subscribe-frame.ts'
 import { PublishLane } from './route/publish.ts'
 import type { RightToStay } from './right-to-stay.ts'
 import type { Router } from './route/router.ts'
+import { WantedTopics } from './route/wanted-topics.ts'
 import { Accounts, type Account } from './session/accounts.ts'
 import { Adoption } from './session/adoption.ts'
 import type { End } from './session/contender.ts'
@@ -57,6 +63,7 @@ export interface SessionsOptions {
 }
 
 export class Sessions implements ControlHost {
+  readonly controlRate: Limits
   readonly #options: SessionsOptions
   readonly #accounts: Accounts
   readonly #wills: Wills
@@ -70,6 +77,7 @@ export class Sessions implements ControlHost {
 
   constructor(options: SessionsOptions) {
     this.#options = options
+    this.controlRate = options.config.limits
     const { store, bus, router, events, config } = options
     const { takeOverTimeoutMs, storeTimeoutMs, connectTimeoutMs } = config.limits
     // A client is refused before the deadline of its CONNECT would end it without an answer.
@@ -142,27 +150,8 @@ export class Sessions implements ControlHost {
     return refusalAtGoLive(this.#options, connection, admitted, pending)
   }
 
-  refusal(
-    session: Session,
-    filter: string,
-    granted: readonly StoredSubscription[],
-  ): string | undefined {
-    const added = {
-      filters: new Set(granted.map((subscription) => subscription.filter)),
-      shapes: new Set(
-        granted.flatMap((subscription) => {
-          const shape = shapeOf(subscription.filter)
-          return shape === undefined || session.shapes?.has(shape) === true ? [] : [shape]
-        }),
-      ),
-    }
-    const why =
-      session.permissions?.subscribe(filter) === false
-        ? 'the access rules do not allow it'
-        : refusalOf(filter, session, added, this.#options.config.limits)
-    if (why !== undefined)
-      this.#options.events.subscriptionRefused(factsOf(session.connection), filter, why)
-    return why
+  decide(session: Session, requests: SubscribeFrame['requests']): Promise<Decided> {
+    return this.#subscriptions.decide(session, requests)
   }
 
   subscribed(session: Session, granted: readonly StoredSubscription[]): Promise<() => void> {
@@ -330,6 +319,9 @@ export class Sessions implements ControlHost {
     const { clientId } = connection
     const { limits } = config
     const sink = new FrameSink(connection, events)
+    // Made when its queue is read for the first time.
+    let wantedTopics: WantedTopics | undefined
+    const wanted = (): WantedTopics => (wantedTopics ??= new WantedTopics(session))
     const outbound: Outbound = persistent
       ? new StoredOutbound({
           clientId,
@@ -337,7 +329,7 @@ export class Sessions implements ControlHost {
           inflightMessagesMax: limits.inflightMessagesMax,
           store,
           sink,
-          ...(permissions === undefined ? {} : { isWanted: (topic) => session.wants(topic) }),
+          ...(permissions === undefined ? {} : { isWanted: (topic) => wanted().has(topic) }),
           onFault: (error) => {
             events.storeFailed(`queue of ${clientId}`, error)
             connection.close('store-unavailable', error.message)

@@ -5,19 +5,28 @@
  * filters of stored sessions, routes, retained messages. Composition, like sessions.ts. Bounds: those of each;
  * a route stays for ROUTE_LINGER_MS after its last subscriber.
  */
-import { isSharedFilter } from '@breakwater/bus'
+import { isSharedFilter, type QoS } from '@breakwater/bus'
 import type { Cluster } from '@breakwater/cluster'
 import type { Config } from '@breakwater/config'
 import type { OpenedSession, Store, StoredSubscription } from '@breakwater/store'
 import type { Permissions } from './access/permissions.ts'
-import { shapeOf } from './auth/subscription-rules.ts'
+import { FilterRequests, shapeOf } from './auth/subscription-rules.ts'
 import type { Connection } from './connection/connection.ts'
+import type { Decided } from './control/client-control.ts'
+import { REFUSED } from './mqtt/control-frames.ts'
+import type { SubscribeFrame } from './mqtt/subscribe-frame.ts'
+import { Slices } from './slices.ts'
 import { factsOf, type Events } from './events.ts'
+import { ReplayQueue } from './route/replay-queue.ts'
 import { replayRetained } from './route/retained-replay.ts'
 import type { Router } from './route/router.ts'
 import { UNSEEN } from './session/queue-look.ts'
 import type { Session } from './session/session.ts'
 
+/** Refused filters of one SUBSCRIBE that are named in the log; the others are counted there. */
+const REFUSALS_SAID = 10
+/** Filters of one SUBSCRIBE between two looks at the clock. */
+const REQUESTS_PER_LOOK = 16
 /** A client that comes back soon finds its routes in force. */
 const ROUTE_LINGER_MS = 1_000
 
@@ -46,9 +55,14 @@ export class Subscriptions {
     permissions: Permissions | undefined,
   ): Promise<readonly StoredSubscription[]> {
     if (permissions === undefined) return subscriptions
-    const denied = subscriptions
-      .map(({ filter }) => filter)
-      .filter((filter) => !permissions.subscribe(filter))
+    const allowed: StoredSubscription[] = []
+    const denied: string[] = []
+    const slices = new Slices()
+    for (const subscription of subscriptions) {
+      if (permissions.subscribe(subscription.filter)) allowed.push(subscription)
+      else denied.push(subscription.filter)
+      if (slices.isOver) await slices.next()
+    }
     if (denied.length === 0) return subscriptions
     const { router, store, cluster, events } = this.#options
     const { clientId } = connection
@@ -56,10 +70,42 @@ export class Subscriptions {
     for (const filter of denied) {
       events.subscriptionRefused(factsOf(connection), filter, 'the access rules do not allow it')
       router.stored.delete(clientId, filter)
-      if (isSharedFilter(filter)) await router.shared.membership.leaveStored(filter, clientId)
     }
+    await this.#leaveStored(denied, clientId)
     await cluster.announce({ sessions: [clientId] })
-    return subscriptions.filter(({ filter }) => !denied.includes(filter))
+    return allowed
+  }
+
+  /** Which filters of a SUBSCRIBE are granted, for a packet of any size. */
+  async decide(session: Session, requests: SubscribeFrame['requests']): Promise<Decided> {
+    const { config, events } = this.#options
+    const { permissions, connection } = session
+    const asked = new FilterRequests(
+      session,
+      config.limits,
+      (filter) => permissions?.subscribe(filter) !== false,
+    )
+    const granted = new Map<string, QoS>()
+    const codes: number[] = []
+    const refusals = new Map<string, string>()
+    const slices = new Slices()
+    for (const { filter, qos } of requests) {
+      const why = asked.refusal(filter)
+      codes.push(why === undefined ? qos : REFUSED)
+      if (why === undefined) granted.set(filter, qos)
+      else if (!refusals.has(filter)) {
+        refusals.set(filter, why)
+        if (refusals.size <= REFUSALS_SAID)
+          events.subscriptionRefused(factsOf(connection), filter, why)
+      }
+      if (codes.length % REQUESTS_PER_LOOK === 0 && slices.isOver) {
+        await slices.next()
+        if (!connection.open) break
+      }
+    }
+    const others = refusals.size - REFUSALS_SAID
+    if (others > 0) events.subscriptionsRefused(factsOf(connection), others)
+    return { codes, granted: [...granted].map(([filter, qos]) => ({ filter, qos })) }
   }
 
   async subscribed(session: Session, granted: readonly StoredSubscription[]): Promise<() => void> {
@@ -82,20 +128,16 @@ export class Subscriptions {
     })
     router.shared.membership.look(filters)
     const replayed = granted.filter(({ filter }) => !isSharedFilter(filter))
-    return () => this.#replay(session, replayed, live)
+    return () => this.#replaysOf(session).add(replayed, live)
   }
 
   async unsubscribed(session: Session, filters: readonly string[]): Promise<void> {
     const { router, store, cluster } = this.#options
     if (session.persistent) await store.removeSubscriptions(session, filters)
     // At once: the client may have come back elsewhere and subscribed anew by the time that a group has heard.
-    for (const filter of filters) {
-      this.#unprogram(session, filter)
-      router.stored.delete(session.clientId, filter)
-    }
-    if (session.persistent)
-      for (const filter of filters.filter(isSharedFilter))
-        await router.shared.membership.leaveStored(filter, session.clientId)
+    this.#unprogram(session, filters)
+    for (const filter of filters) router.stored.delete(session.clientId, filter)
+    if (session.persistent) await this.#leaveStored(filters, session.clientId)
     if (session.persistent) await cluster.announce({ sessions: [session.clientId] })
   }
 
@@ -129,7 +171,7 @@ export class Subscriptions {
 
   /** Its connection has ended. */
   ended(session: Session): void {
-    for (const filter of session.filters.keys()) this.#unroute(session, filter)
+    this.#unroute(session, [...session.filters.keys()])
   }
 
   /** A stored session has ended: nothing is queued for it any more, here and at other nodes. */
@@ -150,20 +192,21 @@ export class Subscriptions {
     await cluster.announce({ sessions: clientIds })
   }
 
-  #replay(session: Session, subscriptions: readonly StoredSubscription[], live: Set<string>): void {
+  #replaysOf(session: Session): ReplayQueue {
     const { cluster, router, events, config } = this.#options
     const messagesMax = config.limits.retainedReplayMessagesMax
     const { retained, server } = router
     const options = { cluster, retained, server, events, messagesMax }
-    // One after the other, in the order of the SUBACKs.
-    session.replays = (session.replays ?? Promise.resolve())
-      .then(() => replayRetained(session, subscriptions, live, options))
-      .catch((error: Error) => {
-        // A subscriber that was promised retained messages and cannot have them is told by the close.
-        events.storeFailed('retained messages', error)
-        session.connection.close('store-unavailable', error.message)
-      })
-      .finally(() => session.endReplay(live))
+    session.replays ??= new ReplayQueue({
+      run: (subscriptions, live) =>
+        replayRetained(session, subscriptions, live, options).catch((error: Error) => {
+          // A subscriber that was promised retained messages and cannot have them is told by the close.
+          events.storeFailed('retained messages', error)
+          session.connection.close('store-unavailable', error.message)
+        }),
+      ended: (live) => session.endReplay(live),
+    })
+    return session.replays
   }
 
   /** Resolves when it is a member of its shared subscriptions. */
@@ -171,7 +214,7 @@ export class Subscriptions {
     const { router } = this.#options
     const joined: Promise<void>[] = []
     for (const { filter, qos } of granted) {
-      this.#countShape(session, filter)
+      this.#count(session, filter)
       session.filters.set(filter, qos)
       if (!isSharedFilter(filter)) router.live.set(filter, session, qos)
       else joined.push(router.shared.add(session, filter, qos))
@@ -179,32 +222,51 @@ export class Subscriptions {
     if (joined.length > 0) await Promise.all(joined)
   }
 
-  #countShape(session: Session, filter: string): void {
-    const shape = session.filters.has(filter) ? undefined : shapeOf(filter)
+  /** A stored session is a member of these groups no more. */
+  async #leaveStored(filters: readonly string[], clientId: string): Promise<void> {
+    const { membership } = this.#options.router.shared
+    const shared = filters.filter(isSharedFilter)
+    await Promise.all(shared.map((filter) => membership.leaveStored(filter, clientId)))
+  }
+
+  #count(session: Session, filter: string): void {
+    if (session.filters.has(filter)) return
+    session.filterBytes += Buffer.byteLength(filter)
+    session.filtersVersion += 1
+    const shape = shapeOf(filter)
     if (shape === undefined) return
     session.shapes ??= new Map()
     session.shapes.set(shape, (session.shapes.get(shape) ?? 0) + 1)
   }
 
-  #unprogram(session: Session, filter: string): void {
-    if (!session.filters.delete(filter)) return
-    this.#unroute(session, filter)
-    const shape = shapeOf(filter)
-    if (shape === undefined || session.shapes === undefined) return
-    const others = (session.shapes.get(shape) ?? 1) - 1
-    if (others === 0) session.shapes.delete(shape)
-    else session.shapes.set(shape, others)
+  #unprogram(session: Session, filters: readonly string[]): void {
+    const gone = filters.filter((filter) => session.filters.delete(filter))
+    this.#unroute(session, gone)
+    for (const filter of gone) {
+      session.filterBytes -= Buffer.byteLength(filter)
+      session.filtersVersion += 1
+      const shape = shapeOf(filter)
+      if (shape === undefined || session.shapes === undefined) continue
+      const others = (session.shapes.get(shape) ?? 1) - 1
+      if (others === 0) session.shapes.delete(shape)
+      else session.shapes.set(shape, others)
+    }
   }
 
-  #unroute(session: Session, filter: string): void {
+  #unroute(session: Session, filters: readonly string[]): void {
     const { router, cluster } = this.#options
-    if (isSharedFilter(filter)) {
-      // At once: the others would go on to choose this node.
-      if (router.shared.remove(session, filter)) cluster.withdraw([filter])
-      return
+    const left: string[] = []
+    for (const filter of filters) {
+      if (isSharedFilter(filter)) {
+        if (router.shared.remove(session, filter)) left.push(filter)
+        continue
+      }
+      router.live.delete(filter, session)
+      this.#idleRoutes.add(filter)
     }
-    router.live.delete(filter, session)
-    this.#idleRoutes.add(filter)
+    // At once: the others would go on to choose this node.
+    if (left.length > 0) cluster.withdraw(left)
+    if (this.#idleRoutes.size === 0) return
     if (this.#idleTimer !== undefined) return
     this.#idleTimer = setTimeout(() => this.#withdrawIdle(), ROUTE_LINGER_MS).unref()
   }

@@ -57,12 +57,21 @@ export const PACKET_LIMITS = {
     protects: 'the forwarding table against one client',
     atLimit: 'further filters get 0x80',
   },
+  filterBytesPerClientMax: {
+    unit: 'bytes',
+    default: 262_144,
+    min: 128,
+    max: 1_073_741_824,
+    protects: 'the store and the tables of all nodes against the filters of one client',
+    atLimit: 'further filters get 0x80',
+  },
   shapesPerClientMax: {
     unit: 'shapes',
     default: 32,
     min: 1,
     max: 10_000,
-    protects: 'time to match one topic (each shape of wildcards costs one probe)',
+    protects:
+      'time to match one topic: each shape of wildcards costs one probe, and so does each filter with wildcards and more than 32 levels',
     atLimit: 'filters of further shapes get 0x80',
   },
   shapesPerNodeMax: {
@@ -72,5 +81,22 @@ export const PACKET_LIMITS = {
     max: 10_000,
     protects: 'time to match one topic',
     atLimit: 'filters of further shapes are kept in a trie: slower to match, never refused',
+  },
+  controlPacketsPerSecondMax: {
+    unit: 'per second',
+    default: 1_000,
+    min: 0,
+    max: 10_000_000,
+    protects:
+      'everybody against the SUBSCRIBE, UNSUBSCRIBE and PINGREQ of one connection (0 = no limit)',
+    atLimit: 'the connection is not read until tokens are back',
+  },
+  controlBytesPerSecondMax: {
+    unit: 'per second',
+    default: 524_288,
+    min: 0,
+    max: 1_000_000_000_000,
+    protects: 'as controlPacketsPerSecondMax, in bytes (0 = no limit)',
+    atLimit: 'the connection is not read until tokens are back',
   },
 } as const

@@ -109,6 +109,24 @@ async function driveFilters(): Promise<void> {
   expect(await other.subscribe(['x', 0], ['y', 0], ['z', 0])).toEqual([0, 0, 0])
 }
 
+async function driveFilterBytes(): Promise<void> {
+  await using node = await startNode({ listen, limits: { filterBytesPerClientMax: 128 } })
+  const [half, other, short] = ['é'.repeat(32), 'ö'.repeat(32), 'x']
+  await using client = await connect(node)
+  expect(await client.subscribe([half, 0], [half, 1], [other, 0], [short, 0])).toEqual([
+    0, 1, 0, 0x80,
+  ])
+  // What is held already takes no more.
+  expect(await client.subscribe([half, 2])).toEqual([2])
+  await client.unsubscribe(other)
+  expect(await client.subscribe([short, 0], [other, 0])).toEqual([0, 0x80])
+  await using resuming = await connect(node, { clientId: 'resuming', clean: false })
+  expect(await resuming.subscribe([half, 0], [other, 0])).toEqual([0, 0])
+  await resuming.drop()
+  await using resumed = await connect(node, { clientId: 'resuming', clean: false })
+  expect(await resumed.subscribe([short, 0])).toEqual([0x80])
+}
+
 async function driveShapesOfClient(): Promise<void> {
   await using node = await startNode({ listen, limits: { shapesPerClientMax: 2 } })
   await using client = await connect(node)
@@ -117,6 +135,13 @@ async function driveShapesOfClient(): Promise<void> {
   expect(await client.subscribe(['+/b', 0], ['c/d', 0])).toEqual([0, 0])
   await client.unsubscribe('a/#')
   expect(await client.subscribe(['a/+', 0], ['a/#', 0])).toEqual([0, 0x80])
+  // Of those with more levels than shapes are made for each counts as one.
+  await using deep = await connect(node)
+  const filters = ['a', 'b', 'c'].map((level) => [`${'x/'.repeat(40)}${level}/+`, 0] as const)
+  expect(await deep.subscribe(...filters)).toEqual([0, 0, 0x80])
+  expect(await deep.subscribe(['+/a', 0], ['a/b', 0])).toEqual([0x80, 0])
+  await deep.unsubscribe(filters[0]?.[0] as string)
+  expect(await deep.subscribe(...filters)).toEqual([0, 0, 0x80])
 }
 
 async function driveShapesOfNode(): Promise<void> {
@@ -161,6 +186,7 @@ export const packetLimits = {
   topicBytesMax: driveTopicBytes,
   topicLevelsMax: driveTopicLevels,
   filtersPerClientMax: driveFilters,
+  filterBytesPerClientMax: driveFilterBytes,
   shapesPerClientMax: driveShapesOfClient,
   shapesPerNodeMax: driveShapesOfNode,
   inboundQos2Max: driveInboundQos2,

@@ -30,7 +30,40 @@ async function driveBytes(): Promise<void> {
   expect(await publishThirty({ publishBytesPerSecondMax: 0 })).toBeLessThan(300)
 }
 
+/**
+ * Sends 30 control packets at once; gives the ms until all are answered. Only PINGRESP may come before the answer to
+ * an earlier packet.
+ */
+async function controlThirty(limits: Partial<Limits>): Promise<number> {
+  await using node = await startNode({ listen, limits })
+  await using client = await connect(node)
+  const startedAt = performance.now()
+  client.send(
+    ...Array.from({ length: 30 }, (_, index) => {
+      const packetId = index + 1
+      if (index % 3 === 0) return wire.encodeSubscribe(packetId, [['x'.repeat(93), 0]])
+      return index % 3 === 1
+        ? wire.encodeUnsubscribe(packetId, ['x'.repeat(94)])
+        : wire.encodePingreq()
+    }),
+  )
+  for (let round = 0; round < 10; round += 1)
+    for (const answer of ['suback', 'unsuback', 'pingresp'] as const) await client.take(answer)
+  return performance.now() - startedAt
+}
+
+async function driveControlPackets(): Promise<void> {
+  expect(await controlThirty({ controlPacketsPerSecondMax: 20 })).toBeGreaterThan(400)
+}
+
+async function driveControlBytes(): Promise<void> {
+  // 20 of a hundred bytes each, and 10 of two.
+  expect(await controlThirty({ controlBytesPerSecondMax: 1_000 })).toBeGreaterThan(400)
+}
+
 export const rateLimits = {
+  controlPacketsPerSecondMax: driveControlPackets,
+  controlBytesPerSecondMax: driveControlBytes,
   publishMessagesPerSecondMax: driveMessages,
   publishBytesPerSecondMax: driveBytes,
 } as const satisfies Readonly<Record<string, LimitDriver>>

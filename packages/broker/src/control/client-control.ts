@@ -18,7 +18,6 @@ import {
   encodeSuback,
   encodeSubscribe,
   encodeUnsubscribe,
-  REFUSED,
 } from '../mqtt/control-frames.ts'
 import { PacketType } from '../mqtt/packet-type.ts'
 import { encodeConnack } from '../mqtt/small-frames.ts'
@@ -27,10 +26,12 @@ import type { Contender } from '../session/contender.ts'
 import type { Account } from '../session/accounts.ts'
 import type { Session } from '../session/session.ts'
 import type { ControlClient } from './aedes-broker.ts'
+import { ControlRate, type ControlRateLimits } from './control-rate.ts'
 import { ControlStream, type StreamOwner } from './control-stream.ts'
 
 /** What the node does for a connection; the control plane only knows when. */
 export interface ControlHost {
+  readonly controlRate: ControlRateLimits
   authenticate(connection: Connection, login: Login): Promise<Admitted | Refused>
   /** Claims the client id and opens its session; undefined if the connection ended meanwhile. */
   openSession(client: ClientControl, admitted: Admitted): Promise<PendingSession | undefined>
@@ -40,12 +41,8 @@ export interface ControlHost {
     admitted: Admitted,
     pending: PendingSession,
   ): Eviction | undefined
-  /** Why a filter is refused, or undefined. */
-  refusal(
-    session: Session,
-    filter: string,
-    granted: readonly StoredSubscription[],
-  ): string | undefined
+  /** Which of the requests of a SUBSCRIBE are granted. */
+  decide(session: Session, requests: SubscribeFrame['requests']): Promise<Decided>
   /**
    * Puts filters into the tables; resolves when they are in force, with what starts the replay of their
    * retained messages.
@@ -53,6 +50,13 @@ export interface ControlHost {
   subscribed(session: Session, subscriptions: readonly StoredSubscription[]): Promise<() => void>
   unsubscribed(session: Session, filters: readonly string[]): Promise<void>
   unexpected(what: string, error: unknown): void
+}
+
+export interface Decided {
+  /** For SUBACK, one for each request. */
+  readonly codes: readonly number[]
+  /** Each filter once, with the QoS that was asked for last. */
+  readonly granted: readonly StoredSubscription[]
 }
 
 export interface PendingSession {
@@ -66,11 +70,12 @@ export interface PendingSession {
 
 const NO_LOGIN = { username: undefined, password: undefined } as const
 
-interface PendingSubscribe {
+interface PendingSubscribe extends Decided {
   readonly packetId: number
-  readonly codes: readonly number[]
-  readonly granted: readonly StoredSubscription[]
 }
+
+/** So many filters aedes sees at once; the others follow in later turns of the event loop. */
+const PORTION = 100
 
 export class ClientControl implements StreamOwner, Contender {
   readonly connection: Connection
@@ -82,6 +87,7 @@ export class ClientControl implements StreamOwner, Contender {
   account: Account | undefined
   /** A control packet has effects under way. */
   busy = true
+  readonly rate: ControlRate
   /** Resolves when the connection has ended and aedes is done with it. */
   readonly ended: Promise<void>
   readonly #host: ControlHost
@@ -93,6 +99,8 @@ export class ClientControl implements StreamOwner, Contender {
   #pending: PendingSession | undefined
   #subscribing: PendingSubscribe | undefined
   #unsubscribing: UnsubscribeFrame | undefined
+  /** Filters of the packet under way that aedes has seen. */
+  #seen = 0
   #end: () => void = () => {}
 
   constructor(
@@ -107,6 +115,7 @@ export class ClientControl implements StreamOwner, Contender {
     this.clientId = frame.clientId
     this.#login = { username: frame.username, password: frame.password }
     this.#host = host
+    this.rate = new ControlRate(connection, host.controlRate)
     this.ended = new Promise((resolve) => {
       this.#end = resolve
     })
@@ -150,27 +159,58 @@ export class ClientControl implements StreamOwner, Contender {
   }
 
   subscribe({ packetId, requests }: SubscribeFrame): void {
-    const session = this.session as Session
-    const granted: StoredSubscription[] = []
-    const codes = requests.map((request) => {
-      if (this.#host.refusal(session, request.filter, granted) !== undefined) return REFUSED
-      granted.push(request)
-      return request.qos
-    })
-    this.#subscribing = { packetId, codes, granted }
     this.busy = true
-    // What is refused is not shown to aedes, so it cannot be stored.
-    if (granted.length === 0) void this.#completeSubscribe()
-    else this.#stream.push(encodeSubscribe(packetId, granted))
+    this.#host.decide(this.session as Session, requests).then(
+      (decided) => {
+        if (!this.connection.open) return
+        this.#subscribing = { packetId, ...decided }
+        this.#seen = 0
+        this.#showSubscribe()
+      },
+      (error: unknown) => {
+        this.#host.unexpected('SUBSCRIBE', error)
+        this.connection.close('internal-error')
+      },
+    )
   }
 
-  unsubscribe(frame: UnsubscribeFrame): void {
+  unsubscribe({ packetId, filters }: UnsubscribeFrame): void {
     const session = this.session as Session
-    const known = frame.filters.filter((filter) => session.filters.has(filter))
-    this.#unsubscribing = { packetId: frame.packetId, filters: known }
+    const known = new Set(filters.filter((filter) => session.filters.has(filter)))
+    this.#unsubscribing = { packetId, filters: [...known] }
     this.busy = true
-    if (known.length === 0) void this.#completeUnsubscribe()
-    else this.#stream.push(encodeUnsubscribe(frame.packetId, known))
+    this.#seen = 0
+    this.#showUnsubscribe()
+  }
+
+  /** What is refused is not shown to aedes, so it cannot be stored. */
+  #showSubscribe(): void {
+    const { packetId, granted } = this.#subscribing as PendingSubscribe
+    const portion = this.#nextPortion(granted)
+    if (portion.length === 0) void this.#completeSubscribe()
+    else this.#stream.push(encodeSubscribe(packetId, portion))
+  }
+
+  #showUnsubscribe(): void {
+    const { packetId, filters } = this.#unsubscribing as UnsubscribeFrame
+    const portion = this.#nextPortion(filters)
+    if (portion.length === 0) void this.#completeUnsubscribe()
+    else this.#stream.push(encodeUnsubscribe(packetId, portion))
+  }
+
+  #nextPortion<T>(all: readonly T[]): readonly T[] {
+    const portion = all.slice(this.#seen, this.#seen + PORTION)
+    this.#seen += portion.length
+    return portion
+  }
+
+  /** aedes has seen a portion; another one follows in a later turn. */
+  #shown(filters: number, complete: () => Promise<void>, show: () => void): void {
+    if (this.#seen >= filters) void complete()
+    else
+      setImmediate(() => {
+        if (this.connection.open) show()
+      })
   }
 
   finish(): Promise<void> {
@@ -201,10 +241,18 @@ export class ClientControl implements StreamOwner, Contender {
         else this.connection.close('internal-error', `CONNACK ${reply[3]} from the control plane`)
         return
       case PacketType.SUBACK:
-        void this.#completeSubscribe()
+        this.#shown(
+          this.#subscribing?.granted.length ?? 0,
+          () => this.#completeSubscribe(),
+          () => this.#showSubscribe(),
+        )
         return
       case PacketType.UNSUBACK:
-        void this.#completeUnsubscribe()
+        this.#shown(
+          this.#unsubscribing?.filters.length ?? 0,
+          () => this.#completeUnsubscribe(),
+          () => this.#showUnsubscribe(),
+        )
         return
       default:
         this.#host.unexpected(

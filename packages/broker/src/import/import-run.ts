@@ -18,7 +18,7 @@ import {
   type StagedMessage,
   type StoredSubscription,
 } from '@breakwater/store'
-import { refusalOf, shapeOf } from '../auth/subscription-rules.ts'
+import { FilterRequests, NO_FILTERS } from '../auth/subscription-rules.ts'
 import type { ImportReport } from './import-report.ts'
 import { refusalOfClient, refusalOfLasting, refusalOfMessage } from './importable.ts'
 
@@ -38,7 +38,6 @@ export interface ImportRunOptions {
 const SESSIONS_AT_ONCE = 32
 const RETAINED_BATCH = 100
 const RETAINED_BATCH_BYTES = 1_048_576
-const NO_FILTERS = { filters: new Map<string, QoS>(), shapes: undefined } as const
 
 export class ImportRun {
   readonly #options: ImportRunOptions
@@ -107,21 +106,15 @@ export class ImportRun {
 
   #filters(subscriptions: readonly StoredSubscription[]): readonly StoredSubscription[] {
     const { report, config } = this.#options
-    const added = { filters: new Set<string>(), shapes: new Set<number>() }
+    const asked = new FilterRequests(NO_FILTERS, config.limits, () => true)
     return subscriptions.filter(({ filter }) => {
       const why = !isValidTopicFilter(filter)
         ? 'invalid filter'
         : isSharedFilter(filter)
           ? 'shared subscription, which aedes does not have'
-          : refusalOf(filter, NO_FILTERS, added, config.limits)
-      if (why !== undefined) {
-        report.leaveOut('filter', why)
-        return false
-      }
-      added.filters.add(filter)
-      const shape = shapeOf(filter)
-      if (shape !== undefined) added.shapes.add(shape)
-      return true
+          : asked.refusal(filter)
+      if (why !== undefined) report.leaveOut('filter', why)
+      return why === undefined
     })
   }
 

@@ -1,4 +1,4 @@
-import { topicMatchesFilter, type QoS } from '@breakwater/bus'
+import type { QoS } from '@breakwater/bus'
 import { SHARED_PACKET_ID_MIN } from '@breakwater/store'
 import type { Permissions } from '../access/permissions.ts'
 import type { Connection } from '../connection/connection.ts'
@@ -7,6 +7,7 @@ import type { OutgoingPacket } from '../deliver/exchange.ts'
 import type { Outbound } from '../deliver/outbound.ts'
 import type { SharedOutbound } from '../deliver/shared-outbound.ts'
 import type { PublishLane } from '../route/publish.ts'
+import type { ReplayQueue } from '../route/replay-queue.ts'
 
 /**
  * A connected client: what its connection, its filters, its deliveries and its publishes have in common. It
@@ -32,12 +33,16 @@ export class Session {
   shared: SharedOutbound | undefined
   /** Granted filters. */
   readonly filters: Map<string, QoS>
+  /** Their bytes (`filterBytesPerClientMax`). */
+  filterBytes = 0
+  /** Grows when they change. */
+  filtersVersion = 0
   /** Wildcard shapes among them, with how many filters have each (`shapesPerClientMax`). */
   shapes: Map<number, number> | undefined
   /** Replays under way: topics whose newer retained message went out live since the filters were programmed. */
   #replaying: Set<string>[] | undefined
   /** The replays of its SUBSCRIBEs so far. */
-  replays: Promise<void> | undefined
+  replays: ReplayQueue | undefined
 
   constructor(parts: {
     clientId: string
@@ -68,12 +73,6 @@ export class Session {
     if (outbound !== undefined) outbound.acknowledge(packet, packetId)
     // The client remembers an exchange that is finished here: let it finish too.
     else if (packet === 'pubrec') this.sink.pubrel(packetId)
-  }
-
-  /** Whether one of its filters matches: the queue may hold what it subscribed to once. */
-  wants(topic: string): boolean {
-    for (const filter of this.filters.keys()) if (topicMatchesFilter(topic, filter)) return true
-    return false
   }
 
   /** Filters are about to be programmed whose retained messages will be replayed. */
