@@ -127,13 +127,13 @@ describe('a TLS listener', () => {
   })
 
   it.each(['ends', 'resets'] as const)(
-    'counts a client once that %s the connection without a word',
+    'counts a connection that %s before it has sent a byte once, as a health check',
     async (how) => {
       const socket = connectTcp(node.tlsPort, node.host)
       await once(socket, 'connect')
       if (how === 'ends') socket.end()
       else socket.resetAndDestroy()
-      expect(await nextEnd()).toMatchObject({ reason: 'handshake-failed' })
+      expect(await nextEnd()).toMatchObject({ reason: 'health-check' })
       const ends = node.logs().slice(seen)
       expect(ends.filter(({ msg }) => msg === 'connection closed')).toHaveLength(1)
     },
