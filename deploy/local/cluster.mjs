@@ -103,7 +103,8 @@ function hints({ nodes, env, devDir, login }) {
     env.BREAKWATER_TLS_CERT === undefined ? shellPath(join(devDir, 'ca.crt')) : 'YOUR-CA.crt'
   const lines = nodes.map(({ address }) => clientLines({ address, ca, ...login }))
   const redis = new URL(env.BREAKWATER_REDIS_URL)
-  redis.password = redis.password && '***'
+  redis.username = ''
+  redis.password = ''
   return [
     '',
     `Three nodes share ${redis.href}:`,

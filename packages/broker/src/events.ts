@@ -63,7 +63,7 @@ export class Events extends EventCells {
     super(instruments, listeners)
     this.#log = log
     this.#instruments = instruments
-    this.logins = new LoginEvents(instruments)
+    this.logins = new LoginEvents(log, instruments)
   }
 
   nodeReady(addresses: readonly string[], admin: string, nodeId: string): void {

@@ -10,27 +10,33 @@ import { LoginQueue } from './auth/login-queue.ts'
 import { passwordWay } from './auth/password-way.ts'
 import { ServiceClient } from './auth/service-client.ts'
 import { createTokenAuthenticator } from './auth/token.ts'
+import { FetchedKeys, fileKeys, type TokenKeySource } from './auth/token-keys.ts'
 import type { Events } from './events.ts'
-import { keepFile } from './kept-file.ts'
+import { keepFile, type GoodFile } from './kept-file.ts'
 import type { QueuedWay } from './login-events.ts'
 import type { NodeFiles } from './node-files.ts'
 import type { WatchedFiles } from './watched-files.ts'
 
 /** Of an answer of the HTTP hook. */
 const ANSWER_BYTES_MAX = 65_536
+/** Of the keys of tokens. */
+const KEYS_BYTES_MAX = 262_144
+const KEYS_TIMEOUT_MS = 3_000
 
 export class LoginWays implements Disposable {
   readonly all: readonly Authenticator[]
   readonly #config: Config
   readonly #events: Events
+  readonly #watched: WatchedFiles
   readonly #failed: FailedLogins
   readonly #resources: Disposable[] = []
 
   constructor(config: Config, files: NodeFiles, watched: WatchedFiles, events: Events) {
     this.#config = config
     this.#events = events
+    this.#watched = watched
     this.#failed = new FailedLogins(config.limits)
-    const ways = [this.#tokens(files), this.#passwords(files, watched), this.#hook()]
+    const ways = [this.#tokens(files), this.#passwords(files), this.#hook(files)]
     this.all = ways.filter((way) => way !== undefined)
   }
 
@@ -38,33 +44,62 @@ export class LoginWays implements Disposable {
     for (const resource of this.#resources) resource[Symbol.dispose]()
   }
 
-  #tokens({ tokenKeys }: NodeFiles): Authenticator | undefined {
+  #tokens(files: NodeFiles): Authenticator | undefined {
     const { jwt } = this.#config
     if (jwt === undefined) return undefined
-    const keys = tokenKeys?.content ?? (jwt.keys as URL)
-    return createTokenAuthenticator({ ...jwt, keys })
+    return createTokenAuthenticator({ ...jwt, keys: this.#keysOf(jwt.keys, files) })
   }
 
-  #passwords({ passwords }: NodeFiles, watched: WatchedFiles): Authenticator | undefined {
-    const { authHttpUrl, limits } = this.#config
+  #keysOf(keys: string | URL, { tokenKeys, tokenKeysCa }: NodeFiles): TokenKeySource {
+    const { limits } = this.#config
+    const { logins } = this.#events
+    const file = this.#kept(tokenKeys)
+    if (file !== undefined) return fileKeys(file)
+    const url = keys as URL
+    const client = this.#owned(
+      new ServiceClient({
+        url,
+        timeoutMs: KEYS_TIMEOUT_MS,
+        bytesMax: KEYS_BYTES_MAX,
+        authorities: this.#kept(tokenKeysCa),
+        authoritiesSetting: 'BREAKWATER_JWT_CA',
+      }),
+    )
+    const fetched = this.#owned(
+      new FetchedKeys({
+        client,
+        source: url.host,
+        limits,
+        onFetched: (count) => logins.keysFetched(count),
+        onFailed: (why) => logins.keysUnavailable(why),
+      }),
+    )
+    logins.keysAge(() => fetched.ageMs)
+    return fetched
+  }
+
+  #passwords(files: NodeFiles): Authenticator | undefined {
+    const { authHttp, limits } = this.#config
+    const passwords = this.#kept(files.passwords)
     if (passwords === undefined) return undefined
-    const file = this.#owned(keepFile(this.#events, watched, passwords))
     return passwordWay({
-      passwords: () => file.current,
-      decides: authHttpUrl === undefined,
+      passwords,
+      decides: authHttp === undefined,
       queue: this.#queueOf('password', () => limits.loginChecksMax),
     })
   }
 
-  #hook(): Authenticator | undefined {
-    const { authHttpUrl, limits } = this.#config
-    if (authHttpUrl === undefined) return undefined
+  #hook({ authHttpToken, authHttpCa }: NodeFiles): Authenticator | undefined {
+    const { authHttp, limits } = this.#config
+    if (authHttp === undefined) return undefined
     const client = this.#owned(
       new ServiceClient({
-        url: authHttpUrl,
+        url: authHttp.url,
         timeoutMs: limits.authHttpTimeoutMs,
         bytesMax: ANSWER_BYTES_MAX,
+        authorities: this.#kept(authHttpCa),
         authoritiesSetting: 'BREAKWATER_AUTH_HTTP_CA',
+        token: this.#kept(authHttpToken),
       }),
     )
     const hook = new HttpHook({
@@ -91,6 +126,13 @@ export class LoginWays implements Disposable {
     )
     logins.waiting(way, queue)
     return queue
+  }
+
+  /** What is in the file now. */
+  #kept<Content>(file: GoodFile<Content> | undefined): (() => Content) | undefined {
+    if (file === undefined) return undefined
+    const kept = this.#owned(keepFile(this.#events, this.#watched, file))
+    return () => kept.current
   }
 
   #owned<Resource extends Disposable>(resource: Resource): Resource {

@@ -12,7 +12,9 @@ import type { JSONWebKeySet } from 'jose'
 import { AccessRules } from './access/access-rules.ts'
 import { parseAdminToken, type TokenDigest } from './admin/admin-access.ts'
 import { PasswordFile } from './auth/password-file.ts'
-import { parseJwks } from './auth/token.ts'
+import { parseJwks } from './auth/jwks.ts'
+import { parseServiceToken } from './auth/service-token.ts'
+import { parseAuthorityFile } from './certificates/authority-file.ts'
 import { checkDevelopmentCertificates, pairTls } from './certificates/development.ts'
 import { readGoodFile, type GoodFile } from './kept-file.ts'
 import {
@@ -32,6 +34,11 @@ export interface NodeFiles {
   readonly passwords: GoodFile<PasswordFile> | undefined
   /** Undefined also where they are fetched. */
   readonly tokenKeys: GoodFile<JSONWebKeySet> | undefined
+  /** Authorities of where they are fetched. */
+  readonly tokenKeysCa: GoodFile<string> | undefined
+  /** What the node shows to the HTTP hook. */
+  readonly authHttpToken: GoodFile<string> | undefined
+  readonly authHttpCa: GoodFile<string> | undefined
   readonly rules: GoodFile<AccessRules> | undefined
   readonly adminToken: GoodFile<TokenDigest> | undefined
   /** Undefined: embedded. */
@@ -82,7 +89,7 @@ function endedOf(tls: ListenerTls): string[] {
 }
 
 function readNamed(config: Config): Omit<NodeFiles, 'tls' | 'developmentCa'> {
-  const { redis, passwordFile, jwt, aclFile, adminTokenFile } = config
+  const { redis, passwordFile, jwt, authHttp, aclFile, adminTokenFile } = config
   const keysFile = typeof jwt?.keys === 'string' ? jwt.keys : undefined
   const wrapKeyFile = redis?.ticketWrapKeyFile
   return {
@@ -90,6 +97,13 @@ function readNamed(config: Config): Omit<NodeFiles, 'tls' | 'developmentCa'> {
       PasswordFile.parse(text, path),
     ),
     tokenKeys: readGoodFile('BREAKWATER_JWT_KEYS', keysFile, parseJwks),
+    tokenKeysCa: readGoodFile('BREAKWATER_JWT_CA', jwt?.caFile, parseAuthorityFile),
+    authHttpToken: readGoodFile(
+      'BREAKWATER_AUTH_HTTP_TOKEN_FILE',
+      authHttp?.tokenFile,
+      parseServiceToken,
+    ),
+    authHttpCa: readGoodFile('BREAKWATER_AUTH_HTTP_CA', authHttp?.caFile, parseAuthorityFile),
     rules: readGoodFile('BREAKWATER_ACL_FILE', aclFile, (text, path) =>
       AccessRules.parse(text, path),
     ),

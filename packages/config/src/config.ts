@@ -1,19 +1,14 @@
 /** Layer two: decides. Defaults, parsing, checks across settings; the result is one frozen object. */
 import { parseClientIdRule, type ClientIdRule } from './client-id-rule.ts'
 import { checkEffects } from './effects.ts'
-import {
-  bareHost,
-  checkPlain,
-  parseBoolean,
-  parseListeners,
-  parseUrl,
-  type ListenerConfig,
-} from './listeners.ts'
+import { bareHost, checkPlain, parseListeners, parseUrl, type ListenerConfig } from './listeners.ts'
 import { checkAccess } from './listener-access.ts'
 import { decideTls, type TlsParameter, type TlsTexts } from './listener-tls.ts'
 import { limitDeclarations, limitNames, limitsWith, type LimitName, type Limits } from './limits.ts'
 import { parseRedisAddress } from './redis-address.ts'
+import { decideAuthHttp, decideJwt, type AuthHttpConfig, type JwtConfig } from './services.ts'
 import { ConfigError, SETTINGS, type SettingName, type Settings } from './settings.ts'
+import { parseBoolean, parsePath, type Fail, type Read } from './values.ts'
 
 export interface RedisConfig {
   /** Of a form that `parseRedisAddress` reads. */
@@ -27,14 +22,6 @@ export interface RedisConfig {
   readonly prefix: string
   /** Under which nodes keep a common ticket key there; unset: they have none. */
   readonly ticketWrapKeyFile: string | undefined
-}
-
-export interface JwtConfig {
-  /** Path of a JWKS file, or where to fetch it. */
-  readonly keys: string | URL
-  readonly audience: string | undefined
-  readonly issuer: string | undefined
-  readonly usernameClaim: string
 }
 
 export interface Config {
@@ -53,7 +40,7 @@ export interface Config {
   /** Tokens as passwords. */
   readonly jwt: JwtConfig | undefined
   /** Who else is asked who a client is. */
-  readonly authHttpUrl: URL | undefined
+  readonly authHttp: AuthHttpConfig | undefined
   /** Rules of who may publish and subscribe where; unset: everybody everywhere. */
   readonly aclFile: string | undefined
   /** What happens to a client that publishes where it may not. */
@@ -91,11 +78,7 @@ export type SharedStrategy = (typeof SHARED_STRATEGIES)[number]
  */
 export function decideConfig(settings: Settings): Config {
   const { values } = settings
-  const read = <T>(
-    name: SettingName,
-    parse: (text: string, fail: Fail) => T,
-    fallback: () => T,
-  ): T => {
+  const read: Read = (name, parse, fallback) => {
     const text = values[name]
     if (text === undefined) return fallback()
     return parse(text.trim(), (why) => new ConfigError(`${settings.origin(name)}: ${why}`))
@@ -105,10 +88,10 @@ export function decideConfig(settings: Settings): Config {
   const redisUrl = read('redisUrl', parseRedisUrl, () => undefined)
   const tls = decideCommonTls(settings)
   const passwordFile = read('passwordFile', parsePath, () => undefined)
-  const jwt = decideJwt(read)
-  const authHttpUrl = read('authHttpUrl', parseHttpUrl, () => undefined)
+  const jwt = decideJwt(settings, read)
+  const authHttp = decideAuthHttp(settings, read)
   const embedded = redisUrl === undefined
-  const logins = [passwordFile, jwt, authHttpUrl].some((way) => way !== undefined)
+  const logins = [passwordFile, jwt, authHttp].some((way) => way !== undefined)
   const listeners = parseListeners(
     values.listen?.trim() ?? 'mqtts://127.0.0.1:8883',
     {
@@ -156,7 +139,7 @@ export function decideConfig(settings: Settings): Config {
         },
     passwordFile,
     jwt,
-    authHttpUrl,
+    authHttp,
     aclFile: read('aclFile', parsePath, () => undefined),
     publishDenied: read('publishDenied', oneOf(PUBLISH_DENIED), () => 'drop' as const),
     ack,
@@ -169,20 +152,6 @@ export function decideConfig(settings: Settings): Config {
     devDir: read('devDir', parsePath, () => '.dev'),
     limits: decideLimits(settings),
   })
-}
-
-type Fail = (why: string) => ConfigError
-type Read = <T>(name: SettingName, parse: (text: string, fail: Fail) => T, fallback: () => T) => T
-
-function decideJwt(read: Read): JwtConfig | undefined {
-  const keys = read<string | URL | undefined>('jwtKeys', parseFileOrUrl, () => undefined)
-  if (keys === undefined) return undefined
-  return {
-    keys,
-    audience: read<string | undefined>('jwtAudience', parsePath, () => undefined),
-    issuer: read<string | undefined>('jwtIssuer', parsePath, () => undefined),
-    usernameClaim: read('jwtUsernameClaim', parsePath, () => 'sub'),
-  }
 }
 
 const TLS_SETTINGS = {
@@ -256,26 +225,6 @@ function parseRedisUrl(text: string, fail: Fail): string {
   } catch (error) {
     throw fail((error as Error).message)
   }
-  return text
-}
-
-function parseHttpUrl(text: string, fail: Fail): URL {
-  const url = parseUrl(text, fail)
-  if (url.protocol !== 'https:' && url.protocol !== 'http:')
-    throw fail('must start with https:// or http://')
-  return url
-}
-
-/** Keys that are fetched decide who gets in: over TLS only. */
-function parseFileOrUrl(text: string, fail: Fail): string | URL {
-  if (!/^[a-z][a-z+.-]*:\/\//i.test(text)) return parsePath(text, fail)
-  const url = parseUrl(text, fail)
-  if (url.protocol !== 'https:') throw fail('must be a file, or start with https://')
-  return url
-}
-
-function parsePath(text: string, fail: Fail): string {
-  if (text === '') throw fail('is empty; name a file or unset it')
   return text
 }
 

@@ -35,6 +35,7 @@ export function checkEffects(settings: Settings, decided: Decided): void {
   need(OF_CLIENT_CERTIFICATES, verifies, SETTINGS.tlsClientAuth)
   need(OF_REDIS, redisUrl !== undefined, SETTINGS.redisUrl)
   need(OF_TOKENS, given('jwtKeys'), SETTINGS.jwtKeys)
+  need(OF_HOOK, given('authHttpUrl'), SETTINGS.authHttpUrl)
   need(['publishDenied'], given('aclFile'), SETTINGS.aclFile)
   if (redisUrl === undefined && ack !== 'stored')
     throw fail('ack', `${ack} has no effect without ${SETTINGS.redisUrl}`)
@@ -78,7 +79,9 @@ const OF_REDIS = [
   'tlsTicketWrapKey',
 ] as const
 
-const OF_TOKENS = ['jwtAudience', 'jwtIssuer', 'jwtUsernameClaim'] as const
+const OF_TOKENS = ['jwtCa', 'jwtAudience', 'jwtIssuer', 'jwtUsernameClaim'] as const
+
+const OF_HOOK = ['authHttpTokenFile', 'authHttpCa', 'authHttpPlain'] as const
 
 type RedisFile = 'password' | 'sentinel-password' | 'tls'
 const REDIS_FILES: Readonly<Partial<Record<SettingName, RedisFile>>> = {

@@ -161,6 +161,24 @@ const LIMITS = {
     protects: 'CONNECT against an HTTP hook that does not answer',
     atLimit: 'CONNACK 0x03, closed with `authentication-unavailable`',
   },
+  jwtKeysFetchesPerMinuteMax: {
+    unit: 'per minute',
+    default: 12,
+    min: 1,
+    max: 600,
+    protects: 'the service that has the keys of tokens against tokens that name ever-new keys',
+    atLimit:
+      'a login whose key is not known waits for the next fetch; where that would come too late: CONNACK 0x03, closed with `authentication-unavailable`',
+  },
+  jwtKeysAgeMaxMs: {
+    unit: 'ms',
+    default: 86_400_000,
+    min: 1_000,
+    max: 2_592_000_000,
+    protects: 'everybody against keys of tokens that were taken back while their service was away',
+    atLimit:
+      'keys that were fetched so long ago are not used any more: CONNACK 0x03, closed with `authentication-unavailable`',
+  },
   authHttpRequestsMax: {
     unit: 'logins',
     default: 64,

@@ -13,6 +13,7 @@ import {
   type TlsTexts,
 } from './listener-tls.ts'
 import { didYouMean } from './similar.ts'
+import { parseBoolean } from './values.ts'
 
 export interface ListenerConfig {
   /** Label of metrics and log lines, unique per node: `mqtts`, or `mqtts-2` for another one. */
@@ -120,13 +121,6 @@ type ParsedListener = Omit<ListenerConfig, 'anonymous'> & {
   readonly anonymous: boolean | undefined
 }
 
-/** @throws what `fail` makes: one line */
-export function parseBoolean(text: string, fail: Fail): boolean {
-  if (text === 'true') return true
-  if (text === 'false') return false
-  throw fail(`must be true or false, not "${text}"`)
-}
-
 /** Parameters of one URL: each is asked for once, and what nobody asked for is a mistake. */
 class Query {
   readonly #params: URLSearchParams
@@ -177,9 +171,7 @@ function checkUnused(own: TlsTexts, fail: Fail): void {
 }
 
 /** What a URL can hold and nobody reads. */
-export function checkPlain({ username, password, hash }: URL, fail: Fail): void {
-  if (username !== '' || password !== '')
-    throw fail('a user or password has no effect in an address to listen on; remove it')
+export function checkPlain({ hash }: URL, fail: Fail): void {
   if (hash !== '') throw fail('ends at its #, which is written %23 in a value')
 }
 
@@ -225,12 +217,17 @@ function checkOrigins(origins: readonly string[] | undefined, fail: Fail): void 
       throw fail(`origin "${origin}" must be scheme, host and port only: https://fleet.example`)
 }
 
+/** @throws what `fail` makes: one line, without what may be a password */
 export function parseUrl(text: string, fail: Fail): URL {
-  try {
-    return new URL(text)
-  } catch (cause) {
-    throw Object.assign(fail(`"${text}" is not a URL`), { cause })
-  }
+  const shown = text.includes('@') ? 'it' : `"${text}"`
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined) throw fail(`${shown} is not a URL`)
+  // It would be in logs and messages.
+  if (url.username !== '' || url.password !== '')
+    throw fail(
+      'holds a user name or a password, which would be in logs: remove what is before the @',
+    )
+  return url
 }
 
 /** `[::1]` in a URL is `::1` for a socket. */

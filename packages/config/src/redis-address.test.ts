@@ -92,6 +92,7 @@ test.each([
 })
 
 test.each([
+  ['redis-sentinel://:pa@ss/secret@host/main', 'redis-sentinel://host/main'],
   ['redis://ann:secret@host:6379/2', 'redis://host:6379/2'],
   ['redis://:secret@host', 'redis://host'],
   ['rediss://host:6379?password=secret#secret', 'rediss://host:6379'],

@@ -48,6 +48,8 @@ export function parseRedisAddress(url: string): RedisAddress {
   if (parts === undefined) throw new Error(NO_URL)
   const { user = '', password, hosts = '', path = '', rest } = parts
   if (rest !== undefined) throw new Error(excess(rest))
+  // Most likely a password with an @ or a / in it.
+  if (path.includes('@')) throw new Error(NO_URL)
   const sentinel = scheme?.endsWith('-sentinel') === true
   const cluster = scheme?.endsWith('-cluster') === true
   const [first = '', second = '', ...more] = path.split('/')
@@ -115,5 +117,5 @@ function decode(text: string): string {
 
 /** The address without credentials and query, for messages and logs. */
 export function redactUrl(url: string): string {
-  return url.replace(/^([a-z-]+:\/\/)(?:[^@]*@)?([^?#]*).*$/, '$1$2')
+  return url.replace(/^([a-z-]+:\/\/)(?:.*@)?([^?#]*).*$/s, '$1$2')
 }

@@ -8,6 +8,7 @@
  * docs/METRICS.md is held equal to this file by test/tidy/metrics-docs.test.ts.
  */
 import { ADMIN_METRICS } from './admin-catalog.ts'
+import { LOGIN_METRICS } from './login-catalog.ts'
 import type { MetricType } from './metric-definition.ts'
 
 const NODE_METRICS = {
@@ -111,36 +112,6 @@ const NODE_METRICS = {
     unit: 'packets',
     help: 'CONNACKs sent: 0 accepted, 1 protocol level, 2 client id, 3 unavailable, 4 bad credentials, 5 not authorised',
     labels: { code: ['0', '1', '2', '3', '4', '5'] },
-  },
-  logins_waiting: {
-    type: 'gauge',
-    unit: 'logins',
-    help: 'Logins that wait to be checked: for a password hash, or to be asked of the HTTP hook',
-    labels: { kind: ['password', 'http'] },
-  },
-  logins_waiting_bytes: {
-    type: 'gauge',
-    unit: 'bytes',
-    help: 'What these logins hold',
-    labels: { kind: ['password', 'http'] },
-  },
-  login_wait_seconds: {
-    type: 'histogram',
-    unit: 'seconds',
-    help: 'From a CONNECT whose login must be checked to the begin of the check',
-    labels: { kind: ['password', 'http'] },
-  },
-  logins_dropped_total: {
-    type: 'counter',
-    unit: 'logins',
-    help: 'Logins that were not checked: the client left, its turn did not come in time, or the queue was full',
-    labels: { kind: ['password', 'http'], reason: ['left', 'late', 'full'] },
-  },
-  login_lots_won_total: {
-    type: 'counter',
-    unit: 'logins',
-    help: 'Logins that found the queue full and drew a place in it; those that lost are dropped as full',
-    labels: { kind: ['password', 'http'] },
   },
   tls_handshakes_total: {
     type: 'counter',
@@ -362,10 +333,14 @@ const MESSAGE_METRICS = {
   },
 } as const
 
-export const catalog: typeof NODE_METRICS & typeof ADMIN_METRICS & typeof MESSAGE_METRICS = {
+export const catalog: typeof NODE_METRICS &
+  typeof ADMIN_METRICS &
+  typeof MESSAGE_METRICS &
+  typeof LOGIN_METRICS = {
   ...NODE_METRICS,
   ...ADMIN_METRICS,
   ...MESSAGE_METRICS,
+  ...LOGIN_METRICS,
 }
 
 export type Catalog = typeof catalog

@@ -6,6 +6,7 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Limits } from '@breakwater/config'
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { expect } from 'vitest'
 import { MetricsPage } from '../metrics-page.ts'
 import { startNode, type TestNode } from '../../kit/node.ts'
@@ -228,6 +229,49 @@ async function driveRequests(): Promise<void> {
   expect(most).toBe(1)
 }
 
+/** A service that has one key, and tokens of another one. */
+async function startWithKeys(limits: Partial<Limits>) {
+  const { privateKey, publicKey } = await generateKeyPair('ES256')
+  const keys = [{ ...(await exportJWK(publicKey)), kid: 'known' }]
+  const answers = { isWell: true, given: 0 }
+  const service = await serve((_, response) => {
+    answers.given += 1
+    if (answers.isWell) response.end(JSON.stringify({ keys }))
+    else response.writeHead(503).end()
+  })
+  const environment = { BREAKWATER_JWT_KEYS: service.url }
+  const node = await startNode({ listen, allowAnonymous: false, environment, limits })
+  const login = async (kid: string): Promise<number | undefined> => {
+    const token = new SignJWT().setProtectedHeader({ alg: 'ES256', kid }).setSubject('ann')
+    const password = await token.setExpirationTime('1h').sign(privateKey)
+    const [code] = await tryAll(node, [{ username: 'ann', password }])
+    return code
+  }
+  return { service, node, answers, login }
+}
+
+async function driveKeyFetches(): Promise<void> {
+  // One at the start, three at once, and then one a minute: too late for this one.
+  const { service, node, answers, login } = await startWithKeys({ jwtKeysFetchesPerMinuteMax: 4 })
+  await using _service = service
+  await using _node = node
+  const codes: (number | undefined)[] = []
+  for (let index = 0; index < 5; index += 1) codes.push(await login(`unknown-${index}`))
+  expect(codes).toEqual([4, 4, 4, 4, 3])
+  expect(answers.given).toBe(5)
+  expect(await login('known')).toBe(0)
+  expect(node.closeReasons()).toContain('authentication-unavailable')
+}
+
+async function driveKeysAge(): Promise<void> {
+  const { service, node, answers, login } = await startWithKeys({ jwtKeysAgeMaxMs: 1_000 })
+  await using _service = service
+  await using _node = node
+  expect(await login('known')).toBe(0)
+  answers.isWell = false
+  await expect.poll(() => login('known'), { timeout: 10_000 }).toBe(3)
+}
+
 export const loginLimits = {
   failedLoginsPerUserPerMinuteMax: driveFailedPerUser,
   failedLoginsPerAddressPerMinuteMax: driveFailedPerAddress,
@@ -236,6 +280,8 @@ export const loginLimits = {
   loginsWaitingMax: () => driveFullQueue({ loginsWaitingMax: 1 }, 0),
   loginsWaitingBytesMax: () => driveFullQueue({ loginsWaitingBytesMax: 16_384 }, 10_000),
   authHttpRequestsMax: driveRequests,
+  jwtKeysFetchesPerMinuteMax: driveKeyFetches,
+  jwtKeysAgeMaxMs: driveKeysAge,
   authHttpTimeoutMs: driveTimeout,
   authHttpPauseMs: drivePause,
   authHttpCacheMs: driveCache,

@@ -1,6 +1,7 @@
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JSONWebKeySet } from 'jose'
 import { beforeAll, expect, test } from 'vitest'
 import type { Credentials } from './answer.ts'
+import { fileKeys } from './token-keys.ts'
 import { createTokenAuthenticator, type TokenOptions } from './token.ts'
 
 let keys: JSONWebKeySet
@@ -28,7 +29,7 @@ async function ask(
   username?: string,
 ) {
   const authenticate = createTokenAuthenticator({
-    keys,
+    keys: fileKeys(() => keys),
     audience: 'mqtt',
     issuer: 'maker',
     usernameClaim: 'sub',
@@ -91,6 +92,32 @@ test('a token of another key, changed, or without a signature is refused', async
     'a.b.c',
   ])
     expect(await ask(text)).toMatchObject({ refused: 'bad-credentials' })
+})
+
+test.each([1e300, 8.7e12])(
+  'a token with the end %d, which no date can name, is refused',
+  async (exp) => {
+    const signed = await new SignJWT({ ...GOOD, exp })
+      .setProtectedHeader({ alg: 'ES256', kid: 'k' })
+      .sign(secret)
+    expect(await ask(signed)).toEqual({
+      refused: 'bad-credentials',
+      detail: 'the claim exp is no date',
+    })
+  },
+)
+
+test('a token that names no key is tried with each that fits', async () => {
+  const others = await Promise.all([generateKeyPair('ES256'), generateKeyPair('ES384')])
+  const publics = await Promise.all(others.map(({ publicKey }) => exportJWK(publicKey)))
+  const [own] = keys.keys
+  const set = { keys: [...publics, { ...own, kid: 'last' }] }
+  const many = { keys: fileKeys(() => set) }
+  const nameless = new SignJWT(GOOD).setProtectedHeader({ alg: 'ES256' }).setExpirationTime('1h')
+  expect(await ask(await nameless.sign(secret), many)).toMatchObject({ username: 'ann' })
+  expect(await ask(await nameless.sign(foreign), many)).toMatchObject({
+    refused: 'bad-credentials',
+  })
 })
 
 test('what is no token is for somebody else to judge', async () => {

@@ -12,6 +12,8 @@ const KINDS = {
   /** Certificates, passwords, rules and other files are read again. */
   files: { isOperators: true },
   'ticket-key': { isOperators: true },
+  /** Keys that verify tokens, where they are fetched. */
+  'token-keys': { isOperators: true },
   'client-connected': {},
   'connection-closed': {},
   /** Ends that somebody has to look at: level warn or error. */
