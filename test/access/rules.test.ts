@@ -66,6 +66,32 @@ test('a SUBSCRIBE is granted filter by filter; no wildcard or group slips past a
   ])
 })
 
+test('a group that rules name is joined by nobody else, after a resume too', async () => {
+  const groups = (user: string): string => `
+rules:
+  - { users: [${user}], allow: [subscribe], topics: ['$share/workers/jobs/#'] }
+  - { deny: [subscribe], topics: ['$share/workers/#'] }
+  - { allow: [publish, subscribe], topics: ['jobs/#'] }
+`
+  await using ruled = await startRuled(groups('ann'), { users: { ann: 'a', bob: 'b' } })
+  const ann = { username: 'ann', password: 'a', clientId: 'ann', clean: false }
+  const bob = { username: 'bob', password: 'b' }
+  await using member = await connectAt(ruled.node, ann)
+  expect(await member.subscribe(['$share/workers/jobs/#', 1])).toEqual([1])
+  await using other = await connectAt(ruled.node, bob)
+  for (const filter of ['$share/workers/jobs/#', '$share/workers/jobs/a', '$share/workers/#'])
+    expect(await other.subscribe([filter, 1])).toEqual([0x80])
+  expect(await other.subscribe(['$share/own/jobs/#', 1], ['jobs/a', 1])).toEqual([1, 1])
+  await member.disconnect()
+  await ruled.change(groups('bob'))
+  await using back = await connectAt(ruled.node, ann)
+  expect(await other.subscribe(['$share/workers/jobs/#', 1])).toEqual([1])
+  await other.publish({ topic: 'jobs/x', payload: '1', qos: 1 })
+  // One in each of its groups.
+  expect(await other.receive(2)).toHaveLength(2)
+  await back.expectSilence()
+})
+
 test('a will that may not be published is refused with CONNECT', async () => {
   await using ruled = await startRuled(RULES)
   for (const [topic, returnCode] of [

@@ -1,6 +1,7 @@
 import { describe, expect, it, test } from 'vitest'
 import { AccessRules, explain } from './access-rules.ts'
 import type { Identity } from './identity.ts'
+import { subscribeTo } from './rule-topics.ts'
 import { parseRules } from './rules-file.ts'
 
 const ann: Identity = { clientId: 'meter-7', username: 'ann' }
@@ -102,6 +103,82 @@ rules:
   })
 })
 
+describe('rules that name groups', () => {
+  it('are about subscriptions in that group; one without a group is about all', () => {
+    const { subscribe } = may(`
+rules:
+  - { users: [worker-*], allow: [subscribe], topics: ['$share/workers/jobs/#'] }
+  - { deny: [subscribe], topics: ['$share/workers/#'] }
+  - { allow: [subscribe], topics: ['jobs/#'] }
+`)
+    expect(subscribe('jobs/a')).toBe(true)
+    expect(subscribe('$share/others/jobs/a')).toBe(true)
+    for (const filter of ['jobs/a', 'jobs/#', '+/a', '#', 'x'])
+      expect(subscribe(`$share/workers/${filter}`), filter).toBe(false)
+    const worker = may(
+      "rules: [{ users: [worker-*], allow: [subscribe], topics: ['$share/workers/jobs/#'] }]",
+      { clientId: 'x', username: 'worker-1' },
+    )
+    expect(worker.subscribe('$share/workers/jobs/#')).toBe(true)
+    for (const filter of [
+      'jobs/a',
+      '$share/Workers/jobs/a',
+      '$share/workers2/jobs/a',
+      '$share/workers/x',
+    ])
+      expect(worker.subscribe(filter), filter).toBe(false)
+  })
+
+  it('may say any group, the beginning of one, or a variable', () => {
+    const { subscribe } = may(`
+rules:
+  - { deny: [subscribe], topics: ['$share/+/secret/#'] }
+  - { allow: [subscribe], topics: ['$share/\${username}/own/#', '$share/team-*/shared/#', 'secret/#'] }
+`)
+    expect(subscribe('secret/a')).toBe(true)
+    expect(subscribe('$share/x/secret/a')).toBe(false)
+    expect(subscribe('$share/x/#')).toBe(false)
+    expect(subscribe('$share/ann/own/a')).toBe(true)
+    expect(subscribe('$share/ann2/own/a')).toBe(false)
+    expect(subscribe('$share/team-7/shared/a')).toBe(true)
+    expect(subscribe('$share/team/shared/a')).toBe(false)
+  })
+
+  it.each(['*', 'team-*', '+', 'a/b'])(
+    'take a value %j of a variable as a name, which widens nothing',
+    (username) => {
+      const { subscribe } = may(
+        "rules: [{ allow: [subscribe], topics: ['$share/${username}/own/#'] }]",
+        { clientId: 'x', username },
+      )
+      for (const group of ['ann', 'team-7', 'a', 'b', '']) {
+        expect(subscribe(`$share/${group}/own/a`)).toBe(false)
+        expect(subscribe(`$share/${group}/b/own/a`)).toBe(false)
+      }
+    },
+  )
+
+  it('do not reach under $SYS by a wildcard', () => {
+    const rules = "default: allow\nrules: [{ allow: [subscribe], topics: ['$share/g/#'] }]"
+    expect(may(rules).subscribe('$share/g/$SYS/broker/uptime')).toBe(false)
+    const named = "rules: [{ allow: [subscribe], topics: ['$share/g/$SYS/#'] }]"
+    expect(may(named).subscribe('$share/g/$SYS/broker/uptime')).toBe(true)
+    expect(may(named).subscribe('$SYS/broker/uptime')).toBe(false)
+  })
+})
+
+it.each(['$SYS', '$share', '$x'])(
+  'a client that calls itself %s has nothing that only rules which name it give',
+  (clientId) => {
+    const text =
+      "rules: [{ allow: [publish, subscribe], topics: ['${clientid}/#', 'x/${clientid}'] }]"
+    const { publish, subscribe } = may(text, { clientId, username: 'ann' })
+    expect(subscribe(`${clientId}/#`)).toBe(false)
+    expect(publish(`${clientId}/a`)).toBe(false)
+    expect(subscribe(`x/${clientId}`)).toBe(true)
+  },
+)
+
 test('an explanation names each rule up to the one that decides', () => {
   const text = `
 rules:
@@ -113,7 +190,7 @@ rules:
   - { name: a part of it, deny: [subscribe], topics: ['a/b/c'] }
   - { allow: [subscribe], topics: ['a/#'] }
 `
-  const steps = explain(parseRules(text, 'acl.yaml'), ann, 'subscribe', 'a/#')
+  const steps = explain(parseRules(text, 'acl.yaml'), ann, subscribeTo('a/#'))
   expect(steps.map(({ rule, passedOver }) => [rule, passedOver])).toEqual([
     [1, 'is about others'],
     [2, 'says nothing of subscribe'],
@@ -182,7 +259,12 @@ test.each([
     /^acl\.yaml:2:34: rules\.0\.topics\.0 is not a topic/,
   ],
   ['rules:\n  - { allow: [publish], topics: ["${user}"] }', /names a variable that there is not/],
-  ['rules:\n  - { allow: [publish], topics: ["$share/g/t"] }', /without \$share/],
+  [
+    'rules:\n  - { allow: [publish, subscribe], topics: ["$share/g/t"] }',
+    /rules\.0 must be about subscribe alone where a topic names a group/,
+  ],
+  ['rules:\n  - { allow: [subscribe], topics: ["$share/g"] }', /is not \$share\/GROUP\/FILTER/],
+  ['rules:\n  - { allow: [subscribe], topics: ["$share//t"] }', /is not \$share\/GROUP\/FILTER/],
   ['rules:\n  - { allow: [publish], topics: [t], user: x }', /rules\.0\.user is not known/],
 ])('%j is refused with its place', (text, message) => {
   expect(() => rules(text)).toThrow(message)

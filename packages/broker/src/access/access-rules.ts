@@ -6,12 +6,19 @@
  * only where it covers all of it, one that denies already where it touches it. So no wildcard slips past a
  * deny, and what several rules only allow together is denied: subscribe to the parts.
  *
- * Bounds: DECISIONS_MAX topics remembered per client, EXPANSIONS_MAX filters that one filter becomes.
+ * Bounds: DECISIONS_MAX topics remembered per client; what one filter becomes (rule-topics.ts).
  */
-import { isServerTopic, topicMatchesFilter } from '@breakwater/bus'
-import { IDENTITY_VARIABLE, type IdentityVariable } from '@breakwater/config'
-import { covers, intersects } from './filter-relations.ts'
-import { claimValues, valuesOf, type Identity } from './identity.ts'
+import { isServerTopic } from '@breakwater/bus'
+import { claimValues, type Identity } from './identity.ts'
+import {
+  fitsTopic,
+  missOf,
+  publishTo,
+  subscribeTo,
+  topicsOf,
+  type Asked,
+  type RuleTopic,
+} from './rule-topics.ts'
 import { parseRules, type Action, type RulesText, type RuleText } from './rules-file.ts'
 
 export interface Decision {
@@ -32,14 +39,12 @@ interface OwnRule {
   readonly decision: Decision
   readonly actions: readonly Action[]
   /** With the client's own names in the place of the variables. */
-  readonly filters: readonly string[]
+  readonly topics: readonly RuleTopic[]
 }
 
 /** Of what is under `$SYS`, whatever the default: how a broker is doing is not for everybody. */
 const NOT_SAID: Decision = { allowed: false, rule: undefined, name: undefined }
 const DECISIONS_MAX = 128
-/** Of one filter: a certificate may have many names. */
-const EXPANSIONS_MAX = 64
 
 export class AccessRules {
   readonly #rules: readonly RuleText[]
@@ -68,51 +73,34 @@ export class AccessRules {
     const own: OwnRule[] = []
     for (const [index, rule] of this.#rules.entries()) {
       if (!isAbout(rule, identity)) continue
-      const filters = rule.topics.flatMap((topic) => expand(topic, identity))
-      if (filters.length === 0) continue
+      const topics = rule.topics.flatMap((topic) => topicsOf(topic, identity))
+      if (topics.length === 0) continue
       const decision = { allowed: rule.allow !== undefined, rule: index + 1, name: rule.name }
-      own.push({ decision, actions: rule.allow ?? rule.deny ?? [], filters })
+      own.push({ decision, actions: rule.allow ?? rule.deny ?? [], topics })
     }
     return new ClientAccess(own, this.#fallback)
   }
 }
 
 /** Every rule up to the one that decides, and why those before it do not. */
-export function explain(
-  { rules }: RulesText,
-  identity: Identity,
-  action: Action,
-  topic: string,
-): readonly Step[] {
+export function explain({ rules }: RulesText, identity: Identity, asked: Asked): readonly Step[] {
   const steps: Step[] = []
   for (const [index, rule] of rules.entries()) {
-    const passedOver = whyNot(rule, identity, action, topic)
+    const passedOver = whyNot(rule, identity, asked)
     steps.push({ rule: index + 1, name: rule.name, passedOver })
     if (passedOver === undefined) break
   }
   return steps
 }
 
-function whyNot(
-  rule: RuleText,
-  identity: Identity,
-  action: Action,
-  topic: string,
-): string | undefined {
+function whyNot(rule: RuleText, identity: Identity, asked: Asked): string | undefined {
+  const { action } = asked
   if (!isAbout(rule, identity)) return 'is about others'
   if (!(rule.allow ?? rule.deny ?? []).includes(action)) return `says nothing of ${action}`
-  const filters = rule.topics.flatMap((text) => expand(text, identity))
-  if (filters.length === 0) return 'has a variable that this client has no value for'
-  if (filters.some((filter) => fitsTopic(filter, rule.allow !== undefined, action, topic)))
-    return undefined
-  if (action === 'subscribe' && filters.some((filter) => intersects(filter, topic)))
-    return 'allows only a part of the filter'
-  return 'is about other topics'
-}
-
-function fitsTopic(filter: string, allows: boolean, action: Action, topic: string): boolean {
-  if (action === 'publish') return topicMatchesFilter(topic, filter)
-  return allows ? covers(filter, topic) : intersects(filter, topic)
+  const topics = rule.topics.flatMap((text) => topicsOf(text, identity))
+  if (topics.length === 0) return 'has a variable that this client has no value for'
+  if (topics.some((topic) => fitsTopic(topic, rule.allow !== undefined, asked))) return undefined
+  return missOf(topics, asked)
 }
 
 export class ClientAccess {
@@ -128,24 +116,23 @@ export class ClientAccess {
   publish(topic: string): Decision {
     const known = this.#decisions.get(topic)
     if (known !== undefined) return known
-    const decision = this.#first('publish', topic)
+    const decision = this.#first(publishTo(topic))
     if (this.#decisions.size >= DECISIONS_MAX) this.#decisions.clear()
     this.#decisions.set(topic, decision)
     return decision
   }
 
-  /** `filter`: without `$share/GROUP/`. */
+  /** `filter`: as in SUBSCRIBE, with its group if it has one. */
   subscribe(filter: string): Decision {
-    return this.#first('subscribe', filter)
+    return this.#first(subscribeTo(filter))
   }
 
-  #first(action: Action, topic: string): Decision {
-    for (const { decision, actions, filters } of this.#rules) {
-      if (!actions.includes(action)) continue
-      if (filters.some((filter) => fitsTopic(filter, decision.allowed, action, topic)))
-        return decision
+  #first(asked: Asked): Decision {
+    for (const { decision, actions, topics } of this.#rules) {
+      if (!actions.includes(asked.action)) continue
+      if (topics.some((topic) => fitsTopic(topic, decision.allowed, asked))) return decision
     }
-    return isServerTopic(topic) ? NOT_SAID : this.#fallback
+    return isServerTopic(asked.topic) ? NOT_SAID : this.#fallback
   }
 }
 
@@ -167,19 +154,4 @@ function fitsOne(names: readonly string[], name: string | undefined): boolean {
   return names.some((wanted) =>
     wanted.endsWith('*') ? name.startsWith(wanted.slice(0, -1)) : name === wanted,
   )
-}
-
-/** One filter per value of its variables; none where one of them has no value. */
-function expand(topic: string, identity: Identity): readonly string[] {
-  // Text and variables in turn. What a value says is text, whatever it looks like.
-  const parts = topic.split(IDENTITY_VARIABLE)
-  let filters = [parts[0] ?? '']
-  for (let index = 1; index < parts.length; index += 2) {
-    const values = valuesOf(parts[index] as IdentityVariable, identity)
-    const rest = parts[index + 1] ?? ''
-    filters = filters
-      .flatMap((filter) => values.map((value) => `${filter}${value}${rest}`))
-      .slice(0, EXPANSIONS_MAX)
-  }
-  return filters
 }

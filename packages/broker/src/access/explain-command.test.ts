@@ -46,6 +46,29 @@ test('under $SYS only a rule counts, and only the broker publishes', () => {
   ])
 })
 
+test('a subscription in a group is explained by the rules that name groups', () => {
+  const rules = `
+rules:
+  - { users: [worker], allow: [subscribe], topics: ['$share/workers/jobs/#'] }
+  - { name: one group, allow: [subscribe], topics: ['$share/others/jobs/#'] }
+  - { name: nobody else, deny: [subscribe], topics: ['$share/workers/#'] }
+  - { allow: [subscribe], topics: ['jobs/#'] }
+`
+  const asked = { action: 'subscribe', clientId: 'a' }
+  expect(explainAccess(rules, 'acl.yaml', { ...asked, topic: '$share/workers/jobs/a' })).toEqual([
+    'denied: subscribe to $share/workers/jobs/a',
+    '  rule 1 is about others',
+    '  rule 2 "one group" is about subscriptions in a group that this one is not in',
+    '  rule 3 "nobody else" decides',
+  ])
+  expect(explainAccess(rules, 'acl.yaml', { ...asked, topic: 'jobs/a' })[0]).toBe(
+    'allowed: subscribe to jobs/a',
+  )
+  expect(() => explainAccess(rules, 'acl.yaml', { ...asked, topic: '$share//a' })).toThrow(
+    /is nothing to subscribe to/,
+  )
+})
+
 test('a named group of the identity rule is a variable', () => {
   const rules = "rules: [{ allow: [publish], topics: ['${identity.tenant}/#'] }]"
   const answer = (identity?: string): string | undefined => {

@@ -1,10 +1,17 @@
 /** `breakwater acl explain`: which rule decides, and why those before it do not. */
-import { isServerTopic, isValidTopicFilter, isValidTopicName } from '@breakwater/bus'
+import {
+  isServerTopic,
+  isSharedFilter,
+  isValidTopicFilter,
+  isValidTopicName,
+  parseSharedFilter,
+} from '@breakwater/bus'
 import { ConfigError } from '@breakwater/config'
 import { AccessRules, explain } from './access-rules.ts'
 import type { Identity } from './identity.ts'
 import { Permissions } from './permissions.ts'
-import { ACTIONS, parseRules, type Action } from './rules-file.ts'
+import { publishTo, subscribeTo } from './rule-topics.ts'
+import { ACTIONS, parseRules } from './rules-file.ts'
 
 export interface ExplainOptions {
   readonly topic: string
@@ -27,7 +34,7 @@ export function explainAccess(
   const { topic } = options
   const action = ACTIONS.find((known) => known === options.action)
   if (action === undefined) throw new ConfigError('acl explain: --action is publish or subscribe')
-  const isValid = action === 'publish' ? isValidTopicName(topic) : isValidTopicFilter(topic)
+  const isValid = action === 'publish' ? isValidTopicName(topic) : isFilter(topic)
   if (!isValid) throw new ConfigError(`acl explain: "${topic}" is nothing to ${action} to`)
   const rules = parseRules(text, path)
   if (action === 'publish' && isServerTopic(topic))
@@ -35,22 +42,23 @@ export function explainAccess(
   const identity = identityOf(options)
   const permissions = new Permissions(identity, new AccessRules(rules))
   const allowed = action === 'publish' ? permissions.publish(topic) : permissions.subscribe(topic)
-  const steps = explain(rules, identity, action, behindGroup(topic, action))
+  const asked = action === 'publish' ? publishTo(topic) : subscribeTo(topic)
+  const steps = explain(rules, identity, asked)
   const lines = steps.map(({ rule, name, passedOver }) => {
     const label = name === undefined ? `rule ${rule}` : `rule ${rule} "${name}"`
     return `  ${label} ${passedOver ?? 'decides'}`
   })
   if (steps.at(-1)?.passedOver !== undefined || steps.length === 0)
     lines.push(
-      isServerTopic(behindGroup(topic, action))
+      isServerTopic(asked.topic)
         ? '  no rule allows it, and the default does not count under $SYS'
         : `  the default decides: ${rules.default}`,
     )
   return [`${allowed ? 'allowed' : 'denied'}: ${action} to ${topic}`, ...lines]
 }
 
-function behindGroup(topic: string, action: Action): string {
-  return action === 'publish' ? topic : topic.replace(/^\$share\/[^/]+\//, '')
+function isFilter(text: string): boolean {
+  return isSharedFilter(text) ? parseSharedFilter(text) !== undefined : isValidTopicFilter(text)
 }
 
 function identityOf({ clientId, as, cn, uri, claims, identity }: ExplainOptions): Identity {

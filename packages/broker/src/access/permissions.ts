@@ -1,8 +1,6 @@
 import type { AccessRules, ClientAccess } from './access-rules.ts'
 import type { Identity } from './identity.ts'
 
-const SHARED = /^\$share\/[^/]+\//
-
 /** What one connected client may do, by the rules of now. */
 export class Permissions {
   readonly #identity: Identity
@@ -36,8 +34,7 @@ export class Permissions {
     return this.#access.publish(topic).allowed
   }
 
-  /** Of a shared subscription the filter behind the group counts. */
   subscribe(filter: string): boolean {
-    return this.#access.subscribe(filter.replace(SHARED, '')).allowed
+    return this.#access.subscribe(filter).allowed
   }
 }

@@ -10,7 +10,7 @@
  * A rule says for whom it is (`users`, `clients`, `certificates`, `claims`, `anonymous`; all that are given
  * must fit, and everybody fits where none is given), what it does (`allow` or `deny`) and where (`topics`).
  */
-import { isValidTopicFilter } from '@breakwater/bus'
+import { isSharedFilter, isValidTopicFilter, parseSharedFilter } from '@breakwater/bus'
 import { ConfigError, IDENTITY_VARIABLE, isIdentityVariable } from '@breakwater/config'
 import * as v from 'valibot'
 import { isNode, LineCounter, parseDocument, type Document } from 'yaml'
@@ -54,8 +54,16 @@ const topic = v.pipe(
     (text) => isValidTopicFilter(text.replaceAll(VARIABLES, 'x')),
     'is not a topic filter: + and # stand alone in their level, # at the end',
   ),
-  v.check((text) => !text.startsWith('$share/'), 'must be the filter alone, without $share/GROUP/'),
+  v.check(
+    (text) => !isSharedFilter(text) || isInGroup(text.replaceAll(VARIABLES, 'x')),
+    'is not $share/GROUP/FILTER: a group is a name, with a * at its end for any rest, or + for any group',
+  ),
 )
+/** Where `+` stands for any group. */
+function isInGroup(text: string): boolean {
+  return parseSharedFilter(text.replace(/^\$share\/\+\//, '$share/x/')) !== undefined
+}
+
 const rule = v.pipe(
   v.strictObject(
     {
@@ -83,6 +91,12 @@ const rule = v.pipe(
   v.check(
     ({ allow, deny }) => (allow === undefined) !== (deny === undefined),
     'must have either allow or deny',
+  ),
+  v.check(
+    ({ allow, deny, topics }) =>
+      !topics.some(isSharedFilter) ||
+      (allow ?? deny ?? []).every((action) => action === 'subscribe'),
+    'must be about subscribe alone where a topic names a group, $share/GROUP/FILTER',
   ),
 )
 const file: v.GenericSchema<unknown, RulesText> = v.strictObject(
