@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Authority, runCommand, setPassword } from '@breakwater/broker'
+import { SETTINGS } from '@breakwater/config'
 import { afterAll, describe, expect, it } from 'vitest'
 import { breakwater, expectOneLine, type CommandEnd } from './command.ts'
 
@@ -264,6 +265,27 @@ describe('check-config and serve refuse with the same line', () => {
     expect(await end('serve', environment)).toEqual(checked)
     expect(checked.stderr).not.toMatch(/sesame|AAAA/)
   })
+})
+
+/** Every setting that names a file, by its name: one that is added later is looked at, too. */
+const FILE_SETTINGS = Object.values(SETTINGS).filter((name) =>
+  /_(FILE|CA|CERT|KEY|KEYS|CRL)$/.test(name),
+)
+
+it.each(FILE_SETTINGS)('check-config reads the file that %s names', async (setting) => {
+  const everything = {
+    ...CLIENTS,
+    BREAKWATER_REDIS_URL: 'rediss-sentinel://127.0.0.1:1/m',
+    BREAKWATER_REDIS_CERT: cert,
+    BREAKWATER_REDIS_KEY: key,
+    BREAKWATER_AUTH_HTTP_URL: 'https://127.0.0.1:1',
+    BREAKWATER_JWT_KEYS: 'https://127.0.0.1:1',
+    [setting]: nowhere,
+  }
+  expectOneLine(
+    await end('check-config', everything),
+    new RegExp(`^breakwater: ${setting}: cannot read .*nowhere \\(ENOENT\\); `),
+  )
 })
 
 it('check-config in a process of its own ends as in this one, with exit code 1', async () => {
