@@ -133,6 +133,7 @@ it.each(['GET', 'HEAD', 'POST', 'DELETE'])(
       nodes: async () => [],
       clients: resource,
       sessions: resource,
+      retained: resource,
       revocations: resource,
       onAnswer: () => undefined,
       onFault: () => undefined,

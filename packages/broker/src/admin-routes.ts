@@ -9,12 +9,14 @@ import type { Store } from '@breakwater/store'
 import type { TokenDigest } from './admin/admin-access.ts'
 import { AdminApi } from './admin/admin-api.ts'
 import { ClientResource } from './admin/client-resource.ts'
+import { RetainedResource } from './admin/retained-resource.ts'
 import { RevocationResource } from './admin/revocation-resource.ts'
 import { SessionResource } from './admin/session-resource.ts'
 import type { Connection } from './connection/connection.ts'
 import type { Events } from './events.ts'
 import { keepFile, type GoodFile } from './kept-file.ts'
 import type { Revocations } from './revocation/revocations.ts'
+import { clearRetained } from './route/retained-clearing.ts'
 import type { Router } from './route/router.ts'
 import type { Sessions } from './sessions.ts'
 import type { WatchedFiles } from './watched-files.ts'
@@ -65,6 +67,10 @@ export class AdminRoutes implements Disposable {
         factsOf: (clientId) => store.sessionFacts(clientId),
         end: (clientId) => sessions.endStored(clientId),
         onEnd: (clientId) => events.changedByAdmin('session-ended', clientId),
+      }),
+      retained: new RetainedResource({
+        clear: (filter) => clearRetained(filter, { cluster, router }),
+        onClear: (filter) => events.changedByAdmin('retained-cleared', filter),
       }),
       revocations: new RevocationResource({
         revocations,

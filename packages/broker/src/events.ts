@@ -51,6 +51,7 @@ const FAULT_LEVELS: ReadonlySet<LogLevel> = new Set<LogLevel>(['warn', 'error'])
 export type AdminChange =
   | 'client-closed'
   | 'session-ended'
+  | 'retained-cleared'
   | 'revocation-added'
   | 'revocation-removed'
 

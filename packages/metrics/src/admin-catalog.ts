@@ -12,7 +12,13 @@ export const ADMIN_METRICS = {
     unit: 'changes',
     help: 'What was changed by /api/v1 at this node',
     labels: {
-      change: ['client-closed', 'session-ended', 'revocation-added', 'revocation-removed'],
+      change: [
+        'client-closed',
+        'session-ended',
+        'retained-cleared',
+        'revocation-added',
+        'revocation-removed',
+      ],
     },
   },
   admin_connections: {

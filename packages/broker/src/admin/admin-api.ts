@@ -13,6 +13,7 @@ import type { ClientResource } from './client-resource.ts'
 import { fromStore } from './from-store.ts'
 import { decoded, readQuery } from './query.ts'
 import { hasBody } from './request-body.ts'
+import type { RetainedResource } from './retained-resource.ts'
 import type { RevocationResource } from './revocation-resource.ts'
 import type { SessionResource } from './session-resource.ts'
 
@@ -24,6 +25,7 @@ export interface AdminApiOptions {
   readonly nodes: () => Promise<readonly object[]>
   readonly clients: ClientResource
   readonly sessions: SessionResource
+  readonly retained: RetainedResource
   readonly revocations: RevocationResource
   readonly onAnswer: (result: AdminResult) => void
   /** The store has not answered. */
@@ -58,7 +60,7 @@ export class AdminApi {
 
   constructor(options: AdminApiOptions) {
     this.#options = options
-    const { nodes, clients, sessions, revocations } = options
+    const { nodes, clients, sessions, retained, revocations } = options
     this.#resources = {
       nodes: {
         all: {
@@ -95,6 +97,15 @@ export class AdminApi {
           },
         },
         actions: { lookup: { body: true, answer: (request) => sessions.one(request) } },
+      },
+      retained: {
+        all: {
+          DELETE: {
+            query: ['filter'],
+            body: true,
+            answer: (request) => retained.clear(request),
+          },
+        },
       },
       revocations: {
         all: {

@@ -13,7 +13,10 @@ const NAME_BYTES_MAX = 65_535
 const ID_PREFIX_BYTES_MAX = 16
 
 /** @throws {ApiError} 400: it is not given, or more than once, or is no name */
-export async function readNamed(request: ApiRequest, name: 'clientId' | 'id'): Promise<string> {
+export async function readNamed(
+  request: ApiRequest,
+  name: 'clientId' | 'filter' | 'id',
+): Promise<string> {
   const { id, query, hasBody, message } = request
   const body = hasBody ? await readObject(message, [name]) : undefined
   const given = [id, query[name], body?.[name]].filter((value) => value !== undefined)
