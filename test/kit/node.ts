@@ -168,7 +168,7 @@ async function environmentOf(options: NodeOptions): Promise<Record<string, strin
 }
 
 /** What a node has logged, and who waits for more. */
-class LogTail {
+export class LogTail {
   readonly #lines: LogLine[] = []
   readonly #waiting = new Set<(line: LogLine) => void>()
 

@@ -44,6 +44,9 @@ describe('/metrics', () => {
       closeReasons: ['client'],
       dropReasons: ['queue-full'],
       logKinds: ['node'],
+      redisFaults: ['other'],
+      redisSettings: ['version'],
+      redisKeys: ['log'],
     })
     await using server = await start({ render: () => instruments.render() })
     instruments.counter('connack_total').cell({ code: '0' }).value += 1

@@ -23,6 +23,9 @@ function largeNode() {
     closeReasons: reasons,
     dropReasons: reasons.slice(0, 16),
     logKinds: ['node'],
+    redisFaults: ['other'],
+    redisSettings: ['version'],
+    redisKeys: ['log'],
   })
 }
 

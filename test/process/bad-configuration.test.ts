@@ -2,14 +2,13 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer, type AddressInfo } from 'node:net'
+import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Authority, startNode } from '@breakwater/broker'
 import { ConfigError, decideConfig, readSettings } from '@breakwater/config'
 import { pino } from 'pino'
 import { afterAll, describe, expect, it } from 'vitest'
-import { startRedisProxy } from '../kit/redis-proxy.ts'
 import { findProgram } from '../kit/program.ts'
 import { startRedis } from '../kit/redis.ts'
 import { breakwater, expectOneLine } from './command.ts'
@@ -82,52 +81,6 @@ describe.concurrent('the command', () => {
       BREAKWATER_REDIS_PREFIX: redis.prefix,
     })
     expectOneLine(end, /^breakwater: BREAKWATER_ADMIN: cannot listen on .*EADDRINUSE.*another port/)
-  })
-
-  it('ends at a Redis that is not there, without showing the password in its address', async () => {
-    const end = await serve({ BREAKWATER_REDIS_URL: 'redis://keeper:sesame@127.0.0.1:1' })
-    expectOneLine(end, /^breakwater: BREAKWATER_REDIS_URL: redis:\/\/127\.0\.0\.1:1.*ECONNREFUSED/)
-    expect(`${end.stdout}${end.stderr}`).not.toContain('sesame')
-  })
-
-  it('ends at a Redis that goes away while it is asked how it is configured', async () => {
-    await using redis = await startRedis()
-    const { port, hostname } = new URL(redis.url)
-    const server = createServer((near) => {
-      const far = connect(Number(port), hostname)
-      far.on('error', () => near.destroy())
-      near.on('error', () => far.destroy())
-      far.pipe(near)
-      // The first INFO is that of the handshake.
-      let asked = 0
-      near.on('data', (chunk: Buffer) => {
-        asked += chunk.toString().split(/info\r\n/i).length - 1
-        if (asked > 1) near.destroy()
-        else far.write(chunk)
-      })
-      near.on('close', () => far.destroy())
-    }).listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    await using _closing = { [Symbol.asyncDispose]: async () => void server.close() }
-    const lossy = `redis://127.0.0.1:${(server.address() as AddressInfo).port}`
-    expectOneLine(
-      await serve({ BREAKWATER_REDIS_URL: lossy }),
-      /^breakwater: BREAKWATER_REDIS_URL/m,
-    )
-  })
-
-  it('ends at a Redis that does not take the password, without showing it', async (context) => {
-    if (findProgram('redis-server') === undefined) context.skip('redis-server not installed')
-    await using redis = await startRedis({ args: ['--requirepass', 'open'] })
-    const url = redis.url.replace('redis://', 'redis://:sesame@')
-    for (const environment of [
-      { BREAKWATER_REDIS_URL: url },
-      { BREAKWATER_REDIS_URL: redis.url, BREAKWATER_REDIS_PASSWORD_FILE: file('sesame\n') },
-    ]) {
-      const end = await serve(environment)
-      expectOneLine(end, /BREAKWATER_REDIS_URL: redis:\/\/127\.0\.0\.1:\d+.*WRONGPASS/)
-      expect(`${end.stdout}${end.stderr}`).not.toContain('sesame')
-    }
   })
 
   it('ends at a password file with a line that is none, without showing the line', async () => {
@@ -235,14 +188,6 @@ describe.concurrent('a setting', () => {
     ],
   ] as const)('%o stops the start', async (environment, line) => {
     expect(await refusal(environment as unknown as Record<string, string>)).toMatch(line)
-  })
-
-  it('of a Redis that says nothing stops the start', async () => {
-    await using redis = await startRedis()
-    await using proxy = await startRedisProxy(redis.url)
-    proxy.stall()
-    const line = await refusal({ BREAKWATER_REDIS_URL: proxy.url })
-    expect(line).toMatch(/^BREAKWATER_REDIS_URL: redis:\/\/127.*no answer/)
   })
 
   it('of a Redis that evicts keys stops the start', async (context) => {

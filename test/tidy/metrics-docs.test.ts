@@ -12,6 +12,9 @@ const supplied: Record<string, string> = {
   closeReasons: ' (each close reason)',
   dropReasons: ' (each drop reason)',
   logKinds: ' (each kind of line)',
+  redisFaults: ' (each kind of fault)',
+  redisSettings: ' (each setting)',
+  redisKeys: ' (each kind of key)',
 }
 
 function labelsCell({ labels }: MetricDefinition): string {

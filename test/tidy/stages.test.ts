@@ -21,6 +21,7 @@ const VOCABULARY = ['close-reason.ts', 'hold.ts', 'mqtt']
 /** Only these know several stages and put them together. */
 const COMPOSITION = [
   'node.ts',
+  'start-node.ts',
   'sessions.ts',
   'subscriptions.ts',
   'dispatch.ts',

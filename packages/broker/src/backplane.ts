@@ -9,15 +9,15 @@ import {
   type RedisBusOptions,
 } from '@breakwater/bus'
 import { createRedisCluster, SoloCluster, type Cluster, type NodeFacts } from '@breakwater/cluster'
-import { ConfigError, type Config } from '@breakwater/config'
-import type { RedisSettings } from '@breakwater/redis'
+import type { Config } from '@breakwater/config'
+import { isRelocation, type RedisNeeds, type RedisSettings } from '@breakwater/redis'
 import { createRedisStore, MemoryStore, type OnFenced, type Store } from '@breakwater/store'
 import type { Events } from './events.ts'
 import type { BrokerInstruments } from './instruments.ts'
 import { InboxWatch } from './inbox-watch.ts'
 import { RedisMonitor } from './redis-monitor.ts'
 
-/** Freed with the stack. @throws {ConfigError} Redis cannot be used */
+/** Freed with the stack. @throws {Error} Redis cannot be used, or not now */
 export async function openBackplane(
   config: Config,
   settings: RedisSettings | undefined,
@@ -40,51 +40,60 @@ export async function openBackplane(
       cluster: new SoloCluster(() => ({ id: bus.nodeId, ...facts() })),
     }
   }
-  const onFault = (error: Error): void => events.redisFault(error)
-  const timeoutMs = config.limits.storeTimeoutMs
-  try {
-    stack.use(await RedisMonitor.start(settings, instruments, events))
-    const { queueMessagesMax, queueBytesMax } = config.limits
-    const store = stack.use(
-      await createRedisStore(settings, {
-        timeoutMs,
-        onFault,
-        onFenced,
-        queueMessagesMax,
-        queueBytesMax,
-        queuePolicy: config.queuePolicy,
-        shares: config.limits,
-        ack: config.ack,
-        onHeld: (why) => events.acknowledgementsHeld(why),
-      }),
-    )
-    const bus = stack.use(
-      await createRedisBus(settings, {
-        timeoutMs,
-        onFault,
-        onFrame: frameCounter(instruments),
-        onDropped: (reason, messages) => events.busDropped(reason, messages),
-      }),
-    )
-    stack.use(new InboxWatch(bus, instruments))
-    const { nodeLeaseMs, viewLeaseMs, willTakeOverWindowMs, clusterLogBytesMax } = config.limits
-    const cluster = stack.use(
-      await createRedisCluster(settings, {
-        nodeId: bus.nodeId,
-        reads: [ENVELOPE_VERSION],
-        facts,
-        leaseMs: nodeLeaseMs,
-        viewLeaseMs,
-        adoptAfterMs: willTakeOverWindowMs,
-        logBytesMax: clusterLogBytesMax,
-        timeoutMs,
-        onFault,
-      }),
-    )
-    return { store, bus, cluster }
-  } catch (error) {
-    throw new ConfigError(`BREAKWATER_REDIS_URL: ${(error as Error).message}`, { cause: error })
+  const onFault = (error: Error): void => events.redis.fault(error)
+  const onWritten = (error: Error | undefined): void => {
+    events.redis.written(error === undefined)
+    // Of connections their own errors tell.
+    if (error?.name === 'ReplyError' && !isRelocation(error)) events.redis.fault(error)
   }
+  const timeoutMs = config.limits.storeTimeoutMs
+  stack.use(await RedisMonitor.start(settings, needsOf(config), instruments, events.redis))
+  const { queueMessagesMax, queueBytesMax } = config.limits
+  const store = stack.use(
+    await createRedisStore(settings, {
+      timeoutMs,
+      onFault,
+      onFenced,
+      queueMessagesMax,
+      queueBytesMax,
+      queuePolicy: config.queuePolicy,
+      shares: config.limits,
+      ack: config.ack,
+      onHeld: (why) => events.acknowledgementsHeld(why),
+      onWritten,
+    }),
+  )
+  const bus = stack.use(
+    await createRedisBus(settings, {
+      timeoutMs,
+      onFault,
+      onFrame: frameCounter(instruments),
+      onDropped: (reason, messages) => events.busDropped(reason, messages),
+    }),
+  )
+  stack.use(new InboxWatch(bus, instruments))
+  const { nodeLeaseMs, viewLeaseMs, willTakeOverWindowMs, clusterLogBytesMax } = config.limits
+  const cluster = stack.use(
+    await createRedisCluster(settings, {
+      nodeId: bus.nodeId,
+      reads: [ENVELOPE_VERSION],
+      facts,
+      leaseMs: nodeLeaseMs,
+      viewLeaseMs,
+      adoptAfterMs: willTakeOverWindowMs,
+      logBytesMax: clusterLogBytesMax,
+      timeoutMs,
+      onFault,
+      onWritten,
+    }),
+  )
+  return { store, bus, cluster }
+}
+
+/** What the level of acknowledgements asks of Redis. */
+function needsOf({ ack }: Config): Omit<RedisNeeds, 'clustered'> {
+  const [level, replicas] = ack.split(':')
+  return { disk: level === 'fsynced', replicas: Number(replicas ?? 0) }
 }
 
 function frameCounter(instruments: BrokerInstruments): NonNullable<RedisBusOptions['onFrame']> {

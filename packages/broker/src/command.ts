@@ -18,8 +18,8 @@ import { runPasswd, type PasswdOptions } from './auth/passwd-command.ts'
 import { ensureDevelopmentCertificates } from './certificates/development.ts'
 import { runImport, type ImportOptions } from './import/import-command.ts'
 import { checkNodeFiles, readNodeFiles } from './node-files.ts'
-import { startNode, type BreakwaterNode } from './node.ts'
 import { handleSignals } from './signals.ts'
+import { startNode, type BreakwaterNode } from './start-node.ts'
 import { VERSION } from './version.ts'
 
 /** Should something keep the process alive after everything was closed. */
@@ -176,13 +176,24 @@ function createProgram({ environment, print, complain, codes }: ProgramParts): C
 
 async function serve(config: Config): Promise<void> {
   const files = await readNodeFiles(config)
-  const asked = Promise.withResolvers<void>()
+  const stop = new AbortController()
+  const asked = new Promise<void>((resolve) => {
+    stop.signal.addEventListener('abort', () => resolve(), { once: true })
+  })
   let started: BreakwaterNode | undefined
   // A node that starts reads its files anyway.
-  handleSignals({ stop: asked.resolve, readFiles: () => void started?.readFiles() })
-  const node = await startNode({ config, files })
+  handleSignals({ stop: () => stop.abort(), readFiles: () => void started?.readFiles() })
+  const node = await startNode({ config, files, signal: stop.signal }).catch((error: unknown) => {
+    if (!stop.signal.aborted) throw error
+    return undefined
+  })
+  // It was still waiting for Redis.
+  if (node === undefined) {
+    setTimeout(() => process.exit(), LAST_RESORT_MS).unref()
+    return
+  }
   started = node
-  await asked.promise
+  await asked
   // Whatever does not end by itself, such as a Redis that does not answer, is left to itself.
   const lastResort = setTimeout(() => process.exit(), config.shutdownTimeoutMs)
   await node[Symbol.asyncDispose]()

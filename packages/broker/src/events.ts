@@ -13,6 +13,7 @@ import type { LogLevel, NodeLog } from './log/node-log.ts'
 import type { TlsFacts } from './listen/tls-keeper.ts'
 import type { FilesReport } from './watched-files.ts'
 import { LoginEvents } from './login-events.ts'
+import { RedisEvents } from './redis-events.ts'
 
 export interface ConnectionFacts {
   readonly id: number
@@ -59,12 +60,19 @@ export class Events extends EventCells {
   readonly #log: NodeLog
   readonly #instruments: BrokerInstruments
   readonly logins: LoginEvents
+  readonly redis: RedisEvents
 
   constructor(log: NodeLog, instruments: BrokerInstruments, listeners: readonly string[]) {
     super(instruments, listeners)
     this.#log = log
     this.#instruments = instruments
     this.logins = new LoginEvents(log, instruments)
+    this.redis = new RedisEvents(log, instruments)
+  }
+
+  /** It answers probes; what else the node needs may not be there yet. */
+  adminReady(admin: string): void {
+    this.#say('node', 'info', { admin }, 'admin server is up')
   }
 
   nodeReady(addresses: readonly string[], admin: string, nodeId: string): void {
@@ -327,30 +335,6 @@ export class Events extends EventCells {
     this.#say('publish-denied', 'info', { ...lineOf(facts), topic }, 'publish denied', facts.id)
   }
 
-  /** A fault of Redis that nobody awaits; it repeats, so it is logged once per change of its text. */
-  redisFault(error: Error): void {
-    const text = (error as { code?: string }).code ?? error.message
-    if (text === this.#lastRedisFault) return
-    this.#lastRedisFault = text
-    const isOther = error.name === 'EnvelopeError' || error.name === 'JoinRefused'
-    this.#say(
-      'redis',
-      'warn',
-      { error: text },
-      isOther
-        ? 'what is in redis is of another version, or not for this node'
-        : 'redis connection failed; it is tried again',
-      text,
-    )
-  }
-
-  redisRecovered(): void {
-    if (this.#lastRedisFault === '') return
-    this.#lastRedisFault = ''
-    this.#say('redis', 'info', {}, 'redis is back')
-  }
-  #lastRedisFault = ''
-
   /** What Redis has executed is not confirmed in time at the level of `BREAKWATER_ACK`; undefined: it is again. */
   acknowledgementsHeld(why: string | undefined): void {
     if (why === undefined) this.#say('redis', 'info', {}, 'writes are confirmed again')
@@ -364,7 +348,9 @@ export class Events extends EventCells {
   #held = false
 
   storeFailed(what: string, error: Error): void {
-    this.#say('store', 'warn', { what, error: error.message }, 'the store did not answer')
+    // One cause of its own for each kind of work: what comes behind "of" is one client, or one filter.
+    const [kind] = what.split(' of ', 1)
+    this.#say('store', 'warn', { what, error: error.message }, 'the store did not answer', kind)
   }
 
   sessionsExpired(clientIds: readonly string[]): void {

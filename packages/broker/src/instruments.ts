@@ -1,6 +1,14 @@
 /** The metrics of a node, with the label values that are the broker's. */
 import { createInstruments, type Instruments, type LabelSets } from '@breakwater/metrics'
 import {
+  REDIS_FAULTS,
+  REDIS_SETTINGS,
+  redisKeyKinds,
+  type RedisFaultKind,
+  type RedisKeyKind,
+  type RedisSetting,
+} from '@breakwater/redis'
+import {
   closeReasonIds,
   DROP_REASONS,
   type CloseReasonId,
@@ -13,6 +21,9 @@ interface BrokerLabels extends LabelSets {
   closeReasons: CloseReasonId
   dropReasons: DropReason
   logKinds: LogKind
+  redisFaults: RedisFaultKind
+  redisSettings: RedisSetting
+  redisKeys: RedisKeyKind
 }
 
 export type BrokerInstruments = Instruments<BrokerLabels>
@@ -24,5 +35,8 @@ export function createBrokerInstruments(listeners: readonly string[]): BrokerIns
     closeReasons: closeReasonIds,
     dropReasons: DROP_REASONS,
     logKinds,
+    redisFaults: REDIS_FAULTS,
+    redisSettings: REDIS_SETTINGS,
+    redisKeys: redisKeyKinds,
   }) as BrokerInstruments
 }

@@ -5,30 +5,27 @@
  *                                   └─ route/publish → store, bus → deliver
  */
 import { isSharedFilter } from '@breakwater/bus'
-import { JoinRefused, type ClusterHandler } from '@breakwater/cluster'
-import { ConfigError, type Config } from '@breakwater/config'
-import { startAdminServer, startRuntimeMetrics } from '@breakwater/metrics'
-import type { Logger } from 'pino'
-import { adminBounds, AdminRoutes } from './admin-routes.ts'
+import type { ClusterHandler } from '@breakwater/cluster'
+import type { Config } from '@breakwater/config'
+import type { AdminRoute } from '@breakwater/metrics'
+import { AdminRoutes } from './admin-routes.ts'
 import { Admission } from './admit/admission.ts'
 import { connectionsAllowed, readProcessLimits } from './admit/file-limit.ts'
-import { LoopDelay } from './admit/loop-delay.ts'
+import type { LoopDelay } from './admit/loop-delay.ts'
 import { openBackplane } from './backplane.ts'
 import { Connection, type ByteStream } from './connection/connection.ts'
 import { TurnFlusher } from './connection/turn-flusher.ts'
 import { ControlPlane } from './control/control-plane.ts'
 import { Dispatch } from './dispatch.ts'
 import { drain } from './drain/drain.ts'
-import { Events, factsOf } from './events.ts'
+import { factsOf, type Events } from './events.ts'
 import { Gate } from './gate.ts'
 import { Gauges } from './gauges.ts'
-import { createBrokerInstruments } from './instruments.ts'
-import { listenFault } from './listen/listen-fault.ts'
+import type { BrokerInstruments } from './instruments.ts'
 import { startListener, type Listener, type PeerFacts } from './listen/listener.ts'
 import { TlsKeeper } from './listen/tls-keeper.ts'
-import { createLogger } from './log/logger.ts'
-import { NodeLog } from './log/node-log.ts'
-import { readNodeFiles, type NodeFiles } from './node-files.ts'
+import type { NodeFiles } from './node-files.ts'
+import { redisStep } from './redis-wait.ts'
 import { RightToStay } from './right-to-stay.ts'
 import { Router } from './route/router.ts'
 import { ServerTree } from './server-tree.ts'
@@ -37,80 +34,51 @@ import { Sessions } from './sessions.ts'
 import { Sweep } from './sweep.ts'
 import { startSharedTicketKey } from './tickets/start.ts'
 import { VERSION } from './version.ts'
-import { WatchedFiles } from './watched-files.ts'
+import type { WatchedFiles } from './watched-files.ts'
 
-export interface NodeOptions {
+/** What a node is built of beside its configuration; it outlives attempts that fail. */
+export interface NodeParts {
   readonly config: Config
-  /** Default: they are read. */
-  readonly files?: NodeFiles
-  /** Default: JSON lines on standard output. */
-  readonly logger?: Logger
+  readonly files: NodeFiles
+  readonly instruments: BrokerInstruments
+  readonly events: Events
+  readonly loopDelay: LoopDelay
+  readonly watched: WatchedFiles
 }
 
-export interface BreakwaterNode extends AsyncDisposable {
+/** A node that serves. Disposing it is its orderly end. */
+export interface OpenNode extends AsyncDisposable {
   readonly id: string
   readonly listeners: readonly Pick<Listener, 'name' | 'port' | 'url'>[]
-  readonly adminPort: number
-  /** PEM file of the development CA, if one is in use. */
-  readonly developmentCa: string | undefined
+  readonly routes: readonly AdminRoute[]
   readonly connections: number
-  /** Looks now at every file that it follows, and says in its log what became of them. */
-  readFiles(): Promise<void>
 }
 
 /**
- * Starts a node; it is ready when this resolves. Disposing it stops accepting, closes its clients, waits for
- * what they sent to take effect (`shutdownTimeoutMs` at most) and frees everything.
+ * Builds the stages and opens the listeners. `stopping`: called when the end begins.
  *
  * @throws {ConfigError} one line that names the setting and the way out
+ * @throws {RedisAwaited} Redis cannot be used now; everything is freed, and it may be tried again
  */
-export async function startNode({
-  config,
-  files: given,
-  logger,
-}: NodeOptions): Promise<BreakwaterNode> {
+export async function openNode(
+  { config, files, instruments, events, loopDelay, watched }: NodeParts,
+  stopping: () => void,
+): Promise<OpenNode> {
   await using stack = new AsyncDisposableStack()
-  const files = given ?? (await readNodeFiles(config))
   const listenerNames = config.listeners.map(({ name }) => name)
-  const instruments = createBrokerInstruments(listenerNames)
-  const log = stack.use(
-    new NodeLog({
-      logger: logger ?? createLogger(config, instruments),
-      limits: config.limits,
-      instruments,
+  const state = { stopping: false }
+  const connections = new Set<Connection>()
+  const sinceMs = Date.now()
+  // First, so that an attempt without Redis costs nothing else.
+  const { store, bus, cluster } = await redisStep(
+    openBackplane(config, files.redis, events, instruments, stack, {
+      facts: () => ({ version: VERSION, sinceMs, connections: connections.size }),
+      onFenced: (clientId, epoch) => sessions.fenced(clientId, epoch),
     }),
   )
-  const loopDelay = new LoopDelay()
-  stack.use(startRuntimeMetrics(instruments, { onDelay: (lateMs) => loopDelay.sample(lateMs) }))
-  const events = new Events(log, instruments, listenerNames)
-  const state = { ready: false, stopping: false }
-
-  const watched = new WatchedFiles({
-    pollMs: config.limits.filePollMs,
-    deaf: (directory, error) => events.certificatesUnwatched(directory, error),
-    readAgain: (report) => events.filesReadAgain(report),
-  })
-  const { developmentCa } = files
-  if (developmentCa !== undefined) events.developmentCertificate(developmentCa)
-  const connections = new Set<Connection>()
   const rightToStay = new RightToStay({ limits: config.limits, connections, events })
   const { revocations } = rightToStay
   const gate = stack.use(new Gate(config, files, watched, events, revocations))
-  const anonymous = config.listeners.filter((listener) => listener.anonymous)
-  if (anonymous.length > 0) events.anonymousAllowed(anonymous.map(({ name }) => name))
-
-  const sinceMs = Date.now()
-  const { store, bus, cluster } = await openBackplane(
-    config,
-    files.redis,
-    events,
-    instruments,
-    stack,
-    {
-      facts: () => ({ version: VERSION, sinceMs, connections: connections.size }),
-      onFenced: (clientId, epoch) => sessions.fenced(clientId, epoch),
-    },
-  )
   const router = new Router({
     store,
     bus,
@@ -191,16 +159,13 @@ export async function startNode({
       sessions.recover().catch((error: Error) => events.storeFailed('sessions', error))
     },
   }
-  await cluster.start(handler).catch((error: Error) => {
-    if (!(error instanceof JoinRefused)) throw error
-    throw new ConfigError(`BREAKWATER_REDIS_URL: ${error.message}`, { cause: error })
-  })
+  await redisStep(cluster.start(handler))
   const control = stack.use(await ControlPlane.create(sessions))
   stack.use(
     new SessionExpiry({ store, router, sessions, events, expiryMs: config.sessionExpiryMs }),
   )
 
-  await stack.use(rightToStay).start({ store, bus, cluster })
+  await redisStep(stack.use(rightToStay).start({ store, bus, cluster }))
   const sweep = stack.use(new Sweep(connections, config.limits))
   const dispatch = new Dispatch({
     events,
@@ -232,7 +197,7 @@ export async function startNode({
       }),
     )
 
-  const ticketKey = stack.use(await startSharedTicketKey(config, files, events))
+  const ticketKey = stack.use(await redisStep(startSharedTicketKey(config, files, events)))
   const flusher = new TurnFlusher()
   const bytes = instruments.counter('bytes_total')
   let lastConnectionId = 0
@@ -304,10 +269,6 @@ export async function startNode({
     )
   }
 
-  const ready = (): { ok: boolean; detail: string } =>
-    state.stopping
-      ? { ok: false, detail: 'the node is stopping' }
-      : { ok: state.ready, detail: state.ready ? 'ready' : 'the node is starting' }
   const { routes } = stack.use(
     new AdminRoutes({
       config,
@@ -323,44 +284,18 @@ export async function startNode({
       revocations,
     }),
   )
-  const admin = stack.use(
-    await startAdminServer({
-      ...config.admin,
-      livez: () => ({ ok: true, detail: 'alive' }),
-      readyz: ready,
-      startupz: () => ({ ok: state.ready, detail: state.ready ? 'started' : 'starting' }),
-      render: () => instruments.render(),
-      routes,
-      bounds: adminBounds(config.limits),
-      onRefused: (why) => events.adminRefused(why),
-    }).catch((error: Error & { code?: string }) => {
-      throw listenFault('BREAKWATER_ADMIN', config.admin, error)
-    }),
-  )
-
-  const open = instruments.gauge('admin_connections').cell()
-  instruments.onScrape(() => (open.value = admin.connections))
-
-  state.ready = true
-  const adminUrl = `http://${config.admin.host}:${admin.port}`
-  events.nodeReady(
-    listeners.map(({ url }) => url),
-    adminUrl,
-    bus.nodeId,
-  )
   const resources = stack.move()
   return {
     id: bus.nodeId,
     listeners,
-    adminPort: admin.port,
-    developmentCa,
+    routes,
     get connections(): number {
       return connections.size
     },
-    readFiles: () => watched.look(),
     async [Symbol.asyncDispose](): Promise<void> {
       if (state.stopping) return
       state.stopping = true
+      stopping()
       events.nodeStopping(connections.size)
       for (const listener of listeners) listener.stop()
       admission.stop()
@@ -373,7 +308,6 @@ export async function startNode({
       })
       await sessions.stop()
       await resources.disposeAsync()
-      events.nodeStopped()
     },
   }
 }

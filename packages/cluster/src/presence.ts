@@ -22,6 +22,8 @@ export interface PresenceOptions {
   /** `calledOff`: the node is back. */
   readonly adopt: (nodeId: string, calledOff: AbortSignal) => Promise<void>
   readonly onFault: (error: Error) => void
+  /** Each beat is a write: whether it was taken. */
+  readonly onWritten: (error: Error | undefined) => void
   /** What is said of this node in the list of nodes. */
   readonly facts: () => string
   readonly headRead: (head: number, askedAt: number) => void
@@ -73,8 +75,17 @@ export class Presence implements Disposable {
   }
 
   async #beat(): Promise<void> {
-    const { servers, keys, nodeId, leaseMs, adoptAfterMs, headRead, forgotten, onFault } =
-      this.#options
+    const {
+      servers,
+      keys,
+      nodeId,
+      leaseMs,
+      adoptAfterMs,
+      headRead,
+      forgotten,
+      onFault,
+      onWritten,
+    } = this.#options
     this.#busy = true
     this.#again = false
     const askedAt = performance.now()
@@ -97,6 +108,7 @@ export class Presence implements Disposable {
         isDone ? 1 : 0,
         facts,
       )) as [number, string, string, string, string]
+      onWritten(undefined)
       this.#reachedLast = performance.now()
       if (facts !== '') [this.#factsSaid, this.#factsSaidAt] = [facts, askedAt]
       this.#reachedSince ??= this.#reachedLast
@@ -110,8 +122,9 @@ export class Presence implements Disposable {
       if (due !== '')
         void this.#adopt({ node: due, claim, done: false, callOff: new AbortController() })
     } catch (error) {
-      // Else the connection's own error event has told; a beat that is missed only costs time.
+      // A lost connection is told by the connection; a beat that is missed only costs time.
       if (error instanceof JoinRefused) onFault(error)
+      else onWritten(error as Error)
       this.#reachedSince = undefined
     }
     this.#busy = false

@@ -7,7 +7,6 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import {
-  isRelocation,
   keysWith,
   openPlace,
   startHeartbeat,
@@ -19,8 +18,8 @@ import {
 } from '@breakwater/redis'
 import { Announced } from './announced.ts'
 import { Barrier } from './barrier.ts'
-import type { Change, Cluster, ClusterHandler, Departure, Done } from './cluster.ts'
-import { readEntries, type LogEntry, type StreamAnswer, type VersionedEntry } from './log-entry.ts'
+import type { Change, Cluster, ClusterHandler, Done } from './cluster.ts'
+import { LogFollower } from './log-follower.ts'
 import { bytesOf, Membership, stepOf, stepsOf, type Step } from './membership.ts'
 import type { NodeEntry, NodeFacts } from './node-facts.ts'
 import { Presence } from './presence.ts'
@@ -44,18 +43,16 @@ export interface RedisClusterOptions {
   /** The log that Redis keeps for the nodes is cut off at its beginning above so many bytes. */
   readonly logBytesMax: number
   readonly onFault: (error: Error) => void
+  /** What became of a write of this node: taken, or why it was not. */
+  readonly onWritten?: (error: Error | undefined) => void
 }
 
 const PENDING_CHANGES_MAX = 250_000
 const PENDING_BYTES_MAX = 64 * 1_048_576
 const BATCH_CHANGES_MAX = 1_000
 const BATCH_BYTES_MAX = 262_144
-const READ_ENTRIES_MAX = 500
-const BLOCK_MS = 1_000
-const RETRY_MS = 100
 const LEAVE_TIMEOUT_MS = 500
 const LAPSED_LEAVE_TIMEOUT_MS = 100
-const SCAN_COUNT = 5_000
 
 /** @throws {Error} one line when Redis cannot be reached */
 export async function createRedisCluster(
@@ -92,14 +89,13 @@ interface Connections {
 class RedisCluster implements Cluster {
   readonly #membership: Membership
   readonly #standing: Standing
-  readonly #reader: Redis
   readonly #control: Servers
   readonly #keys: Keys
   readonly #options: RedisClusterOptions
   readonly #view: View
   readonly #barrier: Barrier
+  readonly #follower: LogFollower
   readonly #steps: TurnQueue<Step>
-  readonly #nodes = new Set<string>()
   readonly #announced = new Announced()
   readonly #connections: AsyncDisposable
   #handler: ClusterHandler | undefined
@@ -108,9 +104,7 @@ class RedisCluster implements Cluster {
   /** Since this node joined last. */
   #wasDead = false
   #adoptAfterMs: number | undefined
-  #stale = true
   #closed = false
-  #reading: Promise<void> | undefined
 
   constructor(
     { writer, reader, control, stack }: Connections,
@@ -128,12 +122,19 @@ class RedisCluster implements Cluster {
         if (replaced) this.#handler?.storeReplaced()
       },
     })
-    this.#reader = reader
     this.#control = control
     this.#keys = keys
     this.#options = options
     this.#view = new View(viewLeaseMs, timeoutMs)
     this.#barrier = new Barrier(viewLeaseMs)
+    this.#follower = new LogFollower({
+      redis: reader,
+      keys,
+      nodeId: options.nodeId,
+      view: this.#view,
+      barrier: this.#barrier,
+      onFault,
+    })
     this.#steps = new TurnQueue<Step>({
       send: async (steps) => {
         const version = await this.#membership.change(steps)
@@ -155,7 +156,7 @@ class RedisCluster implements Cluster {
   }
 
   get others(): readonly string[] {
-    return [...this.#nodes]
+    return this.#follower.nodes
   }
 
   nodes(): Promise<readonly NodeEntry[]> {
@@ -171,7 +172,7 @@ class RedisCluster implements Cluster {
     const { nodeId, leaseMs, viewLeaseMs, adoptAfterMs = 0, onFault } = this.#options
     await this.#standing.meet()
     this.#generation = (await this.#membership.join()).generation
-    await this.#load()
+    await this.#follower.start(handler)
     this.#control.onReady(() => {
       this.#standing.doubt({})
       this.#settle()
@@ -185,6 +186,7 @@ class RedisCluster implements Cluster {
       adoptAfterMs,
       adopt: (departed, calledOff) => handler.adopt(departed, calledOff),
       onFault,
+      onWritten: (error) => this.#options.onWritten?.(error),
       facts: () => this.#membership.facts(),
       headRead: (head, askedAt) => {
         if (this.#standing.doubted) this.#settle()
@@ -196,7 +198,6 @@ class RedisCluster implements Cluster {
         this.#settle()
       },
     })
-    this.#reading = this.#read()
     this.#presence.beat()
   }
 
@@ -246,6 +247,7 @@ class RedisCluster implements Cluster {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    this.#follower.stop()
     this.#presence?.[Symbol.dispose]()
     this.#steps.close()
     this.#barrier.close()
@@ -258,7 +260,7 @@ class RedisCluster implements Cluster {
         delay(timeoutMs, undefined, { ref: false }),
       ])
     await this.#connections[Symbol.asyncDispose]()
-    await this.#reading
+    await this.#follower.stopped()
   }
 
   async #push(step: Step): Promise<void> {
@@ -281,8 +283,7 @@ class RedisCluster implements Cluster {
   }
 
   async #sayEverything(): Promise<void> {
-    this.#view.reset()
-    this.#stale = true
+    this.#follower.doubt()
     // Asked first: after a JOIN whose answer is lost nothing shows any more that it was declared dead.
     if (!(await this.#membership.isMember())) this.#wasDead = true
     const { generation, wasMember } = await this.#membership.join()
@@ -296,104 +297,5 @@ class RedisCluster implements Cluster {
     const known = delay(this.#options.viewLeaseMs, undefined, { ref: false })
     this.#announced.addAgain(filters, known)
     void known.then(() => (this.#closed ? undefined : this.#handler?.heard()))
-  }
-
-  /** Follows the log until the node is closed. Never rejects. */
-  async #read(): Promise<void> {
-    while (!this.#closed) {
-      try {
-        if (this.#reader.status !== 'ready') throw new Error('no connection')
-        if (this.#stale) await this.#load()
-        const answer = (await this.#reader.xread(
-          'COUNT',
-          READ_ENTRIES_MAX,
-          'BLOCK',
-          BLOCK_MS,
-          'STREAMS',
-          this.#keys.clusterLog,
-          `0-${this.#view.applied}`,
-        )) as StreamAnswer | null
-        const entries = answer?.[0]?.[1]
-        // What came while everything is to be read anew may be of another log.
-        if (entries !== undefined && !this.#stale) await this.#apply(readEntries(entries))
-      } catch (error) {
-        if (this.#closed) return
-        if (this.#reader.status === 'ready' && !isRelocation(error as Error))
-          this.#options.onFault(error as Error)
-        await delay(RETRY_MS)
-      }
-    }
-  }
-
-  async #apply(entries: readonly VersionedEntry[]): Promise<void> {
-    const origins = new Map<string, number>()
-    const sessions = new Set<string>()
-    const topics = new Set<string>()
-    let version = this.#view.applied
-    for (const { version: next, entry } of entries) {
-      if (next !== version + 1) {
-        // Cut off at its beginning, or another log: what is missing is read where it is kept.
-        this.#stale = true
-        return
-      }
-      version = next
-      this.#learn(entry)
-      if (entry.kind !== 'changed') continue
-      for (const clientId of entry.sessions) sessions.add(clientId)
-      for (const topic of entry.topics ?? []) topics.add(topic)
-      // Nobody waits until the others know a topic.
-      const isAwaited = entry.added.length > 0 || entry.sessions.length > 0
-      if (isAwaited && entry.node !== this.#options.nodeId) origins.set(entry.node, version)
-    }
-    if (sessions.size > 0) await this.#handler?.sessionsChanged([...sessions])
-    if (topics.size > 0) await this.#handler?.topicsChanged([...topics])
-    if (this.#stale) return
-    this.#view.appliedTo(version)
-    for (const [node, confirmed] of origins) this.#handler?.confirm(node, confirmed)
-  }
-
-  #learn(entry: LogEntry): void {
-    if (entry.node === this.#options.nodeId) return
-    if (entry.kind === 'changed') this.#handler?.routes(entry.node, entry.added, entry.removed)
-    else if (entry.kind === 'joined') this.#nodes.add(entry.node)
-    else if (entry.kind === 'left') this.#forget(entry.node, entry.died === true ? 'died' : 'left')
-  }
-
-  #forget(node: string, how: Departure): void {
-    if (how === 'told-again') this.#barrier.doubt(node)
-    else {
-      this.#nodes.delete(node)
-      this.#barrier.left(node)
-    }
-    this.#handler?.left(node, how)
-  }
-
-  /** Everything that the log says, from where its result is kept; what happens meanwhile is in the log. */
-  async #load(): Promise<void> {
-    const handler = this.#handler as ClusterHandler
-    this.#view.reset()
-    const head = Number((await this.#reader.get(this.#keys.clusterHead)) ?? 0)
-    const nodes = await this.#reader.hkeys(this.#keys.clusterNodes)
-    // Of one that is missed nobody knows how it went.
-    for (const node of this.others) this.#forget(node, nodes.includes(node) ? 'told-again' : 'died')
-    for (const node of nodes) {
-      if (node === this.#options.nodeId) continue
-      this.#nodes.add(node)
-      let cursor = '0'
-      do {
-        const [next, filters] = await this.#reader.sscan(
-          this.#keys.clusterRoutes(node),
-          cursor,
-          'COUNT',
-          SCAN_COUNT,
-        )
-        cursor = next
-        handler.routes(node, filters, [])
-      } while (cursor !== '0')
-    }
-    await handler.load()
-    this.#stale = false
-    this.#view.appliedTo(head)
-    for (const node of this.#nodes) handler.confirm(node, head)
   }
 }

@@ -25,7 +25,7 @@ test('every metric says what it counts in one line', () => {
 
 test('no label names a client, a topic or an address', () => {
   const known =
-    'code commit direction kind listener node openssl qos reason result source state type'
+    'change code commit direction key kind listener node openssl qos reason result source state type'
   const labels = new Set(metrics.flatMap(([, definition]) => Object.keys(definition.labels)))
   expect([...labels].sort()).toEqual([...known.split(' '), 'version'])
 })

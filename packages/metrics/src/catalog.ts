@@ -285,7 +285,27 @@ const MESSAGE_METRICS = {
   redis_up: {
     type: 'gauge',
     unit: 'boolean',
-    help: '1 while Redis answers (of a Redis Cluster: all masters, for all slots), 0 while it does not; absent on a node without Redis',
+    help: '1 while Redis answers a PING within five seconds (of a Redis Cluster: all masters, for all slots), 0 while it does not; absent on a node without Redis',
+    labels: {},
+    initial: 'absent',
+  },
+  redis_faults_total: {
+    type: 'counter',
+    unit: 'faults',
+    help: 'Errors of connections to Redis, and refusals of what nobody awaits, by kind; docs/REDIS.md says what to change for each',
+    labels: { kind: 'redisFaults' },
+  },
+  redis_setting_ok: {
+    type: 'gauge',
+    unit: 'boolean',
+    help: '1 while a setting of Redis is what Breakwater needs (of a Redis Cluster: at all masters), 0 while it is not; looked at when a connection is made and once a minute',
+    labels: { kind: 'redisSettings' },
+    initial: 'absent',
+  },
+  store_writable: {
+    type: 'gauge',
+    unit: 'boolean',
+    help: '1 while the last write to Redis was taken, 0 while it was refused or had no answer; each node writes several times a second',
     labels: {},
     initial: 'absent',
   },
@@ -294,6 +314,12 @@ const MESSAGE_METRICS = {
     unit: 'seconds',
     help: 'Round trip of the periodic PING to Redis',
     labels: {},
+  },
+  store_bad_values_total: {
+    type: 'counter',
+    unit: 'values',
+    help: 'Values in Redis that could not be read and were left out, by the kind of their key; the log names the key',
+    labels: { key: 'redisKeys' },
   },
   store_unconfirmed_total: {
     type: 'counter',

@@ -12,6 +12,9 @@ function node(listeners: readonly string[] = ['mqtts', 'mqtt']) {
     closeReasons: ['client', 'keepalive'],
     dropReasons: ['queue-full'],
     logKinds: ['node'],
+    redisFaults: ['other'],
+    redisSettings: ['version'],
+    redisKeys: ['log'],
   })
 }
 
@@ -182,6 +185,9 @@ test('a misspelt name, label or value does not compile', () => {
     closeReasons: ['client', 'keepalive'],
     dropReasons: ['queue-full'],
     logKinds: ['node'],
+    redisFaults: ['other'],
+    redisSettings: ['version'],
+    redisKeys: ['log'],
   })
   const wrong = [
     // @ts-expect-error no such metric

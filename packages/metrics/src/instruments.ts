@@ -22,6 +22,9 @@ export interface LabelSets {
   closeReasons: string
   dropReasons: string
   logKinds: string
+  redisFaults: string
+  redisSettings: string
+  redisKeys: string
 }
 
 type ValueOf<Values, Sets extends LabelSets> = Values extends readonly (infer Value)[]
@@ -61,6 +64,9 @@ export interface InstrumentsOptions<Sets extends LabelSets = LabelSets> {
   readonly closeReasons: readonly Sets['closeReasons'][]
   readonly dropReasons: readonly Sets['dropReasons'][]
   readonly logKinds: readonly Sets['logKinds'][]
+  readonly redisFaults: readonly Sets['redisFaults'][]
+  readonly redisSettings: readonly Sets['redisSettings'][]
+  readonly redisKeys: readonly Sets['redisKeys'][]
   readonly registry?: Registry
 }
 
@@ -69,18 +75,27 @@ export function createInstruments<
   CloseReason extends string,
   DropReason extends string,
   LogKind extends string,
+  RedisFault extends string,
+  RedisSetting extends string,
+  RedisKey extends string,
 >(
   options: InstrumentsOptions<{
     listeners: Listener
     closeReasons: CloseReason
     dropReasons: DropReason
     logKinds: LogKind
+    redisFaults: RedisFault
+    redisSettings: RedisSetting
+    redisKeys: RedisKey
   }>,
 ): Instruments<{
   listeners: Listener
   closeReasons: CloseReason
   dropReasons: DropReason
   logKinds: LogKind
+  redisFaults: RedisFault
+  redisSettings: RedisSetting
+  redisKeys: RedisKey
 }> {
   const registry = options.registry ?? new Registry()
   const sets: Record<SuppliedSet, readonly string[]> = {
@@ -88,6 +103,9 @@ export function createInstruments<
     closeReasons: options.closeReasons,
     dropReasons: options.dropReasons,
     logKinds: options.logKinds,
+    redisFaults: options.redisFaults,
+    redisSettings: options.redisSettings,
+    redisKeys: options.redisKeys,
     version: [options.build.version],
     commit: [options.build.commit],
     node: [process.versions.node],

@@ -13,6 +13,9 @@ function node() {
     closeReasons: ['client'],
     dropReasons: ['queue-full'],
     logKinds: ['node'],
+    redisFaults: ['other'],
+    redisSettings: ['version'],
+    redisKeys: ['log'],
   })
 }
 

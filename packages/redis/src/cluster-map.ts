@@ -10,6 +10,7 @@ import { redactUrl, type RedisHost } from '@breakwater/config'
 import type { Redis } from 'ioredis'
 import { createRedis, type RedisSettings } from './client.ts'
 import { faultOf } from './fault.ts'
+import { UnfitRedis } from './health.ts'
 import { SLOTS } from './slot.ts'
 
 interface Looked {
@@ -182,7 +183,7 @@ async function answerOf(redis: Redis, asked: RedisHost): Promise<Looked> {
   const [info, ranges] = await Promise.all([redis.cluster('INFO'), redis.cluster('SLOTS')]).catch(
     (error: Error) => {
       throw NO_CLUSTER.test(error.message)
-        ? new Error('is no Redis Cluster: use redis:// or redis-sentinel://')
+        ? new UnfitRedis('is no Redis Cluster: use redis:// or redis-sentinel://')
         : error
     },
   )

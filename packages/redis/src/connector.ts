@@ -92,8 +92,16 @@ async function prove(
     return stream.destroyed ? replyError('closed') : undefined
   } catch (error) {
     stream.destroy()
-    return error as Error
+    return beforeAnswer(error as Error & { code?: string })
   }
+}
+
+/** A connection that ends while it is being made is no lost one: the server, or what stands for it, wants no such. */
+function beforeAnswer(error: Error & { code?: string }): Error {
+  const { code = '' } = error
+  if (code !== 'ECONNRESET' && code !== 'EPIPE') return error
+  if (error.message.includes('TLS')) return error
+  return Object.assign(new Error('closed without an answer'), { code })
 }
 
 async function opened(stream: Socket, secure: boolean, timeoutMs: number): Promise<void> {

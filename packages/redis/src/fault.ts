@@ -149,7 +149,7 @@ const RULES: readonly Rule[] = [
   },
   {
     kind: 'sentinels',
-    fits: /sentinel/i,
+    fits: /all sentinels|connect to sentinel/i,
     advice:
       'see that the sentinels in BREAKWATER_REDIS_URL run, that they know the master by that name, and their password (BREAKWATER_REDIS_SENTINEL_PASSWORD_FILE)',
   },
@@ -165,14 +165,17 @@ const CAUSES_MAX = 5
 
 export function faultOf(error: Error): RedisFault {
   const text = textOf(error)
-  let cause: unknown = error
-  for (let depth = 0; depth < CAUSES_MAX && cause instanceof Error; depth += 1) {
-    const { message, code } = cause as Error & { code?: unknown }
+  const causes: (Error & { code?: unknown })[] = []
+  for (let cause: unknown = error; cause instanceof Error && causes.length < CAUSES_MAX;) {
+    causes.unshift(cause)
+    ;({ cause } = cause)
+  }
+  if (causes.some(({ name }) => name === 'UnfitRedis'))
+    return { kind: 'unfit', text, advice: '', lasting: true }
+  for (const { message, code } of causes)
     for (const { kind, fits, advice, lasting = false } of RULES)
       if (fits.test(message) || (typeof code === 'string' && fits.test(code)))
         return { kind, text, advice, lasting }
-    ;({ cause } = cause)
-  }
   return { kind: 'other', text, advice: '', lasting: false }
 }
 

@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import { unfitReason, type RedisFacts } from './health.ts'
+import { lacksOf, unfitReason, type RedisFacts } from './health.ts'
 
 const fit: RedisFacts = {
   version: '7.0.15',
   maxmemoryPolicy: 'noeviction',
   connectedSlaves: 0,
   mode: 'standalone',
+  isReplica: false,
+  appendOnly: true,
 }
 
 describe('a Redis', () => {
@@ -33,6 +35,15 @@ describe('a Redis', () => {
     const facts = { ...fit, mode: 'cluster' }
     expect(unfitReason(facts, true)).toBeUndefined()
     expect(unfitReason(facts, false)).toContain('use redis-cluster://')
+  })
+
+  it('lacks what the level of acknowledgements waits for, and may be started with all the same', () => {
+    const facts = { ...fit, appendOnly: false, connectedSlaves: 1 }
+    expect(unfitReason(facts, false)).toBeUndefined()
+    const lacks = lacksOf(facts, { clustered: false, disk: true, replicas: 2 })
+    expect(lacks.appendonly).toContain('set appendonly yes')
+    expect(lacks.replicas).toMatch(/^1 replicas .* waits for 2/)
+    expect(Object.values(lacksOf(facts, { clustered: false }))).toEqual(Array(5).fill(undefined))
   })
 
   it.each([

@@ -3,9 +3,19 @@ export type { ConnectionOptions, RedisRole, RedisSettings } from './client.ts'
 export { failureOf, isRelocation } from './failure.ts'
 export { faultOf, REDIS_FAULTS } from './fault.ts'
 export type { RedisFault, RedisFaultKind } from './fault.ts'
-export { pingSeconds, readFacts, REDIS_MAJOR_MIN, unfitReason } from './health.ts'
-export type { RedisFacts } from './health.ts'
+export {
+  lacksOf,
+  pingSeconds,
+  readFacts,
+  REDIS_MAJOR_MIN,
+  REDIS_SETTINGS,
+  UnfitRedis,
+  unfitReason,
+} from './health.ts'
+export type { RedisFacts, RedisNeeds, RedisSetting } from './health.ts'
 export { startHeartbeat } from './heartbeat.ts'
+export { kindOfKey, redisKeyKinds } from './key-kinds.ts'
+export type { RedisKeyKind, RedisType } from './key-kinds.ts'
 export { bucketOf, BUCKETS, keysWith, RETAINED_BUCKETS } from './keys.ts'
 export type { Keys } from './keys.ts'
 export { openPlace } from './place.ts'

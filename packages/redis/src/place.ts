@@ -37,8 +37,11 @@ class Single implements RedisPlace {
   }
 
   async servers(role: RedisRole, options: ServersOptions = {}): Promise<Servers> {
-    const { timeoutMs } = options
-    const redis = createRedis(this.#settings, role, timeoutMs === undefined ? {} : { timeoutMs })
+    const { timeoutMs, anyRole = false } = options
+    const redis = createRedis(this.#settings, role, {
+      anyRole,
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    })
     await connectOrFail(redis, this.#settings)
     return new OneServer(redis, options)
   }
@@ -64,10 +67,11 @@ class Clustered implements RedisPlace {
   }
 
   async servers(role: RedisRole, options: ServersOptions = {}): Promise<Servers> {
-    const { timeoutMs } = options
+    const { timeoutMs, anyRole = false } = options
     const connect = (host: RedisHost): Redis =>
       createRedis(this.#settings, role, {
         whereabouts: () => host,
+        anyRole,
         // The others of its keys are where they were.
         isMisplaced: (error) => this.#learn(error) && false,
         ...(timeoutMs === undefined ? {} : { timeoutMs }),

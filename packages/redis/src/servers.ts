@@ -43,6 +43,8 @@ export interface ServersOptions {
   readonly timeoutMs?: number
   /** A connection that says nothing for so long is cut; undefined: it is not watched. */
   readonly heartbeatMs?: number
+  /** Nothing is written: a replica will do. */
+  readonly anyRole?: boolean
 }
 
 const RETRY_MS = 50

@@ -6,7 +6,14 @@
  * In: calls to one server. Out: their results, and whether they may be acknowledged. One question at most waits
  * to be sent per connection: it covers what all writers have sent in a turn.
  */
-import { sendTo, type Redis, type Result, type ScriptCall } from '@breakwater/redis'
+import {
+  failureOf,
+  sendTo,
+  UnfitRedis,
+  type Redis,
+  type Result,
+  type ScriptCall,
+} from '@breakwater/redis'
 import type { Argument } from './scripts.ts'
 import { loadWrites } from './write-scripts.ts'
 
@@ -128,7 +135,7 @@ async function diskOf(redis: Redis): Promise<Question> {
     if (!UNKNOWN_COMMAND.test((error as Error).message)) throw error
   }
   const why = settingsLack(await asked(redis, 'fsynced', [...SETTINGS]))
-  if (why !== undefined) throw new Error(`level fsynced before Redis 7.2: ${why}`)
+  if (why !== undefined) throw new UnfitRedis(`level fsynced before Redis 7.2: ${why}`)
   return { words: SETTINGS, waits: false, lack: settingsLack }
 }
 
@@ -165,6 +172,10 @@ async function asked(
   try {
     return await redis.callBuffer(String(name), ...words)
   } catch (error) {
-    throw new Error(`level ${level}: ${(error as Error).message}`, { cause: error })
+    const { message } = error as Error
+    // The rights of a user, and a server that is away, may change.
+    const isLasting = failureOf(error as Error).again !== true && !message.startsWith('NOPERM')
+    const Fault = isLasting ? UnfitRedis : Error
+    throw new Fault(`level ${level}: ${message}`, { cause: error })
   }
 }

@@ -51,7 +51,11 @@ export interface PublishWriterOptions extends WriterOptions {
   readonly confirmation?: Confirmation | undefined
   /** Writes that were executed and could not be confirmed in time; undefined: the first that could again. */
   readonly onHeld?: ((why: string | undefined) => void) | undefined
+  readonly onWritten?: OnWritten | undefined
 }
+
+/** What became of a turn's writes: all were taken, or why some were not. */
+export type OnWritten = (error: Error | undefined) => void
 
 /** `answer`: how many messages made room, then a position per queue. */
 export type WriteDone = (error: Error | undefined, answer?: readonly number[]) => void
@@ -78,6 +82,7 @@ export class PublishWriter {
   readonly #queue: TurnQueue<Write>
   readonly #confirmation: Confirmation | undefined
   readonly #onHeld: (why: string | undefined) => void
+  readonly #onWritten: OnWritten
   /** By number: executed on that connection and not confirmed. Those of one batch at most. */
   #executed: ReadonlyMap<number, Outcome> = NOTHING_EXECUTED
   #executedOn = 0
@@ -85,7 +90,8 @@ export class PublishWriter {
   #number = 0
 
   constructor(options: PublishWriterOptions) {
-    const { servers, keys, group, bounds, confirmation, onHeld } = options
+    const { servers, keys, group, bounds, confirmation, onHeld, onWritten } = options
+    this.#onWritten = onWritten ?? (() => undefined)
     this.#servers = servers
     this.#confirmation = confirmation
     this.#onHeld = onHeld ?? (() => undefined)
@@ -93,7 +99,7 @@ export class PublishWriter {
     const policy: QueuePolicy = bounds.queuePolicy ?? 'drop-oldest'
     this.#bounds = [bounds.queueMessagesMax, bounds.queueBytesMax, POLICY[policy]]
     this.#queue = new TurnQueue({
-      send: (writes, _, cutAtMs) => this.#send(writes, cutAtMs),
+      send: (writes, _, cutAtMs) => this.#sendAndTell(writes, cutAtMs),
       cut: () => servers.of(this.#mark)?.disconnect(true),
       onFault: options.onFault,
       timeoutMs: options.timeoutMs,
@@ -146,6 +152,17 @@ export class PublishWriter {
 
   close(): void {
     this.#queue.close()
+  }
+
+  async #sendAndTell(writes: readonly Write[], cutAtMs: number): Promise<readonly Outcome[]> {
+    try {
+      const outcomes = await this.#send(writes, cutAtMs)
+      this.#onWritten(outcomes.find(({ again }) => again === true)?.error)
+      return outcomes
+    } catch (error) {
+      this.#onWritten(error as Error)
+      throw error
+    }
   }
 
   async #send(writes: readonly Write[], cutAtMs: number): Promise<readonly Outcome[]> {

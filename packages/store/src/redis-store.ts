@@ -6,6 +6,7 @@
 import { decodeMessage, encodeMessage, type Message } from '@breakwater/bus'
 import { keysWith, openPlace, type Keys, type RedisSettings, type Servers } from '@breakwater/redis'
 import { createConfirmation, type AckLevel, type Confirmation } from './confirmation.ts'
+import type { OnWritten } from './publish-writer.ts'
 import { RedisEffects } from './redis-effects.ts'
 import { RedisFilters } from './redis-filters.ts'
 import { RedisRetained } from './redis-retained.ts'
@@ -60,6 +61,7 @@ export interface RedisStoreOptions extends StoreBounds {
   readonly ack?: AckLevel
   /** Writes could not be confirmed at that level in time, and why; undefined: they can be again. */
   readonly onHeld?: (why: string | undefined) => void
+  readonly onWritten?: OnWritten
 }
 
 const PENDING_WRITES_MAX = 250_000
@@ -129,6 +131,7 @@ class RedisStore implements Store {
       bounds: options,
       confirmation,
       onHeld: options.onHeld,
+      onWritten: options.onWritten,
       onFenced: this.#onFenced,
     })
     this.#writers = writers

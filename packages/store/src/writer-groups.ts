@@ -5,7 +5,7 @@
  */
 import { bucketOf, type Keys, type Servers, type TurnLoad } from '@breakwater/redis'
 import type { Confirmation } from './confirmation.ts'
-import { PublishWriter, type WriterOptions } from './publish-writer.ts'
+import { PublishWriter, type OnWritten, type WriterOptions } from './publish-writer.ts'
 import { ReceiptWriter } from './receipt-writer.ts'
 import type { Owner, QueueBounds } from './store.ts'
 
@@ -26,6 +26,7 @@ export interface WriterGroupsOptions extends Omit<WriterOptions, 'load'> {
   readonly confirmation?: Confirmation | undefined
   /** Writes of some group could not be confirmed in time; undefined: all can again. */
   readonly onHeld?: ((why: string | undefined) => void) | undefined
+  readonly onWritten?: OnWritten | undefined
   readonly onFenced: (owner: Owner) => void
 }
 

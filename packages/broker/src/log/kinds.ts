@@ -27,8 +27,10 @@ const KINDS = {
   'publish-denied': {},
   /** What an operator did by the admin API, and who was closed for it. */
   admin: {},
-  redis: {},
-  store: {},
+  /** Begins, lasts and ends by kind of fault, see redis-events.ts. */
+  redis: { isOperators: true },
+  /** In an outage every client would have a line of each kind of work. */
+  store: { everyMs: 10_000 },
   sessions: {},
   /** Defects of this broker. */
   defect: {},

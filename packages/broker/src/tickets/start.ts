@@ -1,6 +1,6 @@
 /** Composition: a node that was given a wrap key has a ticket key in common with the others. */
-import { ConfigError, type Config } from '@breakwater/config'
-import { keysWith, openPlace, type RedisSettings, type Servers } from '@breakwater/redis'
+import type { Config } from '@breakwater/config'
+import { keysWith, openPlace, type RedisSettings } from '@breakwater/redis'
 import type { Events } from '../events.ts'
 import { SharedTicketKey } from './shared-ticket-key.ts'
 import type { WrapKey } from './wrap-key.ts'
@@ -13,7 +13,7 @@ export interface SharedTicketFiles {
 /**
  * Undefined where tickets are of this node, or of a key that was given.
  *
- * @throws {ConfigError} Redis does not answer
+ * @throws {Error} Redis does not answer
  */
 export async function startSharedTicketKey(
   { limits }: Config,
@@ -22,8 +22,9 @@ export async function startSharedTicketKey(
 ): Promise<SharedTicketKey | undefined> {
   if (settings === undefined || wrapKey === undefined) return undefined
   using stack = new DisposableStack()
-  const servers = await connect(settings, limits.storeTimeoutMs, stack)
-  servers.onFault((error) => events.redisFault(error))
+  const place = stack.use(await openPlace(settings))
+  const servers = stack.use(await place.servers('control', { timeoutMs: limits.storeTimeoutMs }))
+  servers.onFault((error) => events.redis.fault(error))
   const shared = new SharedTicketKey({
     servers,
     stack: stack.move(),
@@ -34,17 +35,4 @@ export async function startSharedTicketKey(
   })
   await shared.start()
   return shared
-}
-
-async function connect(
-  settings: RedisSettings,
-  timeoutMs: number,
-  stack: DisposableStack,
-): Promise<Servers> {
-  try {
-    const place = stack.use(await openPlace(settings))
-    return stack.use(await place.servers('control', { timeoutMs }))
-  } catch (error) {
-    throw new ConfigError(`BREAKWATER_REDIS_URL: ${(error as Error).message}`, { cause: error })
-  }
 }
