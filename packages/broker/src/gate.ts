@@ -94,6 +94,9 @@ export class Gate implements Disposable {
     const isEmpty = username === undefined && login.password?.length === 0
     const password = isEmpty ? undefined : login.password
     const names = certificate?.names
+    // A resumed session is what the ticket says: only a list that is asked now knows of a revocation.
+    const known = this.#revocations.find({ clientId, user: '', certificate })
+    if (known !== undefined) return { refused: 'revoked', detail: known.id }
     const answer =
       certificate?.identifies === true
         ? (certificateRefusal(certificate, username) ?? { username: certificate.name })

@@ -259,6 +259,7 @@ export async function openNode(
           packetBytesMax: config.limits.packetBytesMax,
           onAccept: () => events.connectionAccepted(listener.name),
           onStream: accept,
+          onConnack: (code) => events.connackSent(code),
           onHandshake: (kind) => events.handshakeDone(kind),
           onHandshakeFailed: (peer, reason, detail) =>
             events.handshakeFailed(listener.name, peer, reason, detail),

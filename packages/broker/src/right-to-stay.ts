@@ -64,16 +64,15 @@ export class RightToStay implements Disposable {
     this.revocations[Symbol.dispose]()
   }
 
-  /** Behind TLS and a WebSocket, before CONNECT. What changes from here on is asked of it like of the others. */
+  /**
+   * Behind TLS and a WebSocket, before CONNECT: who is revoked is told by CONNACK. What changes from here on is asked
+   * of it like of the others.
+   */
   begins(connection: Connection, trust: ClientTrust | undefined): void {
     const { certificate } = connection
     if (certificate === undefined) return
     const { certificateExpirySpreadMs: spreadMs } = this.#options.limits
-    // A resumed session is what the ticket says: only a list that is asked now knows of a revocation.
-    const refusal =
-      this.revocations.find(connection) === undefined
-        ? refusalBy(trust, connection)
-        : 'CERT_REVOKED'
+    const refusal = refusalBy(trust, connection)
     if (refusal !== undefined) connection.close('certificate-refused', refusal)
     else if (certificate.expires)
       connection.expire(certificate.notAfterMs + Math.random() * spreadMs, 'certificate-expired')

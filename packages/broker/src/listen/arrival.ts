@@ -87,7 +87,7 @@ export class Arrival implements Visitor {
   }
 
   /** As `refuse`, behind an answer that is to leave first. */
-  refuseWith(answer: string, reason: CloseReasonId, detail: string): void {
+  refuseWith(answer: string | Buffer, reason: CloseReasonId, detail: string): void {
     const refused = this.#refused
     if (refused === undefined) return
     this.handOver()

@@ -25,6 +25,7 @@ import { passIfAlive } from './dead-client.ts'
 import { listenFault } from './listen-fault.ts'
 import { isFromProxy, NOT_A_PROXY, passProxyGate, refuseStranger } from './proxy-gate.ts'
 import type { ProxyClaims } from './proxy-header.ts'
+import { refuseCertificate } from './refused-certificate.ts'
 import type { TlsKeeper } from './tls-keeper.ts'
 import { WebSocketGate } from './websocket-gate.ts'
 
@@ -57,6 +58,8 @@ export interface ListenerOptions {
   readonly onStream: (stream: ByteStream, facts: PeerFacts) => void
   readonly onHandshake: (kind: 'full' | 'resumed') => void
   readonly onHandshakeFailed: (peer: string, reason: CloseReasonId, detail: string) => void
+  /** A CONNACK of the listener itself. */
+  readonly onConnack: (code: number) => void
   /** Refused before or behind TLS. */
   readonly onRefused: (peer: string, reason: CloseReasonId, detail: string) => void
 }
@@ -250,12 +253,23 @@ class Door {
       trust === undefined ? undefined : clientCertificateOf(socket, keeper.tls, trust, Date.now())
     if (typeof certificate === 'string') {
       socket.on('error', () => undefined)
-      arrival.refuse('certificate-refused', certificate)
+      this.#refuseCertificate(arrival, socket, certificate)
     } else if (this.#web === undefined) {
       this.#handOver(arrival, socket, certificate)
     } else {
       if (certificate !== undefined) this.#certificates.set(arrival, certificate)
       this.#web.enter(arrival)
+    }
+  }
+
+  /** What OpenSSL finds wrong ends at once: such a client is to get no ticket. */
+  #refuseCertificate(arrival: Arrival, { authorizationError }: TLSSocket, why: string): void {
+    const openSslSays = authorizationError as unknown as string | null | undefined
+    if (openSslSays !== null && openSslSays !== undefined)
+      arrival.refuse('certificate-refused', why)
+    else {
+      const speaks = this.#web === undefined ? 'mqtt' : 'http'
+      refuseCertificate(arrival, why, speaks, this.#options.onConnack)
     }
   }
 
