@@ -15,6 +15,8 @@ export interface Member extends AsyncDisposable {
   /** What it knows of others: `node filter`. */
   readonly routes: Set<string>
   readonly sessions: string[]
+  /** `client id filter`. */
+  readonly filters: string[]
   readonly topics: string[]
   readonly events: string[]
   silent: boolean
@@ -51,6 +53,7 @@ export async function join(
     cluster,
     routes: new Set(),
     sessions: [],
+    filters: [],
     topics: [],
     events: [],
     silent: false,
@@ -70,6 +73,10 @@ export async function join(
     },
     sessionsChanged: async (clientIds) => {
       member.sessions.push(...clientIds)
+    },
+    filtersChanged: async (changed) => {
+      for (const { clientId, filters } of changed)
+        member.filters.push(...filters.map((filter) => `${clientId} ${filter}`))
     },
     topicsChanged: async (topics) => {
       member.topics.push(...topics)

@@ -11,9 +11,11 @@ test('what is announced is known everywhere, also to those who join later', asyn
   const members = new Map<string, Member>()
   await using a = await join(members, redis, 'a')
   await using b = await join(members, redis, 'b')
-  await a.cluster.announce({ added: ['x/#', 'y/+'], sessions: ['s1'] })
+  const changed = { clientId: 'c 1', filters: ['x/#', 'y/+', '\u00e9 "'] }
+  await a.cluster.announce({ added: ['x/#', 'y/+'], sessions: ['s1'], changed })
   expect([...b.routes]).toEqual(['a x/#', 'a y/+'])
   expect(b.sessions).toEqual(['s1'])
+  expect(b.filters).toEqual(['c 1 x/#', 'c 1 y/+', 'c 1 \u00e9 "'])
   await using c = await join(members, redis, 'c')
   expect([...c.routes].toSorted()).toEqual(['a x/#', 'a y/+'])
   a.cluster.withdraw(['x/#'])

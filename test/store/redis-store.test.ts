@@ -44,7 +44,7 @@ describe('keys of an ended session', () => {
         keys.queue(clientId),
         keys.release(clientId),
         keys.inbound(clientId),
-        keys.filters(bucket),
+        keys.filters(clientId),
         keys.sessions(bucket),
         keys.owners(bucket),
         keys.wills(bucket),

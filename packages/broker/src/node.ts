@@ -140,6 +140,10 @@ export async function openNode(
     sessionsChanged: async (clientIds) => {
       for (const session of await store.filtersOf(clientIds)) router.stored.replace(session)
     },
+    filtersChanged: async (changed) => {
+      for (const [index, found] of (await store.filtersAmong(changed)).entries())
+        router.stored.update(changed[index]?.filters ?? [], found)
+    },
     topicsChanged: (topics) => router.retained.refresh(topics),
     load: async () => {
       await router.stored.load(store)

@@ -72,7 +72,7 @@ export class Subscriptions {
       router.stored.delete(clientId, filter)
     }
     await this.#leaveStored(denied, clientId)
-    await cluster.announce({ sessions: [clientId] })
+    await cluster.announce({ changed: { clientId, filters: denied } })
     return allowed
   }
 
@@ -124,7 +124,7 @@ export class Subscriptions {
     await joined
     await cluster.announce({
       added: filters,
-      sessions: session.persistent && granted.length > 0 ? [session.clientId] : [],
+      ...(session.persistent ? { changed: { clientId: session.clientId, filters } } : {}),
     })
     router.shared.membership.look(filters)
     const replayed = granted.filter(({ filter }) => !isSharedFilter(filter))
@@ -138,7 +138,8 @@ export class Subscriptions {
     this.#unprogram(session, filters)
     for (const filter of filters) router.stored.delete(session.clientId, filter)
     if (session.persistent) await this.#leaveStored(filters, session.clientId)
-    if (session.persistent) await cluster.announce({ sessions: [session.clientId] })
+    if (session.persistent)
+      await cluster.announce({ changed: { clientId: session.clientId, filters } })
   }
 
   /**

@@ -13,6 +13,14 @@ export interface Change {
   readonly added?: readonly string[]
   /** Client ids of stored sessions whose filters are to be read from the store again. */
   readonly sessions?: readonly string[]
+  /** Filters of a stored session that have come or gone: of it they alone are read again. */
+  readonly changed?: ChangedFilters
+}
+
+/** Of one stored session. */
+export interface ChangedFilters {
+  readonly clientId: string
+  readonly filters: readonly string[]
 }
 
 /**
@@ -29,6 +37,8 @@ export interface ClusterHandler {
   left(nodeId: string, how: Departure): void
   /** Resolves when the filters of these stored sessions have been read from the store. */
   sessionsChanged(clientIds: readonly string[]): Promise<void>
+  /** The same of these filters; their sessions may have others. */
+  filtersChanged(changed: readonly ChangedFilters[]): Promise<void>
   /** Resolves when the store has been asked which of these topics have a retained message now. */
   topicsChanged(topics: readonly string[]): Promise<void>
   /**

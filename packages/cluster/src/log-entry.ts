@@ -1,3 +1,5 @@
+import type { ChangedFilters } from './cluster.ts'
+
 /** An entry of the log, as JSON. One that a node does not know is skipped: later versions may add kinds. */
 export type LogEntry =
   | { readonly kind: 'joined'; readonly node: string }
@@ -9,6 +11,8 @@ export type LogEntry =
       readonly added: readonly string[]
       readonly removed: readonly string[]
       readonly sessions: readonly string[]
+      /** Filters of stored sessions that have come or gone, each with its client id (`inLog`). */
+      readonly filters?: readonly string[]
       /** Topics whose retained message has come or gone; older nodes leave it out. */
       readonly topics?: readonly string[]
     }
@@ -29,4 +33,22 @@ export function readEntries(answer: Entries): VersionedEntry[] {
     version: Number(id.slice(id.indexOf('-') + 1)),
     entry: JSON.parse(fields[1] ?? '{}') as LogEntry,
   }))
+}
+
+/** A filter of a stored session as one text; NUL is in no text of MQTT. */
+export function inLog(clientId: string, filter: string): string {
+  return `${clientId}\0${filter}`
+}
+
+/** The same by client id. */
+export function byClient(texts: Iterable<string>): ChangedFilters[] {
+  const found = new Map<string, string[]>()
+  for (const text of texts) {
+    const end = text.indexOf('\0')
+    const [clientId, filter] = [text.slice(0, end), text.slice(end + 1)]
+    const filters = found.get(clientId)
+    if (filters === undefined) found.set(clientId, [filter])
+    else filters.push(filter)
+  }
+  return [...found].map(([clientId, filters]) => ({ clientId, filters }))
 }

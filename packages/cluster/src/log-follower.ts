@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { isRelocation, type Keys, type Redis } from '@breakwater/redis'
 import type { Barrier } from './barrier.ts'
 import type { ClusterHandler, Departure } from './cluster.ts'
+import { LogBatch } from './log-batch.ts'
 import { readEntries, type LogEntry, type StreamAnswer, type VersionedEntry } from './log-entry.ts'
 import type { View } from './view.ts'
 
@@ -95,9 +96,7 @@ export class LogFollower {
 
   async #apply(entries: readonly VersionedEntry[]): Promise<void> {
     const { view, nodeId } = this.#options
-    const origins = new Map<string, number>()
-    const sessions = new Set<string>()
-    const topics = new Set<string>()
+    const batch = new LogBatch()
     let version = view.applied
     for (const { version: next, entry } of entries) {
       if (next !== version + 1) {
@@ -107,18 +106,13 @@ export class LogFollower {
       }
       version = next
       this.#learn(entry)
-      if (entry.kind !== 'changed') continue
-      for (const clientId of entry.sessions) sessions.add(clientId)
-      for (const topic of entry.topics ?? []) topics.add(topic)
-      // Nobody waits until the others know a topic.
-      const isAwaited = entry.added.length > 0 || entry.sessions.length > 0
-      if (isAwaited && entry.node !== nodeId) origins.set(entry.node, version)
+      batch.take(version, entry)
     }
-    if (sessions.size > 0) await this.#handler?.sessionsChanged([...sessions])
-    if (topics.size > 0) await this.#handler?.topicsChanged([...topics])
+    await batch.tell(this.#handler)
     if (this.#stale) return
     view.appliedTo(version)
-    for (const [node, confirmed] of origins) this.#handler?.confirm(node, confirmed)
+    for (const [node, awaited] of batch.awaited)
+      if (node !== nodeId) this.#handler?.confirm(node, awaited)
   }
 
   #learn(entry: LogEntry): void {

@@ -11,12 +11,13 @@ export interface Step {
   readonly added: readonly string[]
   readonly removed: readonly string[]
   readonly sessions: readonly string[]
+  readonly filters: readonly string[]
   readonly topics: readonly string[]
 }
 
 /** Of one change: so much of an entry, which nobody reads in part. */
 const STEP_BYTES_MAX = 262_144
-const NO_CHANGE: Step = { added: [], removed: [], sessions: [], topics: [] }
+const NO_CHANGE: Step = { added: [], removed: [], sessions: [], filters: [], topics: [] }
 
 export function stepOf(change: Partial<Step>): Step {
   return { ...NO_CHANGE, ...change }
@@ -35,7 +36,7 @@ export function stepsOf(change: Partial<Step>, bytesMax: number = STEP_BYTES_MAX
   for (const [kind, text] of textsOf(stepOf(change))) {
     bytes += bytesOfText(text)
     if (open === undefined || bytes > bytesMax) {
-      open = { added: [], removed: [], sessions: [], topics: [] }
+      open = { added: [], removed: [], sessions: [], filters: [], topics: [] }
       steps.push(open)
       bytes = bytesOfText(text)
     }
@@ -45,7 +46,7 @@ export function stepsOf(change: Partial<Step>, bytesMax: number = STEP_BYTES_MAX
 }
 
 function textsOf(step: Step): [keyof Step, string][] {
-  const kinds = ['added', 'removed', 'sessions', 'topics'] as const
+  const kinds = ['added', 'removed', 'sessions', 'filters', 'topics'] as const
   return kinds.flatMap((kind) => step[kind].map((text): [keyof Step, string] => [kind, text]))
 }
 
@@ -144,16 +145,23 @@ export class Membership {
     if (this.#options.writer.status !== 'ready') throw new Error('no connection')
     const { nodeId, keys } = this.#options
     // The last word on a filter counts.
-    const filters = new Map<string, boolean>()
+    const routes = new Map<string, boolean>()
     for (const step of steps) {
-      for (const filter of step.removed) filters.set(filter, false)
-      for (const filter of step.added) filters.set(filter, true)
+      for (const filter of step.removed) routes.set(filter, false)
+      for (const filter of step.added) routes.set(filter, true)
     }
-    const added = [...filters].filter(([, wanted]) => wanted).map(([filter]) => filter)
-    const removed = [...filters].filter(([, wanted]) => !wanted).map(([filter]) => filter)
-    const sessions = [...new Set(steps.flatMap((step) => step.sessions))]
-    const topics = [...new Set(steps.flatMap((step) => step.topics))]
-    const entry: LogEntry = { kind: 'changed', node: nodeId, added, removed, sessions, topics }
+    const added = [...routes].filter(([, wanted]) => wanted).map(([filter]) => filter)
+    const removed = [...routes].filter(([, wanted]) => !wanted).map(([filter]) => filter)
+    const once = (texts: readonly string[]): string[] => [...new Set(texts)]
+    const entry: LogEntry = {
+      kind: 'changed',
+      node: nodeId,
+      added,
+      removed,
+      sessions: once(steps.flatMap((step) => step.sessions)),
+      filters: once(steps.flatMap((step) => step.filters)),
+      topics: once(steps.flatMap((step) => step.topics)),
+    }
     const changed = [...logKeys(keys), keys.clusterRoutes(nodeId)]
     const facts = [nodeId, JSON.stringify(entry), added.length, ...added, ...removed]
     return Number(await evaluate(this.#options.writer, CHANGE, changed, ...facts))

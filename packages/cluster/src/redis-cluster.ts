@@ -19,6 +19,7 @@ import {
 import { Announced } from './announced.ts'
 import { Barrier } from './barrier.ts'
 import type { Change, Cluster, ClusterHandler, Done } from './cluster.ts'
+import { inLog } from './log-entry.ts'
 import { LogFollower } from './log-follower.ts'
 import { bytesOf, Membership, stepOf, stepsOf, type Step } from './membership.ts'
 import type { NodeEntry, NodeFacts } from './node-facts.ts'
@@ -206,10 +207,11 @@ class RedisCluster implements Cluster {
     this.#view.whenConfirmed(done)
   }
 
-  async announce({ added = [], sessions = [] }: Change): Promise<void> {
+  async announce({ added = [], sessions = [], changed }: Change): Promise<void> {
     const unknown = added.filter((filter) => !this.#announced.has(filter))
     const pending = added.flatMap((filter) => this.#announced.pending(filter) ?? [])
-    for (const step of stepsOf({ added: unknown, sessions })) {
+    const filters = changed?.filters.map((filter) => inLog(changed.clientId, filter)) ?? []
+    for (const step of stepsOf({ added: unknown, sessions, filters })) {
       const known = this.#push(step)
       pending.push(known)
       this.#announced.add(step.added, known)

@@ -12,7 +12,7 @@
  * | `v1:{bucket}:shared:<id>` | hash | every publisher's node | ends with the last member of the shared subscription; the id is its whole filter | as shared-members | `last` `bytes` `count` as a session has them; `epoch` (always 0) and `sent` are what its scripts ask for |
  * | `v1:{bucket}:shared-queue:<id>` | stream, ids `0-<position>` | every publisher's node appends, nodes with members take and move | the same | `queueMessagesMax`, `queueBytesMax` | QoS 1/2 messages that no member has acknowledged: `m` (message) `n` (node that has to deliver it, or nothing) `h` (hash that a member is chosen by) |
  * | `v1:{bucket}:shared-members:<id>` | set | each node its own | the same | nodes, and `sessionsPerUserMax` of each user; their filters count for `filtersPerClientMax` | `n<node id>` of nodes with connected members, `c<client id>` of stored sessions |
- * | `v1:{bucket}:filters` | hash id → JSON `[[filter, QoS], …]` | owners | an entry ends with the session | `sessionsPerUserMax` × `filtersPerClientMax` of `topicBytesMax` | filters of stored sessions that have some |
+ * | `v1:{bucket}:filters:<id>` | hash filter → QoS | owner | ends with the session | `filtersPerClientMax`, `filterBytesPerClientMax` | filters of a stored session that has some |
  * | `v1:{bucket}:sessions` | sorted set id → last seen, ms | every node | an entry ends with the session | `sessionsPerUserMax` of `clientIdBytesMax` | stored sessions, for expiry |
  * | `v1:{bucket}:user-sessions:<id>` | set of client ids | node that makes or ends a session | ends with the user's last session, or 30 days after a session was made | `sessionsPerUserMax` of `clientIdBytesMax`, and those that a killed node has left | stored sessions of one user; the id is `u<user>`, `a<address>` or nothing, see broker/session/accounts.ts |
  * | `v1:{bucket}:retained` | hash topic → message | every node | for ever | `retainedMessagesMax`, `retainedBytesMax`; of a user: `retainedMessagesPerUserMax`, `retainedBytesPerUserMax` | retained messages, in fewer buckets: a start reads the topics of all of them |
@@ -60,7 +60,7 @@ export interface Keys {
   shared(filter: string): string
   sharedQueue(filter: string): string
   sharedMembers(filter: string): string
-  filters(bucket: number): string
+  filters(clientId: string): string
   sessions(bucket: number): string
   owners(bucket: number): string
   wills(bucket: number): string
@@ -102,7 +102,7 @@ export function keysWith(prefix: string): Keys {
     shared: ofClient('shared'),
     sharedQueue: ofClient('shared-queue'),
     sharedMembers: ofClient('shared-members'),
-    filters: ofBucket('filters'),
+    filters: ofClient('filters'),
     sessions: ofBucket('sessions'),
     owners: ofBucket('owners'),
     wills: ofBucket('wills'),

@@ -26,7 +26,7 @@ export function sessionKeys(keys: Keys, clientId: string): readonly string[] {
     keys.queue(clientId),
     keys.release(clientId),
     keys.inbound(clientId),
-    keys.filters(bucket),
+    keys.filters(clientId),
     keys.sessions(bucket),
   ]
 }

@@ -64,7 +64,10 @@ else
 end
 for index = 1, released do redis.call('HSET', KEYS[3], ARGV[10 + index], index) end
 for index = 11 + released, #ARGV do redis.call('HSET', KEYS[4], ARGV[index], '') end
-if ARGV[9] ~= '' then redis.call('HSET', KEYS[5], id, ARGV[9]) end
+redis.call('DEL', KEYS[5])
+if ARGV[9] ~= '' then
+  for _, pair in ipairs(cjson.decode(ARGV[9])) do redis.call('HSET', KEYS[5], pair[1], pair[2]) end
+end
 return 1`,
 )
 

@@ -54,6 +54,7 @@ export type {
   QueuedMessage,
   Released,
   RetainedRead,
+  ChangedFilters,
   SessionFilters,
   SessionTerms,
   Store,

@@ -24,6 +24,7 @@ import {
   type QueuedMessage,
   type Released,
   type RetainedRead,
+  type ChangedFilters,
   type SessionFilters,
   type SessionTerms,
   type Store,
@@ -163,6 +164,17 @@ export class MemoryStore implements Store {
     return clientIds.map((clientId) => {
       const session = this.#sessions.get(clientId)
       return { clientId, subscriptions: session === undefined ? [] : subscriptionsOf(session) }
+    })
+  }
+
+  async filtersAmong(changed: readonly ChangedFilters[]): Promise<readonly SessionFilters[]> {
+    return changed.map(({ clientId, filters }) => {
+      const held = this.#sessions.get(clientId)?.subscriptions
+      const subscriptions = filters.flatMap((filter) => {
+        const qos = held?.get(filter)
+        return qos === undefined ? [] : [{ filter, qos }]
+      })
+      return { clientId, subscriptions }
     })
   }
 

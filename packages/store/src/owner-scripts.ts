@@ -14,30 +14,29 @@ export const TAKEN_OVER = -3
 /**
  * Keys: owners, session, queue, release, inbound, filters, sessions. Arguments: client id, now (ms), user,
  * persistent (1) or clean (0). `opened` gives the session to an epoch, or ends it; returns present, sent,
- * packet ids and numbers of `release`, packet ids of `inbound`, filters, and whom the session counts for that is
+ * packet ids and numbers of `release`, packet ids of `inbound`, filters with their QoS, and whom the session counts for that is
  * there, or was until now.
  */
 const SESSION = `local id = ARGV[1]
 local function ended()
-  redis.call('DEL', KEYS[2], KEYS[3], KEYS[4], KEYS[5])
-  redis.call('HDEL', KEYS[6], id)
+  redis.call('DEL', KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6])
   redis.call('ZREM', KEYS[7], id)
 end
 local function opened(found, epoch)
   if ARGV[4] == '0' then
     if found[1] then ended() end
-    return {0, '0', {}, {}, '[]', found[4] or false}
+    return {0, '0', {}, {}, {}, found[4] or false}
   end
   if not found[1] then
     redis.call('HSET', KEYS[2], 'last', 0, 'bytes', 0, 'count', 0, 'sent', 0, 'epoch', epoch,
       'user', ARGV[3])
     redis.call('ZADD', KEYS[7], ARGV[2], id)
-    return {0, '0', {}, {}, '[]', false}
+    return {0, '0', {}, {}, {}, false}
   end
   redis.call('HSET', KEYS[2], 'epoch', epoch, 'user', ARGV[3])
   redis.call('ZADD', KEYS[7], ARGV[2], id)
   return {1, found[3], redis.call('HGETALL', KEYS[4]), redis.call('HKEYS', KEYS[5]),
-    redis.call('HGET', KEYS[6], id) or '[]', found[4] or false}
+    redis.call('HGETALL', KEYS[6]), found[4] or false}
 end
 `
 

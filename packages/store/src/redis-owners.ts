@@ -307,7 +307,7 @@ type Opened = readonly [
   sent: Buffer,
   released: readonly Buffer[],
   received: readonly Buffer[],
-  filters: Buffer,
+  filters: readonly Buffer[],
   account: Buffer | null,
 ]
 

@@ -2,7 +2,6 @@
 import { bucketOf, BUCKETS, type Keys, type Servers } from '@breakwater/redis'
 import { byBucket, pipelined, sessionKeys } from './buckets.ts'
 import { END, nodeIn } from './owner-scripts.ts'
-import { subscriptionsIn } from './redis-filters.ts'
 import type { RedisUsers } from './redis-users.ts'
 import { evaluate } from './scripts.ts'
 import type { HeldSession, StoredFacts } from './store.ts'
@@ -26,7 +25,7 @@ export class RedisSessions {
     const [fields, seen, filters, record] = await pipelined(this.#control, [
       ['hmget', this.#keys.session(clientId), 'epoch', 'user', 'count', 'bytes'],
       ['zscore', this.#keys.sessions(bucket), clientId],
-      ['hget', this.#keys.filters(bucket), clientId],
+      ['hlen', this.#keys.filters(clientId)],
       ['hget', this.#keys.owners(bucket), clientId],
     ])
     const [epoch, user, count, bytes] = fields as readonly (Buffer | null)[]
@@ -35,7 +34,7 @@ export class RedisSessions {
       user: user?.toString(),
       nodeId: nodeIn(record as Buffer | null),
       seenMs: Number(seen ?? 0),
-      filters: subscriptionsIn(filters as Buffer | null).length,
+      filters: Number(filters),
       queuedMessages: Number(count ?? 0),
       queuedBytes: Number(bytes ?? 0),
     }

@@ -22,6 +22,7 @@ import {
   FencedError,
   type AdoptedClient,
   type AppendDone,
+  type ChangedFilters,
   type Claimant,
   type Claimed,
   type ClaimRefusal,
@@ -225,6 +226,10 @@ class RedisStore implements Store {
 
   filtersOf(clientIds: readonly string[]): Promise<readonly SessionFilters[]> {
     return this.#filters.of(clientIds)
+  }
+
+  filtersAmong(changed: readonly ChangedFilters[]): Promise<readonly SessionFilters[]> {
+    return this.#filters.among(changed)
   }
 
   touchSessions(clientIds: readonly string[]): Promise<void> {

@@ -26,30 +26,22 @@ if not owner then return 0 end
 if owner ~= ARGV[1] then return ${FENCED} end
 `
 
-/** Keys: session, filters. Arguments: epoch, client id, then filter and QoS in turn. */
+/** Lua takes so many values of a table at once. */
+const UNPACKED_MAX = 1_000
+
+/** Keys: session, filters. Arguments: epoch, then filter and QoS in turn. Costs what is added, whatever is there. */
 export const ADD_FILTERS: Script = script(
-  `${GUARD}local filters = cjson.decode(redis.call('HGET', KEYS[2], ARGV[2]) or '[]')
-local places = {}
-for place, pair in ipairs(filters) do places[pair[1]] = place end
-for index = 3, #ARGV, 2 do
-  local place = places[ARGV[index]] or #filters + 1
-  places[ARGV[index]] = place
-  filters[place] = {ARGV[index], tonumber(ARGV[index + 1])}
+  `${GUARD}for first = 2, #ARGV, ${UNPACKED_MAX} do
+  redis.call('HSET', KEYS[2], unpack(ARGV, first, math.min(first + ${UNPACKED_MAX - 1}, #ARGV)))
 end
-redis.call('HSET', KEYS[2], ARGV[2], cjson.encode(filters))
 return 1`,
 )
 
-/** Keys: session, filters. Arguments: epoch, client id, then filters. */
+/** Keys: session, filters. Arguments: epoch, then filters. */
 export const REMOVE_FILTERS: Script = script(
-  `${GUARD}local filters = cjson.decode(redis.call('HGET', KEYS[2], ARGV[2]) or '[]')
-local gone, left = {}, {}
-for index = 3, #ARGV do gone[ARGV[index]] = true end
-for _, pair in ipairs(filters) do
-  if not gone[pair[1]] then left[#left + 1] = pair end
+  `${GUARD}for first = 2, #ARGV, ${UNPACKED_MAX} do
+  redis.call('HDEL', KEYS[2], unpack(ARGV, first, math.min(first + ${UNPACKED_MAX - 1}, #ARGV)))
 end
-if #left == 0 then redis.call('HDEL', KEYS[2], ARGV[2])
-else redis.call('HSET', KEYS[2], ARGV[2], cjson.encode(left)) end
 return 1`,
 )
 

@@ -18,6 +18,12 @@ export interface StoredSubscription {
   readonly qos: QoS
 }
 
+/** Of one session, filters that have come or gone. */
+export interface ChangedFilters {
+  readonly clientId: string
+  readonly filters: readonly string[]
+}
+
 export interface SessionFilters {
   readonly clientId: string
   readonly subscriptions: readonly StoredSubscription[]
@@ -299,6 +305,8 @@ export interface Store extends AsyncDisposable {
   allFilters(): AsyncIterable<readonly SessionFilters[]>
   /** Those of some sessions, in the order of the ids; none where there is no session. */
   filtersOf(clientIds: readonly string[]): Promise<readonly SessionFilters[]>
+  /** Of these filters those that their sessions have, in the order of the sessions. */
+  filtersAmong(changed: readonly ChangedFilters[]): Promise<readonly SessionFilters[]>
   /** Says of these sessions that they are connected, so that they do not expire. */
   touchSessions(clientIds: readonly string[]): Promise<void>
   /**

@@ -99,6 +99,13 @@ export class StoredSessions {
     for (const { filter, qos } of subscriptions) this.set(clientId, filter, qos)
   }
 
+  /** What the store says of these filters of a session. */
+  update(filters: readonly string[], { clientId, subscriptions }: SessionFilters): void {
+    const held = new Set(subscriptions.map(({ filter }) => filter))
+    for (const filter of filters) if (!held.has(filter)) this.delete(clientId, filter)
+    for (const { filter, qos } of subscriptions) this.set(clientId, filter, qos)
+  }
+
   #filtersOf(clientId: string): readonly string[] {
     const session = this.#sessions.get(clientId)
     if (session === undefined) return []

@@ -8,6 +8,7 @@ import type {
   PublishEffects,
   QueuedMessage,
   RetainedRead,
+  ChangedFilters,
   SessionFilters,
   Store,
   StoreCounts,
@@ -90,6 +91,10 @@ export class OwnedStore implements AsyncDisposable {
 
   filtersOf(clientIds: readonly string[]): Promise<readonly SessionFilters[]> {
     return this.store.filtersOf(clientIds)
+  }
+
+  filtersAmong(changed: readonly ChangedFilters[]): Promise<readonly SessionFilters[]> {
+    return this.store.filtersAmong(changed)
   }
 
   touchSessions(clientIds: readonly string[]): Promise<void> {

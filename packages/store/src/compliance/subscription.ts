@@ -139,6 +139,27 @@ export function subscriptionCompliance({ describe, test }: Suite, open: OpenStor
       assert.deepEqual([...found.values()].flatMap(listed).toSorted(), ['a/# 1', 'b/# 1'])
     })
 
+    test('are asked for one by one: those that a session has, and nothing of the others', async () => {
+      await using under = await open()
+      for (const clientId of ['a', 'b']) await under.store.openSession(clientId, true)
+      await under.store.addSubscriptions('a', [
+        { filter: 'x', qos: 0 },
+        { filter: '__proto__', qos: 2 },
+        { filter: 'not asked for', qos: 1 },
+      ])
+      const found = await under.other.filtersAmong([
+        { clientId: 'a', filters: ['__proto__', 'x', 'never there'] },
+        { clientId: 'b', filters: ['x'] },
+        { clientId: 'nobody', filters: ['x', 'y'] },
+      ])
+      assert.deepEqual(
+        found.map(({ clientId }) => clientId),
+        ['a', 'b', 'nobody'],
+      )
+      assert.deepEqual(found.map(listed), [['__proto__ 2', 'x 0'], [], []])
+      assert.deepEqual(await under.other.filtersAmong([]), [])
+    })
+
     test('are complete, however many', async () => {
       await using under = await open()
       const clientIds = Array.from({ length: MANY }, (_, index) => `c${index}`)
