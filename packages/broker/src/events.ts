@@ -9,7 +9,7 @@ import { EventCells } from './event-cells.ts'
 import type { BrokerInstruments } from './instruments.ts'
 import type { LogKind } from './log/kinds.ts'
 import type { Subject } from './log/line-rate.ts'
-import type { LogLevel, NodeLog } from './log/node-log.ts'
+import type { LineFacts, LogLevel, NodeLog } from './log/node-log.ts'
 import type { TlsFacts } from './listen/tls-keeper.ts'
 import type { FilesReport } from './watched-files.ts'
 import { LoginEvents } from './login-events.ts'
@@ -310,13 +310,8 @@ export class Events extends EventCells {
   }
 
   subscriptionRefused(facts: ConnectionFacts, filter: string, why: string): void {
-    this.#say(
-      'subscription-refused',
-      'info',
-      { ...lineOf(facts), filter, why },
-      'subscription refused',
-      facts.id,
-    )
+    const fields = (): object => ({ ...lineOf(facts), filter, why })
+    this.#say('subscription-refused', 'info', fields, 'subscription refused', facts.id)
   }
 
   /** Of the same SUBSCRIBE: named one by one they would be as long as the client likes. */
@@ -332,7 +327,8 @@ export class Events extends EventCells {
 
   publishDenied(facts: ConnectionFacts, topic: string, qos: QoS): void {
     this.dropped('denied', qos)
-    this.#say('publish-denied', 'info', { ...lineOf(facts), topic }, 'publish denied', facts.id)
+    const fields = (): object => ({ ...lineOf(facts), topic })
+    this.#say('publish-denied', 'info', fields, 'publish denied', facts.id)
   }
 
   /** What Redis has executed is not confirmed in time at the level of `BREAKWATER_ACK`; undefined: it is again. */
@@ -367,7 +363,7 @@ export class Events extends EventCells {
     this.#say('defect', 'error', { what, err: error }, 'unexpected error')
   }
 
-  #say(kind: LogKind, level: LogLevel, facts: object, message: string, subject?: Subject): void {
+  #say(kind: LogKind, level: LogLevel, facts: LineFacts, message: string, subject?: Subject): void {
     this.#log.say(kind, level, facts, message, subject)
   }
 }

@@ -38,6 +38,7 @@ export class LineRate {
   readonly #options: LineRateOptions
   readonly #node: TokenBucket | undefined
   readonly #subjects = new Map<Subject, SubjectState>()
+  #last: { readonly subject: Subject; readonly state: SubjectState } | undefined
   #lines = 0
   #clients = 0
   #orMore = false
@@ -53,7 +54,7 @@ export class LineRate {
 
   /** Whether a line may be written now; then its tokens are taken. */
   takes(subject: Subject | undefined, nowMs: number): boolean {
-    const state = subject === undefined ? undefined : this.#stateOf(keyOf(subject))
+    const state = subject === undefined ? undefined : this.#stateOf(subject)
     if ((state?.bucket?.takeIfAny(nowMs) ?? true) && (this.#node?.takeIfAny(nowMs) ?? true))
       return true
     this.#lines += 1
@@ -75,7 +76,15 @@ export class LineRate {
     return taken
   }
 
-  #stateOf(key: Subject): SubjectState {
+  #stateOf(subject: Subject): SubjectState {
+    // A flood has one subject: it stays where it is, last in the table.
+    if (this.#last?.subject === subject) return this.#last.state
+    const state = this.#lookUp(keyOf(subject))
+    this.#last = { subject, state }
+    return state
+  }
+
+  #lookUp(key: Subject): SubjectState {
     const known = this.#subjects.get(key)
     const state = known ?? { bucket: this.#bucket(), suppressed: false }
     if (known !== undefined) this.#subjects.delete(key)

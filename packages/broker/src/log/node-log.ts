@@ -18,6 +18,8 @@ import { LineRate, type Subject } from './line-rate.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
+export type LineFacts = object | (() => object)
+
 export type LogLimits = Pick<
   Limits,
   'logTextBytesMax' | 'logLinesPerSecondMax' | 'logLinesPerClientPerSecondMax' | 'logSummaryMs'
@@ -65,13 +67,16 @@ export class NodeLog implements Disposable {
     ) as Record<LogKind, Kind>
   }
 
-  /** @param subject the client or the cause that it is about, where others of this kind must not suffer for it */
-  say(id: LogKind, level: LogLevel, facts: object, message: string, subject?: Subject): void {
+  /**
+   * @param facts a function where lines may be many: it is called for those that are written
+   * @param subject the client or the cause that it is about, where others of this kind must not suffer for it
+   */
+  say(id: LogKind, level: LogLevel, facts: LineFacts, message: string, subject?: Subject): void {
     if (!this.#logger.isLevelEnabled(level)) return
     const kind = this.#kinds[id]
     if (kind.rate.takes(subject, performance.now()))
       this.#logger[level](
-        boundedFacts(facts, kind.textBytesMax),
+        boundedFacts(typeof facts === 'function' ? facts() : facts, kind.textBytesMax),
         boundedText(message, OPERATORS_TEXT_BYTES_MAX),
       )
     else {

@@ -216,9 +216,7 @@ export class PublishLane {
 
   /** [MQTT-3.3.5-2]: 3.1.1 cannot refuse a PUBLISH; it is acknowledged as usual and goes nowhere. */
   #deny(message: Message, packetId: number): void {
-    const { id, listener, peer, site } = this.#connection
-    const facts = { id, listener, peer, site, clientId: this.#options.clientId }
-    this.#events.publishDenied(facts, message.topic, message.qos)
+    this.#events.publishDenied(this.#connection, message.topic, message.qos)
     const { persistent, closeDenied, store, clientId } = this.#options
     // Stored, it would be denied again when the session resumes.
     if (message.qos === 2 && persistent) store.deleteInbound(clientId, packetId, () => undefined)
