@@ -1,0 +1,158 @@
+/** What PUBLISH can carry, and what follows it or does not. */
+import {
+  encodePingreq,
+  encodePuback,
+  encodePublish,
+  encodePubrel,
+  encodeSubscribe,
+} from '../../kit/wire-encoder.ts'
+import type { AttackCase, Party, PartyMaker } from '../attack-case.ts'
+import { Attacker } from '../attacker.ts'
+import { crowdOf, many, nextName, stays, talks } from '../parties.ts'
+
+/** Nearly `topicBytesMax`, in nearly `topicLevelsMax` levels. */
+function longTopic(index: number): string {
+  return `free/${index}/${'é'.repeat(20)}${'/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'.repeat(92)}`
+}
+
+const KILOBYTES = 'x'.repeat(100_000)
+
+function unreleased(released: boolean): PartyMaker {
+  return talks({
+    frames: many(20, (index) => [
+      encodePublish({ topic: 'free/q', qos: 2, packetId: index + 1, payload: KILOBYTES }),
+      ...(released ? [encodePubrel(index + 1)] : []),
+    ]).flat(),
+  })
+}
+
+function retains(topicOf: (strike: number, index: number) => string): PartyMaker {
+  return async ({ node }): Promise<Party> => {
+    const attacker = await Attacker.connect(node.port, { clientId: nextName() })
+    let strikes = 0
+    return {
+      async strike() {
+        const before = attacker.bytes
+        const frames = many(1_000, (index) =>
+          encodePublish({
+            topic: topicOf(strikes, index),
+            payload: 'x'.repeat(1_000),
+            retain: true,
+          }),
+        )
+        strikes += 1
+        attacker.send(...frames)
+        await attacker.settled()
+        return attacker.bytes - before
+      },
+      [Symbol.asyncDispose]: () => attacker[Symbol.asyncDispose](),
+    }
+  }
+}
+
+/** The strike is over when each of them has its PINGRESP. */
+function pings(count: number): PartyMaker {
+  return async ({ node }): Promise<Party> => {
+    const attacker = await Attacker.connect(node.port, { clientId: nextName() })
+    const frames = many(count, () => encodePingreq())
+    return {
+      async strike() {
+        const before = { bytes: attacker.bytes, answers: attacker.count('pingresp') }
+        attacker.send(...frames)
+        await attacker.got('pingresp', before.answers + count)
+        return attacker.bytes - before.bytes
+      },
+      [Symbol.asyncDispose]: () => attacker[Symbol.asyncDispose](),
+    }
+  }
+}
+
+/** Twenty subscribers, and a publisher that sends them 1 MB. */
+function subscribers(reads: boolean): PartyMaker {
+  return async ({ node }): Promise<Party> => {
+    const topic = `free/${nextName()}`
+    const frame = encodePublish({ topic, payload: 'x'.repeat(10_000) })
+    const open = async (): Promise<Attacker> => {
+      const attacker = await Attacker.connect(node.port, { clientId: nextName() })
+      attacker.send(encodeSubscribe(1, [[topic, 0]]))
+      await attacker.got('suback', 1)
+      if (!reads) attacker.socket.pause()
+      return attacker
+    }
+    const readers = await Promise.all(many(20, open))
+    const publisher = await Attacker.connect(node.port, { clientId: nextName() })
+    return {
+      async strike() {
+        const before = publisher.bytes
+        publisher.send(...many(100, () => frame))
+        await publisher.settled()
+        if (reads) await Promise.all(readers.map((reader) => reader.settled()))
+        return publisher.bytes - before
+      },
+      async [Symbol.asyncDispose]() {
+        for (const reader of readers) reader.socket.destroy()
+        await publisher[Symbol.asyncDispose]()
+      },
+    }
+  }
+}
+
+export const publishes: readonly AttackCase[] = [
+  {
+    name: 'long topics',
+    sends: '500 QoS 0 publishes with topics of 4 KB in 94 levels, each another one',
+    comparedWith: 'as many bytes of publishes with topics of 40 bytes in 6 levels',
+    scene: 'alone',
+    attack: stays({ frames: many(500, (index) => encodePublish({ topic: longTopic(index) })) }),
+    harmless: stays({
+      frames: many(20_000, (index) =>
+        encodePublish({
+          topic: `free/site-${index % 10}/building/floor/device-${index}/on`,
+          payload: 'x'.repeat(50),
+        }),
+      ),
+    }),
+  },
+  {
+    name: 'unreleased QoS 2',
+    sends: '10 connections with 20 QoS 2 publishes of 100 KB each, and no PUBREL',
+    comparedWith: 'the same, with PUBREL',
+    scene: 'alone',
+    attack: crowdOf(10, unreleased(false)),
+    harmless: crowdOf(10, unreleased(true)),
+  },
+  {
+    name: 'retained flood',
+    sends: 'retained messages of 1 KB, each to another topic',
+    comparedWith: 'retained messages of 1 KB to 100 topics',
+    scene: 'alone',
+    attack: retains((strike, index) => `free/retained/${strike}/${index}`),
+    harmless: retains((_strike, index) => `free/kept/${index % 100}`),
+  },
+  {
+    name: 'subscribers that do not read',
+    sends: '1 MB to 20 subscribers of its own that read nothing',
+    comparedWith: '1 MB to 20 that read',
+    scene: 'alone',
+    attack: subscribers(false),
+    harmless: subscribers(true),
+  },
+  {
+    name: 'pings',
+    sends: '16,000 PINGREQs at once, of 40 connections',
+    comparedWith: 'as many bytes of the smallest publishes',
+    scene: 'alone',
+    attack: crowdOf(40, pings(400)),
+    harmless: stays({ frames: many(3_200, () => encodePublish({ topic: 'free/a' })) }),
+    // No other packet has two bytes: a publish has five times as many.
+    ratioMax: 10,
+  },
+  {
+    name: 'stray acknowledgements',
+    sends: '20,000 PUBACKs of messages that were never sent',
+    comparedWith: 'as many bytes of the smallest publishes',
+    scene: 'alone',
+    attack: talks({ frames: many(20_000, (index) => encodePuback((index % 60_000) + 1)) }),
+    harmless: talks({ frames: many(8_000, () => encodePublish({ topic: 'free/a' })) }),
+  },
+]

@@ -1,0 +1,168 @@
+/** Where attacks take place: nodes as they are by default, each a process with the heap of the chart. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { limitDeclarations, limitVariable } from '@breakwater/config'
+import { Redis } from 'ioredis'
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { spawnNode, type NodeOptions, type NodeProcess } from '../kit/node.ts'
+import { startRedis, type TestRedis } from '../kit/redis.ts'
+import { temporaryDirectory } from '../kit/temporary-directory.ts'
+import { Bystander } from './bystander.ts'
+
+export type SceneName = 'alone' | 'accounts' | 'cluster'
+
+export interface Scene extends AsyncDisposable {
+  /** The one that is attacked. */
+  readonly node: NodeProcess
+  readonly ports: { readonly ws: number; readonly proxy: number }
+  readonly bystander: Bystander
+  /** Passwords by user, where there are users: the bystander, and one more. */
+  readonly users: Readonly<Record<string, string>>
+  /** A token that is good, or one whose key nobody knows. */
+  token(kid?: string): Promise<string>
+  /** MiB of Redis, where there is one. */
+  redisMib(): Promise<number | undefined>
+}
+
+/** The heap of the chart's pod. */
+const HEAP_MIB = 384
+const LISTEN = [
+  'mqtt://127.0.0.1:0',
+  'mqtts://127.0.0.1:0',
+  'ws://127.0.0.1:0/mqtt',
+  'mqtt://127.0.0.1:0?proxy=127.0.0.1',
+]
+const WS = 2
+const PROXY = 3
+const MIB = 1_048_576
+/** Everything else is refused: to publish, and to subscribe. */
+const RULES = "rules: [{ allow: [publish, subscribe], topics: ['free/#', 'bystander/#'] }]\n"
+const directory = temporaryDirectory('attack-')
+/** What the test kit changes, so that a slow machine fails no test: here it is as it is by default. */
+const DEFAULTS = ['logLinesPerSecondMax', 'logLinesPerClientPerSecondMax'] as const
+
+export function startScene(name: SceneName): Promise<Scene> {
+  return name === 'cluster' ? startClustered() : startAlone(name)
+}
+
+async function startAlone(name: 'alone' | 'accounts'): Promise<Scene> {
+  await using stack = new AsyncDisposableStack()
+  const hasUsers = name === 'accounts'
+  const users: Record<string, string> = hasUsers
+    ? { bystander: 'its password', device: 'another one' }
+    : {}
+  const tokens = hasUsers ? await createTokenIssuer() : undefined
+  const node = stack.use(
+    await spawnNode({
+      ...optionsOf(
+        tokens === undefined
+          ? {}
+          : { ...tokens.environment, BREAKWATER_CLIENT_ID: '${username}:*' },
+      ),
+      ...(hasUsers ? { users } : {}),
+    }),
+  )
+  // Whatever it writes: nobody reads it.
+  node.process.stdout?.pause()
+  const address = { host: node.host, port: node.port }
+  const password = users['bystander']
+  const credentials =
+    password === undefined ? {} : { credentials: { username: 'bystander', password } }
+  const bystander = stack.use(
+    await Bystander.start({ publishesAt: address, receivesAt: address, ...credentials }),
+  )
+  return sceneOf({ node, bystander, users, tokens, resources: stack.move() })
+}
+
+async function startClustered(): Promise<Scene> {
+  await using stack = new AsyncDisposableStack()
+  const redis = stack.use(await startRedis({ args: ['--save', ''] }))
+  const settings = { ...optionsOf(), redisUrl: redis.url, redisPrefix: redis.prefix }
+  // One after the other: the first one makes the development CA.
+  const node = stack.use(await spawnNode(settings))
+  const other = stack.use(await spawnNode(settings))
+  const bystander = stack.use(
+    await Bystander.start({
+      publishesAt: { host: other.host, port: other.port },
+      receivesAt: { host: node.host, port: node.port },
+    }),
+  )
+  return sceneOf({ node, bystander, users: {}, redis, resources: stack.move() })
+}
+
+interface Parts {
+  readonly node: NodeProcess
+  readonly bystander: Bystander
+  readonly users: Readonly<Record<string, string>>
+  readonly tokens?: TokenIssuer | undefined
+  readonly redis?: TestRedis
+  readonly resources: AsyncDisposableStack
+}
+
+function sceneOf({ node, bystander, users, tokens, redis, resources }: Parts): Scene {
+  const client =
+    redis === undefined
+      ? undefined
+      : resources.adopt(new Redis(redis.url), (connection) => connection.disconnect())
+  return {
+    node,
+    ports: { ws: node.ports[WS] ?? 0, proxy: node.ports[PROXY] ?? 0 },
+    bystander,
+    users,
+    async token(kid) {
+      if (tokens === undefined) throw new Error('this scene has no tokens')
+      return tokens.issue(kid)
+    },
+    async redisMib() {
+      const info = await client?.info('memory')
+      const bytes = /^used_memory:(\d+)/m.exec(info ?? '')?.[1]
+      return bytes === undefined ? undefined : Number(bytes) / MIB
+    },
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  }
+}
+
+function optionsOf(environment: Readonly<Record<string, string>> = {}): NodeOptions {
+  const rules = join(directory, 'rules.yaml')
+  writeFileSync(rules, RULES)
+  const limits = DEFAULTS.map((limit) => [
+    limitVariable(limit),
+    String(limitDeclarations[limit].default),
+  ])
+  return {
+    listen: LISTEN,
+    environment: {
+      NODE_OPTIONS: `--max-old-space-size=${HEAP_MIB}`,
+      BREAKWATER_LOG_LEVEL: 'info',
+      BREAKWATER_ACL_FILE: rules,
+      ...(Object.fromEntries(limits) as Record<string, string>),
+      ...environment,
+    },
+  }
+}
+
+interface TokenIssuer {
+  readonly environment: Readonly<Record<string, string>>
+  issue(kid: string | undefined): Promise<string>
+}
+
+async function createTokenIssuer(): Promise<TokenIssuer> {
+  const [known, unknown] = await Promise.all([keyPair(), keyPair()])
+  const keys = join(directory, 'keys.json')
+  const key = { ...(await exportJWK(known.publicKey)), kid: 'known' }
+  writeFileSync(keys, JSON.stringify({ keys: [key] }))
+  return {
+    environment: { BREAKWATER_JWT_KEYS: keys, BREAKWATER_JWT_AUDIENCE: 'mqtt' },
+    issue: (kid) =>
+      new SignJWT({})
+        .setProtectedHeader({ alg: 'EdDSA', kid: kid ?? 'known' })
+        .setSubject('device')
+        .setAudience('mqtt')
+        .setExpirationTime('1h')
+        .sign((kid === undefined ? known : unknown).privateKey),
+  }
+}
+
+function keyPair(): ReturnType<typeof generateKeyPair> {
+  return generateKeyPair('EdDSA', { extractable: true })
+}
