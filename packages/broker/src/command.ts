@@ -175,7 +175,6 @@ function createProgram({ environment, print, complain, codes }: ProgramParts): C
 }
 
 async function serve(config: Config): Promise<void> {
-  const files = await readNodeFiles(config)
   const stop = new AbortController()
   const asked = new Promise<void>((resolve) => {
     stop.signal.addEventListener('abort', () => resolve(), { once: true })
@@ -183,6 +182,7 @@ async function serve(config: Config): Promise<void> {
   let started: BreakwaterNode | undefined
   // A node that starts reads its files anyway.
   handleSignals({ stop: () => stop.abort(), readFiles: () => void started?.readFiles() })
+  const files = await readNodeFiles(config)
   const node = await startNode({ config, files, signal: stop.signal }).catch((error: unknown) => {
     if (!stop.signal.aborted) throw error
     return undefined
