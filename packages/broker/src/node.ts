@@ -201,7 +201,7 @@ export async function openNode(
       }),
     )
 
-  const ticketKey = stack.use(await redisStep(startSharedTicketKey(config, files, events)))
+  const ticketKey = stack.use(await redisStep(startSharedTicketKey(config, files, watched, events)))
   const flusher = new TurnFlusher()
   const bytes = instruments.counter('bytes_total')
   let lastConnectionId = 0

@@ -47,6 +47,8 @@ export class RedisEvents {
   readonly #log: NodeLog
   readonly #instruments: BrokerInstruments
   readonly #lasting = new Map<RedisFaultKind, Lasting>()
+  /** Told of each fault; set where something can mend it. */
+  onFault: (kind: RedisFaultKind) => void = () => undefined
   readonly #unfit = new Map<RedisSetting, string>()
   #timer: NodeJS.Timeout | undefined
   #isWritable = true
@@ -58,8 +60,9 @@ export class RedisEvents {
 
   /** What is wrong now, in one line; undefined: nothing that is known. */
   get trouble(): string | undefined {
-    const [first] = this.#lasting.values()
-    return first === undefined ? undefined : lineOf(first.fault)
+    const all = [...this.#lasting.values()].toSorted((one, other) => other.lastMs - one.lastMs)
+    const newest = all[0]
+    return newest === undefined ? undefined : lineOf(newest.fault)
   }
 
   /** Of a command that nobody awaits, or of a connection. */
@@ -70,6 +73,7 @@ export class RedisEvents {
     }
     const fault = faultOf(error)
     this.#instruments.counter('redis_faults_total').cell({ kind: fault.kind }).value += 1
+    this.onFault(fault.kind)
     const nowMs = performance.now()
     const known = this.#lasting.get(fault.kind)
     if (known !== undefined) {

@@ -13,6 +13,7 @@ import { createLogger } from './log/logger.ts'
 import { NodeLog } from './log/node-log.ts'
 import { openNode, type OpenNode } from './node.ts'
 import { readNodeFiles, type NodeFiles } from './node-files.ts'
+import { RedisFiles } from './redis-files.ts'
 import { untilRedis } from './redis-wait.ts'
 import { WatchedFiles } from './watched-files.ts'
 
@@ -78,9 +79,14 @@ export async function startNode({
     deaf: (directory, error) => events.certificatesUnwatched(directory, error),
     readAgain: (report) => events.filesReadAgain(report),
   })
+  const redis =
+    config.redis === undefined || files.redis === undefined
+      ? undefined
+      : stack.use(new RedisFiles({ config: config.redis, settings: files.redis, watched, events }))
+  events.redis.onFault = (kind) => redis?.failed(kind)
   let node: OpenNode
   try {
-    const parts = { config, files, instruments, events, loopDelay, watched }
+    const parts = { config, files: { ...files, redis }, instruments, events, loopDelay, watched }
     const stopping = (): void => front.missing('the node is stopping')
     node = await untilRedis(() => openNode(parts, stopping), {
       events: events.redis,

@@ -68,7 +68,8 @@ export interface SharedTicketKeyOptions {
   readonly stack: DisposableStack
   /** Name of the hash. */
   readonly place: string
-  readonly wrapKey: WrapKey
+  /** The newest first; what lies in Redis may have been wrapped under one of before. */
+  readonly wrapKeys: () => readonly [WrapKey, ...WrapKey[]]
   readonly rotationMs: number
   readonly events: TicketKeyEvents
 }
@@ -88,6 +89,7 @@ export class SharedTicketKey implements Disposable {
   #readsNewest = false
   #timer: NodeJS.Timeout | undefined
   #faultSaid = false
+  #looking = false
   #closed = false
 
   constructor(options: SharedTicketKeyOptions) {
@@ -98,6 +100,12 @@ export class SharedTicketKey implements Disposable {
   /** Looks for the first time; resolves also where there is no key to be had. */
   async start(): Promise<void> {
     await this.#look()
+  }
+
+  /** The wrap key is another one: what could not be read may be now. */
+  lookAgain(): void {
+    clearTimeout(this.#timer)
+    if (!this.#looking) void this.#look()
   }
 
   /** A server that is to use the key, now and from each change on. */
@@ -114,6 +122,7 @@ export class SharedTicketKey implements Disposable {
 
   async #look(): Promise<void> {
     let nextMs = this.#periodMs
+    this.#looking = true
     try {
       nextMs = Math.min(nextMs, this.#take(...(await this.#read())))
       this.#faultSaid = false
@@ -122,11 +131,12 @@ export class SharedTicketKey implements Disposable {
         this.#options.events.storeFailed('ticket key', error as Error)
       this.#faultSaid = true
     }
+    this.#looking = false
     if (!this.#closed) this.#timer = setTimeout(() => void this.#look(), nextMs).unref()
   }
 
   async #read(): Promise<[now: number, keys: readonly WrappedKey[]]> {
-    const { servers, place, wrapKey, rotationMs } = this.#options
+    const { servers, place, wrapKeys, rotationMs } = this.#options
     const answer = await servers.call(
       place,
       'eval',
@@ -135,7 +145,7 @@ export class SharedTicketKey implements Disposable {
       place,
       rotationMs,
       this.#periodMs * LEAD_PERIODS,
-      wrapKey.wrap(randomBytes(TICKET_KEY_BYTES), place),
+      wrapKeys()[0].wrap(randomBytes(TICKET_KEY_BYTES), place),
       this.#readsNewest ? 1 : 0,
     )
     const [now, ...found] = (answer as Buffer[]).map(String)
@@ -168,8 +178,11 @@ export class SharedTicketKey implements Disposable {
   }
 
   #keyOf({ text }: WrappedKey): Buffer | undefined {
-    const { place, wrapKey } = this.#options
-    const key = wrapKey.unwrap(text, place)
-    return key?.length === TICKET_KEY_BYTES ? key : undefined
+    const { place, wrapKeys } = this.#options
+    for (const wrapKey of wrapKeys()) {
+      const key = wrapKey.unwrap(text, place)
+      if (key?.length === TICKET_KEY_BYTES) return key
+    }
+    return undefined
   }
 }

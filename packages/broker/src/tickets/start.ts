@@ -2,6 +2,8 @@
 import type { Config } from '@breakwater/config'
 import { keysWith, openPlace, type RedisSettings } from '@breakwater/redis'
 import type { Events } from '../events.ts'
+import type { WatchedFiles } from '../watched-files.ts'
+import { KeptWrapKey } from './kept-wrap-key.ts'
 import { SharedTicketKey } from './shared-ticket-key.ts'
 import type { WrapKey } from './wrap-key.ts'
 
@@ -16,12 +18,16 @@ export interface SharedTicketFiles {
  * @throws {Error} Redis does not answer
  */
 export async function startSharedTicketKey(
-  { limits }: Config,
-  { redis: settings, wrapKey }: SharedTicketFiles,
+  { limits, redis }: Config,
+  { redis: settings, wrapKey: first }: SharedTicketFiles,
+  watched: WatchedFiles,
   events: Events,
 ): Promise<SharedTicketKey | undefined> {
-  if (settings === undefined || wrapKey === undefined) return undefined
+  const path = redis?.ticketWrapKeyFile
+  if (settings === undefined || first === undefined || path === undefined) return undefined
   using stack = new DisposableStack()
+  const changed = (): void => shared.lookAgain()
+  const wrapKey = stack.use(new KeptWrapKey({ path, first, watched, events, changed }))
   const place = stack.use(await openPlace(settings))
   const servers = stack.use(await place.servers('control', { timeoutMs: limits.storeTimeoutMs }))
   servers.onFault((error) => events.redis.fault(error))
@@ -29,7 +35,7 @@ export async function startSharedTicketKey(
     servers,
     stack: stack.move(),
     place: keysWith(settings.prefix).clusterTickets,
-    wrapKey,
+    wrapKeys: () => wrapKey.keys,
     rotationMs: limits.ticketKeyRotationMs,
     events,
   })

@@ -46,6 +46,10 @@ export class WrapKey {
     return new WrapKey(key)
   }
 
+  equals(other: WrapKey): boolean {
+    return this.#key.equals(other.#key)
+  }
+
   /** @param place where the text will lie: it is good nowhere else */
   wrap(secret: Buffer, place: string): string {
     const iv = randomBytes(IV_BYTES)
