@@ -8,30 +8,35 @@ import { startNode } from '../kit/node.ts'
 import { temporaryDirectory } from '../kit/temporary-directory.ts'
 import { WireClient } from '../kit/wire-client.ts'
 
-test('a token says who the client is and what it may do; its end is the end of the connection', async () => {
+/** A node's key, in a file, and tokens that it signs. */
+async function authority() {
   const { privateKey, publicKey } = await generateKeyPair('EdDSA', { extractable: true })
   const directory = temporaryDirectory('jwt-')
   const keys = join(directory, 'keys.json')
   writeFileSync(keys, JSON.stringify({ keys: [await exportJWK(publicKey)] }))
+  const sign = (seconds: number, claims: Record<string, unknown>, subject = 'ann') =>
+    new SignJWT(claims)
+      .setProtectedHeader({ alg: 'EdDSA' })
+      .setSubject(subject)
+      .setAudience('mqtt')
+      .setExpirationTime(Math.floor(Date.now() / 1_000) + seconds)
+      .sign(privateKey)
+  const environment = { BREAKWATER_JWT_KEYS: keys, BREAKWATER_JWT_AUDIENCE: 'mqtt' }
+  return { directory, environment, sign }
+}
+
+test('a token says who the client is and what it may do; its end is the end of the connection', async () => {
+  const { directory, environment, sign } = await authority()
   const rules = join(directory, 'acl.yaml')
   writeFileSync(
     rules,
     "rules: [{ claims: { role: meter }, allow: [publish, subscribe], topics: ['${jwt.site}/#'] }]",
   )
-  const environment = {
-    BREAKWATER_JWT_KEYS: keys,
-    BREAKWATER_JWT_AUDIENCE: 'mqtt',
-    BREAKWATER_ACL_FILE: rules,
-  }
-  await using node = await startNode({ allowAnonymous: false, environment })
+  const ruled = { ...environment, BREAKWATER_ACL_FILE: rules }
+  await using node = await startNode({ allowAnonymous: false, environment: ruled })
   const login = async (seconds: number, claims: Record<string, unknown>) => ({
     username: 'ann',
-    password: await new SignJWT(claims)
-      .setProtectedHeader({ alg: 'EdDSA' })
-      .setSubject('ann')
-      .setAudience('mqtt')
-      .setExpirationTime(Math.floor(Date.now() / 1_000) + seconds)
-      .sign(privateKey),
+    password: await sign(seconds, claims),
   })
   const claims = { role: 'meter', site: 'north' }
   await using client = await connectAt(node, { clientId: 'c', ...(await login(60, claims)) })
@@ -47,4 +52,22 @@ test('a token says who the client is and what it may do; its end is the end of t
     expect(returnCode).toBe(4)
   }
   expect(node.closeReasons()).toEqual(['login-expired', 'bad-credentials', 'login-expired'])
+})
+
+test('a token that names a user of more than 256 bytes lets nobody in', async () => {
+  const { environment, sign } = await authority()
+  await using node = await startNode({ allowAnonymous: false, environment })
+  const [longest, longer] = ['é'.repeat(128), `${'é'.repeat(128)}x`]
+  await using client = await connectAt(node, {
+    clientId: 'c',
+    username: longest,
+    password: await sign(60, {}, longest),
+  })
+  await client.expectSilence()
+  await using other = await WireClient.open(node)
+  // Nothing in CONNECT itself is too long.
+  const login = { clientId: 'd', username: '', password: await sign(60, {}, longer) }
+  expect(await other.connect(login)).toMatchObject({ returnCode: 4 })
+  expect(node.closeReasons()).toEqual(['bad-credentials'])
+  expect(node.logs().at(-1)?.['detail']).toBe('a user name of 257 bytes; usernameBytesMax is 256')
 })

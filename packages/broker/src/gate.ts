@@ -52,6 +52,7 @@ export class Gate implements Disposable {
   readonly #revocations: Revocations
   readonly #ways: LoginWays
   readonly #loginTimeoutMs: number
+  readonly #usernameBytesMax: number
   #rulesChanged: (rules: AccessRules) => void = () => {}
 
   constructor(
@@ -65,6 +66,7 @@ export class Gate implements Disposable {
     const { listeners, limits } = config
     this.#listeners = new Map(listeners.map((listener) => [listener.name, listener]))
     this.#loginTimeoutMs = limits.connectTimeoutMs * LOGIN_SHARE
+    this.#usernameBytesMax = limits.usernameBytesMax
     this.#ways = new LoginWays(config, files, watched, events)
     this.#authenticate = createAuthenticate(this.#ways.all)
     if (files.rules === undefined) return
@@ -108,6 +110,12 @@ export class Gate implements Disposable {
       return { refused: 'certificate-expired' }
     if (expiresAt !== undefined && expiresAt <= nowMs) return { refused: 'login-expired' }
     const user = answer.username ?? ''
+    // What CONNECT says is bounded where it is read; this name is that of a token, a certificate or the hook.
+    const userBytes = Buffer.byteLength(user)
+    if (userBytes > this.#usernameBytesMax) {
+      const detail = `a user name of ${userBytes} bytes; usernameBytesMax is ${this.#usernameBytesMax}`
+      return { refused: 'bad-credentials', detail }
+    }
     const identity: Identity = {
       clientId,
       username: user === '' ? undefined : user,
