@@ -50,7 +50,7 @@ await main(async () => {
 /** Decided once for the whole run, by trying; the tests are told in BREAKWATER_TEST_REDIS_MODE. */
 async function redisMode({ node, env }) {
   const find = async () => {
-    const args = ['--conditions=source', join('test', 'kit', 'redis-mode.ts')]
+    const args = ['--conditions=source', join('test', 'kit', 'redis', 'redis-mode.ts')]
     const { code, output, answer } = await runStage({
       program: node,
       args,

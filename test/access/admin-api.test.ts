@@ -6,7 +6,7 @@ import { connectAt } from '../cluster/cluster.ts'
 import { unique } from '../conformance/suite.ts'
 import { ADMIN_TOKEN, adminEnvironment, askAdmin } from '../kit/admin-client.ts'
 import { startNode, type TestNode } from '../kit/node.ts'
-import { startRedis } from '../kit/redis.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 
 const ANN = { username: 'ann', password: 'her secret' }
 

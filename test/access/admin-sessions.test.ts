@@ -4,7 +4,7 @@ import { connectAt } from '../cluster/cluster.ts'
 import { unique } from '../conformance/suite.ts'
 import { adminEnvironment, askAdmin, type AdminAnswer } from '../kit/admin-client.ts'
 import { startNode, type TestNode } from '../kit/node.ts'
-import { startRedis, type TestRedis } from '../kit/redis.ts'
+import { startRedis, type TestRedis } from '../kit/redis/redis.ts'
 
 const listen = ['mqtt://127.0.0.1:0']
 const environment = adminEnvironment()

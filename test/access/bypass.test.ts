@@ -1,7 +1,7 @@
 /** Attempts to get at what the rules deny, each by the outcome: what arrives, not only which code is returned. */
 import { expect, test } from 'vitest'
 import { connectAt } from '../cluster/cluster.ts'
-import { startRedis } from '../kit/redis.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 import { startRuled } from './ruled.ts'
 
 const RULES = `

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { connectAt } from '../cluster/cluster.ts'
 import { adminEnvironment, askAdmin } from '../kit/admin-client.ts'
 import { startNode } from '../kit/node.ts'
-import { startRedis } from '../kit/redis.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 import { startRuled } from './ruled.ts'
 
 const MANY = 250

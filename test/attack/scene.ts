@@ -5,7 +5,7 @@ import { limitDeclarations, limitVariable } from '@breakwater/config'
 import { Redis } from 'ioredis'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { spawnNode, type NodeOptions, type NodeProcess } from '../kit/node.ts'
-import { startRedis, type TestRedis } from '../kit/redis.ts'
+import { startRedis, type TestRedis } from '../kit/redis/redis.ts'
 import { temporaryDirectory } from '../kit/temporary-directory.ts'
 import { Bystander } from './bystander.ts'
 

@@ -47,7 +47,7 @@ export const CONFIGURATION: Readonly<Record<BrokerName | 'bare', string>> = {
 
 const BREAKWATER = new URL('../../packages/broker/dist/main.js', import.meta.url)
 const STOCK = new URL('./stock-process.ts', import.meta.url)
-const BARE = new URL('./bare-tls-process.mjs', import.meta.url)
+const BARE = new URL('./handshake/bare-tls-process.mjs', import.meta.url)
 const SOURCE = ['--conditions=source']
 
 /** One certificate for all, made by Breakwater. */

@@ -11,8 +11,8 @@
  */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { RetainedIndex } from '../../packages/broker/src/route/retained-index.ts'
-import { RouteTable } from '../../packages/broker/src/route/route-table.ts'
+import { RetainedIndex } from '../../packages/broker/src/retained/retained-index.ts'
+import { RouteTable } from '@breakwater/matching'
 
 const MILLION = 1_000_000
 const MIB = 2 ** 20

@@ -10,7 +10,7 @@
  */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { SharedTable } from '../../packages/broker/src/route/shared-table.ts'
+import { SharedTable } from '../../packages/broker/src/shared/shared-table.ts'
 import { StoredSessions } from '../../packages/broker/src/route/stored-sessions.ts'
 
 const SESSIONS = 1_000_000

@@ -4,12 +4,11 @@
  * target as ours is. `QlobberDedup` has no QoS; when one filter matches it hands out its own live set.
  */
 import { createRequire } from 'node:module'
-import type { Qos, Target } from '../../packages/broker/src/route/forwarding-table.ts'
-import { ForwardingTable } from '../../packages/broker/src/route/forwarding-table.ts'
-import { MatchMerge } from '../../packages/broker/src/route/match-merge.ts'
+import { ForwardingTable, MatchMerge, type Target } from '@breakwater/matching'
+import type { QoS } from '@breakwater/mqtt'
 
 export interface Contestant {
-  set(filter: string, target: Target, qos: Qos): void
+  set(filter: string, target: Target, qos: QoS): void
   delete(filter: string, target: Target): void
   /** How many targets the topic has. */
   match(topic: string): number
@@ -18,7 +17,7 @@ export interface Contestant {
 interface Subscription {
   readonly clientId: Target
   readonly topic: string
-  readonly qos: Qos
+  readonly qos: QoS
 }
 
 interface Qlobber<V, R> {

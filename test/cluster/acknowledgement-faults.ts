@@ -7,9 +7,9 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { keysWith } from '@breakwater/redis'
 import { findProgram } from '../kit/program.ts'
-import { startRedisProcess, type RedisServer } from '../kit/redis-process.ts'
-import type { RedisProxy } from '../kit/redis-proxy.ts'
-import { ask, countOf, fact, until, type ReplicatedRedis } from '../kit/redis-replica.ts'
+import { startRedisProcess, type RedisServer } from '../kit/redis/redis-process.ts'
+import type { RedisProxy } from '../kit/redis/redis-proxy.ts'
+import { ask, countOf, fact, until, type ReplicatedRedis } from '../kit/redis/redis-replica.ts'
 import { missingForSlowDisk, slowDown } from '../kit/slow-disk.ts'
 
 export interface Scene {

@@ -2,10 +2,10 @@
 import { expect } from 'vitest'
 import { unique } from '../conformance/suite.ts'
 import { startNode, type NodeOptions, type TestNode } from '../kit/node.ts'
-import { startRedis, type TestRedis } from '../kit/redis.ts'
+import { startRedis, type TestRedis } from '../kit/redis/redis.ts'
 import { WireClient, type WireOptions } from '../kit/wire-client.ts'
 import { encodePuback, type ConnectFields } from '../kit/wire-encoder.ts'
-import { startRedisProxy, type RedisProxy } from '../kit/redis-proxy.ts'
+import { startRedisProxy, type RedisProxy } from '../kit/redis/redis-proxy.ts'
 
 export interface Cluster extends AsyncDisposable {
   readonly redis: TestRedis

@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { monitorRedis } from '../kit/redis-monitor.ts'
+import { monitorRedis } from '../kit/redis/redis-monitor.ts'
 
 const QUIET_MS = 150
 /** A route is withdrawn a second after its last subscriber: what went before must not be counted. */

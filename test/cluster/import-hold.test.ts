@@ -3,7 +3,7 @@ import { ImportHold } from '@breakwater/cluster'
 import { keysWith, openPlace, type Keys, type Redis, type Servers } from '@breakwater/redis'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { startNode, type NodeOptions } from '../kit/node.ts'
-import { startRedis } from '../kit/redis.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 
 /** It renews what it holds every two seconds. */
 const WAIT = { timeout: 30_000, interval: 50 }

@@ -3,9 +3,9 @@ import { expect, it } from 'vitest'
 import { unique } from '../conformance/suite.ts'
 import { MetricsPage } from '../fault/metrics-page.ts'
 import { startNode } from '../kit/node.ts'
-import { startRedis } from '../kit/redis.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 import { connectAt } from './cluster.ts'
-import { startRedisProxy } from '../kit/redis-proxy.ts'
+import { startRedisProxy } from '../kit/redis/redis-proxy.ts'
 
 const MESSAGES = 100
 const PAYLOAD_BYTES = 1_000

@@ -1,7 +1,7 @@
 /** The log is bounded in bytes: what it has dropped is read where it is kept. */
 import { Redis } from 'ioredis'
 import { expect, test } from 'vitest'
-import { startRedis } from '../kit/redis.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 import { join, PATIENT, stoppable, type Member } from './log-member.ts'
 
 test('the log is cut off at its beginning: who was behind reads everything again', async () => {

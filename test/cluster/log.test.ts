@@ -2,8 +2,8 @@
 import type { Done } from '@breakwater/cluster'
 import { Redis } from 'ioredis'
 import { expect, test } from 'vitest'
-import { startRedis } from '../kit/redis.ts'
-import { startRedisProxy } from '../kit/redis-proxy.ts'
+import { startRedis } from '../kit/redis/redis.ts'
+import { startRedisProxy } from '../kit/redis/redis-proxy.ts'
 import { join, PATIENT, stoppable, type Member } from './log-member.ts'
 
 test('what is announced is known everywhere, also to those who join later', async () => {

@@ -10,7 +10,7 @@ import { unique } from '../conformance/suite.ts'
 import { spawnNode } from '../kit/node.ts'
 import { startCluster, type Cluster } from './cluster.ts'
 import { FaithfulPublisher, FaithfulSubscriber } from './faithful-clients.ts'
-import { startRedisProxy } from '../kit/redis-proxy.ts'
+import { startRedisProxy } from '../kit/redis/redis-proxy.ts'
 
 const ROUNDS = Number(process.env['BREAKWATER_TEST_NODE_LOSSES'] ?? 20)
 /** Side by side: a round mostly waits. */

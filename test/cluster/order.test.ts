@@ -2,8 +2,8 @@
 import { expect, it } from 'vitest'
 import { unique } from '../conformance/suite.ts'
 import { startNode } from '../kit/node.ts'
-import { startRedisProxy } from '../kit/redis-proxy.ts'
-import { startRedis } from '../kit/redis.ts'
+import { startRedisProxy } from '../kit/redis/redis-proxy.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 import { encodePingreq, encodePublish } from '../kit/wire-encoder.ts'
 import { connectAt } from './cluster.ts'
 

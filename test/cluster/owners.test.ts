@@ -5,7 +5,7 @@ import { expect, it, onTestFinished } from 'vitest'
 import { unique } from '../conformance/suite.ts'
 import { startNode } from '../kit/node.ts'
 import { connectAt, startCluster, type Cluster } from './cluster.ts'
-import { startRedisProxy } from '../kit/redis-proxy.ts'
+import { startRedisProxy } from '../kit/redis/redis-proxy.ts'
 
 const LEASE_MS = 1_000
 

@@ -4,7 +4,10 @@ import { storeCompliance } from '@breakwater/store/compliance'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { redisBuses } from '../bus/redis-buses.ts'
 import { findProgram } from '../kit/program.ts'
-import { startRedisClusterServers, type RedisClusterServers } from '../kit/redis-cluster-servers.ts'
+import {
+  startRedisClusterServers,
+  type RedisClusterServers,
+} from '../kit/redis/redis-cluster-servers.ts'
 import { openUnderTest } from '../store/redis-stores.ts'
 
 describe.skipIf(findProgram('redis-server') === undefined)('on a Redis Cluster', () => {

@@ -4,7 +4,10 @@ import { expect, it } from 'vitest'
 import { unique } from '../conformance/suite.ts'
 import { startNode, type NodeOptions, type TestNode } from '../kit/node.ts'
 import { findProgram } from '../kit/program.ts'
-import { startRedisClusterServers, type RedisClusterServers } from '../kit/redis-cluster-servers.ts'
+import {
+  startRedisClusterServers,
+  type RedisClusterServers,
+} from '../kit/redis/redis-cluster-servers.ts'
 import { encodePublish } from '../kit/wire-encoder.ts'
 import { connectAt, receiveUntil } from './cluster.ts'
 

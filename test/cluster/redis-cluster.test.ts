@@ -7,9 +7,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { unique } from '../conformance/suite.ts'
 import { startNode, type TestNode } from '../kit/node.ts'
 import { findProgram } from '../kit/program.ts'
-import { startRedisClusterServers, type RedisClusterServers } from '../kit/redis-cluster-servers.ts'
+import {
+  startRedisClusterServers,
+  type RedisClusterServers,
+} from '../kit/redis/redis-cluster-servers.ts'
 import { startWaitingNode } from '../kit/waiting-node.ts'
-import { startRedisProcess } from '../kit/redis-process.ts'
+import { startRedisProcess } from '../kit/redis/redis-process.ts'
 import { temporaryDirectory } from '../kit/temporary-directory.ts'
 import { WireClient } from '../kit/wire-client.ts'
 import { encodePuback, encodePublish } from '../kit/wire-encoder.ts'

@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis'
-import type { TestRedis } from '../kit/redis.ts'
+import type { TestRedis } from '../kit/redis/redis.ts'
 
 /** Every key of this test. */
 export async function keysOf({

@@ -5,7 +5,7 @@ import { startNode, type TestNode } from '../kit/node.ts'
 import { WireClient } from '../kit/wire-client.ts'
 import { encodePublish, type PublishFields } from '../kit/wire-encoder.ts'
 import { connectAt, receiveUntil, startCluster, type Cluster } from './cluster.ts'
-import { startRedisProxy, type RedisProxy } from '../kit/redis-proxy.ts'
+import { startRedisProxy, type RedisProxy } from '../kit/redis/redis-proxy.ts'
 
 const storeTimeoutMs = 600
 const MARKER = 'the end'

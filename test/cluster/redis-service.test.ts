@@ -2,9 +2,9 @@
 import { Redis } from 'ioredis'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { startNode, type TestNode } from '../kit/node.ts'
-import { startReplicatedRedis } from '../kit/redis-replica.ts'
-import { startRedisProcess } from '../kit/redis-process.ts'
-import { startRedisProxy } from '../kit/redis-proxy.ts'
+import { startReplicatedRedis } from '../kit/redis/redis-replica.ts'
+import { startRedisProcess } from '../kit/redis/redis-process.ts'
+import { startRedisProxy } from '../kit/redis/redis-proxy.ts'
 import { WireClient } from '../kit/wire-client.ts'
 
 function operatorOf(url: string): Redis {

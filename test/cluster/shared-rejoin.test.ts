@@ -4,8 +4,8 @@ import { Redis } from 'ioredis'
 import { expect, it } from 'vitest'
 import { unique } from '../conformance/suite.ts'
 import { startNode } from '../kit/node.ts'
-import { startRedisProxy } from '../kit/redis-proxy.ts'
-import { startRedis } from '../kit/redis.ts'
+import { startRedisProxy } from '../kit/redis/redis-proxy.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 import { connectAt } from './cluster.ts'
 
 const LIMITS = { nodeLeaseMs: 1_500, viewLeaseMs: 500 }

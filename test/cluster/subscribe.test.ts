@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { unique } from '../conformance/suite.ts'
 import { startNode } from '../kit/node.ts'
-import { startRedis } from '../kit/redis.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 import { WireClient } from '../kit/wire-client.ts'
 import { connectAt, startCluster, type Cluster } from './cluster.ts'
 

@@ -2,11 +2,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { unique } from '../conformance/suite.ts'
 import { spawnNode, startNode, type TestNode } from '../kit/node.ts'
-import { startRedis } from '../kit/redis.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 import type { WireClient } from '../kit/wire-client.ts'
 import type { WireWill } from '../kit/wire-encoder.ts'
 import { connectAt, startCluster, type Cluster } from './cluster.ts'
-import { startRedisProxy } from '../kit/redis-proxy.ts'
+import { startRedisProxy } from '../kit/redis/redis-proxy.ts'
 
 const LEASE_MS = 2_000
 /** Nobody waits for so long here. */

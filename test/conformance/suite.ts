@@ -3,7 +3,7 @@
  * Tests keep apart by unique client ids and topics, so nothing is cleaned up between them.
  */
 import { afterAll, beforeAll, describe, expect } from 'vitest'
-import { startRedis } from '../kit/redis.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 import { startTarget, targetName, type Target, type TargetOptions } from '../kit/target.ts'
 import { WireClient, type WireOptions } from '../kit/wire-client.ts'
 import { encodePuback, encodePublish, type ConnectFields } from '../kit/wire-encoder.ts'

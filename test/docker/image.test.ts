@@ -9,7 +9,7 @@ import { connectAsync } from 'mqtt'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { findDockerEngine, type DockerEngine } from '../kit/docker-engine.ts'
 import { findProgram } from '../kit/program.ts'
-import { freePort } from '../kit/redis-process.ts'
+import { freePort } from '../kit/redis/redis-process.ts'
 import { baseImage } from './base-image.ts'
 
 const run = promisify(execFile)

@@ -7,7 +7,7 @@ import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { describe, expect, it } from 'vitest'
 import { startNode, type NodeOptions, type TestNode } from '../kit/node.ts'
-import { startRedis } from '../kit/redis.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 import { WireClient } from '../kit/wire-client.ts'
 import * as wire from '../kit/wire-encoder.ts'
 

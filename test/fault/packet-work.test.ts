@@ -5,7 +5,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { spawnNode, type NodeProcess } from '../kit/node.ts'
-import { startRedis } from '../kit/redis.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 import { WireClient } from '../kit/wire-client.ts'
 import * as wire from '../kit/wire-encoder.ts'
 import { MetricsPage } from './metrics-page.ts'

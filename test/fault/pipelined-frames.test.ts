@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startNode, type TestNode } from '../kit/node.ts'
-import { startRedis } from '../kit/redis.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 import type { Packet, Publish } from '../kit/wire-decoder.ts'
 import * as wire from '../kit/wire-encoder.ts'
 import { PacketFlow } from './packet-flow.ts'

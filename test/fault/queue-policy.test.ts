@@ -1,7 +1,7 @@
 /** What the policies for a full queue do to messages, publishers and counters; memory and Redis alike. */
 import { describe, expect, it } from 'vitest'
 import { startNode, type TestNode } from '../kit/node.ts'
-import { startRedis } from '../kit/redis.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 import { WireClient } from '../kit/wire-client.ts'
 import { encodePublish, encodePubrel, type ConnectFields } from '../kit/wire-encoder.ts'
 import { MetricsPage } from './metrics-page.ts'

@@ -9,7 +9,7 @@
  */
 import { afterAll, beforeAll, describe, it } from 'vitest'
 import { startNode, type TestNode } from '../kit/node.ts'
-import { startRedis } from '../kit/redis.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 import { WireClient } from '../kit/wire-client.ts'
 import type { Publish } from '../kit/wire-decoder.ts'
 import * as wire from '../kit/wire-encoder.ts'

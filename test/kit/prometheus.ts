@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { guardProgram } from './program-guard.ts'
-import { freePort } from './redis-process.ts'
+import { freePort } from './redis/redis-process.ts'
 
 export interface Prometheus extends AsyncDisposable {
   /** The value of each series that an instant query gives. */

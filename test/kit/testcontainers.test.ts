@@ -1,8 +1,8 @@
 import { Redis } from 'ioredis'
 import { expect, test } from 'vitest'
-import { startRedisContainer } from './redis-container.ts'
-import { containerRefusal } from './redis-mode.ts'
-import type { RedisServer } from './redis-process.ts'
+import { startRedisContainer } from './redis/redis-container.ts'
+import { containerRefusal } from './redis/redis-mode.ts'
+import type { RedisServer } from './redis/redis-process.ts'
 
 const refusal = await containerRefusal()
 

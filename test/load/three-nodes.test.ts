@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest'
 import { spawnNode } from '../kit/node.ts'
 import { skipWithout } from '../kit/program.ts'
 import { startPrometheus } from '../kit/prometheus.ts'
-import { startRedis } from '../kit/redis.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 
 const DEVICES = 500
 const SECONDS = Number(process.env['BREAKWATER_TEST_LOAD_SECONDS'] ?? 8)

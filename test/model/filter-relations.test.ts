@@ -1,4 +1,4 @@
-import { topicMatchesFilter } from '@breakwater/bus'
+import { topicMatchesFilter } from '@breakwater/mqtt'
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { covers, intersects } from '../../packages/broker/src/access/filter-relations.ts'

@@ -3,15 +3,11 @@ import {
   isValidTopicName,
   topicLevels,
   topicMatchesFilter,
-} from '@breakwater/bus'
+  type QoS,
+} from '@breakwater/mqtt'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type {
-  ForwardingTableLimits,
-  Qos,
-  Target,
-} from '../../packages/broker/src/route/forwarding-table.ts'
-import { ForwardingTable } from '../../packages/broker/src/route/forwarding-table.ts'
+import { ForwardingTable, type FilterTableLimits, type Target } from '@breakwater/matching'
 
 /*
  * The model of the forwarding table is a list of (filter, target, QoS) that is searched in full with
@@ -25,7 +21,7 @@ interface Numbered extends Target {
 }
 
 type Change =
-  | { readonly kind: 'set'; readonly filter: string; readonly target: number; readonly qos: Qos }
+  | { readonly kind: 'set'; readonly filter: string; readonly target: number; readonly qos: QoS }
   | { readonly kind: 'delete'; readonly filter: string; readonly target: number }
   | { readonly kind: 'match'; readonly topic: string }
 
@@ -67,7 +63,7 @@ const change: fc.Arbitrary<Change> = fc.oneof(
       kind: fc.constant('set' as const),
       filter,
       target: number,
-      qos: fc.constantFrom<Qos>(0, 1, 2),
+      qos: fc.constantFrom<QoS>(0, 1, 2),
     }),
   },
   {
@@ -119,14 +115,14 @@ describe('topic and filter rules', () => {
 
 /** The table under test beside its model and beside a table without a cache. */
 class Pair {
-  readonly pairs = new Map<string, Map<number, Qos>>()
+  readonly pairs = new Map<string, Map<number, QoS>>()
   readonly table: ForwardingTable<Numbered>
   readonly uncached: ForwardingTable<Numbered>
   readonly #targets: readonly Numbered[]
   readonly #shapesMax: number
   #epoch = 0
 
-  constructor(limits: ForwardingTableLimits) {
+  constructor(limits: FilterTableLimits) {
     this.table = new ForwardingTable<Numbered>(limits)
     this.uncached = new ForwardingTable<Numbered>({ ...limits, cachedTopicsMax: 0 })
     this.#shapesMax = limits.shapesMax ?? 64
@@ -140,8 +136,8 @@ class Pair {
     this.#checkCounts()
   }
 
-  #set(pattern: string, target: number, qos: Qos): void {
-    const targets = this.pairs.get(pattern) ?? new Map<number, Qos>()
+  #set(pattern: string, target: number, qos: QoS): void {
+    const targets = this.pairs.get(pattern) ?? new Map<number, QoS>()
     const before = targets.get(target)
     this.pairs.set(pattern, targets.set(target, qos))
     for (const table of [this.table, this.uncached]) {
@@ -161,11 +157,11 @@ class Pair {
   }
 
   check(name: string): void {
-    const expected = new Map<number, Qos>()
+    const expected = new Map<number, QoS>()
     for (const [pattern, targets] of this.pairs) {
       if (!levelsMatch(name.split('/'), pattern.split('/'))) continue
       for (const [target, qos] of targets) {
-        expected.set(target, Math.max(qos, expected.get(target) ?? 0) as Qos)
+        expected.set(target, Math.max(qos, expected.get(target) ?? 0) as QoS)
       }
     }
     const { targets, qos } = this.table.match(name)

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { FrameReader } from '../../packages/broker/src/mqtt/frame-reader.ts'
-import { firstByteFaults as faultsByLevel } from '../../packages/broker/src/mqtt/packet-type.ts'
+import { FrameReader } from '@breakwater/mqtt'
+import { firstByteFaults as faultsByLevel } from '@breakwater/mqtt'
 import { frame } from '../kit/wire-encoder.ts'
 
 const firstByteFaults = faultsByLevel[4]

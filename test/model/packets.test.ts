@@ -3,18 +3,15 @@
  * written is read back, and what is read from any bytes at all is exactly what those bytes say.
  */
 import * as fc from 'fast-check'
-import { Message, type QoS } from '@breakwater/bus'
+import { Message } from '@breakwater/bus'
+import type { QoS } from '@breakwater/mqtt'
 import { limitsWith } from '@breakwater/config'
 import { describe, expect, it } from 'vitest'
-import { readConnect } from '../../packages/broker/src/mqtt/connect-frame.ts'
-import {
-  encodeSuback,
-  encodeSubscribe,
-  encodeUnsubscribe,
-} from '../../packages/broker/src/mqtt/control-frames.ts'
-import { encodePublish } from '../../packages/broker/src/mqtt/publish-frame.ts'
-import { readSubscribe, readUnsubscribe } from '../../packages/broker/src/mqtt/subscribe-frame.ts'
-import { readUtf8 } from '../../packages/broker/src/mqtt/utf8.ts'
+import { readConnect } from '@breakwater/mqtt'
+import { encodeSuback, encodeSubscribe, encodeUnsubscribe } from '@breakwater/mqtt'
+import { encodePublish } from '@breakwater/mqtt'
+import { readSubscribe, readUnsubscribe } from '@breakwater/mqtt'
+import { readUtf8 } from '@breakwater/mqtt'
 import { WireDecoder } from '../kit/wire-decoder.ts'
 import * as wire from '../kit/wire-encoder.ts'
 

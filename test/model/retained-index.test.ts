@@ -1,7 +1,7 @@
-import { topicMatchesFilter } from '@breakwater/bus'
+import { topicMatchesFilter } from '@breakwater/mqtt'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { RetainedIndex } from '../../packages/broker/src/route/retained-index.ts'
+import { RetainedIndex } from '../../packages/broker/src/retained/retained-index.ts'
 
 /* The model of the index is a Set of topics that is searched in full. */
 

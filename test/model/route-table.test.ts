@@ -1,8 +1,7 @@
-import { topicMatchesFilter } from '@breakwater/bus'
+import { topicMatchesFilter } from '@breakwater/mqtt'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { RouteTableOptions } from '../../packages/broker/src/route/route-table.ts'
-import { RouteTable } from '../../packages/broker/src/route/route-table.ts'
+import { RouteTable, type RouteTableOptions } from '@breakwater/matching'
 
 /*
  * The model of the route table is a Map of filters by node. What the table may do beyond it, name a

@@ -7,7 +7,7 @@ import {
   hashOf,
   placeIn,
   startOf,
-} from '../../packages/broker/src/route/shared-choice.ts'
+} from '../../packages/broker/src/shared/shared-choice.ts'
 
 const strategy = fc.constantFrom('local', 'random', 'hash-client', 'hash-topic')
 const start = fc.integer({ min: 0, max: 2 ** 32 - 1 })

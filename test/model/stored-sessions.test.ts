@@ -1,7 +1,7 @@
-import { isSharedFilter, parseSharedFilter, topicMatchesFilter, type QoS } from '@breakwater/bus'
+import { isSharedFilter, parseSharedFilter, topicMatchesFilter, type QoS } from '@breakwater/mqtt'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { SharedTable } from '../../packages/broker/src/route/shared-table.ts'
+import { SharedTable } from '../../packages/broker/src/shared/shared-table.ts'
 import { StoredSessions } from '../../packages/broker/src/route/stored-sessions.ts'
 
 /*

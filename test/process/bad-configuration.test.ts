@@ -10,7 +10,7 @@ import { ConfigError, decideConfig, readSettings } from '@breakwater/config'
 import { pino } from 'pino'
 import { afterAll, describe, expect, it } from 'vitest'
 import { findProgram } from '../kit/program.ts'
-import { startRedis } from '../kit/redis.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 import { breakwater, expectOneLine } from './command.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'breakwater-process-'))

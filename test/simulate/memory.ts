@@ -1,8 +1,8 @@
 /** What the tables of a node hold of other nodes' clients and of stored sessions, in bytes of this process. */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { RouteTable } from '../../packages/broker/src/route/route-table.ts'
-import { SharedTable } from '../../packages/broker/src/route/shared-table.ts'
+import { RouteTable } from '@breakwater/matching'
+import { SharedTable } from '../../packages/broker/src/shared/shared-table.ts'
 import { StoredSessions } from '../../packages/broker/src/route/stored-sessions.ts'
 
 const ENTRIES = 200_000

@@ -1,9 +1,9 @@
 /** Some nodes on one Redis, each a process, and what each of them has used and done so far. */
 import { Redis } from 'ioredis'
-import { processCpuUs, redisCpuOf } from '../bench/backplane-rig.ts'
+import { processCpuUs, redisCpuOf } from '../bench/backplane/backplane-rig.ts'
 import { MetricsPage } from '../fault/metrics-page.ts'
 import { spawnNode, type NodeProcess } from '../kit/node.ts'
-import { startRedis } from '../kit/redis.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 
 export interface Used {
   /** µs of CPU, by node. */

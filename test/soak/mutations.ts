@@ -18,7 +18,7 @@ export interface Mutation {
 }
 
 const LANE = 'broker/src/route/publish.ts'
-const WRITES = 'store/src/write-scripts.ts'
+const WRITES = 'store/src/scripts/write-scripts.ts'
 const OUTBOUND = 'broker/src/deliver/stored-outbound.ts'
 
 export const MUTATIONS: readonly Mutation[] = [
@@ -96,7 +96,7 @@ export const MUTATIONS: readonly Mutation[] = [
     faults: ['client-drop'],
     edits: [
       {
-        file: 'broker/src/route/retained-topics.ts',
+        file: 'broker/src/retained/retained-topics.ts',
         find: 'return retainedChanged || untold',
         replace: 'return false && (retainedChanged || untold)',
       },
@@ -120,7 +120,7 @@ export const MUTATIONS: readonly Mutation[] = [
     faults: ['client-drop', 'client-half-open'],
     edits: [
       {
-        file: 'broker/src/deliver/shared-outbound.ts',
+        file: 'broker/src/shared/shared-outbound.ts',
         find: 'queue.returned(sent.map(({ entry }) => entry))',
         replace: 'for (const { entry } of sent) queue.finished(entry)',
       },

@@ -1,11 +1,11 @@
 import assert from 'node:assert'
 import { AedesPersistence } from '@breakwater/broker'
-import { topicMatchesFilter, type QoS } from '@breakwater/bus'
+import { topicMatchesFilter, type QoS } from '@breakwater/mqtt'
 import { MemoryStore } from '@breakwater/store'
 import { OwnedStore } from '@breakwater/store/compliance'
 import type { CaseContext } from 'aedes-persistence/abstract.js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { startRedis, type TestRedis } from '../kit/redis.ts'
+import { startRedis, type TestRedis } from '../kit/redis/redis.ts'
 import { aedesCases, EXCLUSIONS } from './aedes-suite.ts'
 import { queueBounds, redisStores } from './redis-stores.ts'
 

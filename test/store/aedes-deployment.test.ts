@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { AedesDeployment } from '@breakwater/store'
 import { Redis } from 'ioredis'
 import { expect, onTestFinished, test } from 'vitest'
-import { startRedis } from '../kit/redis.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 
 interface Subscription {
   readonly topic: string

@@ -14,9 +14,9 @@ import {
 import { createRedisBus } from '@breakwater/bus'
 import { createRedisStore } from '@breakwater/store'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { startRedisProxy } from '../kit/redis-proxy.ts'
-import { freePort } from '../kit/redis-process.ts'
-import { startRedis } from '../kit/redis.ts'
+import { startRedisProxy } from '../kit/redis/redis-proxy.ts'
+import { freePort } from '../kit/redis/redis-process.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 import { queueBounds } from './redis-stores.ts'
 
 function settingsOf(url: string, changes: Partial<RedisSettings> = {}): RedisSettings {

@@ -3,7 +3,7 @@ import { Message } from '@breakwater/bus'
 import { createRedisStore, queuedBytes, type Appended, type Store } from '@breakwater/store'
 import { Redis } from 'ioredis'
 import { expect, it } from 'vitest'
-import { startRedis } from '../kit/redis.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 
 const MESSAGES = 100
 const message = new Message('a/topic', Buffer.from('payload'), 1, false)

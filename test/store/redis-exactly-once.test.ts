@@ -5,7 +5,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { Message } from '@breakwater/bus'
 import type { Claimed, ClientClaim, Store } from '@breakwater/store'
 import { expect, test } from 'vitest'
-import { startRedis } from '../kit/redis.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 import { redisStores } from './redis-stores.ts'
 import { append, enqueue, message, payloadsOf } from './store-steps.ts'
 

@@ -14,8 +14,8 @@ import {
 import { AedesDeployment } from '@breakwater/store'
 import { Redis as Operator } from 'ioredis'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { startRedisProxy } from '../kit/redis-proxy.ts'
-import { startRedisProcess } from '../kit/redis-process.ts'
+import { startRedisProxy } from '../kit/redis/redis-proxy.ts'
+import { startRedisProcess } from '../kit/redis/redis-process.ts'
 
 const ROLES = ['data', 'control', 'subscriber'] as const
 

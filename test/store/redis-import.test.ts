@@ -3,7 +3,7 @@ import { Message } from '@breakwater/bus'
 import { keysWith, openPlace, type Redis, type RedisSettings } from '@breakwater/redis'
 import { createRedisStore, ImportQueue, RedisImport, type ClientClaim } from '@breakwater/store'
 import { expect, onTestFinished, test } from 'vitest'
-import { startRedis } from '../kit/redis.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 
 const NODE = 'node'
 const bounds = { queueMessagesMax: 1_000, queueBytesMax: 1_000_000 }

@@ -2,7 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { startRedis } from '../kit/redis.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 import { redisStores } from './redis-stores.ts'
 import { append, enqueue, failure, message, payloadsOf } from './store-steps.ts'
 

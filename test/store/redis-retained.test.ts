@@ -2,7 +2,7 @@
 import { Message } from '@breakwater/bus'
 import { Redis } from 'ioredis'
 import { expect, test } from 'vitest'
-import { startRedis } from '../kit/redis.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 import { redisStores } from './redis-stores.ts'
 
 test('when the last retained message is cleared no key is left of them', async () => {

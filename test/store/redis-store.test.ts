@@ -3,7 +3,7 @@ import { bucketOf, keysWith } from '@breakwater/redis'
 import { storeCompliance } from '@breakwater/store/compliance'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { startRedis, type TestRedis } from '../kit/redis.ts'
+import { startRedis, type TestRedis } from '../kit/redis/redis.ts'
 import { openUnderTest, redisStores } from './redis-stores.ts'
 import { append, message } from './store-steps.ts'
 

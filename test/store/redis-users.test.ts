@@ -2,7 +2,7 @@
 import { keysWith } from '@breakwater/redis'
 import { Redis } from 'ioredis'
 import { expect, test } from 'vitest'
-import { startRedis } from '../kit/redis.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 import { redisStores } from './redis-stores.ts'
 
 test('client ids without a session leave the set of a user when it is full, at every node', async () => {

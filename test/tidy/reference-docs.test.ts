@@ -7,7 +7,7 @@ import {
   settingNames,
 } from '@breakwater/config'
 import { expect, test } from 'vitest'
-import { SIGNALS } from '../../packages/broker/src/signals.ts'
+import { SIGNALS } from '../../packages/broker/src/command/signals.ts'
 import { tableRows } from './markdown-table.ts'
 
 const code = (text: string): string => `\`${text}\``

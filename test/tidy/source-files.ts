@@ -24,6 +24,13 @@ export function filesBelow(folder: string, endings: readonly string[]): SourceFi
     })
 }
 
+/** The files that a file imports or exports from by a relative path, types included. */
+export function relativeImports({ path, text }: SourceFile): string[] {
+  return [...text.matchAll(/^(?:import|export) [^'"]*?from '(\.[^']+)'/gms)].map(([, from = '']) =>
+    posix.join(posix.dirname(path), from),
+  )
+}
+
 /** What a file imports at run time: paths from the root for relative ones, else the package's name. */
 export function valueImports({ path, text }: SourceFile): string[] {
   const found: string[] = []

@@ -2,7 +2,7 @@
 import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ClientTrust } from '../../packages/broker/src/certificates/client-trust.ts'
+import { ClientTrust } from '../../packages/certificates/src/client-trust.ts'
 import { startProgram } from '../clients/program-run.ts'
 import { unique } from '../conformance/suite.ts'
 import { startNode, type TestNode } from '../kit/node.ts'

@@ -5,7 +5,7 @@ import { expect, it, onTestFinished } from 'vitest'
 import { connectAt } from '../cluster/cluster.ts'
 import { MetricsPage } from '../fault/metrics-page.ts'
 import { startNode } from '../kit/node.ts'
-import { startRedis } from '../kit/redis.ts'
+import { startRedis } from '../kit/redis/redis.ts'
 
 const TIMEOUT_MS = 20_000
 

@@ -6,15 +6,21 @@
  * connection is not read; nothing is queued here.
  */
 import type { Limits } from '@breakwater/config'
-import { closeReason, type CloseReasonId } from './close-reason.ts'
+import { closeReason, type CloseReasonId } from './connection/close-reason.ts'
+import { REASON_OF_FAULT } from './connection/packet-fault.ts'
 import type { Connection, FrameHandler } from './connection/connection.ts'
-import { Hold } from './hold.ts'
+import { Hold } from './connection/hold.ts'
 import type { ClientControl } from './control/client-control.ts'
-import type { Events } from './events.ts'
-import { readConnect, type ConnectFrame } from './mqtt/connect-frame.ts'
-import type { FrameReader } from './mqtt/frame-reader.ts'
-import { PacketType } from './mqtt/packet-type.ts'
-import { readPacketId, readSubscribe, readUnsubscribe } from './mqtt/subscribe-frame.ts'
+import type { Events } from './observe/events.ts'
+import {
+  readConnect,
+  type ConnectFrame,
+  type FrameReader,
+  PacketType,
+  readPacketId,
+  readSubscribe,
+  readUnsubscribe,
+} from '@breakwater/mqtt'
 import type { Session } from './session/session.ts'
 
 const PINGRESP = Buffer.from([PacketType.PINGRESP << 4, 0])
@@ -83,8 +89,9 @@ export class Dispatch implements FrameHandler {
     const frame = readConnect(buffer, body, end, this.#options.limits)
     if (typeof frame === 'string') {
       // A return code can only be told to somebody who speaks MQTT.
-      if (closeReason(frame).connackCode !== undefined) connection.protocolLevel = 4
-      connection.close(frame)
+      const reason = REASON_OF_FAULT[frame]
+      if (closeReason(reason).connackCode !== undefined) connection.protocolLevel = 4
+      connection.close(reason)
       return
     }
     // [MQTT-2.2.2-2]; MQTT 3.1 does not use these flags.

@@ -14,7 +14,7 @@ if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR_MIN) {
   )
   process.exitCode = 1
 } else {
-  void import('./command.ts')
+  void import('./command/command.ts')
     .then(({ runCommand }) => runCommand(process.argv.slice(2)))
     .then((code) => {
       process.exitCode = code

@@ -1,7 +1,8 @@
 /** Nodes of the compliance suite, which write down what they hear. */
 import type { Bus, Notice, Word } from './bus.ts'
-import type { BusUnderTest } from './compliance.ts'
-import { Message, type QoS } from './message.ts'
+import type { BusUnderTest } from './bus-under-test.ts'
+import { Message } from './message.ts'
+import type { QoS } from '@breakwater/mqtt'
 
 export const FENCE = 'fence'
 

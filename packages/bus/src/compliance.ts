@@ -3,7 +3,8 @@
  * by test/bus; `describe` and `test` come from there, so that nothing here needs a test runner.
  */
 import assert from 'node:assert/strict'
-import type { Bus, Notice } from './bus.ts'
+import type { Notice } from './bus.ts'
+import type { BusUnderTest } from './bus-under-test.ts'
 import {
   arrival,
   fence,
@@ -23,11 +24,6 @@ import { Message } from './message.ts'
 export interface Suite {
   readonly describe: (name: string, body: () => void) => void
   readonly test: (name: string, body: () => Promise<void>) => void
-}
-
-/** Nodes that reach each other and nobody else. */
-export interface BusUnderTest extends AsyncDisposable {
-  join(): Promise<Bus>
 }
 
 export type OpenBus = () => Promise<BusUnderTest>

@@ -7,7 +7,8 @@ import {
   ENVELOPE_VERSION,
   EnvelopeError,
 } from './envelope.ts'
-import { Message, type QoS } from './message.ts'
+import { Message } from './message.ts'
+import type { QoS } from '@breakwater/mqtt'
 
 const one = new Message('a', Buffer.from('one'), 0, false)
 const two = new Message('é/😀', Buffer.from([0, 255, 10]), 1, true)

@@ -5,7 +5,8 @@
  *
  * A batch is messages one after the other. Numbers are big-endian, as in MQTT.
  */
-import { Message, type QoS } from './message.ts'
+import { Message } from './message.ts'
+import type { QoS } from '@breakwater/mqtt'
 
 export const ENVELOPE_VERSION = 1
 const HEADER_BYTES = 4

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { EnvelopeError } from './envelope.ts'
-import { decodeFrame, encodeFrame, FRAME_VERSION, type FrameItem } from './frame.ts'
-import { Message, type QoS } from './message.ts'
+import { decodeFrame, encodeFrame, FRAME_VERSION } from './frame.ts'
+import type { FrameItem } from './frame-item.ts'
+import { Message } from './message.ts'
+import type { QoS } from '@breakwater/mqtt'
 import { SharedMessage } from './shared-message.ts'
 
 const header = { from: 'node-é😀', line: 4_294_967_295, generation: 7, after: 2 ** 48 - 1 }

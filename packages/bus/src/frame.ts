@@ -34,6 +34,7 @@ import {
   SHARED,
   TEXT_BYTES,
 } from './frame-form.ts'
+import type { FrameItem } from './frame-item.ts'
 import { ItemReader } from './item-reader.ts'
 import { Message, type QueuePlace } from './message.ts'
 import { Run } from './run.ts'
@@ -47,11 +48,6 @@ export interface FrameHeader {
   readonly generation: number
   /** The highest number of this line of which the sender knows that the inbox has taken it. */
   readonly after: number
-}
-
-export interface FrameItem {
-  readonly number: number
-  readonly content: Message | SharedMessage | Word
 }
 
 /** What a frame is made of: the number is that of the first message of a run. */

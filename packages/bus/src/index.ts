@@ -14,18 +14,7 @@ export { ENVELOPE_VERSION, EnvelopeError } from './envelope.ts'
 export type { DropReason } from './inbox-writer.ts'
 export { MemoryBusHub } from './memory-bus.ts'
 export { Message } from './message.ts'
-export type { QoS, QueuePlace } from './message.ts'
-export { isSharedFilter, parseSharedFilter } from './shared-filter.ts'
-export type { SharedFilter } from './shared-filter.ts'
+export type { QueuePlace } from './message.ts'
 export { SharedMessage } from './shared-message.ts'
 export { createRedisBus } from './redis-bus.ts'
 export type { RedisBusOptions } from './redis-bus.ts'
-export {
-  hasWildcard,
-  isReservedTopic,
-  isServerTopic,
-  isValidTopicFilter,
-  isValidTopicName,
-  topicLevels,
-  topicMatchesFilter,
-} from './topic.ts'

@@ -18,8 +18,9 @@ import {
   SHARED,
   TEXT_BYTES,
 } from './frame-form.ts'
-import type { FrameItem } from './frame.ts'
-import { Message, type QoS, type QueuePlace } from './message.ts'
+import type { FrameItem } from './frame-item.ts'
+import { Message, type QueuePlace } from './message.ts'
+import type { QoS } from '@breakwater/mqtt'
 import { decodeRun } from './run.ts'
 import { SharedMessage } from './shared-message.ts'
 

@@ -1,5 +1,4 @@
-/** Quality of service of MQTT: at most once, at least once, exactly once. */
-export type QoS = 0 | 1 | 2
+import type { QoS } from '@breakwater/mqtt'
 
 /** Where one session's queue has a message. */
 export interface QueuePlace {

@@ -7,16 +7,21 @@
  */
 import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { nowUs } from './clock.ts'
-import { Connector } from './connector.ts'
-import { assembleCrew, type Crew } from './crew.ts'
-import { describeEnvironment } from './environment.ts'
-import { closeBooks } from './integrity.ts'
-import { Meter } from './meter.ts'
-import { resolveOptions, type FleetInput, type FleetOptions } from './options.ts'
-import { sampleHost, sampleProcess } from './process-watch.ts'
-import { ProgressReader, type Phase, type Progress, type ProgressSource } from './progress.ts'
-import { describeRun, type Edge, type FleetResult, type TimelinePoint } from './result.ts'
+import { nowUs } from './load/clock.ts'
+import { Connector } from './device/connector.ts'
+import { assembleCrew, type Crew } from './device/crew.ts'
+import { describeEnvironment } from './measure/environment.ts'
+import { closeBooks } from './measure/integrity.ts'
+import { Meter } from './measure/meter.ts'
+import { resolveOptions, type FleetInput, type FleetOptions } from './command/options.ts'
+import { sampleHost, sampleProcess } from './measure/process-watch.ts'
+import {
+  ProgressReader,
+  type Phase,
+  type Progress,
+  type ProgressSource,
+} from './report/progress.ts'
+import { describeRun, type Edge, type FleetResult, type TimelinePoint } from './report/result.ts'
 import { SCENARIOS } from './scenario/catalog.ts'
 import { runName, type FleetPlan } from './scenario/plan.ts'
 

@@ -1,23 +1,23 @@
 /** The simulator as a library: for tests and benchmarks that drive a broker. */
-export { InputError } from './input-error.ts'
+export type { FleetMode } from './command/fleet-mode.ts'
+export { InputError } from './command/input-error.ts'
 export { runFleet, type FleetHooks } from './fleet.ts'
 export {
   DEFAULTS,
   resolveOptions,
-  type FleetCommand,
   type FleetInput,
   type FleetOptions,
   type Pattern,
-} from './options.ts'
-export type { Phase, Progress } from './progress.ts'
-export { RESULT_SCHEMA, type FleetResult, type WatchedProcess } from './result.ts'
-export { formatReport } from './report.ts'
-export { ExitCode, type Verdict } from './verdict.ts'
-export { Histogram, type HistogramRecord, type HistogramSummary } from './histogram.ts'
-export { Schedule, type ScheduleOptions } from './schedule.ts'
-export { Arrival, Track } from './ledger.ts'
-export { nowUs } from './clock.ts'
-export { sampleProcess, type ProcessSample } from './process-watch.ts'
+} from './command/options.ts'
+export type { Phase, Progress } from './report/progress.ts'
+export { RESULT_SCHEMA, type FleetResult, type WatchedProcess } from './report/result.ts'
+export { formatReport } from './report/report.ts'
+export { ExitCode, type Verdict } from './report/verdict.ts'
+export { Histogram, type HistogramRecord, type HistogramSummary } from './measure/histogram.ts'
+export { Schedule, type ScheduleOptions } from './load/schedule.ts'
+export { Arrival, Track } from './measure/ledger.ts'
+export { nowUs } from './load/clock.ts'
+export { sampleProcess, type ProcessSample } from './measure/process-watch.ts'
 export { PacketType, WireError, type Qos } from './wire/packet.ts'
 export {
   DISCONNECT,

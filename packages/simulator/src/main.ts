@@ -11,5 +11,5 @@ if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR_MIN) {
   )
   process.exitCode = 1
 } else {
-  void import('./fleet-command.ts').then(({ runFleetCommand }) => runFleetCommand())
+  void import('./command/fleet-command.ts').then(({ runFleetCommand }) => runFleetCommand())
 }

@@ -1,13 +1,13 @@
-export { AedesDeployment } from './aedes-deployment.ts'
-export type { AckLevel } from './confirmation.ts'
-export type { AedesChunk, AedesQueued, AedesSession, AedesWill } from './aedes-deployment.ts'
-export { ImportQueue } from './import-queue.ts'
-export type { StagedMessage } from './import-queue.ts'
-export { MemoryStore } from './memory-store.ts'
-export { RedisImport } from './redis-import.ts'
-export type { ImportAnswer, ImportedSession, ImportedWill } from './redis-import.ts'
-export { createRedisStore } from './redis-store.ts'
-export type { RedisStoreOptions } from './redis-store.ts'
+export { AedesDeployment } from './import/aedes-deployment.ts'
+export type { AckLevel } from './redis/confirmation.ts'
+export type { AedesChunk, AedesQueued, AedesSession, AedesWill } from './import/aedes-deployment.ts'
+export { ImportQueue } from './import/import-queue.ts'
+export type { StagedMessage } from './import/import-queue.ts'
+export { MemoryStore } from './memory/memory-store.ts'
+export { RedisImport } from './import/redis-import.ts'
+export type { ImportAnswer, ImportedSession, ImportedWill } from './import/redis-import.ts'
+export { createRedisStore } from './redis/redis-store.ts'
+export type { RedisStoreOptions } from './redis/redis-store.ts'
 export type {
   RevocationAnswer,
   RevocationChange,

@@ -5,7 +5,8 @@
  * then nothing is left of it. Each entry names the node that has to deliver it. What names none, or one that is
  * no member any more, may be claimed by any node that is: it moves to the end, under a new position.
  */
-import type { Message, QoS } from '@breakwater/bus'
+import type { Message } from '@breakwater/bus'
+import type { QoS } from '@breakwater/mqtt'
 
 export interface SharedAppend {
   /** The whole filter, `$share/…`: the name of the queue. */

@@ -6,7 +6,8 @@
  * and never used again while the session lives. Packet ids follow from it, so a message keeps its id
  * when the session resumes at another node.
  */
-import type { Message, QoS } from '@breakwater/bus'
+import type { Message } from '@breakwater/bus'
+import type { QoS } from '@breakwater/mqtt'
 import type { RevocationStore } from './revocations.ts'
 import type { ShareBounds } from './share-bounds.ts'
 import type { SharedAppend, SharedQueues } from './shared-queues.ts'

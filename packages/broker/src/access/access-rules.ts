@@ -8,7 +8,7 @@
  *
  * Bounds: DECISIONS_MAX topics remembered per client; what one filter becomes (rule-topics.ts).
  */
-import { isServerTopic } from '@breakwater/bus'
+import { isServerTopic } from '@breakwater/mqtt'
 import { claimValues, type Identity } from './identity.ts'
 import {
   fitsTopic,

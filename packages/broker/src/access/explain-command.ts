@@ -5,7 +5,7 @@ import {
   isValidTopicFilter,
   isValidTopicName,
   parseSharedFilter,
-} from '@breakwater/bus'
+} from '@breakwater/mqtt'
 import { ConfigError } from '@breakwater/config'
 import { AccessRules, explain } from './access-rules.ts'
 import type { Identity } from './identity.ts'

@@ -1,5 +1,5 @@
 import type { IdentityVariable } from '@breakwater/config'
-import type { CertificateNames } from '../certificates/certificate-name.ts'
+import type { CertificateNames } from '@breakwater/certificates'
 
 /** Who a client is, as far as it was proved, and what rules may say of it. */
 export interface Identity {

@@ -5,7 +5,7 @@
  * A filter alone is about the topics, by whatever subscription they come: in any group, too. One with a group is
  * about subscriptions in that group alone; `+` is any group, and a `*` at the end of a name stands for any rest.
  */
-import { parseSharedFilter, topicMatchesFilter } from '@breakwater/bus'
+import { parseSharedFilter, topicMatchesFilter } from '@breakwater/mqtt'
 import { IDENTITY_VARIABLE, type IdentityVariable } from '@breakwater/config'
 import { covers, intersects } from './filter-relations.ts'
 import { valuesOf, type Identity } from './identity.ts'

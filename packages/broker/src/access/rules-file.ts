@@ -10,7 +10,7 @@
  * A rule says for whom it is (`users`, `clients`, `certificates`, `claims`, `anonymous`; all that are given
  * must fit, and everybody fits where none is given), what it does (`allow` or `deny`) and where (`topics`).
  */
-import { isSharedFilter, isValidTopicFilter, parseSharedFilter } from '@breakwater/bus'
+import { isSharedFilter, isValidTopicFilter, parseSharedFilter } from '@breakwater/mqtt'
 import { ConfigError, IDENTITY_VARIABLE, isIdentityVariable } from '@breakwater/config'
 import * as v from 'valibot'
 import { isNode, LineCounter, parseDocument, type Document } from 'yaml'

@@ -1,6 +1,6 @@
 /** `/api/v1/retained`: retained messages, by a filter that their topics match. */
-import { isSharedFilter, isValidTopicFilter } from '@breakwater/bus'
-import type { Cleared } from '../route/retained-clearing.ts'
+import { isSharedFilter, isValidTopicFilter } from '@breakwater/mqtt'
+import type { Cleared } from '../retained/retained-clearing.ts'
 import { ApiError, type ApiAnswer } from './api-answer.ts'
 import type { ApiRequest } from './api-request.ts'
 import { fromStore } from './from-store.ts'

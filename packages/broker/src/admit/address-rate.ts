@@ -6,7 +6,7 @@
  * goes first, and whoever it belonged to begins anew.
  */
 import { isIPv6 } from 'node:net'
-import { TokenBucket } from '../route/token-bucket.ts'
+import { TokenBucket } from './token-bucket.ts'
 
 const ADDRESSES_MAX = 16_384
 const GROUPS = 8

@@ -9,7 +9,7 @@
  * closed at once. One timer for all deadlines, and only while somebody is held.
  */
 import type { Limits } from '@breakwater/config'
-import { TokenBucket } from '../route/token-bucket.ts'
+import { TokenBucket } from './token-bucket.ts'
 import { AddressRate } from './address-rate.ts'
 import type { LoopDelay } from './loop-delay.ts'
 import { Visit, VisitStage, type Moved, type Visitor } from './visit.ts'

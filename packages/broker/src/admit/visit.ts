@@ -1,5 +1,5 @@
 /** One socket as admission counts it, from accept to its end. */
-import type { CloseReasonId } from '../close-reason.ts'
+import type { CloseReasonId } from '../connection/close-reason.ts'
 
 /** Where a socket is on its way in. */
 export const VisitStage = {

@@ -2,8 +2,8 @@
  * What one way of logging in says of a client. The ways are asked in turn; the first answer counts, and who
  * has none passes the question on.
  */
-import type { CertificateNames } from '../certificates/certificate-name.ts'
-import type { CloseReasonId } from '../close-reason.ts'
+import type { CertificateNames } from '@breakwater/certificates'
+import type { CloseReasonId } from '../connection/close-reason.ts'
 
 /** What a client shows with its CONNECT. */
 export interface Credentials {

@@ -1,4 +1,4 @@
-import type { ClientCertificate } from '../certificates/client-certificate.ts'
+import type { ClientCertificate } from '@breakwater/certificates'
 import type { Refused } from './answer.ts'
 
 /**

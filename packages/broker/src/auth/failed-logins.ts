@@ -9,7 +9,7 @@
  * that was worth nothing.
  */
 import type { Limits } from '@breakwater/config'
-import { TokenBucket } from '../route/token-bucket.ts'
+import { TokenBucket } from '../admit/token-bucket.ts'
 
 type FailureLimits = Pick<
   Limits,

@@ -17,7 +17,7 @@
  * another client waits for it. One timer, and only while somebody waits.
  */
 import type { Limits } from '@breakwater/config'
-import type { TokenBucket } from '../route/token-bucket.ts'
+import type { TokenBucket } from '../admit/token-bucket.ts'
 import { isRefused, type Answer, type LoginClient } from './answer.ts'
 import type { FailedLogins } from './failed-logins.ts'
 import { Lots } from './lots.ts'

@@ -10,7 +10,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Limits } from '@breakwater/config'
 import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
-import { TokenBucket } from '../route/token-bucket.ts'
+import { TokenBucket } from '../admit/token-bucket.ts'
 import { parseJwks } from './jwks.ts'
 import type { ServiceClient } from './service-client.ts'
 

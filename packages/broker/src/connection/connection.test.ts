@@ -1,8 +1,8 @@
 import { Duplex } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { Hold } from '../hold.ts'
-import type { FrameReader } from '../mqtt/frame-reader.ts'
+import { Hold } from './hold.ts'
+import type { FrameReader } from '@breakwater/mqtt'
 import { Connection, type FrameHandler } from './connection.ts'
 import { TurnFlusher } from './turn-flusher.ts'
 

@@ -6,13 +6,13 @@
  * which pushes back on the client, and the time does not count against its keep-alive. Bounds: those of the
  * reader and the writer; `connectTimeoutMs`, keep-alive and `stallTimeoutMs` by the sweep.
  */
-import type { Duplex } from 'node:stream'
 import type { Visit } from '../admit/visit.ts'
-import type { ClientCertificate } from '../certificates/client-certificate.ts'
-import { Hold } from '../hold.ts'
-import { closeReason, type CloseReasonId } from '../close-reason.ts'
-import { FrameReader, type FrameBounds } from '../mqtt/frame-reader.ts'
-import { encodeConnack } from '../mqtt/small-frames.ts'
+import type { ClientCertificate } from '@breakwater/certificates'
+import { REASON_OF_FAULT } from './packet-fault.ts'
+import type { ByteStream } from './byte-stream.ts'
+import { Hold } from './hold.ts'
+import { closeReason, type CloseReasonId } from './close-reason.ts'
+import { FrameReader, type FrameBounds, encodeConnack } from '@breakwater/mqtt'
 import { FrameWriter, PING_BYTES, type WriteBounds, type WriteCounters } from './frame-writer.ts'
 import { readShared } from './shared-read-buffer.ts'
 import { StreamFault } from './stream-fault.ts'
@@ -25,12 +25,6 @@ export interface FrameHandler {
   refused(returnCode: number): void
   /** Called once, when the connection has ended. */
   closed(connection: Connection, reason: CloseReasonId, detail: string | undefined): void
-}
-
-/** A socket, or what is one to MQTT. */
-export type ByteStream = Duplex & {
-  /** Ends it when everything that was written has left. */
-  destroySoon(): void
 }
 
 export interface ConnectionOptions {
@@ -280,7 +274,8 @@ export class Connection {
         break
       }
       if (!this.#frameWaits && !reader.next()) {
-        if (reader.fault !== undefined) this.close(reader.fault, reader.faultDetail)
+        if (reader.fault !== undefined)
+          this.close(REASON_OF_FAULT[reader.fault], reader.faultDetail)
         break
       }
       this.#frameWaits = !this.#handler.frame(this, reader)

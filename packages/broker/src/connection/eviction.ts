@@ -4,7 +4,7 @@
  * event loop. Who connects meanwhile is asked too; what holds now has been asked of them anyway.
  */
 import { setImmediate as immediate } from 'node:timers/promises'
-import type { CloseReasonId } from '../close-reason.ts'
+import type { CloseReasonId } from './close-reason.ts'
 import type { Connection } from './connection.ts'
 
 const SLICE = 256

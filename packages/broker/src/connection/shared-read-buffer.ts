@@ -5,7 +5,7 @@
  * Node has no public way to ask this of an accepted socket. Where the private one is missing, `data` events
  * are used and everything works as before; so it is with what is no socket, such as a WebSocket.
  */
-import type { ByteStream } from './connection.ts'
+import type { ByteStream } from './byte-stream.ts'
 
 const BYTES = 65_536
 const shared = Buffer.allocUnsafeSlow(BYTES)

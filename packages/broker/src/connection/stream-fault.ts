@@ -1,4 +1,4 @@
-import type { CloseReasonId } from '../close-reason.ts'
+import type { CloseReasonId } from './close-reason.ts'
 
 /** Why a stream between the socket and MQTT ended itself, where the error's code would not say it. */
 export class StreamFault extends Error {

@@ -4,16 +4,20 @@
  * system call.
  */
 import { FrameQueue } from './frame-queue.ts'
-import type { FrameWriter } from './frame-writer.ts'
 
 const FLUSHES_PER_TURN = 512
 /** Queues kept for the next turn; more are left to the garbage collector. */
 const SPARE_QUEUES_MAX = 1_024
 
+/** Has something to write. */
+export interface Flushable {
+  flush(): void
+}
+
 export class TurnFlusher {
   /** Frames that were queued so far, at all connections: the work that a reader has made. */
   queued = 0
-  #dirty: FrameWriter[] = []
+  #dirty: Flushable[] = []
   #next = 0
   #scheduled = false
   readonly #spare: FrameQueue[] = []
@@ -28,7 +32,7 @@ export class TurnFlusher {
     if (this.#spare.length < SPARE_QUEUES_MAX) this.#spare.push(queue)
   }
 
-  add(writer: FrameWriter): void {
+  add(writer: Flushable): void {
     this.#dirty.push(writer)
     if (this.#scheduled) return
     this.#scheduled = true
@@ -38,7 +42,7 @@ export class TurnFlusher {
   readonly #flush = (): void => {
     const end = Math.min(this.#dirty.length, this.#next + FLUSHES_PER_TURN)
     while (this.#next < end) {
-      const writer = this.#dirty[this.#next] as FrameWriter
+      const writer = this.#dirty[this.#next] as Flushable
       this.#next += 1
       writer.flush()
     }

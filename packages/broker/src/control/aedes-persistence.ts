@@ -4,7 +4,7 @@
  * retained, outgoing and incoming methods stay empty; wills stay with the connection that brought them.
  */
 import { Readable } from 'node:stream'
-import type { QoS } from '@breakwater/bus'
+import type { QoS } from '@breakwater/mqtt'
 import type { StoredSubscription } from '@breakwater/store'
 
 export interface AedesSubscription {

@@ -5,23 +5,24 @@
  * A SUBACK or UNSUBACK is held until the filters are in the store and in the tables of this node; CONNACK
  * until the session is open and its filters are programmed. One control packet at a time: `busy`.
  */
-import type { Message } from '@breakwater/bus'
+import { Message } from '@breakwater/bus'
 import type { StoredSubscription } from '@breakwater/store'
 import type { Refused } from '../auth/answer.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Eviction } from '../connection/eviction.ts'
-import type { Admitted, Login } from '../gate.ts'
-import { Hold } from '../hold.ts'
-import type { ConnectFrame } from '../mqtt/connect-frame.ts'
+import type { Admitted, Login } from '../auth/access-control.ts'
+import { Hold } from '../connection/hold.ts'
 import {
+  type ConnectFrame,
   encodeConnect,
   encodeSuback,
   encodeSubscribe,
   encodeUnsubscribe,
-} from '../mqtt/control-frames.ts'
-import { PacketType } from '../mqtt/packet-type.ts'
-import { encodeConnack } from '../mqtt/small-frames.ts'
-import type { SubscribeFrame, UnsubscribeFrame } from '../mqtt/subscribe-frame.ts'
+  PacketType,
+  encodeConnack,
+  type SubscribeFrame,
+  type UnsubscribeFrame,
+} from '@breakwater/mqtt'
 import type { Contender } from '../session/contender.ts'
 import type { Account } from '../session/accounts.ts'
 import type { Session } from '../session/session.ts'
@@ -111,7 +112,8 @@ export class ClientControl implements StreamOwner, Contender {
   ) {
     this.connection = connection
     this.persistent = !frame.clean
-    this.will = frame.will
+    const { will } = frame
+    this.will = will && new Message(will.topic, will.payload, will.qos, will.retain)
     this.clientId = frame.clientId
     this.#login = { username: frame.username, password: frame.password }
     this.#host = host

@@ -6,7 +6,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { Connection } from '../connection/connection.ts'
-import type { ConnectFrame } from '../mqtt/connect-frame.ts'
+import type { ConnectFrame } from '@breakwater/mqtt'
 import { AedesBroker, type ControlClient } from './aedes-broker.ts'
 import { AedesPersistence } from './aedes-persistence.ts'
 import { ClientControl, type ControlHost } from './client-control.ts'

@@ -4,8 +4,8 @@
  */
 import type { Limits } from '@breakwater/config'
 import type { Connection } from '../connection/connection.ts'
-import { Hold } from '../hold.ts'
-import { TokenBucket } from '../route/token-bucket.ts'
+import { Hold } from '../connection/hold.ts'
+import { TokenBucket } from '../admit/token-bucket.ts'
 
 export type ControlRateLimits = Pick<
   Limits,

@@ -1,4 +1,5 @@
-import type { Message, QoS } from '@breakwater/bus'
+import type { Message } from '@breakwater/bus'
+import type { QoS } from '@breakwater/mqtt'
 import { packetIdOf } from '@breakwater/store'
 import type { OutgoingPacket } from './exchange.ts'
 import { Inflight } from './inflight.ts'

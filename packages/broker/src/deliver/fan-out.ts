@@ -1,5 +1,5 @@
-import type { Message, QoS } from '@breakwater/bus'
-import { encodePublish, type PublishFrame } from '../mqtt/publish-frame.ts'
+import type { Message } from '@breakwater/bus'
+import { type QoS, encodePublish, type PublishFrame } from '@breakwater/mqtt'
 
 /** One message on its way to many: each variant (QoS, retain flag) is encoded once, when first needed. */
 export class FanOut {

@@ -1,10 +1,14 @@
-import type { Message, QoS } from '@breakwater/bus'
+import type { Message } from '@breakwater/bus'
+import {
+  type QoS,
+  PacketType,
+  encodePublish,
+  type PublishFrame,
+  encodeWithPacketId,
+} from '@breakwater/mqtt'
 import type { Connection } from '../connection/connection.ts'
-import type { Source } from '../event-cells.ts'
-import type { Events } from '../events.ts'
-import { PacketType } from '../mqtt/packet-type.ts'
-import { encodePublish, type PublishFrame } from '../mqtt/publish-frame.ts'
-import { encodeWithPacketId } from '../mqtt/small-frames.ts'
+import type { Source } from '../observe/event-cells.ts'
+import type { Events } from '../observe/events.ts'
 import type { OutgoingPacket } from './exchange.ts'
 
 const DUP = 0x08

@@ -7,7 +7,8 @@
  * `queue-overflow`); that of a persistent session is read from the store when there is room. Nothing here
  * ever waits for one client on behalf of another.
  */
-import type { Message, QoS } from '@breakwater/bus'
+import type { Message } from '@breakwater/bus'
+import type { QoS } from '@breakwater/mqtt'
 import type { OutgoingPacket } from './exchange.ts'
 import type { FanOut } from './fan-out.ts'
 

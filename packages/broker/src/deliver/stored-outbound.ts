@@ -3,7 +3,8 @@
  * one can never race. A message that was just appended here, and is the next in turn, is sent from memory;
  * everything else is read from the queue when the window and the write queue have room.
  */
-import type { Message, QoS } from '@breakwater/bus'
+import type { Message } from '@breakwater/bus'
+import type { QoS } from '@breakwater/mqtt'
 import {
   packetIdOf,
   queuedBytes,

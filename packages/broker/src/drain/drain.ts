@@ -11,7 +11,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Connection } from '../connection/connection.ts'
-import { Hold } from '../hold.ts'
+import { Hold } from '../connection/hold.ts'
 import type { Router } from '../route/router.ts'
 import { clientsDue, TICK_MS } from './pace.ts'
 

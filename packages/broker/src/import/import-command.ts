@@ -20,7 +20,7 @@ import {
   type Servers,
 } from '@breakwater/redis'
 import { AedesDeployment, RedisImport } from '@breakwater/store'
-import { redisSettings } from '../redis-settings.ts'
+import { redisSettings } from '../backplane/redis-settings.ts'
 import { showProgress } from './import-progress.ts'
 import { ImportReport } from './import-report.ts'
 import { ImportRun } from './import-run.ts'

@@ -3,13 +3,8 @@
  * counted in the report. Bounds: SESSIONS_AT_ONCE sessions with a window of their queues each, RETAINED_BATCH
  * messages.
  */
-import {
-  isSharedFilter,
-  isValidTopicFilter,
-  Message,
-  topicMatchesFilter,
-  type QoS,
-} from '@breakwater/bus'
+import { isSharedFilter, isValidTopicFilter, topicMatchesFilter, type QoS } from '@breakwater/mqtt'
+import { Message } from '@breakwater/bus'
 import type { Config } from '@breakwater/config'
 import {
   ImportQueue,
@@ -18,7 +13,7 @@ import {
   type StagedMessage,
   type StoredSubscription,
 } from '@breakwater/store'
-import { FilterRequests, NO_FILTERS } from '../auth/subscription-rules.ts'
+import { FilterRequests, NO_FILTERS } from '../lifecycle/subscription-rules.ts'
 import type { ImportReport } from './import-report.ts'
 import { refusalOfClient, refusalOfLasting, refusalOfMessage } from './importable.ts'
 

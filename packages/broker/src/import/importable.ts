@@ -1,5 +1,6 @@
 /** What of another broker's data a node here would have taken itself, by the same limits. */
-import { isServerTopic, isValidTopicName, topicLevels, type Message } from '@breakwater/bus'
+import { isServerTopic, isValidTopicName, topicLevels } from '@breakwater/mqtt'
+import type { Message } from '@breakwater/bus'
 import type { Limits } from '@breakwater/config'
 
 /** Fixed header, with the most that its length takes. */

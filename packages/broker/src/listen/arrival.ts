@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Visit, Visitor } from '../admit/visit.ts'
-import type { CloseReasonId } from '../close-reason.ts'
+import type { CloseReasonId } from '../connection/close-reason.ts'
 import type { ProxyClaims } from './proxy-header.ts'
 
 export type Refused = (peer: string, reason: CloseReasonId, detail: string) => void

@@ -6,8 +6,7 @@
  * In: the first bytes of the client, of which only the kind is looked at. Out: one refusal. Bounds: `ANSWER_MS` to
  * wait for them.
  */
-import { encodeConnack } from '../mqtt/small-frames.ts'
-import { PacketType } from '../mqtt/packet-type.ts'
+import { encodeConnack, PacketType } from '@breakwater/mqtt'
 import type { Arrival } from './arrival.ts'
 
 /** CONNECT follows the handshake at once; who does not send it need not be told. */

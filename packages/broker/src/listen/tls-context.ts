@@ -13,9 +13,10 @@ import {
   readCertificates,
   type Chain,
   type Known,
-} from '../certificates/chain.ts'
-import { ClientTrust, TrustFault } from '../certificates/client-trust.ts'
-import { FileFault, readFileSet, type FileSet } from '../certificates/file-set.ts'
+  ClientTrust,
+  TrustFault,
+} from '@breakwater/certificates'
+import { FileFault, readFileSet, type FileSet } from '../files/file-set.ts'
 import { hostContexts, type HostContexts } from './host-contexts.ts'
 
 export interface TlsMaterial {

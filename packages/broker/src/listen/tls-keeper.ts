@@ -7,8 +7,8 @@
  */
 import type { Server } from 'node:tls'
 import type { ListenerTls } from '@breakwater/config'
-import type { AuthorityEnd, ClientTrust } from '../certificates/client-trust.ts'
-import type { FileCheck, WatchedFiles } from '../watched-files.ts'
+import type { AuthorityEnd, ClientTrust } from '@breakwater/certificates'
+import type { FileCheck, WatchedFiles } from '../files/watched-files.ts'
 import { filesOf, makeTlsMaterial, readTlsFiles, type TlsMaterial } from './tls-context.ts'
 
 export interface TlsFacts {

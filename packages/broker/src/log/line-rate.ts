@@ -5,7 +5,7 @@
  * Bounds: SUBJECTS_MAX buckets; the one that was used longest ago goes first, and whoever it belonged to begins
  * anew, under the rate of the node.
  */
-import { TokenBucket } from '../route/token-bucket.ts'
+import { TokenBucket } from '../admit/token-bucket.ts'
 
 /** Whom or what lines are about: the id of a connection, an address, a client id, a cause. */
 export type Subject = string | number

@@ -1,7 +1,7 @@
 /** The log of a node: JSON lines on standard output, without what must not be read there. */
 import type { Config } from '@breakwater/config'
 import { pino, type Logger } from 'pino'
-import type { BrokerInstruments } from '../instruments.ts'
+import type { BrokerInstruments } from '../observe/instruments.ts'
 import { LogOutput } from './output.ts'
 
 export function createLogger({ logLevel, limits }: Config, instruments: BrokerInstruments): Logger {

@@ -10,7 +10,7 @@
 import type { Limits } from '@breakwater/config'
 import type { Cell } from '@breakwater/metrics'
 import type { Logger } from 'pino'
-import type { BrokerInstruments } from '../instruments.ts'
+import type { BrokerInstruments } from '../observe/instruments.ts'
 import { boundedFacts } from './bounded-facts.ts'
 import { boundedText } from './bounded-text.ts'
 import { LOG_KINDS, logKinds, type LogKind } from './kinds.ts'

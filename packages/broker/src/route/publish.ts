@@ -11,19 +11,26 @@
  * Bounds: `inboundMessagesMax` and INBOUND_BYTES_MAX waiting, then the connection is held; `inboundQos2Max` and
  * `inboundQos2BytesMax` unreleased; the publish rate; the store's own time-out, then `store-unavailable` and no acknowledgement.
  */
-import { isServerTopic, isValidTopicName, Message, topicLevels, type QoS } from '@breakwater/bus'
+import {
+  isServerTopic,
+  isValidTopicName,
+  topicLevels,
+  type QoS,
+  PacketType,
+  readUtf8,
+} from '@breakwater/mqtt'
+import { Message } from '@breakwater/bus'
 import { InboundFullError, QueueFullError, RetainedFullError, type Store } from '@breakwater/store'
 import type { Permissions } from '../access/permissions.ts'
-import type { CloseReasonId } from '../close-reason.ts'
+import type { CloseReasonId } from '../connection/close-reason.ts'
 import type { Connection } from '../connection/connection.ts'
-import { Hold } from '../hold.ts'
-import { TokenBucket } from './token-bucket.ts'
+import { Hold } from '../connection/hold.ts'
+import { TokenBucket } from '../admit/token-bucket.ts'
 import type { FrameSink } from '../deliver/frame-sink.ts'
-import type { Events } from '../events.ts'
-import { PacketType } from '../mqtt/packet-type.ts'
-import { readUtf8 } from '../mqtt/utf8.ts'
+import type { Events } from '../observe/events.ts'
 import { INCOMING } from '../deliver/exchange.ts'
 import { Unreleased, type UnreleasedOptions } from './unreleased.ts'
+import type { InboundLane } from '../session/inbound-lane.ts'
 import type { Effects, Publisher, Router } from './router.ts'
 
 const INBOUND_BYTES_MAX = 1_048_576
@@ -58,7 +65,7 @@ export interface PublishLaneOptions extends UnreleasedOptions {
   readonly closeDenied: boolean
 }
 
-export class PublishLane {
+export class PublishLane implements InboundLane {
   readonly #options: PublishLaneOptions
   readonly #publisher: Publisher
   readonly #connection: Connection

@@ -5,7 +5,8 @@
  * each matching session. Bounds: those of the forwarding tables; a fan-out only fills write queues, which
  * are written to their sockets in portions.
  */
-import { Message, type Bus, type QoS, type QueuePlace } from '@breakwater/bus'
+import { Message, type Bus, type QueuePlace } from '@breakwater/bus'
+import type { QoS } from '@breakwater/mqtt'
 import type { Cluster } from '@breakwater/cluster'
 import type { SharedStrategy } from '@breakwater/config'
 import {
@@ -18,13 +19,12 @@ import {
   type Store,
 } from '@breakwater/store'
 import { FanOut } from '../deliver/fan-out.ts'
-import type { Events } from '../events.ts'
+import type { Events } from '../observe/events.ts'
 import type { Session } from '../session/session.ts'
-import { ForwardingTable } from './forwarding-table.ts'
-import { RetainedTopics } from './retained-topics.ts'
-import { RouteTable } from './route-table.ts'
-import { ServerTopics } from './server-topics.ts'
-import { SharedSubscriptions, type Assignment } from './shared-subscriptions.ts'
+import { ForwardingTable, RouteTable } from '@breakwater/matching'
+import { RetainedTopics } from '../retained/retained-topics.ts'
+import { ServerTopics } from '../retained/server-topics.ts'
+import { SharedSubscriptions, type Assignment } from '../shared/shared-subscriptions.ts'
 import { StoredSessions } from './stored-sessions.ts'
 
 export interface RouterOptions {

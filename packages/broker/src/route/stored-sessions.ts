@@ -3,11 +3,10 @@
  * message in its queue. Read from the store at the start, and session by session when the cluster's log says
  * that one has changed. Filters with QoS 1 or 2 only; QoS 0 is never queued.
  */
-import { isSharedFilter, type QoS } from '@breakwater/bus'
+import { isSharedFilter, type QoS } from '@breakwater/mqtt'
 import type { QueueAppend, SessionFilters, Store } from '@breakwater/store'
-import { FilterTable } from './filter-table.ts'
-import type { SharedTable } from './shared-table.ts'
-import { StoredPool, type StoredMatches } from './stored-pool.ts'
+import { FilterTable, StoredPool, type StoredMatches } from '@breakwater/matching'
+import type { SharedTable } from '../shared/shared-table.ts'
 
 const NO_FILTERS: ReadonlySet<string> = new Set()
 

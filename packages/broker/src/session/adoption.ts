@@ -7,7 +7,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Store } from '@breakwater/store'
-import type { Events } from '../events.ts'
+import type { Events } from '../observe/events.ts'
 import type { Ownership } from './ownership.ts'
 
 const ADOPT_AGAIN_MS = 1_000

@@ -3,7 +3,7 @@
  * has a client says so regularly; any node removes what nobody speaks for.
  */
 import type { Store } from '@breakwater/store'
-import type { Events } from '../events.ts'
+import type { Events } from '../observe/events.ts'
 import type { Router } from '../route/router.ts'
 
 const PERIOD_MIN_MS = 1_000

@@ -1,13 +1,13 @@
-import type { QoS } from '@breakwater/bus'
+import type { QoS } from '@breakwater/mqtt'
 import { SHARED_PACKET_ID_MIN } from '@breakwater/store'
 import type { Permissions } from '../access/permissions.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { FrameSink } from '../deliver/frame-sink.ts'
 import type { OutgoingPacket } from '../deliver/exchange.ts'
 import type { Outbound } from '../deliver/outbound.ts'
-import type { SharedOutbound } from '../deliver/shared-outbound.ts'
-import type { PublishLane } from '../route/publish.ts'
-import type { ReplayQueue } from '../route/replay-queue.ts'
+import type { SharedOutbound } from '../shared/shared-outbound.ts'
+import type { InboundLane } from './inbound-lane.ts'
+import type { ReplayQueue } from '../retained/replay-queue.ts'
 
 /**
  * A connected client: what its connection, its filters, its deliveries and its publishes have in common. It
@@ -26,7 +26,7 @@ export class Session {
   readonly epoch: number
   readonly sink: FrameSink
   readonly outbound: Outbound
-  readonly lane: PublishLane
+  readonly lane: InboundLane
   /** Undefined: everything. */
   readonly permissions: Permissions | undefined
   /** There once it was a member of a shared subscription. */
@@ -52,7 +52,7 @@ export class Session {
     epoch: number
     sink: FrameSink
     outbound: Outbound
-    lane: PublishLane
+    lane: InboundLane
     permissions: Permissions | undefined
   }) {
     this.clientId = parts.clientId

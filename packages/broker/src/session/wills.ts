@@ -5,9 +5,9 @@
  * store whether the client is back somewhere; messages. Bounds: LINGERING_MAX wills that wait, the oldest is due
  * early then; PUBLISHING_MAX under way of those that have waited; one timer for all of them.
  */
-import { isServerTopic } from '@breakwater/bus'
+import { isServerTopic } from '@breakwater/mqtt'
 import type { Owner, Store } from '@breakwater/store'
-import type { Events } from '../events.ts'
+import type { Events } from '../observe/events.ts'
 import type { Router } from '../route/router.ts'
 import type { Contender, LastWords, Verdict } from './contender.ts'
 

@@ -2,8 +2,8 @@
  * The wrap key, kept equal to its file. In: changes of the file. Out: the key in use and, since what lies in Redis
  * was wrapped under it, the one before. A file that is no key is not used, and that is said once.
  */
-import type { Events } from '../events.ts'
-import type { FileCheck, WatchedFiles } from '../watched-files.ts'
+import type { Events } from '../observe/events.ts'
+import type { FileCheck, WatchedFiles } from '../files/watched-files.ts'
 import { WrapKey } from './wrap-key.ts'
 
 export interface KeptWrapKeyOptions {

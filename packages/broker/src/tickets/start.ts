@@ -1,8 +1,8 @@
 /** Composition: a node that was given a wrap key has a ticket key in common with the others. */
 import type { Config } from '@breakwater/config'
 import { keysWith, openPlace, type RedisSettings } from '@breakwater/redis'
-import type { Events } from '../events.ts'
-import type { WatchedFiles } from '../watched-files.ts'
+import type { Events } from '../observe/events.ts'
+import type { WatchedFiles } from '../files/watched-files.ts'
 import { KeptWrapKey } from './kept-wrap-key.ts'
 import { SharedTicketKey } from './shared-ticket-key.ts'
 import type { WrapKey } from './wrap-key.ts'

@@ -1,5 +1,5 @@
 /** `connect`: N devices connect at a rate and stay. */
-import type { FleetOptions } from '../options.ts'
+import type { FleetOptions } from '../command/options.ts'
 import { clientIdOf, type FleetPlan } from './plan.ts'
 
 export const planConnect = (options: FleetOptions): FleetPlan => ({

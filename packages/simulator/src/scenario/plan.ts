@@ -1,6 +1,6 @@
 /** Who is in a fleet and who talks to whom, before any socket exists. */
-import type { FleetOptions } from '../options.ts'
-import { renderTemplate } from '../template.ts'
+import type { FleetOptions } from '../command/options.ts'
+import { renderTemplate } from '../command/template.ts'
 
 /** A publisher: the topic it writes to. Publishers are numbered from 0. */
 export interface PublisherPlan {

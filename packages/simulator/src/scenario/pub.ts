@@ -1,5 +1,5 @@
 /** `pub`: N devices publish, each to its topic; nobody here listens. */
-import type { FleetOptions } from '../options.ts'
+import type { FleetOptions } from '../command/options.ts'
 import { clientIdOf, topicOf, type FleetPlan } from './plan.ts'
 
 export const planPub = (options: FleetOptions): FleetPlan => ({

@@ -9,8 +9,8 @@
  * Publishers come first, so that publisher i is connection i and `{{id}}` in a topic is its client
  * id. Subscribers are ready before anything is published, because a run waits for all devices.
  */
-import type { FleetOptions, Pattern } from '../options.ts'
-import { wildcardFilter } from '../template.ts'
+import type { FleetOptions, Pattern } from '../command/options.ts'
+import { wildcardFilter } from '../command/template.ts'
 import { clientIdOf, runName, topicOf, type DevicePlan, type FleetPlan } from './plan.ts'
 
 const publishing = (options: FleetOptions, publisher: number): DevicePlan => ({

@@ -1,5 +1,5 @@
 /** `sub`: N devices subscribe, each to its filter, and check whatever another fleet publishes. */
-import type { FleetOptions } from '../options.ts'
+import type { FleetOptions } from '../command/options.ts'
 import { clientIdOf, topicOf, type FleetPlan } from './plan.ts'
 
 export const planSub = (options: FleetOptions): FleetPlan => ({

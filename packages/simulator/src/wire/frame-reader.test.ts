@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { seededRandom } from '../random.ts'
+import { seededRandom } from '../load/random.ts'
 import { encodeAcknowledgement, encodePublish, PINGREQ } from './encoder.ts'
 import { FrameReader, type FrameSink } from './frame-reader.ts'
 import { PacketType, WireError } from './packet.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { createPayload, PayloadOffset } from '../payload.ts'
-import { seededRandom } from '../random.ts'
+import { createPayload, PayloadOffset } from '../device/payload.ts'
+import { seededRandom } from '../load/random.ts'
 import { encodePublish } from './encoder.ts'
 import type { Qos } from './packet.ts'
 import { PublishSlab } from './publish-frame.ts'

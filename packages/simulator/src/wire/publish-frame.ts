@@ -6,7 +6,7 @@
  * socket until that write is through; it grows by doubling up to `SLAB_BYTES_MAX`, so a publisher
  * that sends one message a second keeps a single frame.
  */
-import { PayloadOffset } from '../payload.ts'
+import { PayloadOffset } from '../device/payload.ts'
 import { encodePublish, type PublishFields } from './encoder.ts'
 
 const SLAB_BYTES_MAX = 65_536

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { QoS } from '@breakwater/bus'
+import type { QoS } from '@breakwater/mqtt'
 import type { OwnedStore } from './owned-store.ts'
 import {
   allRetained,

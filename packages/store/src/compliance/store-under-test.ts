@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { Message, type QoS } from '@breakwater/bus'
+import { Message } from '@breakwater/bus'
+import type { QoS } from '@breakwater/mqtt'
 import type { OwnedStore } from './owned-store.ts'
 import type {
   Appended,

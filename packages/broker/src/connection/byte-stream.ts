@@ -1,0 +1,7 @@
+import type { Duplex } from 'node:stream'
+
+/** A socket, or what is one to MQTT. */
+export type ByteStream = Duplex & {
+  /** Ends it when everything that was written has left. */
+  destroySoon(): void
+}

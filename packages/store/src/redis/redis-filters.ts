@@ -1,0 +1,97 @@
+/** Filters of stored sessions in Redis: per session one hash, in which each filter is a field. */
+import type { QoS } from '@breakwater/mqtt'
+import { BUCKETS, type Keys, type Servers } from '@breakwater/redis'
+import { pipelined } from './buckets.ts'
+import { ADD_FILTERS, evaluate, REMOVE_FILTERS } from '../scripts/scripts.ts'
+import type { ChangedFilters, Owner, SessionFilters, StoredSubscription } from '../store.ts'
+
+/** Read in one go: a few thousand sessions where there are 50,000. */
+const BUCKETS_PER_CHUNK = 64
+
+export class RedisFilters {
+  readonly #control: Servers
+  readonly #keys: Keys
+
+  constructor({ control, keys }: { control: Servers; keys: Keys }) {
+    this.#control = control
+    this.#keys = keys
+  }
+
+  /** What the script answered. */
+  async add(
+    { clientId, epoch }: Owner,
+    subscriptions: readonly StoredSubscription[],
+  ): Promise<number> {
+    if (subscriptions.length === 0) return 1
+    const words = subscriptions.flatMap(({ filter, qos }) => [filter, qos])
+    const args = [epoch, ...words]
+    return Number(await evaluate(this.#control, ADD_FILTERS, this.#keysOf(clientId), args))
+  }
+
+  /** What the script answered. */
+  async remove({ clientId, epoch }: Owner, filters: readonly string[]): Promise<number> {
+    if (filters.length === 0) return 1
+    const args = [epoch, ...filters]
+    return Number(await evaluate(this.#control, REMOVE_FILTERS, this.#keysOf(clientId), args))
+  }
+
+  async of(clientIds: readonly string[]): Promise<readonly SessionFilters[]> {
+    const answers = await pipelined(
+      this.#control,
+      clientIds.map((clientId) => ['hgetall', this.#keys.filters(clientId)]),
+    )
+    return clientIds.map((clientId, index) => ({
+      clientId,
+      subscriptions: subscriptionsOf(answers[index] as Record<string, Buffer>),
+    }))
+  }
+
+  /** Of these filters those that their sessions have. */
+  async among(changed: readonly ChangedFilters[]): Promise<readonly SessionFilters[]> {
+    const answers = await pipelined(
+      this.#control,
+      changed.map(({ clientId, filters }) => ['hmget', this.#keys.filters(clientId), ...filters]),
+    )
+    return changed.map(({ clientId, filters }, index) => {
+      const found = answers[index] as readonly (Buffer | null)[]
+      const subscriptions = filters.flatMap((filter, place) => {
+        const qos = found[place]
+        return qos ? [{ filter, qos: Number(qos) as QoS }] : []
+      })
+      return { clientId, subscriptions }
+    })
+  }
+
+  async *all(): AsyncIterable<readonly SessionFilters[]> {
+    for (let first = 0; first < BUCKETS; first += BUCKETS_PER_CHUNK) {
+      const found = await pipelined(
+        this.#control,
+        Array.from({ length: BUCKETS_PER_CHUNK }, (_, index) => [
+          'zrange',
+          this.#keys.sessions(first + index),
+          0,
+          -1,
+        ]),
+      )
+      const sessions = await this.of((found as Buffer[][]).flat().map(String))
+      const chunk = sessions.filter(({ subscriptions }) => subscriptions.length > 0)
+      if (chunk.length > 0) yield chunk
+    }
+  }
+
+  #keysOf(clientId: string): readonly string[] {
+    return [this.#keys.session(clientId), this.#keys.filters(clientId)]
+  }
+}
+
+function subscriptionsOf(fields: Readonly<Record<string, Buffer>>): readonly StoredSubscription[] {
+  return Object.entries(fields).map(([filter, qos]) => ({ filter, qos: Number(qos) as QoS }))
+}
+
+/** Of what a script answers: filter and QoS in turn. */
+export function subscriptionsIn(words: readonly Buffer[]): readonly StoredSubscription[] {
+  const subscriptions: StoredSubscription[] = []
+  for (let index = 0; index + 1 < words.length; index += 2)
+    subscriptions.push({ filter: String(words[index]), qos: Number(words[index + 1]) as QoS })
+  return subscriptions
+}
