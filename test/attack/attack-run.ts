@@ -10,6 +10,8 @@ import { cpuMs, memoryMib, peakMib } from './process-cost.ts'
 import type { Scene } from './scene.ts'
 
 export interface RunOptions {
+  /** What there is without either side. */
+  readonly quiet: Quiet
   /** Rounds of both sides; at least one. */
   readonly roundsMax: number
   /** CPU time of the node, of each side, at which there is enough to compare. */
@@ -27,7 +29,7 @@ export interface AttackResult {
   readonly ratio: number
   readonly growthMib: number | undefined
   readonly redisMib: number | undefined
-  /** Of the bystander, while it was attacked. */
+  /** Of the bystander, while the node was attacked. */
   readonly roundTripsMs: readonly number[]
   /** What does not hold, each a sentence. */
   readonly faults: readonly string[]
@@ -35,29 +37,26 @@ export interface AttackResult {
 
 /** CPU time that may be of something else: the collector, the compiler. */
 const NOISE_MS = { attack: 60, harmless: 10 }
-const QUIET_ROUNDS = 12
+const WARM_UP_ROUNDS = 50
+const QUIET_ROUNDS = 10
+const QUIET_LOOKS = 3
 
 /** @throws {Error} the bystander was closed or not answered, or the node has ended */
 export async function runAttack(
   attackCase: AttackCase,
   scene: Scene,
-  { roundsMax, enoughCpuMs }: RunOptions,
+  { quiet, roundsMax, enoughCpuMs }: RunOptions,
 ): Promise<AttackResult> {
   const { bystander } = scene
   await using harmless = await attackCase.harmless(scene)
   await using attack = await attackCase.attack(scene)
   // What is compiled at the first time is no cost of either.
   await harmless.strike()
-  await bystander.more(QUIET_ROUNDS)
-  const page = new Span(scene)
-  await page.over(() => Promise.resolve())
-  const quiet = new Span(scene, page.cpuMs)
-  await quiet.over(() => bystander.more(QUIET_ROUNDS))
   const redisBefore = await scene.redisMib()
   const before = memoryMib(scene.node)
   const spans = {
-    attack: new Span(scene, page.cpuMs),
-    harmless: new Span(scene, page.cpuMs),
+    attack: new Span(scene, quiet),
+    harmless: new Span(scene, quiet),
   }
   const roundTripsMs: number[] = []
   for (let round = 0; round < roundsMax; round += 1) {
@@ -72,8 +71,8 @@ export async function runAttack(
   const peak = peakMib(scene.node)
   const redisAfter = await scene.redisMib()
   const measured = {
-    attack: spans.attack.without(quiet),
-    harmless: spans.harmless.without(quiet),
+    attack: spans.attack.side(),
+    harmless: spans.harmless.side(),
     growthMib: before === undefined || peak === undefined ? undefined : peak - before,
     redisMib:
       redisBefore === undefined || redisAfter === undefined ? undefined : redisAfter - redisBefore,
@@ -101,33 +100,57 @@ function faultsOf(
   return faults
 }
 
-/** What the node spends while something is done, the bystander's messages included. */
+export interface Quiet {
+  /** Of one look at the metrics page. */
+  readonly pageMs: number
+  /** Of one message of the bystander. */
+  readonly messageMs: number
+  readonly roundTripsMs: readonly number[]
+}
+
+/** The least of several looks: whatever else the process does comes on top of it. */
+export async function quietOf({ bystander, node }: Scene): Promise<Quiet> {
+  await bystander.more(WARM_UP_ROUNDS)
+  const first = bystander.roundTripsMs.length
+  let [pageMs, messageMs] = [Infinity, Infinity]
+  for (let look = 0; look < QUIET_LOOKS; look += 1) {
+    const asked = await cpuMs(node)
+    const before = await cpuMs(node)
+    pageMs = Math.min(pageMs, before - asked)
+    const rounds = bystander.roundTripsMs.length
+    await bystander.more(QUIET_ROUNDS)
+    const spentMs = Math.max(0, (await cpuMs(node)) - before - pageMs)
+    messageMs = Math.min(messageMs, spentMs / (bystander.roundTripsMs.length - rounds))
+  }
+  return { pageMs, messageMs, roundTripsMs: bystander.roundTripsMs.slice(first) }
+}
+
+/** What the node spends on one side. */
 class Span {
   readonly #scene: Scene
-  readonly #pageMs: number
-  bytes = 0
+  readonly #quiet: Quiet
+  #bytes = 0
   cpuMs = 0
-  #rounds = 0
 
-  /** @param pageMs what it costs to ask, which is in each measurement once */
-  constructor(scene: Scene, pageMs = 0) {
+  constructor(scene: Scene, quiet: Quiet) {
     this.#scene = scene
-    this.#pageMs = pageMs
+    this.#quiet = quiet
   }
 
-  async over(act: () => Promise<number | void>): Promise<void> {
+  async over(strike: () => Promise<number>): Promise<void> {
     const { bystander, node } = this.#scene
+    const { pageMs, messageMs } = this.#quiet
     const rounds = bystander.roundTripsMs.length
-    const startedMs = await cpuMs(node)
-    this.bytes += (await act()) ?? 0
-    this.cpuMs += Math.max(0, (await cpuMs(node)) - startedMs - this.#pageMs)
-    this.#rounds += bystander.roundTripsMs.length - rounds
+    const before = await cpuMs(node)
+    this.#bytes += await strike()
+    const spentMs = (await cpuMs(node)) - before
     bystander.check()
+    const messages = bystander.roundTripsMs.length - rounds
+    this.cpuMs += Math.max(0, spentMs - pageMs - messages * messageMs)
   }
 
-  without(quiet: Span): Side {
-    const bystanderMs = (quiet.cpuMs / quiet.#rounds) * this.#rounds
-    return { bytes: this.bytes, cpuMs: Math.max(0, this.cpuMs - bystanderMs) }
+  side(): Side {
+    return { bytes: this.#bytes, cpuMs: this.cpuMs }
   }
 }
 

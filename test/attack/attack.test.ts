@@ -1,6 +1,6 @@
 /** The short form of `npm run attack`. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { runAttack } from './attack-run.ts'
+import { quietOf, runAttack, type Quiet } from './attack-run.ts'
 import { ATTACKS } from './cases.ts'
 import { startScene, type Scene, type SceneName } from './scene.ts'
 
@@ -10,16 +10,18 @@ describe.each(['alone', 'accounts', 'cluster'] as const satisfies readonly Scene
   'a node with a heap of 384 MB (%s) serves a bystander, and no byte costs it much more than a harmless one',
   (name) => {
     let scene: Scene | undefined
+    let quiet: Quiet | undefined
     beforeAll(async () => {
       scene = await startScene(name)
+      quiet = await quietOf(scene)
     })
     afterAll(() => scene?.[Symbol.asyncDispose]())
 
     it.each(ATTACKS.filter((attack) => attack.scene === name && attack.fails === undefined))(
       '$name: $sends',
       async (attack) => {
-        if (scene === undefined) throw new Error('the scene did not start')
-        const result = await runAttack(attack, scene, SHORT)
+        if (scene === undefined || quiet === undefined) throw new Error('the scene did not start')
+        const result = await runAttack(attack, scene, { quiet, ...SHORT })
         expect(result.faults).toEqual([])
         expect(result.roundTripsMs.length).toBeGreaterThan(0)
       },

@@ -6,10 +6,10 @@
 import { Command } from 'commander'
 import { number } from '../kit/number-option.ts'
 import type { AttackCase } from './attack-case.ts'
-import { runAttack, type AttackResult } from './attack-run.ts'
+import { quietOf, runAttack, type Quiet } from './attack-run.ts'
 import { ATTACKS } from './cases.ts'
 import { headings, rowOf, tableOf } from './report.ts'
-import { startScene, type Scene, type SceneName } from './scene.ts'
+import { startScene, type SceneName } from './scene.ts'
 
 const options = new Command('npm run attack --')
   .description('what one client may try on a node, and what it costs everybody else')
@@ -48,15 +48,17 @@ async function oneCase(
   attackCase: AttackCase,
   name: SceneName,
 ): Promise<{ cells: readonly string[]; isSound: boolean }> {
-  const started: Scene = await startScene(name)
+  let quiet: Quiet | undefined
   try {
-    await using scene = started
-    const result: AttackResult = await runAttack(attackCase, scene, {
+    await using scene = await startScene(name)
+    quiet = await quietOf(scene)
+    const result = await runAttack(attackCase, scene, {
+      quiet,
       roundsMax: options.rounds,
       enoughCpuMs: Infinity,
     })
-    return rowOf(attackCase, result)
+    return rowOf(attackCase, quiet, result)
   } catch (error) {
-    return rowOf(attackCase, error as Error)
+    return rowOf(attackCase, quiet, error as Error)
   }
 }

@@ -1,6 +1,6 @@
 /** The table of `npm run attack`. */
 import type { AttackCase } from './attack-case.ts'
-import type { AttackResult, Side } from './attack-run.ts'
+import type { AttackResult, Quiet, Side } from './attack-run.ts'
 
 export const headings: readonly string[] = [
   'case',
@@ -10,6 +10,7 @@ export const headings: readonly string[] = [
   'node, MiB',
   'Redis, MiB',
   'bystander p99, ms',
+  'before, ms',
   'verdict',
 ]
 
@@ -21,9 +22,13 @@ export interface Row {
   readonly isSound: boolean
 }
 
-export function rowOf({ name, fails }: AttackCase, result: AttackResult | Error): Row {
+export function rowOf(
+  { name, fails }: AttackCase,
+  quiet: Quiet | undefined,
+  result: AttackResult | Error,
+): Row {
   if (result instanceof Error)
-    return { cells: [name, '', '', '', '', '', '', result.message], isSound: false }
+    return { cells: [name, '', '', '', '', '', '', '', result.message], isSound: false }
   const { attack, harmless, ratio, growthMib, redisMib, roundTripsMs } = result
   const p99 = percentile(roundTripsMs, 0.99)
   const faults = [...result.faults]
@@ -37,6 +42,7 @@ export function rowOf({ name, fails }: AttackCase, result: AttackResult | Error)
       growthMib?.toFixed(0) ?? '–',
       redisMib?.toFixed(0) ?? '–',
       p99.toFixed(0),
+      percentile(quiet?.roundTripsMs ?? [], 0.99).toFixed(0),
       verdictOf(faults, fails),
     ],
     isSound: faults.length === 0 || fails !== undefined,

@@ -101,7 +101,10 @@ export async function spawnNode(options: NodeOptions = {}): Promise<NodeProcess>
     env: { PATH: process.env['PATH'], ...(await environmentOf(options)) },
     stdio: ['ignore', 'pipe', options.stderr ?? 'inherit'],
   }) as ChildProcess & { readonly stdout: Readable }
-  createInterface({ input: child.stdout }).on('line', (line) => log.add(line))
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    // The last one of a process that was killed may be cut.
+    if (line.endsWith('}')) log.add(line)
+  })
   const exited = once(child, 'exit')
   const ready = log.logged(({ msg }) => msg === 'node is ready')
   const failed = exited.then(([code]) => {

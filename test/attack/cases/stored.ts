@@ -121,6 +121,8 @@ export const stored: readonly AttackCase[] = [
     sends: 'QoS 1 publishes of 5 KB to 100 sessions of their publisher that are away',
     comparedWith: 'the same publishes to 50 sessions',
     scene: 'cluster',
+    // `queueBytesPerUserMax` is half of it.
+    redisMibMax: 128,
     attack: publishesTo(100),
     harmless: publishesTo(50),
   },
@@ -146,6 +148,8 @@ export const stored: readonly AttackCase[] = [
     sends: 'retained messages of 5 KB, each to another topic',
     comparedWith: 'retained messages of 5 KB to 100 topics',
     scene: 'cluster',
+    // `retainedBytesPerUserMax` is half of it.
+    redisMibMax: 256,
     attack: (scene) => retains(() => `free/retained/${nextName()}`)(scene),
     harmless: (scene) => {
       let count = 0
