@@ -106,9 +106,10 @@ describe.each([
     socket.on('message', (data: Buffer) => messages.push(data))
     const topic = unique('t')
     const payloads = [Buffer.from('a'), Buffer.alloc(130, 'b'), Buffer.alloc(90_000, 'c')]
+    socket.send(wire.encodeConnect({ clientId: unique('c') }))
+    await expect.poll(() => messages.length).toBe(1)
     socket.send(
       Buffer.concat([
-        wire.encodeConnect({ clientId: unique('c') }),
         wire.encodeSubscribe(1, [[topic, 0]]),
         ...payloads.map((payload) => wire.encodePublish({ topic, payload, qos: 0 })),
         wire.encodePingreq(),
@@ -143,6 +144,36 @@ describe.each([
       await closed
       expect(await nextEnd(seen, reason)).toMatchObject({ listener: scheme })
     }
+  })
+
+  it('closes a client that is not let in with a message that does not end, and takes one as large later', async () => {
+    const seen = node.logs().length
+    const unfinished = { binary: true, fin: false }
+    const stranger = await open(listener, path)
+    stranger.on('error', () => undefined)
+    const closed = once(stranger, 'close')
+    for (let sent = 0; sent <= 81_920; sent += 10_240)
+      stranger.send(Buffer.alloc(10_240, 0x10), unfinished)
+    await closed
+    const detail = 'a message of more than 81920 bytes before CONNACK'
+    expect(await nextEnd(seen, 'packet-too-large')).toMatchObject({ detail })
+
+    const client = await open(listener, path)
+    client.send(wire.encodeConnect({ clientId: unique('c') }))
+    await once(client, 'message')
+    const publish = wire.encodePublish({
+      topic: 't',
+      payload: Buffer.alloc(99_000),
+      qos: 1,
+      packetId: 1,
+    })
+    const answer = once(client, 'message')
+    for (let sent = 0; sent < publish.length; sent += 10_240) {
+      const part = publish.subarray(sent, sent + 10_240)
+      client.send(part, { binary: true, fin: sent + 10_240 >= publish.length })
+    }
+    expect(((await answer) as [Buffer])[0]).toEqual(Buffer.from([0x40, 2, 0, 1]))
+    client.terminate()
   })
 
   it('closes who says DISCONNECT, and who goes without a word', async () => {
@@ -238,7 +269,8 @@ it('packets of one turn leave in one write, with a frame for each', () => {
   })
   const socket = new WebSocket(null as unknown as string, undefined, {})
   Object.defineProperty(socket, 'readyState', { value: WebSocket.OPEN })
-  const stream = new WebSocketStream(socket, transport, 'packet')
+  const options = { frames: 'packet', earlyBytesMax: 100_000 } as const
+  const stream = new WebSocketStream(socket, transport, options)
   stream.write(Buffer.concat([wire.encodePingreq(), wire.encodePingreq(), wire.encodePingreq()]))
   expect(writes.map((bytes) => bytes.toString('hex'))).toEqual(['8202c0008202c0008202c000'])
 })

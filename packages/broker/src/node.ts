@@ -262,6 +262,7 @@ export async function openNode(
           keeper,
           handshakeTimeoutMs: config.limits.handshakeTimeoutMs,
           packetBytesMax: config.limits.packetBytesMax,
+          connectBytesMax: config.limits.connectBytesMax,
           onAccept: () => events.connectionAccepted(listener.name),
           onStream: accept,
           onConnack: (code) => events.connackSent(code),

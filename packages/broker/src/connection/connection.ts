@@ -153,6 +153,7 @@ export class Connection {
   letIn(): void {
     this.answered = true
     this.#visit.answered()
+    this.#socket.letIn?.()
   }
 
   hold(why: number): void {

@@ -53,6 +53,7 @@ export interface ListenerOptions {
   readonly keeper: TlsKeeper | undefined
   readonly handshakeTimeoutMs: number
   readonly packetBytesMax: number
+  readonly connectBytesMax: number
   /** A TCP connection, before anything was read. */
   readonly onAccept: () => void
   readonly onStream: (stream: ByteStream, facts: PeerFacts) => void
@@ -123,12 +124,13 @@ class Door {
 
   constructor(options: ListenerOptions) {
     this.#options = options
-    const { config, keeper, handshakeTimeoutMs, packetBytesMax } = options
+    const { config, keeper, handshakeTimeoutMs, packetBytesMax, connectBytesMax } = options
     if (keeper !== undefined) this.#tls = this.#createTls(keeper)
     if (config.webSocket !== undefined)
       this.#web = new WebSocketGate({
         config: config.webSocket,
         packetBytesMax,
+        connectBytesMax,
         timeoutMs: handshakeTimeoutMs,
         next: (arrival, stream) => this.#handOver(arrival, stream, this.#certificates.get(arrival)),
       })

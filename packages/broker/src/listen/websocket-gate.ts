@@ -17,6 +17,7 @@ const MESSAGE_ROOM_BYTES = 65_536
 export interface WebSocketGateOptions {
   readonly config: WebSocketConfig
   readonly packetBytesMax: number
+  readonly connectBytesMax: number
   readonly timeoutMs: number
   readonly next: (arrival: Arrival, stream: WebSocketStream) => void
 }
@@ -52,7 +53,9 @@ export class WebSocketGate {
           const arrival = this.#arrivals.get(socket)
           if (arrival === undefined) return
           const { frames } = options.config
-          options.next(arrival, new WebSocketStream(webSocket, socket, frames))
+          const earlyBytesMax = options.connectBytesMax + MESSAGE_ROOM_BYTES
+          const stream = new WebSocketStream(webSocket, socket, { frames, earlyBytesMax })
+          options.next(arrival, stream)
         })
     })
     this.#webSockets.on('wsClientError', (error: Error, socket: Duplex) =>
