@@ -39,6 +39,11 @@ describeChart('values that contradict each other', (helm) => {
       /auth: nobody could connect/,
     ],
     [
+      'anonymous clients alone and client ids of users',
+      { auth: { passwordSecret: { name: '' }, allowAnonymous: true, clientId: '${username}' } },
+      /auth.clientId: clients without credentials have no value for \$\{username\}/,
+    ],
+    [
       'two sources of the certificate',
       { tls: { existingSecret: 'tls', certManager: { issuerRef: { name: 'ca' } } } },
       /either tls.existingSecret or tls.certManager.issuerRef.name/,

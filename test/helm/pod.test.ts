@@ -92,7 +92,7 @@ describeChart('the pod', (helm) => {
       },
       passwordFile: '/etc/breakwater/users/users.txt',
       adminTokenFile: '/etc/breakwater/admin-token/admin.txt',
-      allowAnonymous: true,
+      listeners: [{ anonymous: true, clientId: { text: '${username}:*' } }],
       sessionExpiryMs: 12 * 3_600_000,
       logLevel: 'debug',
       shutdownTimeoutMs: 300_000,

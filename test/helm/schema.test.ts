@@ -140,6 +140,7 @@ describeChart('the values schema', (helm) => {
     ['redis.url', 'http://redis:6379'],
     ['redis.prefix', 'with space'],
     ['auth.allowAnonymous', 'no'],
+    ['auth.clientId', 'enforce'],
     ['tls.certManager.dnsNames', 'mqtt.example.com'],
     ['tls.certManager.duration', '90d'],
     ['tls.certManager.privateKey.algorithm', 'DSA'],

@@ -55,6 +55,8 @@ keeps the broker's defaults or comes through extraEnv.
 {{- end }}
 - name: BREAKWATER_ALLOW_ANONYMOUS
   value: {{ .Values.auth.allowAnonymous | quote }}
+- name: BREAKWATER_CLIENT_ID
+  value: {{ .Values.auth.clientId | quote }}
 - name: BREAKWATER_SESSION_EXPIRY
   value: {{ .Values.sessionExpiry | quote }}
 - name: BREAKWATER_LOG_LEVEL

@@ -29,6 +29,9 @@ way out.
 {{- if not (or .Values.auth.passwordSecret.name .Values.auth.allowAnonymous) -}}
 {{- $wrong = append $wrong "auth: nobody could connect; name the Secret with the password file in auth.passwordSecret.name, or set auth.allowAnonymous to true" -}}
 {{- end -}}
+{{- if and (not .Values.auth.passwordSecret.name) .Values.auth.allowAnonymous (contains "${" .Values.auth.clientId) -}}
+{{- $wrong = append $wrong (printf "auth.clientId: clients without credentials have no value for %s; set it to any, or to a text for all of them such as guest-*" .Values.auth.clientId) -}}
+{{- end -}}
 {{- with .Values.tls -}}
 {{- if and .existingSecret .certManager.issuerRef.name -}}
 {{- $wrong = append $wrong "tls: set either tls.existingSecret or tls.certManager.issuerRef.name, not both" -}}
