@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { limitDeclarations, limitVariable } from '@breakwater/config'
 import { Redis } from 'ioredis'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { startHttpService } from '../access/http-service.ts'
 import { spawnNode, type NodeOptions, type NodeProcess } from '../kit/node.ts'
 import { startRedis, type TestRedis } from '../kit/redis/redis.ts'
 import { temporaryDirectory } from '../kit/temporary-directory.ts'
@@ -51,7 +52,7 @@ async function startAlone(name: 'alone' | 'accounts'): Promise<Scene> {
   const users: Record<string, string> = hasUsers
     ? { bystander: 'its password', device: 'another one' }
     : {}
-  const tokens = hasUsers ? await createTokenIssuer() : undefined
+  const tokens = hasUsers ? stack.use(await startTokenIssuer()) : undefined
   const node = stack.use(
     await spawnNode({
       ...optionsOf(
@@ -141,18 +142,18 @@ function optionsOf(environment: Readonly<Record<string, string>> = {}): NodeOpti
   }
 }
 
-interface TokenIssuer {
+interface TokenIssuer extends AsyncDisposable {
   readonly environment: Readonly<Record<string, string>>
   issue(kid: string | undefined): Promise<string>
 }
 
-async function createTokenIssuer(): Promise<TokenIssuer> {
+/** Serves its keys over HTTP, as an identity provider does. */
+async function startTokenIssuer(): Promise<TokenIssuer> {
   const [known, unknown] = await Promise.all([keyPair(), keyPair()])
-  const keys = join(directory, 'keys.json')
-  const key = { ...(await exportJWK(known.publicKey)), kid: 'known' }
-  writeFileSync(keys, JSON.stringify({ keys: [key] }))
+  const keys = JSON.stringify({ keys: [{ ...(await exportJWK(known.publicKey)), kid: 'known' }] })
+  const service = await startHttpService((response) => response.end(keys))
   return {
-    environment: { BREAKWATER_JWT_KEYS: keys, BREAKWATER_JWT_AUDIENCE: 'mqtt' },
+    environment: { BREAKWATER_JWT_KEYS: service.url, BREAKWATER_JWT_AUDIENCE: 'mqtt' },
     issue: (kid) =>
       new SignJWT({})
         .setProtectedHeader({ alg: 'EdDSA', kid: kid ?? 'known' })
@@ -160,6 +161,7 @@ async function createTokenIssuer(): Promise<TokenIssuer> {
         .setAudience('mqtt')
         .setExpirationTime('1h')
         .sign((kid === undefined ? known : unknown).privateKey),
+    [Symbol.asyncDispose]: () => service[Symbol.asyncDispose](),
   }
 }
 
