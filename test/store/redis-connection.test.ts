@@ -1,6 +1,6 @@
 /** Connections to Redis as packages/redis makes them, against servers that are fit, unfit, silent or away. */
 import { once } from 'node:events'
-import { createServer, type AddressInfo } from 'node:net'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import {
   connectOrFail,
   createRedis,
@@ -51,6 +51,33 @@ describe('the facts of a server', () => {
         'set maxmemory-policy noeviction',
     )
   })
+})
+
+test('a connection that ends while it is being named connects again', async () => {
+  await using server = await startRedis()
+  const { hostname, port } = new URL(server.url)
+  let cuts = 3
+  const gateway = createServer((near) => {
+    const far = connect(Number(port), hostname)
+    for (const socket of [near, far])
+      socket.on('error', () => undefined).on('close', () => [near, far].map((one) => one.destroy()))
+    near.on('data', (chunk: Buffer) => {
+      if (cuts > 0 && /setname/i.test(chunk.toString('latin1'))) {
+        cuts -= 1
+        near.destroy()
+      } else far.write(chunk)
+    })
+    far.pipe(near)
+  }).listen(0, '127.0.0.1')
+  onTestFinished(() => void gateway.close())
+  await once(gateway, 'listening')
+  const url = `redis://127.0.0.1:${(gateway.address() as AddressInfo).port}`
+  const redis = createRedis(settingsOf(url), 'data')
+  onTestFinished(() => redis.disconnect())
+  redis.on('error', () => undefined)
+  redis.connect().catch(() => undefined)
+  await expect.poll(() => redis.ping().catch(() => 'no answer')).toBe('PONG')
+  expect(cuts).toBe(0)
 })
 
 describe('a Redis that cannot be used', () => {

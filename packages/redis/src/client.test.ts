@@ -15,7 +15,7 @@ function optionsOf(role: RedisRole, changes: Partial<RedisSettings> = {}, timeou
 
 /** What the server is told, and how. */
 function handshakeOf(changes: Partial<RedisSettings>) {
-  const credentials = credentialsOf({ ...settings, ...changes })
+  const credentials = credentialsOf({ ...settings, ...changes }, 'data')
   return { ...credentials.handshake(), tls: credentials.tls() }
 }
 
@@ -45,7 +45,7 @@ describe('a connection', () => {
   })
 
   it.each(['data', 'control', 'subscriber'] as const)('of the %s role has a name', (role) => {
-    expect(optionsOf(role).connectionName).toBe(`breakwater-${role}`)
+    expect(credentialsOf(settings, role).handshake().connectionName).toBe(`breakwater-${role}`)
   })
 
   it('connects again after a delay that grows to two seconds at most', () => {
@@ -115,7 +115,7 @@ describe('the address', () => {
 
   it('is asked for what is secret at each attempt', () => {
     const changing = { ...settings, url: 'rediss://host', password: 'one', ca: 'A' }
-    const credentials = credentialsOf(changing)
+    const credentials = credentialsOf(changing, 'data')
     Object.assign(changing, { password: 'two', ca: 'B' })
     expect(credentials.handshake().password).toBe('two')
     expect(credentials.tls()).toEqual({ ca: 'B' })

@@ -88,7 +88,7 @@ export function createRedis(
   const family = siblings.get(settings) ?? new Set()
   siblings.set(settings, family)
   const redis = new Redis({
-    ...placeOptions(settings, options),
+    ...placeOptions(settings, role, options),
     ...roleOptions(role, options),
     ...(keyPrefix === undefined ? {} : { keyPrefix }),
     reconnectOnError: (error) => {
@@ -98,9 +98,9 @@ export function createRedis(
       return true
     },
     lazyConnect: true,
-    // The handshake has done it, and says what was wrong.
+    // The handshake has done it, and says what was wrong. It names the connection, too: a name that the client
+    // library sets makes a connection ready for ever that ends before the answer.
     enableReadyCheck: false,
-    connectionName: `breakwater-${role}`,
     disconnectTimeout: DISCONNECT_TIMEOUT_MS,
     keepAlive: 10_000,
     // A user with few rights would be refused, and the refusal logged at the server.
@@ -119,9 +119,13 @@ function renew(family: ReadonlySet<Redis>, first: Redis): void {
     if (redis !== first && redis.status === 'ready') redis.disconnect(true)
 }
 
-function placeOptions(settings: RedisSettings, options: ConnectionOptions): RedisOptions {
+function placeOptions(
+  settings: RedisSettings,
+  role: RedisRole,
+  options: ConnectionOptions,
+): RedisOptions {
   const { tls, hosts, master } = parseRedisAddress(settings.url)
-  const credentials = credentialsOf(settings, options)
+  const credentials = credentialsOf(settings, role, options)
   const [host] = hosts
   if (master === undefined)
     return { Connector: connectorTo(options.whereabouts ?? (() => host), credentials) }
@@ -149,6 +153,7 @@ function placeOptions(settings: RedisSettings, options: ConnectionOptions): Redi
 /** What the settings say when they are asked. */
 export function credentialsOf(
   settings: RedisSettings,
+  role: RedisRole,
   { anyRole = false }: Pick<ConnectionOptions, 'anyRole'> = {},
 ): Credentials {
   const { tls, username, password, database } = parseRedisAddress(settings.url)
@@ -157,6 +162,7 @@ export function credentialsOf(
       username,
       password: settings.password ?? password,
       database,
+      connectionName: `breakwater-${role}`,
       master: !anyRole,
       timeoutMs: CONNECT_TIMEOUT_MS,
     }),

@@ -11,6 +11,8 @@ export interface Handshake {
   readonly username: string | undefined
   readonly password: string | undefined
   readonly database: number
+  /** What the server lists the connection as (CLIENT LIST). */
+  readonly connectionName: string
   /** A replica is refused: it takes no writes. */
   readonly master: boolean
   readonly timeoutMs: number
@@ -28,17 +30,19 @@ export function replyError(text: string): Error {
 
 /** @throws {Error} the server's refusal, or why there was no answer */
 export async function shakeHands(stream: Socket, handshake: Handshake): Promise<void> {
-  const { username, password, database, master, timeoutMs } = handshake
+  const { username, password, database, connectionName, master, timeoutMs } = handshake
   const commands: string[][] = []
   // A user that the server lets in without a password is asked for one all the same.
   if (password !== undefined || username !== undefined)
     commands.push(['AUTH', ...(username === undefined ? [] : [username]), password ?? ''])
   if (database !== 0) commands.push(['SELECT', `${database}`])
-  commands.push(['INFO'])
+  commands.push(['INFO'], ['CLIENT', 'SETNAME', connectionName])
   const replies = await exchange(stream, commands, timeoutMs)
-  for (const [index, reply] of replies.entries())
+  // A user with few rights may not name its connection.
+  const asked = replies.slice(0, commands.length - 1)
+  for (const [index, reply] of asked.entries())
     if (reply instanceof Error) throw refusalOf(commands[index] as string[], reply)
-  const info = String(replies.at(-1))
+  const info = String(asked.at(-1))
   const field = (name: string): string | undefined =>
     new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1]
   if (field('loading') === '1') throw replyError('LOADING Redis is loading its data from disk')
