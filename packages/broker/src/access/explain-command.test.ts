@@ -46,6 +46,13 @@ test('under $SYS only a rule counts, and only the broker publishes', () => {
   ])
 })
 
+test('a user name of length 0 is none', () => {
+  const rules = "rules: [{ users: ['*'], allow: [publish], topics: ['#'] }]"
+  const asked = { topic: 'a', action: 'publish', clientId: 'a' }
+  expect(explainAccess(rules, 'acl.yaml', { ...asked, as: 'ann' })[0]).toMatch(/^allowed/)
+  expect(explainAccess(rules, 'acl.yaml', { ...asked, as: '' })[0]).toMatch(/^denied/)
+})
+
 test('a subscription in a group is explained by the rules that name groups', () => {
   const rules = `
 rules:

@@ -75,7 +75,8 @@ function identityOf({ clientId, as, cn, uri, claims, identity }: ExplainOptions)
   const shows = [cn, uri, identity].some((given) => given !== undefined)
   return {
     clientId,
-    username: as,
+    // As in CONNECT, a user name of length 0 is none.
+    username: as === '' ? undefined : as,
     ...(shows ? { certificate } : {}),
     ...(claims === undefined ? {} : { claims: parseObject('claims', claims) }),
   }
