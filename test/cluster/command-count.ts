@@ -62,7 +62,7 @@ export class CommandCount implements Disposable {
     const command = words[0]?.toLowerCase() ?? ''
     if (command === 'echo') this.#fenceSeen = Number(words[1])
     if (BY_THE_CLOCK.has(command) || isRenewal(words) || isOfInbox(words)) return
-    if (isOfRevocations(words)) return
+    if (isOfRevocations(words) || isOfRetainedBytes(words)) return
     if (command === 'xread') {
       const [stream = '', id = ''] = words.slice(-2)
       const reader = `${source} ${stream}`
@@ -95,6 +95,11 @@ function isRenewal(words: readonly string[]): boolean {
 /** A node looks whether the list has changed. */
 function isOfRevocations([command, key = '']: readonly string[]): boolean {
   return command === 'hget' && key.endsWith(':revocations')
+}
+
+/** How many bytes are retained, for the metrics. */
+function isOfRetainedBytes([command, key = '']: readonly string[]): boolean {
+  return command === 'hget' && key.endsWith(':retained-usage')
 }
 
 /** A node looks whether its inbox is still there, and asks how far it is behind: the last word is an id. */

@@ -14,7 +14,7 @@ import { CommandCount } from './command-count.ts'
 /** Commands of one operation at most, in a cluster of two nodes. */
 const BOUNDS = {
   'CONNECT, clean': 6,
-  'CONNECT, a new session': 8,
+  'CONNECT, a new session': 10,
   'CONNECT, a session that is resumed': 13,
   'SUBSCRIBE to 1 filter, clean': 9,
   'SUBSCRIBE to 1 filter, persistent': 12,

@@ -1,11 +1,13 @@
-/** What a killed node leaves in the set of a user's sessions does not lock the user out. */
+/** What a killed node leaves in the sets of a user does not lock the user out. */
 import { keysWith } from '@breakwater/redis'
 import { Redis } from 'ioredis'
 import { expect, test } from 'vitest'
 import { startRedis } from '../kit/redis/redis.ts'
 import { redisStores } from './redis-stores.ts'
 
-test('client ids without a session leave the set of a user when it is full, at every node', async () => {
+const LONG_AGO = 1
+
+test('client ids without a session leave the set of a user when it is full, those of late do not', async () => {
   await using redis = await startRedis()
   await using stores = redisStores(redis)
   const store = await stores.openRaw({ shares: { sessionsPerUserMax: 3 } })
@@ -17,10 +19,25 @@ test('client ids without a session leave the set of a user when it is full, at e
     return typeof claimed === 'string' ? claimed : 'new'
   }
   expect(await make('a')).toBe('new')
-  await client.sadd(key, 'never made', 'gone')
+  await client.zadd(key, Date.now(), 'under way', LONG_AGO, 'gone', LONG_AGO, 'a')
   expect(await make('b')).toBe('new')
-  expect((await client.smembers(key)).toSorted()).toEqual(['a', 'b'])
-  expect(await make('c')).toBe('new')
-  expect(await make('d')).toBe('sessions-full')
+  expect((await client.zrange(key, 0, -1)).toSorted()).toEqual(['a', 'b', 'under way'])
+  expect(await make('c')).toBe('sessions-full')
+  client.disconnect()
+})
+
+test('groups that are gone leave the set of a user when it is full', async () => {
+  await using redis = await startRedis()
+  await using stores = redisStores(redis)
+  const store = await stores.openRaw({ shares: { sharedGroupsPerUserMax: 2 } })
+  const client = new Redis(redis.url)
+  const key = keysWith(stores.settings.prefix).userGroups('uann')
+  await client.zadd(key, LONG_AGO, '$share/gone/t', LONG_AGO, '$share/there/t')
+  await new Promise<void>((resolve, reject) => {
+    store.shared.join('$share/there/t', 'nnode', (error) => (error ? reject(error) : resolve()))
+  })
+  expect(await store.shared.enter('$share/new/t', 'uann')).toBe(true)
+  expect(await store.shared.enter('$share/other/t', 'uann')).toBe(false)
+  expect((await client.zrange(key, 0, -1)).toSorted()).toEqual(['$share/new/t', '$share/there/t'])
   client.disconnect()
 })

@@ -17,6 +17,7 @@ export interface LimitDeclaration {
     | 'shapes'
     | 'connections'
     | 'sessions'
+    | 'groups'
     | 'revocations'
     | 'logins'
     | 'per second'

@@ -19,13 +19,31 @@ export const SHARE_LIMITS = {
     atLimit:
       'a CONNECT that would make another one: CONNACK 0x03, closed with `user-sessions-full`; a stored session is always resumed',
   },
+  sharedGroupsPerClientMax: {
+    unit: 'groups',
+    default: 16,
+    min: 0,
+    max: 65_535,
+    protects:
+      'the store, and publishers, against a client in many groups of shared subscriptions: each has a copy of what is published',
+    atLimit: 'further `$share` filters get 0x80',
+  },
+  sharedGroupsPerUserMax: {
+    unit: 'groups',
+    default: 100,
+    min: 0,
+    max: 1_000_000,
+    protects: 'as sharedGroupsPerClientMax, against all clients of one user in the cluster',
+    atLimit:
+      'further `$share` filters get 0x80; groups that its other clients are in do not count twice',
+  },
   queueBytesPerUserMax: {
     unit: 'bytes',
     default: 67_108_864,
     min: 1_024,
     max: 1_099_511_627_776,
     protects:
-      'the store against the sessions of one user: the n-th that is made may have an n-th of it queued, and as much unreleased, but one message of any size',
+      'the store against the sessions of one user: the n-th that is made may have an n-th of it queued, and as much unreleased, but one message of any size; and so may the n-th group of shared subscriptions',
     atLimit: 'as queueMessagesMax, and as inboundQos2BytesMax',
   },
   retainedMessagesMax: {

@@ -12,6 +12,7 @@ type TypedKind =
   | 'shared-members'
   | 'filters'
   | 'sessions'
+  | 'user-groups'
   | 'user-sessions'
   | 'retained'
   | 'retained-owners'
@@ -46,7 +47,8 @@ const TYPES: Readonly<Record<TypedKind, RedisType>> = {
   'shared-members': 'set',
   filters: 'hash',
   sessions: 'zset',
-  'user-sessions': 'set',
+  'user-groups': 'zset',
+  'user-sessions': 'zset',
   retained: 'hash',
   'retained-owners': 'hash',
   'retained-usage': 'hash',

@@ -12,6 +12,7 @@ const SESSION_FAMILIES = [
   'inbound',
   'filters',
   'userSessions',
+  'userGroups',
   'shared',
   'sharedQueue',
   'sharedMembers',

@@ -9,12 +9,13 @@
  * | `v1:{bucket}:queue:<id>` | stream, ids `0-<position>` | every publisher's node appends, the owner trims | ends with the session | `queueMessagesMax`, `queueBytesMax`; of a user: `queueBytesPerUserMax` | queued QoS 1/2 messages |
  * | `v1:{bucket}:release:<id>` | hash packet id → number of the release | owner | ends with the session | `inflightMessagesMax` packet ids | PUBREC received, PUBCOMP not yet |
  * | `v1:{bucket}:inbound:<id>` | hash packet id → message | owner | ends with the session | `inboundQos2Max`, `inboundQos2BytesMax`; of a user: `queueBytesPerUserMax` | QoS 2 publishes stored, not yet released |
- * | `v1:{bucket}:shared:<id>` | hash | every publisher's node | ends with the last member of the shared subscription; the id is its whole filter | as shared-members | `last` `bytes` `count` as a session has them; `epoch` (always 0) and `sent` are what its scripts ask for |
- * | `v1:{bucket}:shared-queue:<id>` | stream, ids `0-<position>` | every publisher's node appends, nodes with members take and move | the same | `queueMessagesMax`, `queueBytesMax` | QoS 1/2 messages that no member has acknowledged: `m` (message) `n` (node that has to deliver it, or nothing) `h` (hash that a member is chosen by) |
- * | `v1:{bucket}:shared-members:<id>` | set | each node its own | the same | nodes, and `sessionsPerUserMax` of each user; their filters count for `filtersPerClientMax` | `n<node id>` of nodes with connected members, `c<client id>` of stored sessions |
+ * | `v1:{bucket}:shared:<id>` | hash | every publisher's node | ends with the last member of the shared subscription; the id is its whole filter | as shared-members | `last` `bytes` `count` as a session has them; `room` (bytes that it may queue); `epoch` (always 0) and `sent` are what its scripts ask for |
+ * | `v1:{bucket}:shared-queue:<id>` | stream, ids `0-<position>` | every publisher's node appends, nodes with members take and move | the same | `queueMessagesMax`, `queueBytesMax`; of a user: `sharedGroupsPerUserMax`, `queueBytesPerUserMax` | QoS 1/2 messages that no member has acknowledged: `m` (message) `n` (node that has to deliver it, or nothing) `h` (hash that a member is chosen by) |
+ * | `v1:{bucket}:shared-members:<id>` | set | each node its own | the same | nodes, and `sessionsPerUserMax` of each user; each in `sharedGroupsPerClientMax`, `sharedGroupsPerUserMax` | `n<node id>` of nodes with connected members, `c<client id>` of stored sessions |
  * | `v1:{bucket}:filters:<id>` | hash filter → QoS | owner | ends with the session | `filtersPerClientMax`, `filterBytesPerClientMax` | filters of a stored session that has some |
  * | `v1:{bucket}:sessions` | sorted set id → last seen, ms | every node | an entry ends with the session | `sessionsPerUserMax` of `clientIdBytesMax` | stored sessions, for expiry |
- * | `v1:{bucket}:user-sessions:<id>` | set of client ids | node that makes or ends a session | ends with the user's last session, or 30 days after a session was made | `sessionsPerUserMax` of `clientIdBytesMax`, and those that a killed node has left | stored sessions of one user; the id is `u<user>`, `a<address>` or nothing, see broker/session/accounts.ts |
+ * | `v1:{bucket}:user-sessions:<id>` | sorted set client id → when it was entered, ms | node that makes or ends a session | ends with the user's last session, or 30 days after a session was made | `sessionsPerUserMax` of `clientIdBytesMax`, and those that a killed node has left | stored sessions of one user; the id is `u<user>`, `a<address>` or nothing, see broker/session/accounts.ts |
+ * | `v1:{bucket}:user-groups:<id>` | sorted set filter, `$share/…` → when it was entered, ms | node that has a member | ends with the user's last group, or 30 days after one was entered | `sharedGroupsPerUserMax` of `topicBytesMax` | groups that one user has members in |
  * | `v1:{bucket}:retained` | hash topic → message | every node | for ever | `retainedMessagesMax`, `retainedBytesMax`; of a user: `retainedMessagesPerUserMax`, `retainedBytesPerUserMax` | retained messages, in fewer buckets: a start reads the topics of all of them |
  * | `v1:{bucket}:retained-owners` | hash topic → `@<account>` | publishers' nodes | an entry ends with the retained message | `retainedMessagesMax` of `topicBytesMax` and `usernameBytesMax` | whom a retained message counts for |
  * | `v1:{bucket}:retained-usage` | hash | publishers' nodes | ends with the bucket's last retained message | `retainedMessagesMax` of `usernameBytesMax` | `bytes` (of the bucket), `@<account>` → `<messages> <bytes>` |
@@ -36,7 +37,7 @@
  * | `v1:{cluster}:format` | number | first node, or an import | for ever | fixed: a number | version of all that is stored; what knows only older ones does not start |
  * | `v1:{cluster}:import` | string, id of its process | an import | ends with it, at most 15 s after it | fixed: 36 bytes | no node may join meanwhile |
  * | `v1:{cluster}:revocations` | hash | every node | an entry ends when it is deleted, or over | `revocationsMax`, of about 2 KB each | who is not let in: `<key>:<value>` → JSON; `version` changes with every change, `restored` when what was lost is put back |
- * | `v1:{cluster}:routes:<node id>` | set of filters | that node | ends with its node | `connectionsMax` of each node, `connectionsPerUserMax` of each user × `filtersPerClientMax` of `topicBytesMax` | what the node's clients have subscribed to |
+ * | `v1:{cluster}:routes:<node id>` | set of filters | that node | ends with its node | `connectionsMax` of each node, `connectionsPerUserMax` of each user × `filtersPerClientMax`, `filterBytesPerClientMax` | what the node's clients have subscribed to |
  * | `v1:{cluster}:tickets` | hash time, ms → wrapped key | every node | an entry ends when a later one is in use | fixed: 2 keys | TLS ticket keys under `BREAKWATER_TLS_TICKET_WRAP_KEY`: the one in use and the next, by when they begin |
  * | `v1:{<node id>}:notices` | channel (mqemitter-redis) | every node, that node listens | – | fixed: nothing is kept | takeovers, revocations, kicks |
  */
@@ -65,6 +66,7 @@ export interface Keys {
   owners(bucket: number): string
   wills(bucket: number): string
   userSessions(account: string): string
+  userGroups(account: string): string
   retained(bucket: number): string
   retainedOwners(bucket: number): string
   retainedUsage(bucket: number): string
@@ -107,6 +109,7 @@ export function keysWith(prefix: string): Keys {
     owners: ofBucket('owners'),
     wills: ofBucket('wills'),
     userSessions: ofClient('user-sessions'),
+    userGroups: ofClient('user-groups'),
     retained: ofBucket('retained'),
     retainedOwners: ofBucket('retained-owners'),
     retainedUsage: ofBucket('retained-usage'),

@@ -10,7 +10,8 @@ export interface ShareBounds {
   readonly retainedMessagesPerUserMax: number
   readonly retainedBytesPerUserMax: number
   readonly sessionsPerUserMax: number
-  /** Its n-th session may queue an n-th of it; of any size it may queue one message. */
+  readonly sharedGroupsPerUserMax: number
+  /** Its n-th session, or group, may queue an n-th of it; of any size it may queue one message. */
   readonly queueBytesPerUserMax: number
 }
 
@@ -25,6 +26,7 @@ const NO_BOUND = 2 ** 50
 export const UNBOUNDED: ShareBounds = {
   inboundQos2BytesMax: NO_BOUND,
   sessionsPerUserMax: NO_BOUND,
+  sharedGroupsPerUserMax: NO_BOUND,
   retainedMessagesMax: NO_BOUND,
   retainedBytesMax: NO_BOUND,
   retainedMessagesPerUserMax: NO_BOUND,

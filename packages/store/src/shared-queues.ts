@@ -38,6 +38,13 @@ export type SharedMemberId = `n${string}` | `c${string}`
 export type SharedDone = (error?: Error) => void
 
 export interface SharedQueues {
+  /**
+   * Whether a user may have a member in this group (`sharedGroupsPerUserMax`). If it does not exist, the next `join`
+   * makes it with the user's part of `queueBytesPerUserMax`.
+   */
+  enter(filter: string, account: string): Promise<boolean>
+  /** The user has one member less: a group that is gone counts no more. Says nothing where that cannot be known. */
+  left(filter: string, account: string): Promise<void>
   /** Makes the queue if there is none. In order with `leave` and the appends of this store. */
   join(filter: string, member: SharedMemberId, done: SharedDone): void
   /** Ends the queue with its last member. */

@@ -1,4 +1,5 @@
 /* What one client, one user and the cluster may take of what all share. */
+import { setImmediate as immediate } from 'node:timers/promises'
 import type { Limits } from '@breakwater/config'
 import { bucketOf, keysWith, RETAINED_BUCKETS } from '@breakwater/redis'
 import { Redis } from 'ioredis'
@@ -205,7 +206,47 @@ async function driveClusterLog(): Promise<void> {
   expect(String((await client.expect('publish')).payload)).toBe('heard')
 }
 
+const group = (name: number | string): [string, 0] => [`$share/${name}/t`, 0]
+
+async function driveGroupsOfClient(): Promise<void> {
+  await using node = await startNode({ listen, limits: { sharedGroupsPerClientMax: 2 } })
+  await using client = await connect(node, { clean: false })
+  expect(await client.subscribe(group(1), group(2), group(3), ['t', 0])).toEqual([0, 0, 0x80, 0])
+  expect(await client.subscribe(group(1), group(3))).toEqual([0, 0x80])
+  await client.unsubscribe('$share/1/t')
+  expect(await client.subscribe(group(3), group(4))).toEqual([0, 0x80])
+  await using other = await connect(node)
+  expect(await other.subscribe(group(4))).toEqual([0])
+}
+
+async function driveGroupsOfUser(): Promise<void> {
+  await using redis = await startRedis()
+  const users = { ann: 'a', bob: 'b' }
+  const settings = { redisUrl: redis.url, redisPrefix: redis.prefix, users }
+  const limits = { sharedGroupsPerUserMax: 2 }
+  await using a = await startNode({ listen, ...settings, limits })
+  await using b = await startNode({ listen, ...settings, limits })
+  const ann = { username: 'ann', password: 'a' }
+  await using first = await connect(a, ann)
+  expect(await first.subscribe(group(1))).toEqual([0])
+  await using second = await connect(b, { ...ann, clean: false, clientId: 'second' })
+  const twice = [group(2), group(3), group(3), ['t', 0]] as const
+  expect(await second.subscribe(...twice)).toEqual([0, 0x80, 0x80, 0])
+  expect(await second.subscribe(group(1), group(2))).toEqual([0, 0])
+  await using other = await connect(a, { username: 'bob', password: 'b' })
+  expect(await other.subscribe(group(3))).toEqual([0])
+  await second.unsubscribe('$share/2/t')
+  // Its set has heard of that when its group is gone.
+  const admin = new Redis(redis.url)
+  const key = keysWith(redis.prefix).userGroups('uann')
+  while ((await admin.zrange(key, 0, -1)).length > 1) await immediate()
+  admin.disconnect()
+  expect(await first.subscribe(group(4), group(5))).toEqual([0, 0x80])
+}
+
 export const shareLimits = {
+  sharedGroupsPerClientMax: driveGroupsOfClient,
+  sharedGroupsPerUserMax: driveGroupsOfUser,
   clusterLogBytesMax: driveClusterLog,
   retainedMessagesMax: () =>
     driveRetained({ retainedMessagesMax: 32 }, { bytes: 20, others: 'bound' }),

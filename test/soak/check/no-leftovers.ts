@@ -23,7 +23,7 @@ const STAYS: readonly RegExp[] = [
   /^v1:\{[^}]+\}:(?:inbox|inbox-bytes)$/,
   /^v1:\{[^}]+\}:writer:/,
   /^v1:\{\d+\}:retained(?:-owners|-usage)?$/,
-  /^v1:\{\d+\}:user-sessions:/,
+  /^v1:\{\d+\}:user-(?:sessions|groups):/,
 ]
 const ROUTES = /^v1:\{cluster\}:routes:(.+)$/
 

@@ -360,6 +360,7 @@ export class Sessions implements ControlHost {
       sink,
       outbound,
       lane,
+      account,
       permissions,
     })
     router.sessions.set(clientId, session)

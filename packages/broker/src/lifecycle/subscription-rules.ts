@@ -12,11 +12,18 @@ import { filterShapeId } from '@breakwater/matching'
 export interface HeldFilters {
   readonly filters: ReadonlyMap<string, QoS>
   readonly filterBytes: number
+  /** How many of them are shared subscriptions. */
+  readonly groups: number
   /** How many filters have each shape of wildcards. */
   readonly shapes: ReadonlyMap<number, number> | undefined
 }
 
-export const NO_FILTERS: HeldFilters = { filters: new Map(), filterBytes: 0, shapes: undefined }
+export const NO_FILTERS: HeldFilters = {
+  filters: new Map(),
+  filterBytes: 0,
+  groups: 0,
+  shapes: undefined,
+}
 
 /** All filters with more levels than shapes are made for: each of them costs as much as a shape. */
 const DEEP = -1
@@ -41,6 +48,7 @@ export class FilterRequests {
   #shapeCount: number
   #filterCount: number
   #filterBytes: number
+  #groupCount: number
   #deniedCount = 0
 
   constructor(held: HeldFilters, limits: Limits, isAllowed: (filter: string) => boolean) {
@@ -49,6 +57,7 @@ export class FilterRequests {
     this.#isAllowed = isAllowed
     this.#filterCount = held.filters.size
     this.#filterBytes = held.filterBytes
+    this.#groupCount = held.groups
     this.#shapeCount = (held.shapes?.size ?? 0) + Math.max(0, (held.shapes?.get(DEEP) ?? 0) - 1)
   }
 
@@ -72,6 +81,9 @@ export class FilterRequests {
     if (this.#filterCount >= filtersPerClientMax) return 'more filters than filtersPerClientMax'
     if (this.#filterBytes + bytes > this.#limits.filterBytesPerClientMax)
       return 'more bytes of filters than filterBytesPerClientMax'
+    const isGroup = isSharedFilter(filter)
+    if (isGroup && this.#groupCount >= this.#limits.sharedGroupsPerClientMax)
+      return 'more shared subscriptions than sharedGroupsPerClientMax'
     const shape = shapeOf(filter)
     const isNewShape = shape !== undefined && this.#isNewShape(shape)
     if (isNewShape && this.#shapeCount >= this.#limits.shapesPerClientMax)
@@ -82,6 +94,7 @@ export class FilterRequests {
     if (denied !== undefined) return denied
     this.#filterCount += 1
     this.#filterBytes += bytes
+    if (isGroup) this.#groupCount += 1
     if (isNewShape) {
       this.#shapes.add(shape)
       this.#shapeCount += 1

@@ -25,6 +25,7 @@ import type { Session } from '../session/session.ts'
 const REFUSALS_SAID = 10
 /** Filters of one SUBSCRIBE between two looks at the clock. */
 const REQUESTS_PER_LOOK = 16
+const NONE: ReadonlySet<string> = new Set()
 /** A client that comes back soon finds its routes in force. */
 const ROUTE_LINGER_MS = 1_000
 
@@ -86,24 +87,53 @@ export class Subscriptions {
     const granted = new Map<string, QoS>()
     const codes: number[] = []
     const refusals = new Map<string, string>()
+    const refuse = (filter: string, why: string): void => {
+      if (refusals.has(filter)) return
+      refusals.set(filter, why)
+      if (refusals.size <= REFUSALS_SAID)
+        events.subscriptionRefused(factsOf(connection), filter, why)
+    }
     const slices = new Slices()
     for (const { filter, qos } of requests) {
       const why = asked.refusal(filter)
       codes.push(why === undefined ? qos : REFUSED)
       if (why === undefined) granted.set(filter, qos)
-      else if (!refusals.has(filter)) {
-        refusals.set(filter, why)
-        if (refusals.size <= REFUSALS_SAID)
-          events.subscriptionRefused(factsOf(connection), filter, why)
-      }
+      else refuse(filter, why)
       if (codes.length % REQUESTS_PER_LOOK === 0 && slices.isOver) {
         await slices.next()
         if (!connection.open) break
       }
     }
+    const tooMany = await this.#groupsTooMany(session, granted)
+    for (const filter of tooMany) {
+      granted.delete(filter)
+      refuse(filter, 'more groups of its user than sharedGroupsPerUserMax')
+    }
+    if (tooMany.size > 0)
+      for (const [index, { filter }] of requests.entries())
+        if (tooMany.has(filter)) codes[index] = REFUSED
     const others = refusals.size - REFUSALS_SAID
     if (others > 0) events.subscriptionsRefused(factsOf(connection), others)
     return { codes, granted: [...granted].map(([filter, qos]) => ({ filter, qos })) }
+  }
+
+  /** Shared subscriptions that it may not have because its user has too many. */
+  async #groupsTooMany(
+    { filters, account, connection }: Session,
+    granted: ReadonlyMap<string, QoS>,
+  ): Promise<ReadonlySet<string>> {
+    const asked = [...granted.keys()].filter(
+      (filter) => isSharedFilter(filter) && !filters.has(filter),
+    )
+    if (asked.length === 0) return NONE
+    const { shared } = this.#options.store
+    try {
+      const entered = await Promise.all(asked.map((filter) => shared.enter(filter, account.name)))
+      return new Set(asked.filter((_, index) => entered[index] === false))
+    } catch (error) {
+      connection.close('store-unavailable', (error as Error).message)
+      return new Set(asked)
+    }
   }
 
   async subscribed(session: Session, granted: readonly StoredSubscription[]): Promise<() => void> {
@@ -135,9 +165,10 @@ export class Subscriptions {
     // At once: the client may have come back elsewhere and subscribed anew by the time that a group has heard.
     this.#unprogram(session, filters)
     for (const filter of filters) router.stored.delete(session.clientId, filter)
-    if (session.persistent) await this.#leaveStored(filters, session.clientId)
-    if (session.persistent)
-      await cluster.announce({ changed: { clientId: session.clientId, filters } })
+    if (!session.persistent) return
+    await this.#leaveStored(filters, session.clientId)
+    for (const filter of filters.filter(isSharedFilter)) this.#leftGroup(session, filter)
+    await cluster.announce({ changed: { clientId: session.clientId, filters } })
   }
 
   /**
@@ -228,9 +259,15 @@ export class Subscriptions {
     await Promise.all(shared.map((filter) => membership.leaveStored(filter, clientId)))
   }
 
+  /** What stays in the set of its user though the group is gone is found when that is full. */
+  #leftGroup({ account }: Session, filter: string): void {
+    this.#options.store.shared.left(filter, account.name).catch(() => undefined)
+  }
+
   #count(session: Session, filter: string): void {
     if (session.filters.has(filter)) return
     session.filterBytes += Buffer.byteLength(filter)
+    if (isSharedFilter(filter)) session.groups += 1
     session.filtersVersion += 1
     const shape = shapeOf(filter)
     if (shape === undefined) return
@@ -243,6 +280,7 @@ export class Subscriptions {
     this.#unroute(session, gone)
     for (const filter of gone) {
       session.filterBytes -= Buffer.byteLength(filter)
+      if (isSharedFilter(filter)) session.groups -= 1
       session.filtersVersion += 1
       const shape = shapeOf(filter)
       if (shape === undefined || session.shapes === undefined) continue
@@ -257,7 +295,9 @@ export class Subscriptions {
     const left: string[] = []
     for (const filter of filters) {
       if (isSharedFilter(filter)) {
-        if (router.shared.remove(session, filter)) left.push(filter)
+        if (!router.shared.remove(session, filter)) continue
+        left.push(filter)
+        this.#leftGroup(session, filter)
         continue
       }
       router.live.delete(filter, session)

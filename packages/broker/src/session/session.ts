@@ -6,6 +6,7 @@ import type { FrameSink } from '../deliver/frame-sink.ts'
 import type { OutgoingPacket } from '../deliver/exchange.ts'
 import type { Outbound } from '../deliver/outbound.ts'
 import type { SharedOutbound } from '../shared/shared-outbound.ts'
+import type { Account } from './accounts.ts'
 import type { InboundLane } from './inbound-lane.ts'
 import type { ReplayQueue } from '../retained/replay-queue.ts'
 
@@ -27,6 +28,7 @@ export class Session {
   readonly sink: FrameSink
   readonly outbound: Outbound
   readonly lane: InboundLane
+  readonly account: Pick<Account, 'name'>
   /** Undefined: everything. */
   readonly permissions: Permissions | undefined
   /** There once it was a member of a shared subscription. */
@@ -35,6 +37,8 @@ export class Session {
   readonly filters: Map<string, QoS>
   /** Their bytes (`filterBytesPerClientMax`). */
   filterBytes = 0
+  /** How many of them are shared subscriptions (`sharedGroupsPerClientMax`). */
+  groups = 0
   /** Grows when they change. */
   filtersVersion = 0
   /** Wildcard shapes among them, with how many filters have each (`shapesPerClientMax`). */
@@ -53,6 +57,7 @@ export class Session {
     sink: FrameSink
     outbound: Outbound
     lane: InboundLane
+    account: Pick<Account, 'name'>
     permissions: Permissions | undefined
   }) {
     this.clientId = parts.clientId
@@ -63,6 +68,7 @@ export class Session {
     this.sink = parts.sink
     this.outbound = parts.outbound
     this.lane = parts.lane
+    this.account = parts.account
     this.permissions = parts.permissions
     this.filters = new Map()
   }

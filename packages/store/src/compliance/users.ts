@@ -138,4 +138,47 @@ export function userCompliance({ describe, test }: Suite, open: OpenRaw): void {
       await assert.rejects(keep(3), InboundFullError)
     })
   })
+
+  describe('groups of one user', () => {
+    const join = async (store: Store, name: string, account: string = 'uann'): Promise<boolean> => {
+      const filter = `$share/${name}/t`
+      if (!(await store.shared.enter(filter, account))) return false
+      await called((done) => store.shared.join(filter, 'nnode', done))
+      return true
+    }
+    const leave = async (store: Store, name: string): Promise<void> => {
+      const filter = `$share/${name}/t`
+      await called((done) => store.shared.leave(filter, 'nnode', done))
+      await store.shared.left(filter, 'uann')
+    }
+
+    test('are as many as sharedGroupsPerUserMax; one that it is in already is no further one', async () => {
+      await using under = await open({ shares: { sharedGroupsPerUserMax: 2 } })
+      const { store, other } = under
+      assert.equal(await join(store, 'a'), true)
+      assert.equal(await join(other, 'b'), true)
+      assert.equal(await join(store, 'c'), false)
+      assert.equal(await join(other, 'a'), true)
+      assert.equal(await join(store, 'c', 'ubob'), true)
+      await leave(store, 'a')
+      assert.equal(await join(other, 'd'), true)
+      assert.equal(await join(store, 'a'), false)
+      assert.equal(await join(store, 'c'), false)
+    })
+
+    test('may queue an n-th of queueBytesPerUserMax each, the n-th of them', async () => {
+      await using under = await open({ shares: { queueBytesPerUserMax: 1_000 } })
+      const { store, other } = under
+      for (const name of ['a', 'b', 'c', 'b']) assert.equal(await join(store, name), true)
+      const found: number[] = []
+      for (const name of ['a', 'b', 'c']) {
+        const filter = `$share/${name}/t`
+        const shared = [{ filter, node: 'node', hash: 0, qos: 1 as const }]
+        for (let count = 0; count < 12; count += 1)
+          await append(other, { message: message('t', 'x'.repeat(91)), queues: [], shared })
+        found.push((await other.shared.read(filter, 'node', 1, 100, 1_000_000)).found.length)
+      }
+      assert.deepEqual(found, [10, 5, 3])
+    })
+  })
 }

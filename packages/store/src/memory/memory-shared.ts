@@ -8,6 +8,7 @@ import type {
   SharedQueues,
   SharedRead,
 } from '../shared-queues.ts'
+import type { ShareBounds } from '../share-bounds.ts'
 import type { QueueBounds } from '../store.ts'
 
 interface MemoryGroup {
@@ -22,11 +23,36 @@ interface MemoryGroup {
 export class MemoryShared implements SharedQueues {
   readonly #bounds: QueueBounds
   readonly #groups = new Map<string, MemoryGroup>()
+  readonly #shares: ShareBounds
+  /** By account, as in Redis: what has ended leaves when it is looked for. */
+  readonly #entered = new Map<string, Set<string>>()
+  readonly #rooms = new Map<string, number>()
   /** The highest position of all queues that have ended: no position comes again. */
   #ended = 0
 
-  constructor(bounds: QueueBounds) {
+  constructor(bounds: QueueBounds, shares: ShareBounds) {
     this.#bounds = bounds
+    this.#shares = shares
+  }
+
+  async enter(filter: string, account: string): Promise<boolean> {
+    const { sharedGroupsPerUserMax, queueBytesPerUserMax } = this.#shares
+    const entered = this.#entered.get(account) ?? new Set()
+    if (!entered.has(filter) && entered.size >= sharedGroupsPerUserMax)
+      for (const other of entered)
+        if (!this.#groups.has(other) && !this.#rooms.has(other)) entered.delete(other)
+    if (!entered.has(filter) && entered.size >= sharedGroupsPerUserMax) return false
+    entered.add(filter)
+    this.#entered.set(account, entered)
+    this.#rooms.set(filter, Math.floor(queueBytesPerUserMax / entered.size))
+    return true
+  }
+
+  async left(filter: string, account: string): Promise<void> {
+    const entered = this.#entered.get(account)
+    if (entered === undefined || this.#groups.has(filter)) return
+    entered.delete(filter)
+    if (entered.size === 0) this.#entered.delete(account)
   }
 
   append(
@@ -62,8 +88,10 @@ export class MemoryShared implements SharedQueues {
         entries: new Map(),
         last: this.#ended,
       }
+      group.queue.room = this.#rooms.get(filter) ?? Infinity
       this.#groups.set(filter, group)
     }
+    this.#rooms.delete(filter)
     group.members.add(member)
     done()
   }

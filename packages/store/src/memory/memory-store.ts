@@ -58,9 +58,9 @@ export class MemoryStore implements Store {
   constructor(bounds: StoreBounds & { readonly onFenced?: OnFenced }) {
     this.#bounds = bounds
     this.#shares = { ...UNBOUNDED, ...bounds.shares }
+    this.shared = new MemoryShared(bounds, this.#shares)
     this.#sessions = new MemorySessions(this.#shares)
     this.#retained = new MemoryRetained(this.#shares)
-    this.shared = new MemoryShared(bounds)
     this.#onFenced = bounds.onFenced ?? (() => undefined)
   }
 

@@ -2,6 +2,7 @@
  * Queues of shared subscriptions in Redis. Members come and go in order with the appends of this node's
  * publishers; what members have finished goes to Redis as the receipts of sessions do.
  */
+import { setImmediate as immediate } from 'node:timers/promises'
 import { decodeMessage } from '@breakwater/bus'
 import type { Keys, Servers } from '@breakwater/redis'
 import type { Operation } from './publish-writer.ts'
@@ -15,10 +16,13 @@ import type {
   SharedQueues,
   SharedRead,
 } from '../shared-queues.ts'
+import type { RedisUsers } from './redis-users.ts'
 import type { WriterGroups } from './writer-groups.ts'
 
 /** Entries that one call looks at: about 2 ms of the server. */
 const LOOK_MAX = 1_000
+/** Entered by SUBSCRIBEs under way, or by some whose client has gone. */
+const ENTERED_MAX = 10_000
 /** What their hash has for the epoch of an owner: nobody owns them. */
 const EPOCH = 0
 
@@ -26,19 +30,43 @@ export class RedisShared implements SharedQueues {
   readonly #control: Servers
   readonly #keys: Keys
   readonly #writers: WriterGroups
+  readonly #users: RedisUsers
+  /** Of groups that were entered and not joined yet. */
+  readonly #rooms = new Map<string, number>()
 
   constructor(parts: {
     readonly control: Servers
     readonly keys: Keys
     readonly writers: WriterGroups
+    readonly users: RedisUsers
   }) {
     this.#control = parts.control
     this.#keys = parts.keys
     this.#writers = parts.writers
+    this.#users = parts.users
+  }
+
+  async enter(filter: string, account: string): Promise<boolean> {
+    const room = await this.#users.enterGroup(account, filter)
+    if (room === 0) return false
+    this.#rooms.set(filter, room)
+    if (this.#rooms.size > ENTERED_MAX)
+      for (const oldest of [...this.#rooms.keys()].slice(0, 1)) this.#rooms.delete(oldest)
+    return true
+  }
+
+  async left(filter: string, account: string): Promise<void> {
+    // Behind the leave of its last member, which waits for the receipts.
+    await this.settled()
+    await immediate()
+    await this.#writers.of(filter).publishes.settled()
+    await this.#users.leaveGroup(account, filter).catch(() => undefined)
   }
 
   join(filter: string, member: SharedMemberId, done: SharedDone): void {
-    this.#write(filter, { keys: this.#keysOf(filter), words: ['J', member] }, (error) => {
+    const room = this.#rooms.get(filter) ?? ''
+    this.#rooms.delete(filter)
+    this.#write(filter, { keys: this.#keysOf(filter), words: ['J', member, room] }, (error) => {
       if (error !== undefined || member.startsWith('c')) done(error)
       else this.#joined(filter, member, done)
     })

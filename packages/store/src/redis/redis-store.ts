@@ -137,10 +137,10 @@ class RedisStore implements Store {
     })
     this.#writers = writers
     this.#confirms = confirmation !== undefined
-    this.shared = new RedisShared({ control, keys, writers })
+    const users = new RedisUsers({ control, keys, shares: this.#shares })
+    this.shared = new RedisShared({ control, keys, writers, users })
     this.revocations = new RedisRevocations({ control, keys })
     this.#filters = new RedisFilters({ control, keys })
-    const users = new RedisUsers({ control, keys, shares: this.#shares })
     this.#owners = new RedisOwners({
       control,
       keys,

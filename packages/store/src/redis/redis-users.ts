@@ -1,47 +1,48 @@
 /**
- * How many sessions each user has stored, in Redis: per user one set of client ids. A session that is made is
- * entered, and is given its part of `queueBytesPerUserMax` then: that, divided by how many sessions there are with
- * it. So all of them together have at most that times 1 + ln(`sessionsPerUserMax`), whoever ends in between.
- *
- * Sets and sessions lie in different slots of a Redis Cluster. What a node leaves behind that is killed between
- * two steps is a client id in the set without a session: it is found when the set is full, at most once in
- * AUDIT_MS per user, or goes with the set, 30 days after a session was made.
+ * How many sessions, and groups of shared subscriptions, each user has, in Redis: two sets per user. What is entered
+ * is given its part of `queueBytesPerUserMax`: that, divided by how many there are with it. So the queues of all of
+ * them together have at most that times 1 + ln of how many there may be, whoever ends in between.
  */
 import type { Keys, Servers } from '@breakwater/redis'
 import { pipelined } from './buckets.ts'
+import { CountedSet } from './counted-set.ts'
 import { evaluate } from '../scripts/scripts.ts'
 import type { ShareBounds } from '../share-bounds.ts'
 import type { Owner } from '../store.ts'
-import { COUNT_FOR, ENTER } from '../scripts/user-scripts.ts'
-
-const AUDIT_MS = 10_000
-/** Users that were looked at of late; beyond these the oldest may be looked at again. */
-const AUDITS_MAX = 1_000
-/** Sessions that are looked at in one go. */
-const AUDIT_BATCH = 1_000
+import { COUNT_FOR } from '../scripts/user-scripts.ts'
 
 export class RedisUsers {
   readonly #control: Servers
   readonly #keys: Keys
   readonly #shares: ShareBounds
-  readonly #audits = new Map<string, number>()
+  readonly #sessions: CountedSet
+  readonly #groups: CountedSet
 
   constructor(parts: { control: Servers; keys: Keys; shares: ShareBounds }) {
-    this.#control = parts.control
-    this.#keys = parts.keys
+    const { control, keys } = parts
+    this.#control = control
+    this.#keys = keys
     this.#shares = parts.shares
+    this.#sessions = new CountedSet({
+      control,
+      keyOf: (account) => keys.userSessions(account),
+      gone: (account, clientIds) => this.#sessionsGone(account, clientIds),
+    })
+    this.#groups = new CountedSet({
+      control,
+      keyOf: (account) => keys.userGroups(account),
+      gone: (_account, filters) => this.#groupsGone(filters),
+    })
   }
 
   /** Whether the session may be: one that `exists` already, and counts for nobody yet, always may. */
   async enter(account: string, { clientId, epoch }: Owner, exists: boolean): Promise<boolean> {
-    const { sessionsPerUserMax, queueBytesPerUserMax } = this.#shares
+    const { sessionsPerUserMax } = this.#shares
     const max = exists ? Number.MAX_SAFE_INTEGER : sessionsPerUserMax
-    let count = await this.#enter(account, clientId, max)
-    if (count === 0 && (await this.#audit(account)))
-      count = await this.#enter(account, clientId, max)
+    const count = await this.#sessions.enter(account, clientId, max)
     if (count === 0) return false
-    const room = Math.floor(queueBytesPerUserMax / count)
-    await evaluate(this.#control, COUNT_FOR, [this.#keys.session(clientId)], [epoch, account, room])
+    const words = [epoch, account, this.#roomOf(count)]
+    await evaluate(this.#control, COUNT_FOR, [this.#keys.session(clientId)], words)
     return true
   }
 
@@ -49,42 +50,44 @@ export class RedisUsers {
   async leave(account: string, clientId: string): Promise<void> {
     const key = this.#keys.userSessions(account)
     const session = this.#keys.session(clientId)
-    await this.#control.call(key, 'srem', key, clientId)
+    await this.#sessions.leave(account, clientId)
     if ((await this.#control.call(session, 'exists', session)) === 1)
-      await this.#control.call(key, 'sadd', key, clientId)
+      await this.#control.call(key, 'zadd', key, Date.now(), clientId)
   }
 
-  async #enter(account: string, clientId: string, max: number): Promise<number> {
-    const key = this.#keys.userSessions(account)
-    return Number(await evaluate(this.#control, ENTER, [key], [clientId, max]))
+  /** Bytes that the queue of the group may have if this user makes it; 0: it is one group too many. */
+  async enterGroup(account: string, filter: string): Promise<number> {
+    const { sharedGroupsPerUserMax } = this.#shares
+    const count = await this.#groups.enter(account, filter, sharedGroupsPerUserMax)
+    return count === 0 ? 0 : this.#roomOf(count)
   }
 
-  /** Whether some have left. */
-  async #audit(account: string): Promise<boolean> {
-    const now = performance.now()
-    if (now - (this.#audits.get(account) ?? -AUDIT_MS) < AUDIT_MS) return false
-    this.#audits.delete(account)
-    this.#audits.set(account, now)
-    if (this.#audits.size > AUDITS_MAX)
-      for (const oldest of [...this.#audits.keys()].slice(0, 1)) this.#audits.delete(oldest)
-    const key = this.#keys.userSessions(account)
-    const members = ((await this.#control.call(key, 'smembers', key)) as Buffer[]).map(String)
-    const gone: string[] = []
-    for (let start = 0; start < members.length; start += AUDIT_BATCH) {
-      const batch = members.slice(start, start + AUDIT_BATCH)
-      const found = await pipelined(
-        this.#control,
-        batch.map((clientId) => ['hmget', this.#keys.session(clientId), 'epoch', 'account']),
-      )
-      gone.push(
-        ...batch.filter((_, index) => {
-          const [epoch, counts] = found[index] as readonly (Buffer | null)[]
-          // One that counts for nobody yet is being entered.
-          return !epoch || (counts !== null && String(counts) !== account)
-        }),
-      )
-    }
-    if (gone.length > 0) await this.#control.call(key, 'srem', key, ...gone)
-    return gone.length > 0
+  /** A user has one member less in the group; where that is gone, the user has it no more. */
+  async leaveGroup(account: string, filter: string): Promise<void> {
+    const gone = await this.#groupsGone([filter])
+    if (gone.length > 0) await this.#groups.leave(account, filter)
+  }
+
+  #roomOf(count: number): number {
+    return Math.floor(this.#shares.queueBytesPerUserMax / count)
+  }
+
+  async #sessionsGone(account: string, clientIds: readonly string[]): Promise<readonly string[]> {
+    const found = await pipelined(
+      this.#control,
+      clientIds.map((clientId) => ['hmget', this.#keys.session(clientId), 'epoch', 'account']),
+    )
+    return clientIds.filter((_, index) => {
+      const [epoch, counts] = found[index] as readonly (Buffer | null)[]
+      return !epoch || String(counts ?? '') !== account
+    })
+  }
+
+  async #groupsGone(filters: readonly string[]): Promise<readonly string[]> {
+    const found = await pipelined(
+      this.#control,
+      filters.map((filter) => ['exists', this.#keys.shared(filter)]),
+    )
+    return filters.filter((_, index) => found[index] === 0)
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Lua over the sessions of one user: a set of client ids in a slot of the user's own. A session is entered when it
- * has been made and leaves when it has ended, so the set may lag behind, and is never a step of the same script.
+ * Lua over what one user has: sets of client ids, and of groups, in a slot of the user's own. What they name lies in
+ * other slots, so a set may lag behind, and is never a step of the same script.
  */
 import { script, type Script } from './scripts.ts'
 
@@ -8,14 +8,14 @@ import { script, type Script } from './scripts.ts'
 const LIFETIME_MS = 30 * 86_400_000
 
 /**
- * Keys: sessions of the user. Arguments: client id, how many there may be. Returns how many there are with this
+ * Keys: set of the user. Arguments: name, how many there may be, now (ms). Returns how many there are with this
  * one; 0 where it is one too many.
  */
 export const ENTER: Script = script(
-  `local count = redis.call('SCARD', KEYS[1])
-if redis.call('SISMEMBER', KEYS[1], ARGV[1]) == 1 then return count end
+  `local count = redis.call('ZCARD', KEYS[1])
+if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return count end
 if count >= tonumber(ARGV[2]) then return 0 end
-redis.call('SADD', KEYS[1], ARGV[1])
+redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ${LIFETIME_MS})
 return count + 1`,
 )

@@ -40,7 +40,8 @@ const POSITIONS_PER_SECOND = 32_768
  *   C topic                    retained cleared (the same)
  *   G message node hash        to the end of the queue of a shared subscription (hash, queue, members); the node
  *                              is left out if it is no member
- *   J member, L member         joins, leaves a shared subscription (hash, queue, members); the last one ends it
+ *   J member room, L member    joins, leaves a shared subscription (hash, queue, members); the first one makes it,
+ *                              with so many bytes for its queue or '', the last one ends it
  *   H positions                these are for any node (hash, queue)
  *   P epoch id message bytes   QoS 2 publish kept, unless all would be more bytes, or more than there is room for
  *                              (session, inbound)
@@ -182,6 +183,7 @@ local run = {
       local now = call('TIME')
       local last = math.floor((now[1] + now[2] / 1000000) * ${POSITIONS_PER_SECOND})
       call('HSET', KEYS[key], 'epoch', 0, 'sent', 0, 'last', last, 'bytes', 0, 'count', 0)
+      if ARGV[word + 1] ~= '' then call('HSET', KEYS[key], 'room', ARGV[word + 1]) end
     end
     call('SADD', KEYS[key + 2], ARGV[word])
   end,
@@ -240,7 +242,7 @@ local run = {
     end
   end,
 }
-local words = {F = 1, A = 2, R = 2, Q = 1, K = 2, G = 3, J = 1, L = 1, H = 1, S = 4, M = 4, C = 1, P = 4, D = 1, T = 1, E = 1}
+local words = {F = 1, A = 2, R = 2, Q = 1, K = 2, G = 3, J = 2, L = 1, H = 1, S = 4, M = 4, C = 1, P = 4, D = 1, T = 1, E = 1}
 local keys = {F = 0, R = 3, Q = 2, G = 3, J = 3, L = 3, H = 2, S = 3, M = 3, C = 3, P = 2, D = 2, T = 2, E = 1}
 
 -- Operations that say something.
