@@ -35,6 +35,7 @@ function untilSeen({ socket, ended }: Attacker, wanted: Buffer): Promise<void> {
     }
     const done = (): void => {
       socket.off('data', onData)
+      socket.off('close', done)
       resolve()
     }
     socket.on('data', onData)
