@@ -20,7 +20,9 @@ export interface RunOptions {
 
 export interface Side {
   readonly bytes: number
+  /** Without that of the bystander. */
   readonly cpuMs: number
+  readonly bystanderMs: number
 }
 
 export interface AttackResult {
@@ -89,7 +91,8 @@ function faultsOf(
   const faults: string[] = []
   const allowedMs =
     ratioMax * perByte({ ...harmless, cpuMs: harmless.cpuMs + NOISE_MS.harmless }) * attack.bytes
-  if (attack.cpuMs - NOISE_MS.attack > allowedMs)
+  // The bystander may cost twice what it cost when all was quiet.
+  if (attack.cpuMs - attack.bystanderMs - NOISE_MS.attack > allowedMs)
     faults.push(
       `a byte costs ${ratio.toFixed(1)} times as much CPU as a harmless one (${ratioMax} at most)`,
     )
@@ -130,6 +133,7 @@ class Span {
   readonly #scene: Scene
   readonly #quiet: Quiet
   #bytes = 0
+  #bystanderMs = 0
   cpuMs = 0
 
   constructor(scene: Scene, quiet: Quiet) {
@@ -145,16 +149,17 @@ class Span {
     this.#bytes += await strike()
     const spentMs = (await cpuMs(node)) - before
     bystander.check()
-    const messages = bystander.roundTripsMs.length - rounds
-    this.cpuMs += Math.max(0, spentMs - pageMs - messages * messageMs)
+    const bystanderMs = (bystander.roundTripsMs.length - rounds) * messageMs
+    this.#bystanderMs += bystanderMs
+    this.cpuMs += Math.max(0, spentMs - pageMs - bystanderMs)
   }
 
   side(): Side {
-    return { bytes: this.#bytes, cpuMs: this.cpuMs }
+    return { bytes: this.#bytes, cpuMs: this.cpuMs, bystanderMs: this.#bystanderMs }
   }
 }
 
-function perByte({ bytes, cpuMs: spentMs }: Side): number {
+function perByte({ bytes, cpuMs: spentMs }: Pick<Side, 'bytes' | 'cpuMs'>): number {
   // Both sides have a cost, however little is measured of it.
   return Math.max(spentMs, 1) / Math.max(bytes, 1)
 }

@@ -12,6 +12,9 @@ export type ControlRateLimits = Pick<
   'controlPacketsPerSecondMax' | 'controlBytesPerSecondMax'
 >
 
+/** A timer and a pause of the socket for each packet would cost more than the packets: a few come at once. */
+const HELD_MS_MIN = 20
+
 export class ControlRate {
   readonly #connection: Connection
   readonly #limits: ControlRateLimits
@@ -37,6 +40,7 @@ export class ControlRate {
     const waitMs = Math.max(packetsWaitMs, this.#bytes?.take(packetBytes, now) ?? 0)
     if (waitMs === 0 || !this.#connection.open) return
     this.#connection.hold(Hold.CONTROL_RATE)
-    setTimeout(() => this.#connection.release(Hold.CONTROL_RATE), waitMs).unref()
+    const heldMs = Math.max(waitMs, HELD_MS_MIN)
+    setTimeout(() => this.#connection.release(Hold.CONTROL_RATE), heldMs).unref()
   }
 }
