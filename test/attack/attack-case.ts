@@ -24,8 +24,6 @@ export interface AttackCase {
   readonly growthMibMax?: number
   /** What it may add to that of Redis, where there is one. Default: REDIS_MIB_MAX. */
   readonly redisMibMax?: number
-  /** Why it cannot hold yet: it is run and shown, and not judged. */
-  readonly fails?: string
 }
 
 export const RATIO_MAX = 4
