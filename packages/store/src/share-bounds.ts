@@ -15,6 +15,13 @@ export interface ShareBounds {
   readonly queueBytesPerUserMax: number
 }
 
+/** What a queue may have however many a user has. */
+export function roomMin(bounds: Partial<ShareBounds> = {}): number {
+  const shares = { ...UNBOUNDED, ...bounds }
+  const most = Math.max(shares.sessionsPerUserMax, shares.sharedGroupsPerUserMax)
+  return Math.floor(shares.queueBytesPerUserMax / Math.max(1, most))
+}
+
 /** What one bucket of topics may have of a bound of retained messages. */
 export function perBucket(bound: number): number {
   return Math.ceil(bound / RETAINED_BUCKETS)

@@ -22,8 +22,8 @@ import {
 } from '@breakwater/redis'
 import type { Confirmation } from './confirmation.ts'
 import type { Argument } from '../scripts/scripts.ts'
-import { QueueFullError, type QueueBounds, type QueuePolicy } from '../store.ts'
-import { RetainedFullError } from '../share-bounds.ts'
+import { QueueFullError, type QueuePolicy, type StoreBounds } from '../store.ts'
+import { RetainedFullError, roomMin } from '../share-bounds.ts'
 import { BATCH, loadWrites, POLICY, REFUSED, RETAINED_FULL } from '../scripts/write-scripts.ts'
 
 /** One operation of BATCH; a message that several name is sent once per call. */
@@ -46,7 +46,7 @@ export interface PublishWriterOptions extends WriterOptions {
   readonly keys: Keys
   /** What one call may touch: everything, or one bucket of a cluster. */
   readonly group: string | number
-  readonly bounds: QueueBounds
+  readonly bounds: StoreBounds
   /** What an acknowledgement asks for beside an answer. */
   readonly confirmation?: Confirmation | undefined
   /** Writes that were executed and could not be confirmed in time; undefined: the first that could again. */
@@ -97,7 +97,8 @@ export class PublishWriter {
     this.#onHeld = onHeld ?? (() => undefined)
     this.#mark = keys.writer(group, randomUUID())
     const policy: QueuePolicy = bounds.queuePolicy ?? 'drop-oldest'
-    this.#bounds = [bounds.queueMessagesMax, bounds.queueBytesMax, POLICY[policy]]
+    const { queueMessagesMax, queueBytesMax, shares } = bounds
+    this.#bounds = [queueMessagesMax, queueBytesMax, `${POLICY[policy]}${roomMin(shares)}`]
     this.#queue = new TurnQueue({
       send: (writes, _, cutAtMs) => this.#sendAndTell(writes, cutAtMs),
       cut: () => servers.of(this.#mark)?.disconnect(true),

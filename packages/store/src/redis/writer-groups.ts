@@ -7,7 +7,7 @@ import { bucketOf, type Keys, type Servers, type TurnLoad } from '@breakwater/re
 import type { Confirmation } from './confirmation.ts'
 import { PublishWriter, type OnWritten, type WriterOptions } from './publish-writer.ts'
 import { ReceiptWriter } from './receipt-writer.ts'
-import type { Owner, QueueBounds } from '../store.ts'
+import type { Owner, StoreBounds } from '../store.ts'
 
 export interface WriterGroup {
   /** What publishers wait for. */
@@ -21,7 +21,7 @@ export interface WriterGroup {
 export interface WriterGroupsOptions extends Omit<WriterOptions, 'load'> {
   readonly servers: Servers
   readonly keys: Keys
-  readonly bounds: QueueBounds
+  readonly bounds: StoreBounds
   /** What an acknowledgement asks for beside an answer. */
   readonly confirmation?: Confirmation | undefined
   /** Writes of some group could not be confirmed in time; undefined: all can again. */

@@ -27,8 +27,12 @@ local function account(key, name, messages, bytes)
   else call('HDEL', KEYS[key + 2], name) end
 end
 
+-- What the look before S has found, for it.
+local looked
+
 local function overfull(key, topic, message, name, bounds)
   local before, owner = retainedNow(key, topic)
+  looked = {key, before, owner}
   local countMax, bytesMax, ownCountMax, ownBytesMax =
     string.match(bounds, '^(%d+) (%d+) (%d+) (%d+)$')
   local grown = #message - before
@@ -43,7 +47,9 @@ local function overfull(key, topic, message, name, bounds)
 end
 
 local function retain(key, topic, message, name)
-  local before, owner = retainedNow(key, topic)
+  local before, owner
+  if looked and looked[1] == key then before, owner = looked[2], looked[3]
+  else before, owner = retainedNow(key, topic) end
   local isNew = call('HSET', KEYS[key], topic, message)
   if #message ~= before then call('HINCRBY', KEYS[key + 2], 'bytes', #message - before) end
   if owner ~= name then

@@ -26,7 +26,8 @@ const POSITIONS_PER_SECOND = 32_768
  * Writes of one turn, each once however often it is sent.
  *
  * Keys: writer, then those of the operations in turn. Arguments: number that must have been executed before,
- * last number, lifetime of the writer's mark (ms), messages max, bytes max, policy (`POLICY`), the lowest number
+ * last number, lifetime of the writer's mark (ms), messages max, bytes max, policy (`POLICY`) and, behind it, the bytes
+ * that every queue has room for, the lowest number
  * whose answer may be lost, number of messages, the messages, then words:
  *
  *   I number                   the next write begins; one that was executed before is skipped (-1)
@@ -81,17 +82,17 @@ end
 if mark < tonumber(ARGV[2]) then redis.call('SET', KEYS[1], ARGV[2] .. kept, 'PX', ARGV[3])
 else redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
 local call = redis.call
-local countMax, bytesMax, policy = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+local countMax, bytesMax = tonumber(ARGV[4]), tonumber(ARGV[5])
+local policy, roomMin = string.sub(ARGV[6], 1, 1), math.min(bytesMax, tonumber(string.sub(ARGV[6], 2)))
 local answer, epochs, skip
 local known, changed = {}, {}
 
--- Last, bytes and count of a queue, with the epoch and what it has room for; empty where there is none.
+-- Last, bytes and count of a queue, with the epoch; empty where there is none.
 local function counted(session)
   local at = known[session]
   if not at then
-    local found = call('HMGET', session, 'last', 'bytes', 'count', 'epoch', 'room')
-    local room = math.min(bytesMax, tonumber(found[5] or bytesMax))
-    at = found[1] and {found[1], found[2], found[3], tonumber(found[4]) or 0, room} or {}
+    local found = call('HMGET', session, 'last', 'bytes', 'count', 'epoch')
+    at = found[1] and {found[1], found[2], found[3], tonumber(found[4]) or 0} or {}
     known[session] = at
   end
   return at
@@ -103,8 +104,13 @@ local function flush(session)
   known[session], changed[session] = nil, nil
 end
 
-local function full(count, bytes, room)
-  return count > countMax or (bytes > room and count > 1)
+-- The fifth of what is known: the bytes that this queue has room for.
+local function full(session, count, bytes)
+  if count > countMax then return true end
+  if count <= 1 or bytes <= roomMin then return false end
+  local at = counted(session)
+  at[5] = at[5] or math.min(bytesMax, tonumber(call('HGET', session, 'room') or bytesMax))
+  return bytes > at[5]
 end
 
 local function push(session, queue, message, node, hash)
@@ -115,7 +121,7 @@ local function push(session, queue, message, node, hash)
     return
   end
   local last, bytes, count = at[1] + 1, at[2] + #message, at[3] + 1
-  if policy ~= 'O' and full(count, bytes, at[5]) then
+  if policy ~= 'O' and full(session, count, bytes) then
     answer[1] = answer[1] + 1
     answer[#answer + 1] = ${QUEUE_FULL}
     return
@@ -124,7 +130,7 @@ local function push(session, queue, message, node, hash)
   else call('XADD', queue, '0-' .. last, 'm', message) end
   at[1], at[2], at[3] = last, bytes, count
   changed[session] = at
-  while full(count, bytes, at[5]) do
+  while full(session, count, bytes) do
     local first = call('XRANGE', queue, '-', '+', 'COUNT', 1)[1]
     if not first then break end
     call('XDEL', queue, first[1])
@@ -272,7 +278,7 @@ local function refuses(key, word)
       local bytes = #ARGV[8 + ARGV[word + 1]]
       for index = key, key + 2 * count(op, word) - 1, 2 do
         local at = counted(KEYS[index])
-        if at[3] and full(at[3] + 1, at[2] + bytes, at[5]) then return '' end
+        if at[3] and full(KEYS[index], at[3] + 1, at[2] + bytes) then return '' end
       end
     end
     key, word = after(key, word)
