@@ -13,8 +13,6 @@ const CONVERSATION = Buffer.concat([
     clientId: 'split',
     keepAliveSeconds: 60,
     will: { topic: 'split/will', payload: 'w', qos: 1 },
-    username: 'user',
-    password: 'pass',
   }),
   wire.encodeSubscribe(10, [
     ['split/+', 2],
