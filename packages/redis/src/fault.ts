@@ -116,7 +116,8 @@ const RULES: readonly Rule[] = [
   },
   {
     kind: 'permission',
-    fits: /^NOPERM\b/,
+    // Within a script it has another text.
+    fits: /^NOPERM\b|\bThe user executing the script can't /,
     advice:
       'give the user of BREAKWATER_REDIS_URL the rights in docs/REDIS.md (ACL SETUSER); its ~ and & patterns must begin with BREAKWATER_REDIS_PREFIX',
   },
