@@ -69,7 +69,7 @@ function model(bytes: Buffer): { frames: Buffer[]; fault: string | undefined } {
       length += (digit & 127) * 128 ** (at - 1)
       if (digit < 128) break
     }
-    if (at === 5) return { frames, fault: 'malformed-packet' }
+    if (at === 5) return { frames, fault: 'malformed' }
     const whole = 1 + at + length
     if (whole > PACKET_BYTES_MAX) return { frames, fault: 'packet-too-large' }
     if (rest.length < whole) return { frames, fault: undefined }

@@ -228,13 +228,13 @@ describe('any bytes at all', () => {
     )
   })
 
-  it('are a CONNECT or a reason to close, and never an error', () => {
+  it('are a CONNECT or a fault, and never an exception', () => {
     const reasons = new Set<unknown>([
-      'malformed-packet',
-      'protocol-violation',
-      'unsupported-protocol-version',
-      'client-id-rejected',
-      'bad-credentials',
+      'malformed',
+      'protocol-error',
+      'unsupported-version',
+      'client-id-invalid',
+      'username-too-long',
       'topic-too-long',
     ])
     fc.assert(
