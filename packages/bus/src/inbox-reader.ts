@@ -7,7 +7,14 @@
  */
 import { once } from 'node:events'
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
-import { isRelocation, type Redis, type Servers } from '@breakwater/redis'
+import {
+  isBadValue,
+  isRelocation,
+  kindOfKey,
+  type OnBadValue,
+  type Redis,
+  type Servers,
+} from '@breakwater/redis'
 import type { InboxLag, Word } from './bus.ts'
 import { decodeFrame, type InboxFrame } from './frame.ts'
 import { InboxTrimmer } from './inbox-trimmer.ts'
@@ -33,6 +40,7 @@ export interface InboxReaderOptions {
   readonly onFrame: () => void
   /** A frame came of a version that is not known here, or none; a gap follows. */
   readonly onUnreadable: () => void
+  readonly onBadValue: OnBadValue
 }
 
 type Entry = readonly [id: Buffer, fields: readonly [name: Buffer, value: Buffer]]
@@ -41,6 +49,8 @@ const BLOCK_MS = 1_000
 const ENTRIES_MAX = 100
 const LIFE_MS = 600_000
 const REFRESH_MS = 60_000
+/** Of a time in ms and a number: of one that is far from now there are more digits. */
+const ID_LENGTH_MAX = 24
 const RETRY_MS = 100
 const TRIM_BYTES = 1_048_576
 const FRAME = 'f'.charCodeAt(0)
@@ -128,12 +138,20 @@ export class InboxReader {
         if (this.#closed) return
         this.#unsure = true
         // The loss of a connection is told by the connection.
-        const { name } = error as Error
+        const { name, message } = error as Error
+        if (isBadValue(error as Error)) this.#isBad(message)
         if (name === 'ReplyError' && !isRelocation(error as Error))
           this.#options.onFault(error as Error)
         await delay(RETRY_MS, undefined, { signal: this.#stop.signal }).catch(() => undefined)
       }
     }
+  }
+
+  /** It is made anew. */
+  #isBad(why: string): void {
+    const { inboxKeys, onBadValue } = this.#options
+    for (const key of inboxKeys) onBadValue({ kind: kindOfKey(key).kind, key, why })
+    this.#gone ??= 'the inbox could not be read'
   }
 
   async #connected(): Promise<void> {
@@ -166,13 +184,15 @@ export class InboxReader {
   }
 
   #open(bytes: Buffer): void {
-    const { onFault, onGap, onUnreadable } = this.#options
+    const { inboxKeys, onBadValue, onGap, onUnreadable } = this.#options
     let frame: InboxFrame
     try {
       frame = decodeFrame(bytes)
     } catch (error) {
+      const [inbox] = inboxKeys
       onUnreadable()
-      onFault(error as Error)
+      const cause = error as Error
+      onBadValue({ kind: 'inbox', key: inbox, why: cause.message, cause })
       onGap('a frame could not be read')
       return
     }
@@ -226,6 +246,11 @@ export class InboxReader {
     const failure = error ?? generation?.[0]
     if (failure !== null && failure !== undefined) throw failure
     if (generation?.[1] !== `${this.#generation}`) return 'the inbox was gone'
+    // Behind such an id nothing can be appended.
+    if (lastIdOf(facts as readonly unknown[]).length > ID_LENGTH_MAX) {
+      this.#isBad('an id that nothing can come behind')
+      return 'the inbox could not be read'
+    }
     if (compareIds(lastIdOf(facts as readonly unknown[]), this.#last) < 0)
       return 'Redis lost the end of the inbox'
     if (refresh) this.#refreshAt = performance.now() + REFRESH_MS

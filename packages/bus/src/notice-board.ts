@@ -8,7 +8,13 @@
  * back a little later than this node.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { TurnQueue, type Outcome, type Redis, type Servers } from '@breakwater/redis'
+import {
+  TurnQueue,
+  type OnBadValue,
+  type Outcome,
+  type Redis,
+  type Servers,
+} from '@breakwater/redis'
 import type { Notice } from './bus.ts'
 import { RedisChannels } from './redis-channels.ts'
 import { SenderLog } from './sender-log.ts'
@@ -22,6 +28,7 @@ export interface NoticeBoardOptions {
   readonly onNotice: (from: string, notice: Notice) => void
   readonly onResync: () => void
   readonly onFault: (error: Error) => void
+  readonly onBadValue: OnBadValue
 }
 
 const PENDING_NOTICES_MAX = 100_000
@@ -52,7 +59,12 @@ export class NoticeBoard {
   constructor(options: NoticeBoardOptions) {
     const { sender, subscriber, timeoutMs, onFault } = options
     this.#options = options
-    this.#channels = new RedisChannels(sender, subscriber, onFault)
+    const key = options.channelOf(options.nodeId)
+    this.#channels = new RedisChannels(sender, subscriber, {
+      onFault,
+      onUnreadable: (cause) =>
+        options.onBadValue({ kind: 'notices', key, why: cause.message, cause }),
+    })
     this.#queue = new TurnQueue<Post>({
       send: (posts, first) => this.#send(posts, first),
       cut: () => sender.cut(),
@@ -68,7 +80,7 @@ export class NoticeBoard {
   async open(): Promise<void> {
     const { channelOf, nodeId, subscriber, onNotice } = this.#options
     await this.#channels.subscribe(channelOf(nodeId), ({ from, payload }) => {
-      for (const [number, notice] of JSON.parse(payload.toString()) as Numbered[])
+      for (const [number, notice] of noticesIn(payload.toString()))
         if (this.#senders.isNew(from, number)) onNotice(from, notice)
     })
     // The first subscription is up; each later `ready` follows a time in which something may be missed.
@@ -149,6 +161,24 @@ export class NoticeBoard {
     }
     if (!this.#closed) onResync()
   }
+}
+
+/** @throws {Error} what came is none */
+function noticesIn(text: string): readonly Numbered[] {
+  const found: unknown = JSON.parse(text)
+  if (!Array.isArray(found) || !found.every(isNumbered)) throw new Error('what came is no notice')
+  return found
+}
+
+function isNumbered(value: unknown): value is Numbered {
+  if (!Array.isArray(value)) return false
+  const [number, notice] = value as readonly unknown[]
+  return (
+    Number.isSafeInteger(number) &&
+    typeof notice === 'object' &&
+    notice !== null &&
+    typeof (notice as { kind?: unknown }).kind === 'string'
+  )
 }
 
 function bytesOf(notice: Notice): number {

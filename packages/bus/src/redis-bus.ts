@@ -13,6 +13,7 @@ import {
   openPlace,
   startHeartbeat,
   type Keys,
+  type OnBadValue,
   type Redis,
   type RedisSettings,
   type Servers,
@@ -37,6 +38,8 @@ export interface RedisBusOptions {
   readonly onFrame?: (what: 'in' | 'out' | 'unreadable') => void
   /** Messages that one target did not get, and nobody else will tell of them. */
   readonly onDropped?: (reason: DropReason, messages: number) => void
+  /** What lies in Redis and cannot be read is left out, and told. */
+  readonly onBadValue?: OnBadValue
 }
 
 interface Connections {
@@ -103,6 +106,8 @@ class RedisBus implements Bus {
     const { sender, subscriber, reader } = connections
     this.nodeId = nodeId
     const { timeoutMs, onFault, onFrame, onDropped } = options
+    // Who has no ear for them is told as of other faults.
+    const { onBadValue = ({ cause, why }) => onFault(cause ?? new Error(why)) } = options
     const inboxKeys = (id: string) => [keys.inbox(id), keys.inboxBytes(id)] as const
     this.#connections = connections
     this.#options = options
@@ -116,6 +121,7 @@ class RedisBus implements Bus {
       onNotice: (from, notice) => this.#hand(() => this.#noticeHandler?.(from, notice)),
       onResync: () => this.#hand(() => this.#resyncHandler?.()),
       onFault,
+      onBadValue,
     })
     this.#writer = new InboxWriter({
       servers: sender,
@@ -141,6 +147,7 @@ class RedisBus implements Bus {
       onFault,
       onFrame: () => onFrame?.('in'),
       onUnreadable: () => onFrame?.('unreadable'),
+      onBadValue,
     })
     this.#heartbeat = startHeartbeat(subscriber, timeoutMs)
   }

@@ -11,19 +11,26 @@ export interface Frame {
   readonly payload: Buffer
 }
 
+export interface ChannelsTold {
+  readonly onFault: (error: Error) => void
+  /** Something came that is no frame, or that its handler cannot read. */
+  readonly onUnreadable: (error: Error) => void
+}
+
 type FrameHandler = (frame: Frame) => void
 
 export class RedisChannels {
   readonly #emitter: MQEmitterRedis
   readonly #publishers: Servers
   readonly #subscriber: Redis
-  readonly #onFault: (error: Error) => void
+  readonly #onUnreadable: (error: Error) => void
   readonly #topics: string[] = []
 
-  constructor(publishers: Servers, subscriber: Redis, onFault: (error: Error) => void) {
+  constructor(publishers: Servers, subscriber: Redis, told: ChannelsTold) {
+    const { onFault, onUnreadable } = told
     this.#publishers = publishers
     this.#subscriber = subscriber
-    this.#onFault = onFault
+    this.#onUnreadable = onUnreadable
     // All that the package does with it: whoever listens to a channel is where its name lies.
     const pubConn = {
       on: () => pubConn,
@@ -106,7 +113,7 @@ export class RedisChannels {
       try {
         for (const handle of handlers) handle(channel, payload)
       } catch (error) {
-        this.#onFault(error as Error)
+        this.#onUnreadable(error as Error)
       }
     })
   }

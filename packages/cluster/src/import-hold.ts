@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Keys, Servers } from '@breakwater/redis'
 import { JoinRefused } from './join-refused.ts'
-import { evaluate, FORMAT, HOLD, HOLD_ON, memberKeys } from './scripts.ts'
+import { evaluate, FORMAT, HOLD, HOLD_ON, memberKeys, type ScriptPlace } from './scripts.ts'
 
 const HOLD_MS = 15_000
 const RENEW_MS = 2_000
@@ -35,7 +35,12 @@ export class ImportHold implements AsyncDisposable {
     const id = randomUUID()
     const askedAt = performance.now()
     const words = [id, HOLD_MS, keys.clusterRoutes(''), FORMAT]
-    const answer = await evaluate(servers.of(keys.clusterImport), HOLD, memberKeys(keys), ...words)
+    const answer = await evaluate(
+      placeOf(servers, keys.clusterImport),
+      HOLD,
+      memberKeys(keys),
+      ...words,
+    )
     const [what, first, leaseMs] = answer as [string, string | number, number?]
     if (what === 'format' || what === 'import') throw new JoinRefused(what, String(first))
     if (what === 'nodes') {
@@ -59,7 +64,7 @@ export class ImportHold implements AsyncDisposable {
   }
 
   #hold(forMs: number): Promise<unknown> {
-    return evaluate(this.#servers.of(this.#key), HOLD_ON, [this.#key], this.#id, forMs)
+    return evaluate(placeOf(this.#servers, this.#key), HOLD_ON, [this.#key], this.#id, forMs)
   }
 
   async #renew(): Promise<void> {
@@ -72,4 +77,9 @@ export class ImportHold implements AsyncDisposable {
       // The next one asks again; `check` says when that is too late.
     }
   }
+}
+
+/** What is wrong is mended for the import, too; the report has no place for it. */
+function placeOf(servers: Servers, key: string): ScriptPlace {
+  return { redis: servers.of(key), onBadValue: () => undefined }
 }

@@ -18,8 +18,10 @@ export type LogEntry =
     }
 
 export interface VersionedEntry {
+  /** NaN: an id that is none of the log. */
   readonly version: number
-  readonly entry: LogEntry
+  /** Undefined: it cannot be read, whatever it says. */
+  readonly entry: LogEntry | undefined
 }
 
 /** What `XRANGE` answers: `[id, [field, value]]`. */
@@ -29,10 +31,35 @@ type Entries = readonly (readonly [string, readonly string[]])[]
 export type StreamAnswer = readonly (readonly [string, Entries])[]
 
 export function readEntries(answer: Entries): VersionedEntry[] {
-  return answer.map(([id, fields]) => ({
-    version: Number(id.slice(id.indexOf('-') + 1)),
-    entry: JSON.parse(fields[1] ?? '{}') as LogEntry,
-  }))
+  return answer.map(([id, fields]) => ({ version: versionOf(id), entry: entryOf(fields[1] ?? '') }))
+}
+
+function versionOf(id: string): number {
+  const version = Number(/^0-(\d+)$/.exec(id)?.[1])
+  return Number.isSafeInteger(version) ? version : NaN
+}
+
+function entryOf(text: string): LogEntry | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  if (typeof value !== 'object' || value === null) return undefined
+  const { kind, node, added, removed, sessions, filters = [], topics = [] } = value as Fields
+  if (typeof kind !== 'string' || typeof node !== 'string') return undefined
+  if (kind !== 'changed') return value as LogEntry
+  const lists = [added, removed, sessions, filters, topics]
+  if (!lists.every(isTexts) || !(filters as string[]).every((text) => text.includes('\0')))
+    return undefined
+  return value as LogEntry
+}
+
+type Fields = Readonly<Partial<Record<string, unknown>>>
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string')
 }
 
 /** A filter of a stored session as one text; NUL is in no text of MQTT. */

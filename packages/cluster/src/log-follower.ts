@@ -5,7 +5,14 @@
  * in the order of the log; how far this node knows, to the view. Bounds: what one XREAD and one SSCAN bring.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { isRelocation, type Keys, type Redis } from '@breakwater/redis'
+import {
+  isBadValue,
+  isRelocation,
+  replyError,
+  type Keys,
+  type OnBadValue,
+  type Redis,
+} from '@breakwater/redis'
 import type { Barrier } from './barrier.ts'
 import type { ClusterHandler, Departure } from './cluster.ts'
 import { LogBatch } from './log-batch.ts'
@@ -20,6 +27,9 @@ export interface LogFollowerOptions {
   readonly view: View
   readonly barrier: Barrier
   readonly onFault: (error: Error) => void
+  readonly onBadValue: OnBadValue
+  /** Mends what cannot be read of the cluster's keys, and of these. Never rejects. */
+  readonly mend: (more?: readonly string[]) => Promise<void>
 }
 
 const READ_ENTRIES_MAX = 500
@@ -46,8 +56,13 @@ export class LogFollower {
 
   /** Resolves when everything is known. @throws {Error} Redis does not answer */
   async start(handler: ClusterHandler): Promise<void> {
+    const { keys, mend } = this.#options
     this.#handler = handler
-    await this.#load()
+    await this.#load().catch(async (error: Error) => {
+      if (!isBadValue(error)) throw error
+      await mend(this.nodes.map((node) => keys.clusterRoutes(node)))
+      await this.#load()
+    })
     this.#running = this.#run()
   }
 
@@ -69,7 +84,7 @@ export class LogFollower {
 
   /** Never rejects. */
   async #run(): Promise<void> {
-    const { redis, keys, view, onFault } = this.#options
+    const { redis, keys, view, onFault, mend } = this.#options
     while (!this.#closed) {
       try {
         if (redis.status !== 'ready') throw new Error('no connection')
@@ -88,6 +103,8 @@ export class LogFollower {
         if (entries !== undefined && !this.#stale) await this.#apply(readEntries(entries))
       } catch (error) {
         if (this.#closed) return
+        if (isBadValue(error as Error))
+          await mend(this.nodes.map((node) => keys.clusterRoutes(node)))
         if (redis.status === 'ready' && !isRelocation(error as Error)) onFault(error as Error)
         await delay(RETRY_MS)
       }
@@ -95,16 +112,27 @@ export class LogFollower {
   }
 
   async #apply(entries: readonly VersionedEntry[]): Promise<void> {
-    const { view, nodeId } = this.#options
+    const { keys, view, nodeId, onBadValue, mend } = this.#options
     const batch = new LogBatch()
     let version = view.applied
     for (const { version: next, entry } of entries) {
+      if (Number.isNaN(next)) {
+        await mend()
+        this.#stale = true
+        return
+      }
       if (next !== version + 1) {
         // Cut off at its beginning, or another log: what is missing is read where it is kept.
         this.#stale = true
         return
       }
       version = next
+      if (entry === undefined) {
+        // What it may have said is read where it is kept, too.
+        onBadValue({ kind: 'log', key: keys.clusterLog, why: `entry 0-${next} cannot be read` })
+        this.#stale = true
+        continue
+      }
       this.#learn(entry)
       batch.take(version, entry)
     }
@@ -138,6 +166,7 @@ export class LogFollower {
     const handler = this.#handler as ClusterHandler
     view.reset()
     const head = Number((await redis.get(keys.clusterHead)) ?? 0)
+    if (!Number.isSafeInteger(head)) throw replyError('ERR the head of the log is no number')
     const nodes = await redis.hkeys(keys.clusterNodes)
     // Of one that is missed nobody knows how it went.
     for (const node of this.nodes) this.#forget(node, nodes.includes(node) ? 'told-again' : 'died')

@@ -1,10 +1,26 @@
 /** What one node writes into the log about itself. */
 import { randomUUID } from 'node:crypto'
-import { fieldsOf, type Keys, type Redis, type Servers } from '@breakwater/redis'
+import {
+  fieldsOf,
+  mend,
+  type Keys,
+  type OnBadValue,
+  type Redis,
+  type Servers,
+} from '@breakwater/redis'
 import type { LogEntry } from './log-entry.ts'
 import { JoinRefused } from './join-refused.ts'
 import type { NodeEntry, NodeFacts } from './node-facts.ts'
-import { CHANGE, evaluate, FORMAT, JOIN, LEAVE, logKeys, memberKeys } from './scripts.ts'
+import {
+  CHANGE,
+  evaluate,
+  FORMAT,
+  JOIN,
+  LEAVE,
+  logKeys,
+  memberKeys,
+  type ScriptPlace,
+} from './scripts.ts'
 
 /** One change as it travels. */
 export interface Step {
@@ -66,6 +82,7 @@ export interface MembershipOptions {
   readonly leaseMs: number
   /** The log is cut off at its beginning above so many bytes. */
   readonly logBytesMax: number
+  readonly onBadValue: OnBadValue
 }
 
 export interface Joined {
@@ -89,11 +106,14 @@ export class Membership {
 
   /** @throws {Error} Redis does not answer */
   async nodes(): Promise<readonly NodeEntry[]> {
-    const { control, keys } = this.#options
+    const { control, keys, onBadValue } = this.#options
     const { clusterNodes } = keys
-    return fieldsOf(await control.call(clusterNodes, 'hgetall', clusterNodes)).map(([id, text]) => {
-      const { version = '', sinceMs = 0, connections = 0 } = JSON.parse(text) as Partial<NodeFacts>
-      return { id, version, sinceMs, connections }
+    const found = fieldsOf(await control.call(clusterNodes, 'hgetall', clusterNodes))
+    return found.flatMap(([id, text]) => {
+      const facts = factsIn(text)
+      if (facts !== undefined) return [{ id, ...facts }]
+      onBadValue({ kind: 'nodes', key: clusterNodes, why: 'what a node says of itself is none' })
+      return []
     })
   }
 
@@ -104,12 +124,34 @@ export class Membership {
     return (await control.call(clusterNodes, 'hexists', clusterNodes, nodeId)) === 1
   }
 
+  /** Of the cluster's keys, those of this node, and these. Whether something was wrong. Never rejects. */
+  async mend(more: readonly string[]): Promise<boolean> {
+    const { keys, nodeId, onBadValue } = this.#options
+    const { redis } = this.#place
+    const { clusterLogUsage, clusterRevocations, clusterTickets } = keys
+    const all = [
+      ...memberKeys(keys),
+      clusterLogUsage,
+      clusterRevocations,
+      clusterTickets,
+      keys.clusterRoutes(nodeId),
+      ...more,
+    ]
+    // What has no right to it, or no connection, is told by what it does next.
+    return redis === undefined ? false : await mend(redis, all, onBadValue).catch(() => false)
+  }
+
+  get #place(): ScriptPlace {
+    const { control, keys, onBadValue } = this.#options
+    return { redis: control.of(keys.clusterLog), onBadValue }
+  }
+
   /** @throws {JoinRefused} this node must not join, now or ever */
   async join(): Promise<Joined> {
-    const { nodeId, leaseMs, logBytesMax, keys, control } = this.#options
+    const { nodeId, leaseMs, logBytesMax, keys } = this.#options
     const entry: LogEntry = { kind: 'joined', node: nodeId }
     const [generation, version, wasMember] = (await evaluate(
-      control.of(keys.clusterLog),
+      this.#place,
       JOIN,
       memberKeys(keys),
       nodeId,
@@ -127,12 +169,12 @@ export class Membership {
 
   /** `adoptAfterMs`: when others may adopt the clients that it leaves behind. */
   async leave(adoptAfterMs: number | undefined): Promise<void> {
-    const { nodeId, keys, control } = this.#options
+    const { nodeId, keys } = this.#options
     const entry: LogEntry = { kind: 'left', node: nodeId }
     const left = [...logKeys(keys), keys.clusterLeases, keys.clusterRoutes(nodeId)]
     left.push(keys.clusterDeparted)
     const facts = [nodeId, JSON.stringify(entry), adoptAfterMs ?? '']
-    await evaluate(control.of(keys.clusterLog), LEAVE, left, ...facts).catch(() => undefined)
+    await evaluate(this.#place, LEAVE, left, ...facts).catch(() => undefined)
   }
 
   /** Says filters that it may have said before. @throws {Error} Redis did not take all of them */
@@ -142,8 +184,8 @@ export class Membership {
 
   /** Returns the version; 0 if this node is no member. @throws {Error} Redis did not take it */
   async change(steps: readonly Step[]): Promise<number> {
-    if (this.#options.writer.status !== 'ready') throw new Error('no connection')
-    const { nodeId, keys } = this.#options
+    const { nodeId, keys, writer, onBadValue } = this.#options
+    if (writer.status !== 'ready') throw new Error('no connection')
     // The last word on a filter counts.
     const routes = new Map<string, boolean>()
     for (const step of steps) {
@@ -164,6 +206,21 @@ export class Membership {
     }
     const changed = [...logKeys(keys), keys.clusterRoutes(nodeId)]
     const facts = [nodeId, JSON.stringify(entry), added.length, ...added, ...removed]
-    return Number(await evaluate(this.#options.writer, CHANGE, changed, ...facts))
+    return Number(await evaluate({ redis: writer, onBadValue }, CHANGE, changed, ...facts))
+  }
+}
+
+/** Undefined: no facts. */
+function factsIn(text: string): NodeFacts | undefined {
+  try {
+    const value = JSON.parse(text) as Partial<NodeFacts> | null
+    const { version = '', sinceMs = 0, connections = 0 } = value ?? {}
+    const isSound = typeof version === 'string' && Number.isSafeInteger(sinceMs)
+    // A date has so many ms at most.
+    if (value === null || !isSound || Math.abs(sinceMs) > 8.64e15 || !Number.isFinite(connections))
+      return undefined
+    return { version, sinceMs, connections }
+  } catch {
+    return undefined
   }
 }

@@ -7,7 +7,7 @@
  * makes it this node's business for ADOPT_LEASES, renewed with each beat, so that another node continues where
  * this one dies.
  */
-import type { Keys, Servers } from '@breakwater/redis'
+import type { Keys, OnBadValue, Servers } from '@breakwater/redis'
 import { JoinRefused } from './join-refused.ts'
 import { BEAT, evaluate, logKeys } from './scripts.ts'
 
@@ -22,6 +22,7 @@ export interface PresenceOptions {
   /** `calledOff`: the node is back. */
   readonly adopt: (nodeId: string, calledOff: AbortSignal) => Promise<void>
   readonly onFault: (error: Error) => void
+  readonly onBadValue: OnBadValue
   /** Each beat is a write: whether it was taken. */
   readonly onWritten: (error: Error | undefined) => void
   /** What is said of this node in the list of nodes. */
@@ -84,6 +85,7 @@ export class Presence implements Disposable {
       headRead,
       forgotten,
       onFault,
+      onBadValue,
       onWritten,
     } = this.#options
     this.#busy = true
@@ -94,7 +96,7 @@ export class Presence implements Disposable {
     const facts = this.#newFacts(askedAt)
     try {
       const [member, generation, head, due, claim] = (await evaluate(
-        servers.of(keys.clusterLog),
+        { redis: servers.of(keys.clusterLog), onBadValue },
         BEAT,
         [...logKeys(keys), keys.clusterLeases, keys.clusterGeneration, keys.clusterDeparted],
         nodeId,

@@ -11,7 +11,9 @@ import {
   openPlace,
   startHeartbeat,
   TurnQueue,
+  type BadValue,
   type Keys,
+  type OnBadValue,
   type Redis,
   type RedisSettings,
   type Servers,
@@ -46,6 +48,8 @@ export interface RedisClusterOptions {
   readonly onFault: (error: Error) => void
   /** What became of a write of this node: taken, or why it was not. */
   readonly onWritten?: (error: Error | undefined) => void
+  /** What lies in Redis and cannot be read is left out, or put right, and told. */
+  readonly onBadValue?: OnBadValue
 }
 
 const PENDING_CHANGES_MAX = 250_000
@@ -60,7 +64,7 @@ export async function createRedisCluster(
   settings: RedisSettings,
   options: RedisClusterOptions,
 ): Promise<Cluster> {
-  const { timeoutMs, onFault } = options
+  const { timeoutMs, onFault, onBadValue = () => undefined } = options
   const keys = keysWith(settings.prefix)
   await using stack = new AsyncDisposableStack()
   const place = stack.use(await openPlace(settings))
@@ -74,7 +78,7 @@ export async function createRedisCluster(
   }
   const writer = await connection()
   const reader = await connection()
-  const control = stack.use(await place.servers('data', { heartbeatMs: timeoutMs }))
+  const control = stack.use(await place.servers('data', { heartbeatMs: timeoutMs, onBadValue }))
   control.onFault(onFault)
   return new RedisCluster({ writer, reader, control, stack: stack.move() }, keys, options)
 }
@@ -106,6 +110,7 @@ class RedisCluster implements Cluster {
   #wasDead = false
   #adoptAfterMs: number | undefined
   #closed = false
+  #head = 0
 
   constructor(
     { writer, reader, control, stack }: Connections,
@@ -113,7 +118,8 @@ class RedisCluster implements Cluster {
     options: RedisClusterOptions,
   ) {
     const { timeoutMs, viewLeaseMs, onFault } = options
-    this.#membership = new Membership({ ...options, control, writer, keys })
+    const onBadValue = (bad: BadValue): void => this.#mended(bad)
+    this.#membership = new Membership({ ...options, control, writer, keys, onBadValue })
     this.#standing = new Standing({
       servers: control,
       sayEverything: () => this.#sayEverything(),
@@ -135,6 +141,8 @@ class RedisCluster implements Cluster {
       view: this.#view,
       barrier: this.#barrier,
       onFault,
+      onBadValue: (bad) => options.onBadValue?.(bad),
+      mend: async (more = []) => void (await this.#membership.mend(more)),
     })
     this.#steps = new TurnQueue<Step>({
       send: async (steps) => {
@@ -172,6 +180,7 @@ class RedisCluster implements Cluster {
     this.#handler = handler
     const { nodeId, leaseMs, viewLeaseMs, adoptAfterMs = 0, onFault } = this.#options
     await this.#standing.meet()
+    await this.#membership.mend([])
     this.#generation = (await this.#membership.join()).generation
     await this.#follower.start(handler)
     this.#control.onReady(() => {
@@ -187,9 +196,11 @@ class RedisCluster implements Cluster {
       adoptAfterMs,
       adopt: (departed, calledOff) => handler.adopt(departed, calledOff),
       onFault,
+      onBadValue: (bad) => this.#mended(bad),
       onWritten: (error) => this.#options.onWritten?.(error),
       facts: () => this.#membership.facts(),
       headRead: (head, askedAt) => {
+        this.#headRead(head)
         if (this.#standing.doubted) this.#settle()
         else this.#view.headRead(head, askedAt)
       },
@@ -277,6 +288,23 @@ class RedisCluster implements Cluster {
       this.#view.whenReached(version, (error) => (error === undefined ? resolve() : reject(error)))
     })
     await this.#barrier.passed(version, this.others)
+  }
+
+  /** It only rises, unless somebody has put it back: then what is known is of a log that there is no more. */
+  #headRead(head: number): void {
+    if (!Number.isSafeInteger(head)) void this.#membership.mend([])
+    if (!(head >= this.#head)) this.#follower.doubt()
+    this.#head = head
+  }
+
+  /** What was said of this node may be gone with it; what the others said is read again. */
+  #mended(bad: BadValue): void {
+    this.#options.onBadValue?.(bad)
+    if (bad.key === this.#keys.clusterRoutes(this.#options.nodeId)) {
+      this.#standing.doubt({ forgotten: true })
+      this.#settle()
+    } else if (bad.kind === 'log' || bad.kind === 'head' || bad.kind === 'routes')
+      this.#follower.doubt()
   }
 
   /** What fails is tried again at the next beat. */

@@ -1,5 +1,5 @@
 /** Lua that changes the log. Its keys have one hash tag; a change and its version are one step. */
-import type { Keys, Redis } from '@breakwater/redis'
+import { mending, type Keys, type OnBadValue, type Redis } from '@breakwater/redis'
 
 /** What is stored in Redis is of this version, and of those before. */
 export const FORMAT = 1
@@ -19,18 +19,25 @@ export function memberKeys(keys: Keys): readonly string[] {
   return [...logKeys(keys), ...members, clusterFormat, clusterImport]
 }
 
+/** Where a script runs, and who is told of what it cannot read. */
+export interface ScriptPlace {
+  readonly redis: Redis | undefined
+  readonly onBadValue: OnBadValue
+}
+
 /** @throws {Error} Redis did not take it */
-export function evaluate(
-  redis: Redis | undefined,
+export async function evaluate(
+  { redis, onBadValue }: ScriptPlace,
   script: string,
   keys: readonly string[],
   ...args: readonly (string | number)[]
 ): Promise<unknown> {
-  if (redis === undefined) return Promise.reject(new Error('no connection'))
-  return redis.eval(script, keys.length, ...keys, ...args)
+  if (redis === undefined) throw new Error('no connection')
+  const work = (): Promise<unknown> => redis.eval(script, keys.length, ...keys, ...args)
+  const mended = keys.map((key) => (key.endsWith(':log') ? [key, `${key}-usage`] : [key])).flat()
+  return await mending(() => redis, mended, onBadValue, work)
 }
 
-/** Where no node has joined yet. */
 const LOG_BYTES_MAX = 16_777_216
 /** Entries that are kept at most. */
 const LOG_ENTRIES_MAX = 100_000

@@ -37,7 +37,8 @@ type TypedKind =
   | 'routes'
   | 'tickets'
 
-const TYPES: Readonly<Record<TypedKind, RedisType>> = {
+/** Of a kind; `import` is the one of the cluster. */
+export const redisTypes: Readonly<Record<TypedKind, RedisType>> = {
   session: 'hash',
   queue: 'stream',
   release: 'hash',
@@ -67,7 +68,6 @@ const TYPES: Readonly<Record<TypedKind, RedisType>> = {
   departed: 'zset',
   generation: 'string',
   format: 'string',
-  /** Of the cluster; what an import has queued is a stream. */
   import: 'string',
   revocations: 'hash',
   routes: 'set',
@@ -78,7 +78,7 @@ const TYPES: Readonly<Record<TypedKind, RedisType>> = {
 export type RedisKeyKind = TypedKind | 'notices' | 'other'
 
 export const redisKeyKinds: readonly RedisKeyKind[] = [
-  ...(Object.keys(TYPES) as TypedKind[]),
+  ...(Object.keys(redisTypes) as TypedKind[]),
   'notices',
   'other',
 ]
@@ -92,6 +92,7 @@ export function kindOfKey(key: string): {
 } {
   const { tag, kind = '' } = NAME.exec(key)?.groups ?? {}
   if (kind === 'import' && tag !== 'cluster') return { kind, type: 'stream' }
-  if (Object.hasOwn(TYPES, kind)) return { kind: kind as TypedKind, type: TYPES[kind as TypedKind] }
+  if (Object.hasOwn(redisTypes, kind))
+    return { kind: kind as TypedKind, type: redisTypes[kind as TypedKind] }
   return { kind: kind === 'notices' ? kind : 'other', type: undefined }
 }

@@ -8,6 +8,7 @@ import type { Redis } from 'ioredis'
 import { nameOf, type ClusterMap } from './cluster-map.ts'
 import { failureOf } from './failure.ts'
 import { startHeartbeat } from './heartbeat.ts'
+import { mending, type OnBadValue } from './mend.ts'
 import { slotOf } from './slot.ts'
 
 export type Word = string | number | Buffer
@@ -45,9 +46,20 @@ export interface ServersOptions {
   readonly heartbeatMs?: number
   /** Nothing is written: a replica will do. */
   readonly anyRole?: boolean
+  /** A command that is refused for what its keys hold is sent again when that is mended; told of each. */
+  readonly onBadValue?: OnBadValue
 }
 
 const RETRY_MS = 50
+
+/** Of a script all that it was given. */
+function keysOf(
+  key: string,
+  command: string,
+  [, count, ...rest]: readonly Word[],
+): readonly string[] {
+  return command.startsWith('eval') ? rest.slice(0, Number(count)).map(String) : [key]
+}
 
 /** Numbers that no two connections of this process have, nor one of them twice. */
 class Lives {
@@ -74,11 +86,13 @@ export class OneServer implements Servers {
   readonly all: readonly Redis[]
   readonly #redis: Redis
   readonly #heartbeat: Disposable | undefined
+  readonly #onBadValue: OnBadValue | undefined
   readonly #lives = new Lives()
 
   /** `redis`: connected. */
-  constructor(redis: Redis, { heartbeatMs }: ServersOptions) {
+  constructor(redis: Redis, { heartbeatMs, onBadValue }: ServersOptions) {
     this.#redis = redis
+    this.#onBadValue = onBadValue
     this.all = [redis]
     this.#lives.watch(redis)
     if (heartbeatMs !== undefined) this.#heartbeat = startHeartbeat(redis, heartbeatMs)
@@ -96,8 +110,10 @@ export class OneServer implements Servers {
     return this.#lives.of(this.#redis)
   }
 
-  call(_key: string, command: string, ...words: readonly Word[]): Promise<unknown> {
-    return this.#redis.callBuffer(command, ...words)
+  call(key: string, command: string, ...words: readonly Word[]): Promise<unknown> {
+    const work = (): Promise<unknown> => this.#redis.callBuffer(command, ...words)
+    if (this.#onBadValue === undefined) return work()
+    return mending(() => this.#redis, keysOf(key, command, words), this.#onBadValue, work)
   }
 
   onReady(listener: (redis: Redis) => void): void {
@@ -172,6 +188,13 @@ export class ClusterServers implements Servers {
   }
 
   async call(key: string, command: string, ...words: readonly Word[]): Promise<unknown> {
+    const work = (): Promise<unknown> => this.#call(key, command, ...words)
+    const { onBadValue } = this.#options
+    if (onBadValue === undefined) return await work()
+    return await mending(() => this.of(key), keysOf(key, command, words), onBadValue, work)
+  }
+
+  async #call(key: string, command: string, ...words: readonly Word[]): Promise<unknown> {
     const deadline = performance.now() + (this.#options.timeoutMs ?? 0)
     for (;;) {
       const redis = this.of(key)

@@ -10,7 +10,7 @@ import {
 } from '@breakwater/bus'
 import { createRedisCluster, SoloCluster, type Cluster, type NodeFacts } from '@breakwater/cluster'
 import type { Config } from '@breakwater/config'
-import { isRelocation, type RedisNeeds, type RedisSettings } from '@breakwater/redis'
+import { isRelocation, type BadValue, type RedisNeeds, type RedisSettings } from '@breakwater/redis'
 import { createRedisStore, MemoryStore, type OnFenced, type Store } from '@breakwater/store'
 import type { Events } from '../observe/events.ts'
 import type { BrokerInstruments } from '../observe/instruments.ts'
@@ -46,6 +46,7 @@ export async function openBackplane(
     // Of connections their own errors tell.
     if (error?.name === 'ReplyError' && !isRelocation(error)) events.redis.fault(error)
   }
+  const onBadValue = (bad: BadValue): void => events.redis.badValue(bad)
   const timeoutMs = config.limits.storeTimeoutMs
   stack.use(await RedisMonitor.start(settings, needsOf(config), instruments, events.redis))
   const { queueMessagesMax, queueBytesMax } = config.limits
@@ -61,6 +62,7 @@ export async function openBackplane(
       ack: config.ack,
       onHeld: (why) => events.acknowledgementsHeld(why),
       onWritten,
+      onBadValue,
     }),
   )
   const bus = stack.use(
@@ -69,6 +71,7 @@ export async function openBackplane(
       onFault,
       onFrame: frameCounter(instruments),
       onDropped: (reason, messages) => events.busDropped(reason, messages),
+      onBadValue,
     }),
   )
   stack.use(new InboxWatch(bus, instruments))
@@ -85,6 +88,7 @@ export async function openBackplane(
       timeoutMs,
       onFault,
       onWritten,
+      onBadValue,
     }),
   )
   return { store, bus, cluster }

@@ -29,6 +29,8 @@ const KINDS = {
   admin: {},
   /** Begins, lasts and ends by kind of fault, see redis-events.ts. */
   redis: { isOperators: true },
+  /** By kind of key; what is in its name is cut like other text of clients. */
+  'bad-value': { everyMs: 60_000 },
   /** In an outage every client would have a line of each kind of work. */
   store: { everyMs: 10_000 },
   sessions: {},

@@ -6,7 +6,13 @@
  * Over is what has not been seen for a while, when Redis has answered since: for most kinds OVER_MS, and for those
  * that only some commands meet OVER_RARE_MS.
  */
-import { faultOf, type RedisFault, type RedisFaultKind, type RedisSetting } from '@breakwater/redis'
+import {
+  faultOf,
+  type BadValue,
+  type RedisFault,
+  type RedisFaultKind,
+  type RedisSetting,
+} from '@breakwater/redis'
 import type { BrokerInstruments } from './instruments.ts'
 import type { NodeLog } from '../log/node-log.ts'
 
@@ -129,6 +135,18 @@ export class RedisEvents {
   written(isTaken: boolean): void {
     this.#isWritable = isTaken
     this.#instruments.gauge('store_writable').cell().value = isTaken ? 1 : 0
+  }
+
+  /** A value that cannot be read is left out, and nothing else. */
+  badValue({ kind, key, why }: BadValue): void {
+    this.#instruments.counter('store_bad_values_total').cell({ key: kind }).value += 1
+    this.#log.say(
+      'bad-value',
+      'error',
+      { kind, key, why },
+      'a value in redis cannot be read: it is left out',
+      kind,
+    )
   }
 
   /** A setting of a server that Breakwater does not work well with; undefined: it is good (again). */

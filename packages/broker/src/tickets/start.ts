@@ -29,7 +29,12 @@ export async function startSharedTicketKey(
   const changed = (): void => shared.lookAgain()
   const wrapKey = stack.use(new KeptWrapKey({ path, first, watched, events, changed }))
   const place = stack.use(await openPlace(settings))
-  const servers = stack.use(await place.servers('control', { timeoutMs: limits.storeTimeoutMs }))
+  const servers = stack.use(
+    await place.servers('control', {
+      timeoutMs: limits.storeTimeoutMs,
+      onBadValue: (bad) => events.redis.badValue(bad),
+    }),
+  )
   servers.onFault((error) => events.redis.fault(error))
   const shared = new SharedTicketKey({
     servers,

@@ -11,9 +11,11 @@
 import { randomUUID } from 'node:crypto'
 import {
   failureOf,
+  kindOfKey,
   sendTo,
   TurnQueue,
   type Keys,
+  type OnBadValue,
   type Outcome,
   type Result,
   type ScriptCall,
@@ -52,6 +54,7 @@ export interface PublishWriterOptions extends WriterOptions {
   /** Writes that were executed and could not be confirmed in time; undefined: the first that could again. */
   readonly onHeld?: ((why: string | undefined) => void) | undefined
   readonly onWritten?: OnWritten | undefined
+  readonly onBadValue?: OnBadValue | undefined
 }
 
 /** What became of a turn's writes: all were taken, or why some were not. */
@@ -83,6 +86,7 @@ export class PublishWriter {
   readonly #confirmation: Confirmation | undefined
   readonly #onHeld: (why: string | undefined) => void
   readonly #onWritten: OnWritten
+  readonly #onBadValue: OnBadValue
   /** By number: executed on that connection and not confirmed. Those of one batch at most. */
   #executed: ReadonlyMap<number, Outcome> = NOTHING_EXECUTED
   #executedOn = 0
@@ -91,6 +95,7 @@ export class PublishWriter {
 
   constructor(options: PublishWriterOptions) {
     const { servers, keys, group, bounds, confirmation, onHeld, onWritten } = options
+    this.#onBadValue = options.onBadValue ?? (() => undefined)
     this.#onWritten = onWritten ?? (() => undefined)
     this.#servers = servers
     this.#confirmation = confirmation
@@ -182,7 +187,7 @@ export class PublishWriter {
       return command
     })
     const outcomesIn = (results: readonly Result[]): Outcome[] =>
-      calls.flatMap((call, index) => outcomesOf(call, results[index]))
+      calls.flatMap((call, index) => this.#outcomesOf(call, results[index]))
     if (confirmation === undefined) return outcomesIn(await sendTo(redis, commands, loadWrites))
     this.#executed = NOTHING_EXECUTED
     const { results, lack } = await confirmation.send(redis, commands, cutAtMs)
@@ -206,6 +211,22 @@ export class PublishWriter {
     return outcomes.map((outcome) =>
       isExecuted(outcome) ? { error: lack.error, again: true } : outcome,
     )
+  }
+
+  #outcomesOf(call: readonly Write[], [error, result]: Result = [NO_ANSWER]): readonly Outcome[] {
+    if (error !== null) return call.map(() => failureOf(error))
+    const answers = result as readonly (readonly (number | Buffer)[] | Buffer)[]
+    // Behind the answers: keys that held what could not be read.
+    const bad = (answers[call.length] ?? []) as readonly Buffer[]
+    for (let index = 0; index + 1 < bad.length; index += 2) {
+      const key = String(bad[index])
+      this.#onBadValue({ kind: kindOfKey(key).kind, key, why: String(bad[index + 1]) })
+    }
+    return answers
+      .slice(0, call.length)
+      .map((answer) =>
+        Buffer.isBuffer(answer) ? { error: errorOf(answer.toString()) } : { result: answer },
+      )
   }
 
   #reportHeld(why: Error | undefined): void {
@@ -263,13 +284,6 @@ function callsOf(writes: readonly Write[]): Write[][] {
     weight += own
   }
   return calls
-}
-
-function outcomesOf(call: readonly Write[], [error, result]: Result = [NO_ANSWER]): Outcome[] {
-  if (error !== null) return call.map(() => failureOf(error))
-  return (result as readonly (readonly number[] | Buffer)[]).map((answer) =>
-    Buffer.isBuffer(answer) ? { error: errorOf(answer.toString()) } : { result: answer },
-  )
 }
 
 function errorOf(text: string): Error {

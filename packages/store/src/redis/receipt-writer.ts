@@ -5,6 +5,9 @@
  */
 import {
   failureOf,
+  isBadValue,
+  mend,
+  type OnBadValue,
   sendAll,
   TurnQueue,
   type Outcome,
@@ -22,6 +25,7 @@ export interface ReceiptWriterOptions extends WriterOptions {
   /** Gives up the connection on which it waits. */
   readonly cut: () => void
   readonly onFenced: (owner: Owner) => void
+  readonly onBadValue?: OnBadValue | undefined
 }
 
 export type ReceiptKeys = readonly [session: string, queue: string, release: string]
@@ -47,6 +51,7 @@ export class ReceiptWriter {
   readonly #servers: Servers
   readonly #keysOf: (clientId: string) => ReceiptKeys
   readonly #onFenced: (owner: Owner) => void
+  readonly #onBadValue: OnBadValue
   readonly #queue: TurnQueue<Receipt>
   /** Not sent yet: more of the same owner joins them. */
   readonly #open = new Map<string, Receipt>()
@@ -55,6 +60,7 @@ export class ReceiptWriter {
     this.#servers = options.servers
     this.#keysOf = options.keysOf
     this.#onFenced = options.onFenced
+    this.#onBadValue = options.onBadValue ?? (() => undefined)
     this.#queue = new TurnQueue({
       send: (receipts) => this.#send(receipts),
       cut: options.cut,
@@ -136,7 +142,25 @@ export class ReceiptWriter {
         this.#open.delete(receipt.owner.clientId)
     const calls = receipts.map((receipt) => this.#command(receipt))
     const results = await sendAll(this.#servers, calls, loadWrites)
-    return results.map(([error, result]) => (error === null ? { result } : failureOf(error)))
+    return await Promise.all(
+      results.map(async ([error, result], index) => {
+        if (error === null) return { result }
+        const keys = this.#keysOf((receipts[index] as Receipt).owner.clientId)
+        const isMended = await this.#mend(error, keys)
+        return isMended ? { error, again: true } : failureOf(error)
+      }),
+    )
+  }
+
+  /** Whether it was refused for what one of these keys held, and would not be again. */
+  async #mend(error: Error, keys: ReceiptKeys): Promise<boolean> {
+    const redis = this.#servers.of(keys[0])
+    if (redis?.status !== 'ready' || !isBadValue(error)) return false
+    try {
+      return await mend(redis, keys, this.#onBadValue)
+    } catch {
+      return false
+    }
   }
 
   #command({ owner, sent, settled, released, completed }: Receipt): ScriptCall {

@@ -1,6 +1,6 @@
 /** Filters of stored sessions in Redis: per session one hash, in which each filter is a field. */
-import type { QoS } from '@breakwater/mqtt'
-import { BUCKETS, type Keys, type Servers } from '@breakwater/redis'
+import { isValidTopicFilter, type QoS } from '@breakwater/mqtt'
+import { BUCKETS, type Keys, type OnBadValue, type Servers } from '@breakwater/redis'
 import { pipelined } from './buckets.ts'
 import { ADD_FILTERS, evaluate, REMOVE_FILTERS } from '../scripts/scripts.ts'
 import type { ChangedFilters, Owner, SessionFilters, StoredSubscription } from '../store.ts'
@@ -11,10 +11,12 @@ const BUCKETS_PER_CHUNK = 64
 export class RedisFilters {
   readonly #control: Servers
   readonly #keys: Keys
+  readonly #onBadValue: OnBadValue
 
-  constructor({ control, keys }: { control: Servers; keys: Keys }) {
-    this.#control = control
-    this.#keys = keys
+  constructor(parts: { control: Servers; keys: Keys; onBadValue: OnBadValue }) {
+    this.#control = parts.control
+    this.#keys = parts.keys
+    this.#onBadValue = parts.onBadValue
   }
 
   /** What the script answered. */
@@ -42,7 +44,11 @@ export class RedisFilters {
     )
     return clientIds.map((clientId, index) => ({
       clientId,
-      subscriptions: subscriptionsOf(answers[index] as Record<string, Buffer>),
+      subscriptions: readableFilters(
+        Object.entries(answers[index] as Record<string, Buffer>),
+        this.#keys.filters(clientId),
+        this.#onBadValue,
+      ),
     }))
   }
 
@@ -54,11 +60,12 @@ export class RedisFilters {
     )
     return changed.map(({ clientId, filters }, index) => {
       const found = answers[index] as readonly (Buffer | null)[]
-      const subscriptions = filters.flatMap((filter, place) => {
+      const pairs = filters.flatMap((filter, place) => {
         const qos = found[place]
-        return qos ? [{ filter, qos: Number(qos) as QoS }] : []
+        return qos ? [[filter, qos] as const] : []
       })
-      return { clientId, subscriptions }
+      const key = this.#keys.filters(clientId)
+      return { clientId, subscriptions: readableFilters(pairs, key, this.#onBadValue) }
     })
   }
 
@@ -84,14 +91,29 @@ export class RedisFilters {
   }
 }
 
-function subscriptionsOf(fields: Readonly<Record<string, Buffer>>): readonly StoredSubscription[] {
-  return Object.entries(fields).map(([filter, qos]) => ({ filter, qos: Number(qos) as QoS }))
+/** Those that can be read; the others are told. `key`: where they lie. */
+function readableFilters(
+  pairs: readonly (readonly [filter: string, qos: Buffer])[],
+  key: string,
+  onBadValue: OnBadValue,
+): readonly StoredSubscription[] {
+  return pairs.flatMap(([filter, text]) => {
+    const qos = text.toString()
+    if (/^[012]$/.test(qos) && isValidTopicFilter(filter))
+      return [{ filter, qos: Number(qos) as QoS }]
+    onBadValue({ kind: 'filters', key, why: 'a filter or its QoS is none' })
+    return []
+  })
 }
 
 /** Of what a script answers: filter and QoS in turn. */
-export function subscriptionsIn(words: readonly Buffer[]): readonly StoredSubscription[] {
-  const subscriptions: StoredSubscription[] = []
+export function subscriptionsIn(
+  words: readonly Buffer[],
+  key: string,
+  onBadValue: OnBadValue,
+): readonly StoredSubscription[] {
+  const pairs: [string, Buffer][] = []
   for (let index = 0; index + 1 < words.length; index += 2)
-    subscriptions.push({ filter: String(words[index]), qos: Number(words[index + 1]) as QoS })
-  return subscriptions
+    pairs.push([String(words[index]), words[index + 1] as Buffer])
+  return readableFilters(pairs, key, onBadValue)
 }

@@ -4,8 +4,8 @@
  */
 import { randomInt } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { decodeMessage, encodeMessage } from '@breakwater/bus'
-import { bucketOf, BUCKETS, type Keys, type Servers } from '@breakwater/redis'
+import { encodeMessage } from '@breakwater/bus'
+import { bucketOf, BUCKETS, type Keys, type OnBadValue, type Servers } from '@breakwater/redis'
 import { byBucket, pipelined, sessionKeys } from './buckets.ts'
 import {
   ADOPT,
@@ -17,6 +17,7 @@ import {
   UNMAKE,
   WITHDRAW,
 } from '../scripts/owner-scripts.ts'
+import { readableMessage } from './readable-message.ts'
 import { subscriptionsIn } from './redis-filters.ts'
 import type { RedisUsers } from './redis-users.ts'
 import { evaluate, FENCED } from '../scripts/scripts.ts'
@@ -46,6 +47,7 @@ export interface RedisOwnersOptions {
   readonly users: RedisUsers
   /** A claim waits so long for a lost connection. */
   readonly timeoutMs: number
+  readonly onBadValue: OnBadValue
   /** Resolves when everything that this node has written before for a client has its answer. */
   readonly written: (clientId: string) => Promise<void>
   /** Does it, and resolves when it counts as acknowledged. */
@@ -58,6 +60,7 @@ export class RedisOwners {
   readonly #control: Servers
   readonly #keys: Keys
   readonly #users: RedisUsers
+  readonly #onBadValue: OnBadValue
   readonly #timeoutMs: number
   readonly #written: (clientId: string) => Promise<void>
   readonly #confirmed: Confirmed
@@ -69,7 +72,9 @@ export class RedisOwners {
   #lookingForRedis: Promise<void> | undefined
   #closing = false
 
-  constructor({ control, keys, users, timeoutMs, written, confirmed }: RedisOwnersOptions) {
+  constructor(options: RedisOwnersOptions) {
+    const { control, keys, users, onBadValue, timeoutMs, written, confirmed } = options
+    this.#onBadValue = onBadValue
     this.#control = control
     this.#keys = keys
     this.#users = users
@@ -193,11 +198,14 @@ export class RedisOwners {
           const [cursor, ...found] = answer as [Buffer, ...Buffer[]]
           const { bucket } = scans[index] as { bucket: number }
           if (cursor.toString() !== '0') next.push({ bucket, cursor: cursor.toString() })
-          for (let place = 0; place + 2 < found.length; place += 3)
-            chunk.push({
-              owner: { clientId: String(found[place]), epoch: Number(found[place + 1]) },
-              will: decodeMessage(found[place + 2] as Buffer),
-            })
+          for (let place = 0; place + 2 < found.length; place += 3) {
+            const owner = { clientId: String(found[place]), epoch: Number(found[place + 1]) }
+            const key = this.#keys.wills(bucket)
+            const will = readableMessage(found[place + 2] as Buffer, key, this.#onBadValue)
+            if (will !== undefined) chunk.push({ owner, will })
+            // Like one that left none.
+            else void this.leave(owner).catch(() => undefined)
+          }
         }
         scans = next
         if (chunk.length > 0) yield chunk
@@ -228,7 +236,7 @@ export class RedisOwners {
     answer: Opened,
   ): Promise<OpenedSession | 'sessions-full'> {
     const { clientId, epoch } = owner
-    const opened = openedIn(answer, epoch)
+    const opened = this.#openedIn(clientId, answer, epoch)
     const counts = answer[5]
     if (!persistent) {
       // What is left in the set is found when that is full.
@@ -240,6 +248,31 @@ export class RedisOwners {
     const keys = [...sessionKeys(this.#keys, clientId), this.#keys.wills(bucketOf(clientId))]
     await evaluate(this.#control, UNMAKE, keys, [clientId, epoch])
     return 'sessions-full'
+  }
+
+  #openedIn(
+    clientId: string,
+    [present, sent, released, received, filters]: Opened,
+    epoch: number,
+  ): OpenedSession {
+    const subscriptions = subscriptionsIn(filters, this.#keys.filters(clientId), this.#onBadValue)
+    const ids = received.map(Number).filter(isPacketId)
+    if (ids.length < received.length) this.#tell('inbound', this.#keys.inbound(clientId))
+    const pairs = released.map(Number)
+    const inOrder = releasedIn(pairs)
+    if (2 * inOrder.length < pairs.length) this.#tell('release', this.#keys.release(clientId))
+    return {
+      present: present === 1,
+      epoch,
+      subscriptions,
+      sentPosition: Number(sent),
+      released: inOrder,
+      received: ids,
+    }
+  }
+
+  #tell(kind: 'inbound' | 'release', key: string): void {
+    this.#onBadValue({ kind, key, why: 'a packet id is none' })
   }
 
   async #leave({ clientId, epoch }: Owner): Promise<void> {
@@ -316,24 +349,16 @@ function wordsOf(clientId: string, { persistent, user }: SessionTerms): (string 
   return [clientId, Date.now(), user, persistent ? 1 : 0]
 }
 
-function openedIn(
-  [present, sent, released, received, filters]: Opened,
-  epoch: number,
-): OpenedSession {
-  return {
-    present: present === 1,
-    epoch,
-    subscriptions: subscriptionsIn(filters),
-    sentPosition: Number(sent),
-    released: inOrder(released.map(Number)),
-    received: received.map(Number),
-  }
+function isPacketId(id: number): boolean {
+  return Number.isInteger(id) && id >= 1 && id <= 65_535
 }
 
 /** Packet ids in the order in which they were released. */
-function inOrder(pairs: readonly number[]): readonly number[] {
+function releasedIn(pairs: readonly number[]): readonly number[] {
   const released: { packetId: number; order: number }[] = []
-  for (let index = 0; index < pairs.length; index += 2)
-    released.push({ packetId: pairs[index] as number, order: pairs[index + 1] as number })
+  for (let index = 0; index + 1 < pairs.length; index += 2) {
+    const [packetId, order] = [pairs[index] as number, pairs[index + 1] as number]
+    if (isPacketId(packetId) && Number.isSafeInteger(order)) released.push({ packetId, order })
+  }
   return released.sort((a, b) => a.order - b.order).map(({ packetId }) => packetId)
 }

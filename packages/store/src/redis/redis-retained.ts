@@ -2,9 +2,11 @@
  * Retained messages in Redis: a few hashes of topics. Which topics there are is known to every node, so that
  * nothing here looks for a filter. Bounds: so many topics per script, and so many bytes of messages.
  */
-import { decodeMessage, type Message } from '@breakwater/bus'
-import { RETAINED_BUCKETS, type Keys, type Servers } from '@breakwater/redis'
+import type { Message } from '@breakwater/bus'
+import { isValidTopicName } from '@breakwater/mqtt'
+import { RETAINED_BUCKETS, type Keys, type OnBadValue, type Servers } from '@breakwater/redis'
 import { byBucket, pipelined } from './buckets.ts'
+import { readableMessage } from './readable-message.ts'
 import { evaluate, READ_RETAINED, SCAN_TOPICS, TOPICS_EXIST } from '../scripts/scripts.ts'
 import type { RetainedRead } from '../store.ts'
 
@@ -16,10 +18,12 @@ const EXIST_TOPICS_MAX = 1_000
 export class RedisRetained {
   readonly #control: Servers
   readonly #keys: Keys
+  readonly #onBadValue: OnBadValue
 
-  constructor({ control, keys }: { control: Servers; keys: Keys }) {
-    this.#control = control
-    this.#keys = keys
+  constructor(parts: { control: Servers; keys: Keys; onBadValue: OnBadValue }) {
+    this.#control = parts.control
+    this.#keys = parts.keys
+    this.#onBadValue = parts.onBadValue
   }
 
   async *topics(): AsyncIterable<readonly string[]> {
@@ -35,7 +39,11 @@ export class RedisRetained {
       const topics: string[] = []
       scans = scans.flatMap(({ key }, index) => {
         const [next, found] = answers[index] as [Buffer, Buffer[]]
-        for (const topic of found) topics.push(topic.toString())
+        for (const bytes of found) {
+          const topic = bytes.toString()
+          if (isValidTopicName(topic)) topics.push(topic)
+          else this.#onBadValue({ kind: 'retained', key, why: 'a topic is none' })
+        }
         const cursor = next.toString()
         return cursor === '0' ? [] : [{ key, cursor }]
       })
@@ -88,9 +96,13 @@ export class RedisRetained {
     )
     const messages: Message[] = []
     const rest: string[] = []
-    for (const [index, [, asked]] of buckets.entries()) {
+    for (const [index, [bucket, asked]] of buckets.entries()) {
       const [seen, ...found] = answers[index] as [number, ...Buffer[]]
-      for (const message of found) messages.push(decodeMessage(message))
+      const key = this.#keys.retained(bucket)
+      for (const bytes of found) {
+        const message = readableMessage(bytes, key, this.#onBadValue)
+        if (message !== undefined) messages.push(message)
+      }
       rest.push(...asked.slice(seen))
     }
     return { messages, rest }

@@ -2,7 +2,7 @@
  * Revocations in Redis: one hash, with its version in it, so that whoever reads all reads the version to it.
  * Versions are the server's time in µs: a server that has lost some does not come by the same again.
  */
-import { fieldsOf, type Keys, type Servers } from '@breakwater/redis'
+import { fieldsOf, type Keys, type OnBadValue, type Servers } from '@breakwater/redis'
 import type {
   RevocationAnswer,
   RevocationChange,
@@ -62,28 +62,39 @@ return raised`,
 export interface RedisRevocationsOptions {
   readonly control: Servers
   readonly keys: Keys
+  readonly onBadValue: OnBadValue
 }
 
 export class RedisRevocations implements RevocationStore {
   readonly #control: Servers
   readonly #key: string
+  readonly #onBadValue: OnBadValue
 
-  constructor({ control, keys }: RedisRevocationsOptions) {
+  constructor({ control, keys, onBadValue }: RedisRevocationsOptions) {
     this.#control = control
+    this.#onBadValue = onBadValue
     this.#key = keys.clusterRevocations
   }
 
   async read(known: number): Promise<RevocationSnapshot | undefined> {
     const key = this.#key
     const now = Number((await this.#control.call(key, 'hget', key, VERSION)) ?? 0)
+    // One that is no number is never the one that is known.
     if (now === known) return undefined
+    if (Number.isNaN(now)) this.#tell('the version is no number')
     const {
       [VERSION]: version = '0',
       [RESTORED]: restored = '0',
       ...entries
     } = Object.fromEntries(fieldsOf(await this.#control.call(key, 'hgetall', key)))
-    const numbers = { version: Number(version), restored: Number(restored) }
+    for (const text of Object.values(entries))
+      if (!isObject(text)) this.#tell('an entry cannot be read')
+    const numbers = { version: Number(version) || 0, restored: Number(restored) || 0 }
     return { ...numbers, entries: new Map(Object.entries(entries)) }
+  }
+
+  #tell(why: string): void {
+    this.#onBadValue({ kind: 'revocations', key: this.#key, why })
   }
 
   async change(
@@ -112,5 +123,14 @@ export class RedisRevocations implements RevocationStore {
       const batch = all.splice(0, RESTORE_ENTRIES).flat()
       await evaluate(this.#control, RESTORE, [this.#key], [known, ...batch])
     } while (all.length > 0)
+  }
+}
+
+function isObject(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null
+  } catch {
+    return false
   }
 }

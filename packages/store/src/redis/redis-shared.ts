@@ -3,9 +3,9 @@
  * publishers; what members have finished goes to Redis as the receipts of sessions do.
  */
 import { setImmediate as immediate } from 'node:timers/promises'
-import { decodeMessage } from '@breakwater/bus'
-import type { Keys, Servers } from '@breakwater/redis'
+import type { Keys, OnBadValue, Servers } from '@breakwater/redis'
 import type { Operation } from './publish-writer.ts'
+import { readableMessage } from './readable-message.ts'
 import { evaluate, type Argument, type Script } from '../scripts/scripts.ts'
 import { SHARED_CLAIM, SHARED_READ } from '../scripts/shared-scripts.ts'
 import type {
@@ -33,16 +33,19 @@ export class RedisShared implements SharedQueues {
   readonly #users: RedisUsers
   /** Of groups that were entered and not joined yet. */
   readonly #rooms = new Map<string, number>()
+  readonly #onBadValue: OnBadValue
 
   constructor(parts: {
     readonly control: Servers
     readonly keys: Keys
     readonly writers: WriterGroups
     readonly users: RedisUsers
+    readonly onBadValue: OnBadValue
   }) {
     this.#control = parts.control
     this.#keys = parts.keys
     this.#writers = parts.writers
+    this.#onBadValue = parts.onBadValue
     this.#users = parts.users
   }
 
@@ -91,12 +94,15 @@ export class RedisShared implements SharedQueues {
     const answer = await this.#evaluate(SHARED_READ, filter, args)
     const [next, more, ...fields] = answer as [number, number, ...Buffer[]]
     const found: SharedQueued[] = []
-    for (let index = 0; index + 2 < fields.length; index += 3)
-      found.push({
-        position: Number(fields[index]),
-        hash: Number(fields[index + 1]),
-        message: decodeMessage(fields[index + 2] as Buffer),
-      })
+    for (let index = 0; index + 2 < fields.length; index += 3) {
+      const position = Number(fields[index])
+      const bytes = fields[index + 2] as Buffer
+      const message = readableMessage(bytes, this.#keys.sharedQueue(filter), this.#onBadValue)
+      if (message !== undefined)
+        found.push({ position, hash: Number(fields[index + 1]) || 0, message })
+      // No member is to meet it again.
+      else this.settle(filter, position, bytes.length, () => undefined)
+    }
     return { found, next, more: more === 1 }
   }
 

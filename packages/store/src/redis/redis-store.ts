@@ -3,10 +3,18 @@
  * (`PublishWriter`) and what its receivers acknowledge (`ReceiptWriter`), each in its own order; `control` carries
  * sessions and reads.
  */
-import { decodeMessage, encodeMessage, type Message } from '@breakwater/bus'
-import { keysWith, openPlace, type Keys, type RedisSettings, type Servers } from '@breakwater/redis'
+import { encodeMessage, type Message } from '@breakwater/bus'
+import {
+  keysWith,
+  openPlace,
+  type Keys,
+  type OnBadValue,
+  type RedisSettings,
+  type Servers,
+} from '@breakwater/redis'
 import { createConfirmation, type AckLevel, type Confirmation } from './confirmation.ts'
 import type { OnWritten } from './publish-writer.ts'
+import { readableMessage } from './readable-message.ts'
 import { RedisEffects } from './redis-effects.ts'
 import { RedisFilters } from './redis-filters.ts'
 import { RedisRetained } from './redis-retained.ts'
@@ -63,6 +71,8 @@ export interface RedisStoreOptions extends StoreBounds {
   /** Writes could not be confirmed at that level in time, and why; undefined: they can be again. */
   readonly onHeld?: (why: string | undefined) => void
   readonly onWritten?: OnWritten
+  /** What lies in Redis and cannot be read is left out, and told. */
+  readonly onBadValue?: OnBadValue
 }
 
 const PENDING_WRITES_MAX = 250_000
@@ -74,11 +84,13 @@ export async function createRedisStore(
   settings: RedisSettings,
   options: RedisStoreOptions,
 ): Promise<Store> {
-  const { timeoutMs, onFault, ack = 'stored' } = options
+  const { timeoutMs, onFault, onBadValue = () => undefined, ack = 'stored' } = options
   await using stack = new AsyncDisposableStack()
   const place = stack.use(await openPlace(settings))
   const data = stack.use(await place.servers('data', { heartbeatMs: timeoutMs }))
-  const control = stack.use(await place.servers('control', { heartbeatMs: timeoutMs, timeoutMs }))
+  const control = stack.use(
+    await place.servers('control', { heartbeatMs: timeoutMs, timeoutMs, onBadValue }),
+  )
   for (const servers of [data, control]) servers.onFault(onFault)
   // Before the first write; a server that was started again knows no scripts.
   await Promise.all(data.all.map(loadWrites))
@@ -102,6 +114,7 @@ class RedisStore implements Store {
   readonly #control: Servers
   readonly #keys: Keys
   readonly #onFenced: (owner: Owner) => void
+  readonly #onBadValue: OnBadValue
   readonly #shares: ShareBounds
   readonly #writers: WriterGroups
   /** Whether an acknowledgement asks for more than an answer. */
@@ -120,6 +133,8 @@ class RedisStore implements Store {
     this.#control = control
     this.#keys = keys
     this.#connections = connections
+    const onBadValue = options.onBadValue ?? (() => undefined)
+    this.#onBadValue = onBadValue
     this.#onFenced = ({ clientId, epoch }) => options.onFenced?.(clientId, epoch)
     this.#shares = { ...UNBOUNDED, ...options.shares }
     const writers = new WriterGroups({
@@ -133,24 +148,26 @@ class RedisStore implements Store {
       confirmation,
       onHeld: options.onHeld,
       onWritten: options.onWritten,
+      onBadValue,
       onFenced: this.#onFenced,
     })
     this.#writers = writers
     this.#confirms = confirmation !== undefined
     const users = new RedisUsers({ control, keys, shares: this.#shares })
-    this.shared = new RedisShared({ control, keys, writers, users })
-    this.revocations = new RedisRevocations({ control, keys })
-    this.#filters = new RedisFilters({ control, keys })
+    this.shared = new RedisShared({ control, keys, writers, users, onBadValue })
+    this.revocations = new RedisRevocations({ control, keys, onBadValue })
+    this.#filters = new RedisFilters({ control, keys, onBadValue })
     this.#owners = new RedisOwners({
       control,
       keys,
       users,
+      onBadValue,
       timeoutMs: options.timeoutMs,
       written: (clientId) => writers.settledOf(clientId),
       confirmed: (clientId, operation) => this.#confirmed(clientId, operation),
     })
     this.#sessions = new RedisSessions({ control, keys, users })
-    this.#retained = new RedisRetained({ control, keys })
+    this.#retained = new RedisRetained({ control, keys, onBadValue })
     this.#effects = new RedisEffects({
       keys,
       writers,
@@ -259,11 +276,14 @@ class RedisStore implements Store {
     )) as [number, ...Buffer[]]
     if (owned !== 1) this.#onFenced(owner)
     const found: QueuedMessage[] = []
-    for (let index = 0; index + 1 < answer.length; index += 2)
-      found.push({
-        position: Number(answer[index]),
-        message: decodeMessage(answer[index + 1] as Buffer),
-      })
+    for (let index = 0; index + 1 < answer.length; index += 2) {
+      const position = Number(answer[index])
+      const bytes = answer[index + 1] as Buffer
+      const message = readableMessage(bytes, this.#keys.queue(clientId), this.#onBadValue)
+      if (message !== undefined) found.push({ position, message })
+      // Nobody is to meet it again.
+      else this.settle(owner, position, bytes.length)
+    }
     return found
   }
 
@@ -313,7 +333,7 @@ class RedisStore implements Store {
     // An empty one was imported: its message took effect before.
     return found === null || (found as Buffer).length === 0
       ? undefined
-      : decodeMessage(found as Buffer)
+      : readableMessage(found as Buffer, key, this.#onBadValue)
   }
 
   deleteInbound(clientId: string, packetId: number, done: (error?: Error) => void): void {

@@ -3,7 +3,13 @@
  * cluster one per bucket, made when it is needed, so that a slot that is not served holds up nobody else.
  * Bound: what waits in all groups together; at most as many groups as there are buckets.
  */
-import { bucketOf, type Keys, type Servers, type TurnLoad } from '@breakwater/redis'
+import {
+  bucketOf,
+  type Keys,
+  type OnBadValue,
+  type Servers,
+  type TurnLoad,
+} from '@breakwater/redis'
 import type { Confirmation } from './confirmation.ts'
 import { PublishWriter, type OnWritten, type WriterOptions } from './publish-writer.ts'
 import { ReceiptWriter } from './receipt-writer.ts'
@@ -27,6 +33,7 @@ export interface WriterGroupsOptions extends Omit<WriterOptions, 'load'> {
   /** Writes of some group could not be confirmed in time; undefined: all can again. */
   readonly onHeld?: ((why: string | undefined) => void) | undefined
   readonly onWritten?: OnWritten | undefined
+  readonly onBadValue?: OnBadValue | undefined
   readonly onFenced: (owner: Owner) => void
 }
 

@@ -45,6 +45,17 @@ export const ANY_USER = '?'
 
 const RECORD = '^(%d+) (%S+) (%S+) (.*)$'
 
+/** What is none of that is an error that has the keys mended (mend.ts), and the script run again. */
+const READABLE = `local function readable(record, session)
+  for _, number in ipairs({record and (string.match(record, '^(%d+) %S+ %S+ ') or '?') or '0',
+    session[1] or '0', session[1] and session[3] or '0'}) do
+    if (tonumber(number) or 1e300) > 9007199254740991 then return false end
+  end
+  return true
+end
+`
+const UNREADABLE = `return redis.error_reply('ERR what is kept of the client cannot be read')`
+
 /** Whose client it is, in the record of an owner. */
 export function nodeIn(record: Buffer | null): string | undefined {
   return record?.toString().split(' ', 2)[1]
@@ -64,8 +75,9 @@ end
  * alone: any other user takes it over. There is no will without a record.
  */
 export const CLAIM: Script = script(
-  `${SESSION}${EPOCH}local record = redis.call('HGET', KEYS[1], id)
+  `${SESSION}${EPOCH}${READABLE}local record = redis.call('HGET', KEYS[1], id)
 local found = redis.call('HMGET', KEYS[2], 'epoch', 'user', 'sent', 'account')
+if not readable(record, found) then ${UNREADABLE} end
 local last, node, claim, user = 0, nil, nil, nil
 if record then last, node, claim, user = string.match(record, '${RECORD}') end
 if claim and string.sub(claim, 1, 1) == '${ANY_USER}' then user = nil end
@@ -107,9 +119,10 @@ return 1`,
 
 /** Keys: those of a session. Arguments: those of a session, epoch. Returns what `opened` does. */
 export const OPEN: Script = script(
-  `${SESSION}local record = redis.call('HGET', KEYS[1], id)
+  `${SESSION}${READABLE}local record = redis.call('HGET', KEYS[1], id)
 if not record or string.match(record, '^%d+') ~= ARGV[5] then return ${TAKEN_OVER} end
 local found = redis.call('HMGET', KEYS[2], 'epoch', 'user', 'sent', 'account')
+if not readable(record, found) then ${UNREADABLE} end
 if found[2] and found[2] ~= ARGV[3] then return ${FENCED} end
 return opened(found, ARGV[5])`,
 )

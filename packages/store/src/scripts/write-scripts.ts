@@ -1,8 +1,8 @@
 /** The scripts of the two writers: what a turn's publishes change, and what one session has taken. */
-import type { Redis } from '@breakwater/redis'
+import { MEND_LUA, type Redis } from '@breakwater/redis'
+import { QUEUE_LUA } from './queue-scripts.ts'
 import { RETAINED_LUA } from './retained-scripts.ts'
 import { FENCED, script, type Script } from './scripts.ts'
-import { QUEUE_FULL } from '../store.ts'
 
 /** How the policies are called in BATCH. */
 export const POLICY = { 'drop-oldest': 'O', 'drop-newest': 'N', 'close-publisher': 'C' } as const
@@ -15,6 +15,9 @@ export const REFUSED = 'QUEUEFULL'
 
 /** Answer to a write whose retained message finds a bound of them reached. */
 export const RETAINED_FULL = 'RETAINEDFULL'
+
+/** More than can have been sent and have no answer yet. */
+const WRITES_AHEAD_MAX = 10_000_000
 
 /** Of so many queues of one write the epochs are answered. */
 const EPOCHS_MAX = 8
@@ -57,6 +60,9 @@ const POSITIONS_PER_SECOND = 32_768
  * is there already its lifetime is set: a connection that sends again writes something in any case, and what is
  * asked behind that (replicas, disk) covers what an earlier one has written.
  *
+ * What lies in one of the keys and is none of what may be there is removed, or counted again (mend.ts), and holds up
+ * no other write; behind the answers then come names of such keys, each with what was wrong.
+ *
  * What is counted of a queue is read once and written once per call (`counted`, `flush`); what reads or writes
  * the counts by another way flushes them before.
  *
@@ -66,8 +72,24 @@ const POSITIONS_PER_SECOND = 32_768
  * behind it of the same message are refused with it.
  */
 export const BATCH: Script = script(
-  `local state = redis.call('GET', KEYS[1]) or '0'
-local mark = tonumber(string.match(state, '^%d+'))
+  `${MEND_LUA}
+-- Keys that held what cannot be read, each with what was wrong.
+local bad = {}
+local function note(key)
+  local why = mend(key)
+  if why then
+    bad[#bad + 1] = key
+    bad[#bad + 1] = why
+  end
+  return why ~= nil
+end
+local state = redis.pcall('GET', KEYS[1]) or '0'
+local mark = type(state) == 'string' and tonumber(string.match(state, '^%d+'))
+if not mark or mark > tonumber(ARGV[2]) + ${WRITES_AHEAD_MAX} then
+  -- What was executed is not known any more: this call is not.
+  bad = {KEYS[1], 'it is no mark of writes'}
+  state, mark = ARGV[1], tonumber(ARGV[1])
+end
 if mark < tonumber(ARGV[1]) then
   return redis.error_reply('OUTOFTURN the call before was refused')
 end
@@ -85,63 +107,7 @@ local call = redis.call
 local countMax, bytesMax = tonumber(ARGV[4]), tonumber(ARGV[5])
 local policy, roomMin = string.sub(ARGV[6], 1, 1), math.min(bytesMax, tonumber(string.sub(ARGV[6], 2)))
 local answer, epochs, skip
-local known, changed = {}, {}
-
--- Last, bytes and count of a queue, with the epoch; empty where there is none.
-local function counted(session)
-  local at = known[session]
-  if not at then
-    local found = call('HMGET', session, 'last', 'bytes', 'count', 'epoch')
-    at = found[1] and {found[1], found[2], found[3], tonumber(found[4]) or 0} or {}
-    known[session] = at
-  end
-  return at
-end
-
-local function flush(session)
-  local at = changed[session]
-  if at then call('HSET', session, 'last', at[1], 'bytes', at[2], 'count', at[3]) end
-  known[session], changed[session] = nil, nil
-end
-
--- The fifth of what is known: the bytes that this queue has room for.
-local function full(session, count, bytes)
-  if count > countMax then return true end
-  if count <= 1 or bytes <= roomMin then return false end
-  local at = counted(session)
-  at[5] = at[5] or math.min(bytesMax, tonumber(call('HGET', session, 'room') or bytesMax))
-  return bytes > at[5]
-end
-
-local function push(session, queue, message, node, hash)
-  local at = counted(session)
-  if not node then epochs[#epochs + 1] = at[4] or 0 end
-  if not at[1] then
-    answer[#answer + 1] = 0
-    return
-  end
-  local last, bytes, count = at[1] + 1, at[2] + #message, at[3] + 1
-  if policy ~= 'O' and full(session, count, bytes) then
-    answer[1] = answer[1] + 1
-    answer[#answer + 1] = ${QUEUE_FULL}
-    return
-  end
-  if node then call('XADD', queue, '0-' .. last, 'm', message, 'n', node, 'h', hash)
-  else call('XADD', queue, '0-' .. last, 'm', message) end
-  at[1], at[2], at[3] = last, bytes, count
-  changed[session] = at
-  while full(session, count, bytes) do
-    local first = call('XRANGE', queue, '-', '+', 'COUNT', 1)[1]
-    if not first then break end
-    call('XDEL', queue, first[1])
-    bytes = bytes - #first[2][2]
-    count = count - 1
-    answer[1] = answer[1] + 1
-  end
-  at[2], at[3] = bytes, count
-  answer[#answer + 1] = last
-end
-
+${QUEUE_LUA}
 local function close()
   if not answer or #epochs > ${EPOCHS_MAX} then return end
   for index = 1, #epochs do answer[#answer + 1] = epochs[index] end
@@ -313,6 +279,16 @@ while word <= #ARGV do
     elseif op ~= 'F' then
       local ok, failure = pcall(run[op], key, word + 1)
       if not ok then
+        local mended = false
+        for index = key, after(key, word) - 1 do mended = note(KEYS[index]) or mended end
+        if mended then
+          looked = nil
+          ok, failure = pcall(run[op], key, word + 1)
+          -- Half of it was done before: whether the topic came or went is for everybody to look at.
+          if ok and (op == 'S' or op == 'C') then answer[#answer] = 1 end
+        end
+      end
+      if not ok then
         answers[#answers] = type(failure) == 'table' and failure.err or tostring(failure)
       end
     end
@@ -322,6 +298,7 @@ end
 close()
 for session in pairs(changed) do flush(session) end
 if grown then call('SET', KEYS[1], math.max(mark, ARGV[2]) .. kept, 'PX', ARGV[3]) end
+if #bad > 0 then answers[#answers + 1] = bad end
 return answers`,
 )
 
