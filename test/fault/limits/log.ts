@@ -1,10 +1,13 @@
-import { expect } from 'vitest'
+import { expect, vi } from 'vitest'
 import type { Limits } from '@breakwater/config'
 import { spawnNode, startNode, type LogLine, type TestNode } from '../../kit/node.ts'
 import type { WireClient } from '../../kit/wire-client.ts'
 import * as wire from '../../kit/wire-encoder.ts'
 import { MetricsPage } from '../metrics-page.ts'
 import { connect, LISTEN_PLAIN as listen, type LimitDriver } from './driver.ts'
+
+/** Tests run side by side here, which `expect.poll` is not made for. */
+const PATIENCE = { timeout: 30_000 }
 
 const DENIED = 40
 
@@ -85,8 +88,10 @@ async function driveSummary(): Promise<void> {
     const summaries = node.logs().filter(isSummary)
     return summaries.reduce((lines, line) => lines + Number(line['lines']), 0)
   }
-  await expect.poll(() => (told = sum()), { timeout: 15_000 }).toBeGreaterThan(0)
-  await expect.poll(() => (told = sum()), { timeout: 15_000 }).toBe(2 * DENIED - first - second)
+  await vi.waitFor(() => {
+    told = sum()
+    expect(told).toBe(2 * DENIED - first - second)
+  }, PATIENCE)
   expect(told).toBeGreaterThan(0)
 }
 
