@@ -29,11 +29,10 @@ const typeTable = Object.entries(redisTypes)
   .join(', ')
 
 /**
- * Defines `mend`, given a key: returns what was wrong with it, or nothing. Part of scripts that mend what they meet;
- * a name of its own for each local, since Lua has room for few of them.
+ * Defines `mender`, which makes a function of a key that mends it and returns what was wrong, or nothing. Part of
+ * scripts that mend what they meet: nothing is made before there is something to mend.
  */
-export const MEND_LUA: string = `local mend
-do
+export const MEND_LUA: string = `local function mender()
   local call = redis.call
   local types = {${typeTable}}
   local function whole(text)
@@ -181,7 +180,7 @@ do
       return without(key, function(from) return not whole(from) or tonumber(from) > latest end)
     end,
   }
-  mend = function(key)
+  return function(key)
     local tag, kind = string.match(key, 'v1:{([^}]*)}:([a-z%-]+)')
     local wanted = types[kind]
     if kind == 'import' and tag ~= 'cluster' then wanted = 'stream' end
@@ -197,7 +196,7 @@ end
 `
 
 const SOURCE = `${MEND_LUA}
-local found = {}
+local mend, found = mender(), {}
 for index, key in ipairs(KEYS) do found[index] = mend(key) or '' end
 return found`
 

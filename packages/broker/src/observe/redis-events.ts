@@ -138,12 +138,12 @@ export class RedisEvents {
   }
 
   /** A value that cannot be read is left out, and nothing else. */
-  badValue({ kind, key, why }: BadValue): void {
+  badValue({ kind, key, why: error }: BadValue): void {
     this.#instruments.counter('store_bad_values_total').cell({ key: kind }).value += 1
     this.#log.say(
       'bad-value',
       'error',
-      { kind, key, why },
+      { kind, key, error },
       'a value in redis cannot be read: it is left out',
       kind,
     )

@@ -74,8 +74,9 @@ const POSITIONS_PER_SECOND = 32_768
 export const BATCH: Script = script(
   `${MEND_LUA}
 -- Keys that held what cannot be read, each with what was wrong.
-local bad = {}
+local bad, mend = {}, nil
 local function note(key)
+  mend = mend or mender()
   local why = mend(key)
   if why then
     bad[#bad + 1] = key
