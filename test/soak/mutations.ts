@@ -19,6 +19,7 @@ export interface Mutation {
 
 const LANE = 'broker/src/route/publish.ts'
 const WRITES = 'store/src/scripts/write-scripts.ts'
+const QUEUES = 'store/src/scripts/queue-scripts.ts'
 const OUTBOUND = 'broker/src/deliver/stored-outbound.ts'
 
 export const MUTATIONS: readonly Mutation[] = [
@@ -48,9 +49,10 @@ export const MUTATIONS: readonly Mutation[] = [
     faults: ['client-drop', 'client-replies-lost'],
     edits: [
       {
-        file: WRITES,
-        find: "call('XADD', queue, '0-' .. last, 'm', message)",
-        replace: "if last % 1000 ~= 0 then call('XADD', queue, '0-' .. last, 'm', message) end",
+        file: QUEUES,
+        find: "return redis.pcall('XADD', queue, '0-' .. last, 'm', message)",
+        replace:
+          "if last % 1000 ~= 0 then return redis.pcall('XADD', queue, '0-' .. last, 'm', message) end",
       },
     ],
   },
