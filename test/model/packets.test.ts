@@ -15,6 +15,9 @@ import { readUtf8 } from '@breakwater/mqtt'
 import { WireDecoder } from '../kit/wire-decoder.ts'
 import * as wire from '../kit/wire-encoder.ts'
 
+const NO_OPTIONS = { noLocal: false, retainAsPublished: false, retainHandling: 0 }
+const LIMITS = { ...limitsWith(), protocolLevelMax: 4 } as const
+
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** The text of these bytes as MQTT allows it, decided by the platform's decoder. */
@@ -44,6 +47,13 @@ function within(frame: Buffer, before: Uint8Array, after: Uint8Array): [Buffer, 
   const body = frame.subarray(headerBytes)
   const buffer = Buffer.concat([before, body, after])
   return [buffer, before.length, before.length + body.length]
+}
+
+/** As a CONNECT of MQTT 3.1.1 has it. */
+function willOf(will: Will) {
+  const { topic: name, payload, qos: level, retain } = messageOf(will)
+  const message = { topic: name, payload, qos: level, retain }
+  return { ...message, delayS: 0, expiryS: undefined, properties: undefined }
 }
 
 interface Will {
@@ -76,14 +86,16 @@ describe('what the kit writes is read', () => {
     fc.assert(
       fc.property(connect, noise, noise, ({ credentials, ...fields }, before, after) => {
         const frame = wire.encodeConnect({ ...fields, ...credentials })
-        expect(readConnect(...within(frame, before, after), limitsWith())).toEqual({
+        expect(readConnect(...within(frame, before, after), LIMITS)).toEqual({
           protocolLevel: 4,
           clean: fields.clean,
+          sessionExpiryS: fields.clean ? 0 : undefined,
+          properties: undefined,
           keepAliveS: fields.keepAliveSeconds,
           clientId: fields.clientId,
           username: credentials?.username,
           password: credentials?.password && Buffer.from(credentials.password),
-          will: fields.will && messageOf(fields.will),
+          will: fields.will && willOf(fields.will),
         })
       }),
     )
@@ -99,12 +111,13 @@ describe('what the kit writes is read', () => {
         )
         expect(readSubscribe(...within(subscribe, before, after), 4)).toEqual({
           packetId: id,
-          requests: wanted,
+          requests: wanted.map((request) => ({ ...request, ...NO_OPTIONS })),
+          subscriptionId: 0,
         })
         expect(encodeSubscribe(id, wanted)).toEqual(subscribe)
         const filters = wanted.map((request) => request.filter)
         const unsubscribe = wire.encodeUnsubscribe(id, filters)
-        expect(readUnsubscribe(...within(unsubscribe, before, after))).toEqual({
+        expect(readUnsubscribe(...within(unsubscribe, before, after), 4)).toEqual({
           packetId: id,
           filters,
         })
@@ -204,7 +217,7 @@ describe('any bytes at all', () => {
     fc.assert(
       fc.property(pieces, noise, (body, after) => {
         const read = readSubscribe(Buffer.concat([body, after]), 0, body.length, 4)
-        if (read === undefined) return
+        if (typeof read === 'string') return
         const { packetId: id, requests } = read
         expect(within(encodeSubscribe(id, requests), Buffer.alloc(0), Buffer.alloc(0))[0]).toEqual(
           body,
@@ -217,8 +230,8 @@ describe('any bytes at all', () => {
   it('are an UNSUBSCRIBE only if they are the bytes of what was read', () => {
     fc.assert(
       fc.property(pieces, noise, (body, after) => {
-        const read = readUnsubscribe(Buffer.concat([body, after]), 0, body.length)
-        if (read === undefined) return
+        const read = readUnsubscribe(Buffer.concat([body, after]), 0, body.length, 4)
+        if (typeof read === 'string') return
         const { packetId: id, filters } = read
         expect(within(encodeUnsubscribe(id, filters), Buffer.alloc(0), Buffer.alloc(0))[0]).toEqual(
           body,
@@ -241,7 +254,7 @@ describe('any bytes at all', () => {
       fc.property(fc.boolean(), pieces, noise, (isMqtt, tail, after) => {
         const head = isMqtt ? Buffer.from([0, 4, 77, 81, 84, 84, 4]) : Buffer.alloc(0)
         const body = Buffer.concat([head, tail])
-        const read = readConnect(Buffer.concat([body, after]), 0, body.length, limitsWith())
+        const read = readConnect(Buffer.concat([body, after]), 0, body.length, LIMITS)
         if (typeof read === 'string') expect(reasons).toContain(read)
         else expect(read.clientId !== '' || read.clean).toBe(true)
       }),

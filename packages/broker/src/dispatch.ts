@@ -86,7 +86,10 @@ export class Dispatch implements FrameHandler {
   /** A CONNECT: the reader lets nothing else through before [MQTT-3.1.0-1]. */
   #first(connection: Connection, reader: FrameReader): void {
     const { buffer, start, body, end } = reader
-    const frame = readConnect(buffer, body, end, this.#options.limits)
+    const frame = readConnect(buffer, body, end, {
+      protocolLevelMax: 4,
+      ...this.#options.limits,
+    })
     if (typeof frame === 'string') {
       // A return code can only be told to somebody who speaks MQTT.
       const reason = REASON_OF_FAULT[frame]
@@ -129,13 +132,13 @@ function controlFrame(
   switch (type) {
     case PacketType.SUBSCRIBE: {
       const frame = readSubscribe(buffer, body, end, control.connection.protocolLevel)
-      if (frame === undefined) return 'malformed-packet'
+      if (typeof frame === 'string') return REASON_OF_FAULT[frame]
       control.subscribe(frame)
       return undefined
     }
     case PacketType.UNSUBSCRIBE: {
-      const frame = readUnsubscribe(buffer, body, end)
-      if (frame === undefined) return 'malformed-packet'
+      const frame = readUnsubscribe(buffer, body, end, control.connection.protocolLevel)
+      if (typeof frame === 'string') return REASON_OF_FAULT[frame]
       control.unsubscribe(frame)
       return undefined
     }

@@ -191,6 +191,7 @@ const MESSAGE_METRICS = {
         'pingreq',
         'pingresp',
         'disconnect',
+        'auth',
       ],
     },
   },

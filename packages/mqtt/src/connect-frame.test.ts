@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { readConnect } from './connect-frame.ts'
+import { readConnect, SESSION_NEVER_EXPIRES, type ConnectFrame } from './connect-frame.ts'
 
 const text = (value: string | readonly number[]): number[] => {
   const bytes = typeof value === 'string' ? [...Buffer.from(value)] : [...value]
@@ -23,11 +23,12 @@ const bodyOf = ({
 }: Parts): number[] => [...text(name), level, flags, ...keepAlive, ...fields.flat()]
 
 const LIMITS = {
+  protocolLevelMax: 5,
   topicBytesMax: 32,
   topicLevelsMax: 4,
   clientIdBytesMax: 40,
   usernameBytesMax: 20,
-}
+} as const
 
 const read = (parts: Parts) => {
   const body = Buffer.from(bodyOf(parts))
@@ -39,11 +40,13 @@ describe('a CONNECT is read', () => {
     expect(read({})).toEqual({
       protocolLevel: 4,
       clean: true,
+      sessionExpiryS: 0,
       keepAliveS: 60,
       clientId: 'id',
       username: undefined,
       password: undefined,
       will: undefined,
+      properties: undefined,
     })
   })
 
@@ -54,11 +57,21 @@ describe('a CONNECT is read', () => {
     expect(readConnect(buffer, 2, buffer.length - 2, LIMITS)).toEqual({
       protocolLevel: 4,
       clean: true,
+      sessionExpiryS: 0,
       keepAliveS: 65_535,
       clientId: 'id',
       username: 'user',
       password: Buffer.from([1, 2]),
-      will: { topic: 'w/t', payload: Buffer.from([0, 255]), qos: 1, retain: true },
+      will: {
+        topic: 'w/t',
+        payload: Buffer.from([0, 255]),
+        qos: 1,
+        retain: true,
+        delayS: 0,
+        expiryS: undefined,
+        properties: undefined,
+      },
+      properties: undefined,
     })
   })
 
@@ -66,6 +79,7 @@ describe('a CONNECT is read', () => {
     expect(read({ name: 'MQIsdp', level: 3, flags: 0 })).toMatchObject({
       protocolLevel: 3,
       clean: false,
+      sessionExpiryS: undefined,
     })
   })
 
@@ -104,7 +118,8 @@ describe('a CONNECT ends the connection', () => {
   test.each<[string, Parts, string]>([
     ['another protocol [MQTT-3.1.2-1]', { name: 'HTTP' }, 'protocol-error'],
     ['a name of Object.prototype', { name: 'constructor' }, 'protocol-error'],
-    ['level 5 [MQTT-3.1.2-2]', { level: 5 }, 'unsupported-version'],
+    ['level 6 [MQTT-3.1.2-2]', { level: 6 }, 'unsupported-version'],
+    ['level 5 under the old name', { name: 'MQIsdp', level: 5 }, 'unsupported-version'],
     ['level 3 under the new name', { level: 3 }, 'unsupported-version'],
     ['the bridge bit in the level', { level: 0x84 }, 'unsupported-version'],
     ['the reserved flag [MQTT-3.1.2-3]', { flags: 0x03 }, 'malformed'],
@@ -192,6 +207,163 @@ describe('a CONNECT ends the connection', () => {
   test('cut at every byte it is malformed, whatever follows in the chunk', () => {
     const fields = [text('id'), text('w/t'), text('bye'), text('user'), text('pass')]
     const body = Buffer.from(bodyOf({ flags: 0xee, fields }))
+    expect(readConnect(body, 0, body.length, LIMITS)).toMatchObject({ clientId: 'id' })
+    for (let end = 0; end < body.length; end += 1)
+      expect(readConnect(body, 0, end, LIMITS), `cut at ${end}`).toBe('malformed')
+  })
+})
+
+const word = (value: number): number[] => [
+  value >> 24,
+  (value >> 16) & 255,
+  (value >> 8) & 255,
+  value & 255,
+]
+const block = (...properties: readonly (readonly number[])[]): number[] => [
+  properties.flat().length,
+  ...properties.flat(),
+]
+const user = (name: string, value: string): number[] => [0x26, ...text(name), ...text(value)]
+const read5 = (parts: Parts) => read({ level: 5, ...parts })
+
+describe('a CONNECT of MQTT 5 is read', () => {
+  test('with nothing but a client id: the defaults of the standard', () => {
+    expect(read5({ flags: 0, fields: [block(), text('id')] })).toEqual({
+      protocolLevel: 5,
+      clean: false,
+      sessionExpiryS: 0,
+      keepAliveS: 60,
+      clientId: 'id',
+      username: undefined,
+      password: undefined,
+      will: undefined,
+      properties: {
+        receiveMaximum: 65_535,
+        packetBytesMax: undefined,
+        topicAliasMaximum: 0,
+        problemInformation: true,
+        responseInformation: false,
+        authenticationMethod: undefined,
+        authenticationData: undefined,
+        userProperties: [],
+      },
+    })
+  })
+
+  test('with every property, and a will with every property', () => {
+    const own = block(
+      [0x11, ...word(SESSION_NEVER_EXPIRES)],
+      [0x21, 0, 10],
+      [0x27, ...word(1_000)],
+      [0x22, 0, 5],
+      [0x19, 1],
+      [0x17, 0],
+      user('a', '1'),
+      user('a', '2'),
+      [0x15, ...text('SCRAM-SHA-256')],
+      [0x16, ...text([0, 255])],
+    )
+    const kept = [
+      [0x01, 1],
+      [0x03, ...text('type')],
+      [0x08, ...text('r')],
+      [0x09, ...text([0])],
+    ]
+    const ofWill = block([0x18, ...word(30)], ...kept, user('b', ''), [0x02, ...word(60)])
+    const fields = [own, text('id'), ofWill, text('w/t'), text('bye'), text('user'), text('pass')]
+    const frame = read5({ flags: 0xee, fields }) as ConnectFrame
+    expect(frame).toMatchObject({
+      clean: true,
+      sessionExpiryS: SESSION_NEVER_EXPIRES,
+      username: 'user',
+      will: { topic: 'w/t', qos: 1, retain: true, delayS: 30, expiryS: 60 },
+      properties: {
+        receiveMaximum: 10,
+        packetBytesMax: 1_000,
+        topicAliasMaximum: 5,
+        problemInformation: false,
+        responseInformation: true,
+        authenticationMethod: 'SCRAM-SHA-256',
+        authenticationData: Buffer.from([0, 255]),
+        userProperties: [
+          ['a', '1'],
+          ['a', '2'],
+        ],
+      },
+    })
+    expect(frame.will?.properties).toEqual(Buffer.from([...kept.flat(), ...user('b', '')]))
+  })
+
+  test.each<[string, Parts, object]>([
+    [
+      'a password without a user name',
+      { flags: 0x42, fields: [block(), text('id'), text('p')] },
+      { username: undefined, password: Buffer.from('p') },
+    ],
+    [
+      'an empty client id and an earlier session',
+      { flags: 0, fields: [block(), text('')] },
+      { clientId: '', clean: false },
+    ],
+  ])('with %s', (_what, parts, fields) => {
+    expect(read5(parts)).toMatchObject(fields)
+  })
+})
+
+describe('a CONNECT of MQTT 5 ends the connection:', () => {
+  test.each<[string, Parts, string]>([
+    ['the properties are missing', { fields: [] }, 'malformed'],
+    ['the properties reach behind the packet', { fields: [[40], text('id')] }, 'malformed'],
+    [
+      'the reserved flag is set [MQTT-3.1.2-3]',
+      { flags: 3, fields: [block(), text('id')] },
+      'malformed',
+    ],
+    [
+      'authentication data without a method',
+      { fields: [block([0x16, 0, 0]), text('id')] },
+      'protocol-error',
+    ],
+    ['a property of a PUBLISH', { fields: [block([0x23, 0, 1]), text('id')] }, 'protocol-error'],
+    [
+      'a will delay among its own properties',
+      { fields: [block([0x18, ...word(1)]), text('id')] },
+      'protocol-error',
+    ],
+    [
+      'a property of CONNECT in the will',
+      { flags: 6, fields: [block(), text('id'), block([0x21, 0, 1]), text('w'), text('')] },
+      'protocol-error',
+    ],
+    ['a will without properties', { flags: 6, fields: [block(), text('id')] }, 'malformed'],
+    ['a missing user name', { flags: 0x82, fields: [block(), text('id')] }, 'malformed'],
+    ['something behind its fields', { fields: [block(), text('id'), [0]] }, 'malformed'],
+    [
+      'a client id above clientIdBytesMax',
+      { fields: [block(), text('x'.repeat(41))] },
+      'client-id-invalid',
+    ],
+  ])('%s', (_why, parts, reason) => {
+    expect(read5(parts)).toBe(reason)
+  })
+
+  test('the version is not spoken here', () => {
+    const body = Buffer.from(bodyOf({ level: 5, fields: [block(), text('id')] }))
+    const limits = { ...LIMITS, protocolLevelMax: 4 } as const
+    expect(readConnect(body, 0, body.length, limits)).toBe('unsupported-version')
+  })
+
+  test('cut at every byte it is malformed, whatever follows in the chunk', () => {
+    const fields = [
+      block([0x21, 0, 9]),
+      text('id'),
+      block([0x01, 1]),
+      text('w'),
+      text('bye'),
+      text('u'),
+      text('p'),
+    ]
+    const body = Buffer.from(bodyOf({ level: 5, flags: 0xee, fields }))
     expect(readConnect(body, 0, body.length, LIMITS)).toMatchObject({ clientId: 'id' })
     for (let end = 0; end < body.length; end += 1)
       expect(readConnect(body, 0, end, LIMITS), `cut at ${end}`).toBe('malformed')

@@ -9,6 +9,7 @@
  * Until `connected` the only frame is a CONNECT: any other is refused by its first byte, the bound is
  * `connectBytesMax`, and what is collected takes no more than twice what has arrived.
  */
+import type { ProtocolLevel } from './connect-frame.ts'
 import type { PacketFault } from './packet-fault.ts'
 import { beforeConnectFaults, firstByteFaults, type FirstByteFaults } from './packet-type.ts'
 
@@ -50,7 +51,7 @@ export class FrameReader {
   }
 
   /** The CONNECT has been read: other packets follow. */
-  connected(protocolLevel: 3 | 4): void {
+  connected(protocolLevel: ProtocolLevel): void {
     this.#bytesMax = this.#packetBytesMax
     this.#faults = firstByteFaults[protocolLevel]
   }

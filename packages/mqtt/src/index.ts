@@ -1,5 +1,10 @@
 export { readConnect } from './connect-frame.ts'
-export type { ConnectWill, ConnectFrame } from './connect-frame.ts'
+export type {
+  ConnectFrame,
+  ConnectProperties,
+  ConnectWill,
+  ProtocolLevel,
+} from './connect-frame.ts'
 export {
   REFUSED,
   encodeConnect,

@@ -59,6 +59,10 @@ test('every one of the 256 first bytes is judged as MQTT 3.1 says, where fewer f
   expectFaults(firstByteFaults[3], (byte) => ALLOWED_BY_31.has(byte))
 })
 
+test('every one of the 256 first bytes is judged as MQTT 5 says, which has AUTH [MQTT-2.1.3-1]', () => {
+  expectFaults(firstByteFaults[5], (byte) => ALLOWED.has(byte) || byte === 0xf0)
+})
+
 test('before CONNECT no other type is let through, whatever its flags [MQTT-3.1.0-1]', () => {
   for (const [byte, fault] of beforeConnectFaults.entries())
     expect(fault === undefined, `0x${byte.toString(16)}`).toBe(byte >> 4 === PacketType.CONNECT)

@@ -16,6 +16,8 @@ export const PacketType = {
   PINGREQ: 12,
   PINGRESP: 13,
   DISCONNECT: 14,
+  /** Of MQTT 5. */
+  AUTH: 15,
 } as const
 
 export const packetTypeNames = Object.fromEntries(
@@ -30,9 +32,13 @@ export type FirstByteFaults = readonly (PacketFault | undefined)[]
  * [MQTT-3.3.1-4], DUP at QoS 0 [MQTT-3.3.1-2]. MQTT 3.1 does not use the flags of most types, and sets DUP where
  * a SUBSCRIBE, UNSUBSCRIBE or PUBREL is sent again.
  */
-export const firstByteFaults: Readonly<Record<3 | 4, FirstByteFaults>> = {
+export const firstByteFaults: Readonly<Record<3 | 4 | 5, FirstByteFaults>> = {
   3: faultsWith(level3Fault),
   4: faultsWith(level4Fault),
+  5: faultsWith((type, flags) =>
+    // [MQTT-3.15.1-1]
+    type === PacketType.AUTH && flags === 0 ? undefined : level4Fault(type, flags),
+  ),
 }
 
 /** Before the protocol level is known: anything but CONNECT, whose flags MQTT 3.1 does not use [MQTT-3.1.0-1]. */

@@ -1,6 +1,6 @@
 import type { QoS } from './qos.ts'
 import { describe, expect, test } from 'vitest'
-import { encodePublish, lengthBytes, writeLength } from './publish-frame.ts'
+import { encodePublish, encodePublish5, lengthBytes, writeLength } from './publish-frame.ts'
 import { encodeConnack, encodeWithPacketId } from './small-frames.ts'
 import { encodeSuback } from './control-frames.ts'
 import { PacketType } from './packet-type.ts'
@@ -51,6 +51,59 @@ describe('PUBLISH', () => {
     const { bytes } = encodePublish({ topic: 't', payload }, 0, false)
     payload.fill('x')
     expect(bytes.subarray(-6).toString()).toBe('before')
+  })
+})
+
+describe('PUBLISH of MQTT 5', () => {
+  const message = { topic: 't/1', payload: Buffer.from([1, 2]), properties: undefined }
+  const properties = Buffer.from([0x01, 1])
+  const ids = Buffer.from([0x0b, 1, 0x0b, 0x80, 1])
+
+  test('without properties has one byte more than that of MQTT 3.1.1', () => {
+    const frame = encodePublish5(message, 1, true, undefined, undefined)
+    expect([...frame.bytes]).toEqual([
+      0x33,
+      10,
+      0,
+      3,
+      116,
+      47,
+      49,
+      frame.bytes[7],
+      frame.bytes[8],
+      0,
+      1,
+      2,
+    ])
+    expect(frame.packetIdOffset).toBe(7)
+    expect([...encodePublish5(message, 0, false, undefined, undefined).bytes]).toEqual([
+      0x30, 8, 0, 3, 116, 47, 49, 0, 1, 2,
+    ])
+  })
+
+  test('has expiry, identifiers and the properties of the message, in this order', () => {
+    const frame = encodePublish5({ ...message, properties }, 0, false, 0xfffffffe, ids)
+    const own = [0x02, 255, 255, 255, 254, ...ids, ...properties]
+    expect([...frame.bytes]).toEqual([
+      0x30,
+      8 + own.length,
+      0,
+      3,
+      116,
+      47,
+      49,
+      own.length,
+      ...own,
+      1,
+      2,
+    ])
+  })
+
+  test('has properties whose length takes more than one byte', () => {
+    const many = Buffer.alloc(200, 7)
+    const { bytes } = encodePublish5({ ...message, properties: many }, 0, false, undefined, ids)
+    expect([...bytes.subarray(0, 10)]).toEqual([0x30, 0xd6, 1, 0, 3, 116, 47, 49, 0xcd, 1])
+    expect(bytes.subarray(10)).toEqual(Buffer.concat([ids, many, message.payload]))
   })
 })
 

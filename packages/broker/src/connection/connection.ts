@@ -12,7 +12,7 @@ import { REASON_OF_FAULT } from './packet-fault.ts'
 import type { ByteStream } from './byte-stream.ts'
 import { Hold } from './hold.ts'
 import { closeReason, type CloseReasonId } from './close-reason.ts'
-import { FrameReader, type FrameBounds, encodeConnack } from '@breakwater/mqtt'
+import { FrameReader, type FrameBounds, encodeConnack, type ProtocolLevel } from '@breakwater/mqtt'
 import { FrameWriter, PING_BYTES, type WriteBounds, type WriteCounters } from './frame-writer.ts'
 import { readShared } from './shared-read-buffer.ts'
 import { StreamFault } from './stream-fault.ts'
@@ -58,8 +58,8 @@ export class Connection {
   /** What TLS has proved of the client. */
   readonly certificate: ClientCertificate | undefined
   readonly writer: FrameWriter
-  /** Known from CONNECT on: 3 or 4. */
-  protocolLevel: 0 | 3 | 4 = 0
+  /** 0 until CONNECT was read. */
+  protocolLevel: 0 | ProtocolLevel = 0
   clientId = ''
   /** Who it is, once that is known; nobody in particular where clients are anonymous. */
   user = ''
@@ -144,7 +144,7 @@ export class Connection {
   }
 
   /** Its CONNECT is sound: it is asked whether it may come in. */
-  connected(protocolLevel: 3 | 4): void {
+  connected(protocolLevel: ProtocolLevel): void {
     this.protocolLevel = protocolLevel
     this.#reader.connected(protocolLevel)
   }
