@@ -47,7 +47,7 @@ export async function join(
 ): Promise<Member> {
   const cluster = await createRedisCluster(
     { ...settings, password: undefined, ca: undefined },
-    { nodeId, reads: [1], facts, leaseMs, viewLeaseMs, timeoutMs, logBytesMax, onFault: () => {} },
+    { nodeId, forms: {}, facts, leaseMs, viewLeaseMs, timeoutMs, logBytesMax, onFault: () => {} },
   )
   const member: Member = {
     cluster,

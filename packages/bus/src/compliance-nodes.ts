@@ -98,6 +98,7 @@ export function payloads({ messages }: Node): string[] {
   return messages.map(({ payload }) => payload.toString())
 }
 
-export function plain({ topic, payload, qos, retain }: Message): unknown {
-  return { topic, payload: payload.toString('hex'), qos, retain }
+export function plain({ topic, payload, qos, retain, properties, expiresAt }: Message): unknown {
+  const hex = { payload: payload.toString('hex'), properties: properties?.toString('hex') }
+  return { topic, qos, retain, expiresAt, ...hex }
 }

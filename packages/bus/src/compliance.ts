@@ -122,7 +122,7 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
       assert.deepEqual(payloads(b), ['2'])
     })
 
-    test('keep topic, payload, QoS and retain, whatever they hold', async () => {
+    test('keep topic, payload, QoS, retain, properties and expiry, whatever they hold', async () => {
       await using under = await open()
       const nodes = (await joinAll(under, 2)) as [Node, Node]
       const [a, b] = nodes
@@ -132,6 +132,9 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
         new Message('é/😀/', bytes, 1, true),
         new Message('x'.repeat(65_535), bytes, 2, true),
         new Message('/', bytes, 2, false),
+        new Message('properties', bytes, 0, true, undefined, bytes),
+        new Message('expiry', bytes, 1, false, undefined, undefined, 2 ** 48 - 1),
+        new Message('both', bytes, 2, false, undefined, bytes, 0),
       ]
       await Promise.all(sent.map((item) => published(a.bus, item, [b.bus.nodeId])))
       await fence(nodes)

@@ -4,7 +4,6 @@ import {
   decodeMessages,
   encodeMessage,
   encodeMessages,
-  ENVELOPE_VERSION,
   EnvelopeError,
 } from './envelope.ts'
 import { Message } from './message.ts'
@@ -17,6 +16,13 @@ const messages = [
   two,
   new Message('x'.repeat(65_535), Buffer.alloc(0), 2, true),
   new Message('a', Buffer.alloc(100_000, 7), 2, false),
+]
+const properties = Buffer.from([0x26, 0, 1, 97, 0, 1, 98])
+const later = 2 ** 48 - 1
+const extended = [
+  new Message('p', Buffer.from('properties'), 0, true, undefined, properties),
+  new Message('é', Buffer.alloc(0), 1, false, undefined, undefined, 0),
+  new Message('b', Buffer.from('both'), 2, true, undefined, Buffer.alloc(70_000, 1), later),
 ]
 
 describe('an envelope', () => {
@@ -33,18 +39,43 @@ describe('an envelope', () => {
   })
 
   it('that is cut anywhere is refused, and nothing is read beyond its end', () => {
-    const whole = encodeMessages([one, two])
-    const first = encodeMessage(one).length
+    const parts = [one, ...extended.slice(0, 2), two]
+    const whole = encodeMessages(parts)
+    const complete = parts.map((_, index) => encodeMessages(parts.slice(0, index)).length)
     for (let length = 1; length < whole.length; length += 1) {
-      if (length === first) continue
+      if (complete.includes(length)) continue
       expect(() => decodeMessages(whole.subarray(0, length))).toThrow(EnvelopeError)
     }
   })
 
-  it('of another version is refused with the version in the reason', () => {
+  it('of messages with properties and expiry gives them back, among those without', () => {
+    const mixed = [...extended, ...messages, ...extended]
+    expect(decodeMessages(encodeMessages(mixed))).toEqual(mixed)
+  })
+
+  it('is of version 2 only where there are properties or an expiry', () => {
+    expect(messages.map((message) => encodeMessage(message)[0])).toEqual([1, 1, 1, 1])
+    expect(extended.map((message) => encodeMessage(message)[0])).toEqual([2, 2, 2])
+  })
+
+  it.each([0, 3, 255])('of version %i is refused with the version in the reason', (version) => {
     const bytes = encodeMessage(one)
-    bytes[0] = ENVELOPE_VERSION + 1
-    expect(() => decodeMessages(bytes)).toThrow('version 2 is not readable by this node')
+    bytes[0] = version
+    expect(() => decodeMessages(bytes)).toThrow(`version ${version} is not readable by this node`)
+  })
+
+  it.each([
+    [1, 8],
+    [1, 16],
+    [2, 32],
+    [2, 128],
+    [1, 3],
+    [2, 3],
+  ])('of version %i with flags %i is refused', (version, flags) => {
+    const bytes = encodeMessage(one)
+    bytes[0] = version
+    bytes[1] = flags
+    expect(() => decodeMessages(bytes)).toThrow(EnvelopeError)
   })
 
   it('of one message holds exactly one', () => {

@@ -12,8 +12,14 @@ export const PLACE_BYTES: number = 1 + NUMBER_BYTES + DOUBLE_BYTES + TEXT_BYTES
 export const QOS = 3
 export const RETAIN = 4
 export const PLACES = 8
+export const EXTRAS = 16
 export const PASSED_ON = 32
 export const SHARED = 64
+
+/** What there is of extras. */
+export const EXPIRES = 1
+export const PROPERTIES = 2
+export const EXTRAS_BYTES_MAX: number = 1 + NUMBER_BYTES + 4
 
 /** Kinds that are none. */
 export const CONFIRMED = 128

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { EnvelopeError } from './envelope.ts'
-import { decodeFrame, encodeFrame, FRAME_VERSION } from './frame.ts'
+import { decodeFrame, encodeFrame } from './frame.ts'
 import type { FrameItem } from './frame-item.ts'
 import { Message } from './message.ts'
 import type { QoS } from '@breakwater/mqtt'
@@ -47,6 +47,19 @@ const shared: readonly FrameItem[] = [
     }),
   },
 ]
+const properties = Buffer.from([0x26, 0, 1, 97, 0, 1, 98])
+const place = { clientId: 'é', epoch: 1, position: 2, qos: 1 } as const
+const extended: readonly FrameItem[] = [
+  new Message('p', Buffer.from('properties'), 1, true, undefined, properties),
+  new Message('e', Buffer.alloc(0), 2, false, [place], undefined, 2 ** 48 - 1),
+  new SharedMessage({
+    message: new Message('é', Buffer.from('both'), 2, true, undefined, Buffer.alloc(70_000), 0),
+    filter: '$share/g/é',
+    position: 1,
+    hash: 1,
+    passedOn: true,
+  }),
+].map((content, number) => ({ number, content }))
 
 describe('a frame', () => {
   it('gives back what was put into it, in order, with the numbers', () => {
@@ -56,6 +69,33 @@ describe('a frame', () => {
   it('gives back what is meant for members of shared subscriptions', () => {
     const all = [...shared, { number: 4, content: new Message('t', Buffer.from('m'), 1, false) }]
     expect(decodeFrame(encodeFrame(header, all))).toEqual({ ...header, items: all })
+  })
+
+  it('gives back properties and expiry of messages, among those without', () => {
+    for (const item of extended)
+      expect(decodeFrame(encodeFrame(header, [item]))).toEqual({ ...header, items: [item] })
+    const all = [...extended, ...shared.map((item) => ({ ...item, number: item.number + 9 }))]
+    expect(decodeFrame(encodeFrame(header, all))).toEqual({ ...header, items: all })
+  })
+
+  it('is of version 2 only where a message has properties or an expiry', () => {
+    for (const some of [items, shared]) expect(encodeFrame(header, some)[0]).toBe(1)
+    for (const item of extended) expect(encodeFrame(header, [item])[0]).toBe(2)
+  })
+
+  it('that is cut within properties, expiry or what follows is refused', () => {
+    const start = encodeFrame(header, []).length
+    for (const item of extended.slice(0, 2)) {
+      const whole = encodeFrame(header, [item])
+      for (let length = start + 1; length < whole.length; length += 1)
+        expect(() => decodeFrame(whole.subarray(0, length))).toThrow(EnvelopeError)
+    }
+  })
+
+  it.each([0, 4, 255])('with extras of kind %i is refused', (which) => {
+    const bytes = encodeFrame(header, extended.slice(0, 1))
+    bytes[bytes.length - properties.length - 5] = which
+    expect(() => decodeFrame(bytes)).toThrow(EnvelopeError)
   })
 
   it.each([0, 1, 2] as const)('keeps QoS %i with and without retain', (qos: QoS) => {
@@ -94,10 +134,12 @@ describe('a frame', () => {
       expect(() => decodeFrame(whole.subarray(0, length))).toThrow(EnvelopeError)
   })
 
-  it('of another version is refused with the version in the reason', () => {
+  it.each([0, 3, 255])('of version %i is refused with the version in the reason', (version) => {
     const bytes = encodeFrame(header, items)
-    bytes[0] = FRAME_VERSION + 1
-    expect(() => decodeFrame(bytes)).toThrow('frame version 2 is not readable by this node')
+    bytes[0] = version
+    expect(() => decodeFrame(bytes)).toThrow(
+      `frame version ${version} is not readable by this node`,
+    )
   })
 
   it.each([3, 7, 8, 11, 32, 67, 72, 130, 131])('with an item of kind %i is refused', (kind) => {

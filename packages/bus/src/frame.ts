@@ -1,19 +1,20 @@
 /**
- * The binary form of what one node appends to the inbox of another. Version 1:
+ * The binary form of what one node appends to the inbox of another:
  *
  *   u8 version · u8 id bytes · id of the sender · u32 line · u32 generation · u48 after · u48 first · items
  *
  * and one item:
  *
  *   u8 kind · u32 number − first ·
- *     message: u16 topic bytes · u32 payload bytes · topic · payload · [u8 places, and each of them]
+ *     message: u16 topic bytes · u32 payload bytes · topic · payload · [extras] · [u8 places, and each of them]
  *     place:   u8 QoS · u48 position · f64 epoch · u16 id bytes · client id
  *     shared:  a message without places · u48 position · u32 hash · u16 filter bytes · filter
  *     128:     f64 version
  *     129:     u16 filter bytes · filter
  *     130:     u32 messages · u32 bytes · messages, numbered one after the other (run.ts)
  *
- * Kind of a message: bits 0–1 QoS, bit 2 retain, bit 3 with places, bit 5 passed on, bit 6 shared. Numbers are
+ * Kind of a message: bits 0–1 QoS, bit 2 retain, bit 3 with places, bit 4 with extras (message-extras.ts), bit 5
+ * passed on, bit 6 shared. A frame without extras is of version 1, one with them of version 2. Numbers are
  * big-endian, as in MQTT. The envelope of the store is another form: its bytes are kept for weeks, these for
  * milliseconds.
  */
@@ -22,6 +23,7 @@ import { EnvelopeError } from './envelope.ts'
 import {
   ASSIGNED,
   CONFIRMED,
+  EXTRAS,
   HASH_BYTES,
   KIND_BYTES,
   LENGTHS_BYTES,
@@ -36,6 +38,7 @@ import {
 } from './frame-form.ts'
 import type { FrameItem } from './frame-item.ts'
 import { ItemReader } from './item-reader.ts'
+import { extrasBytesMax, hasExtras, writeExtras } from './message-extras.ts'
 import { Message, type QueuePlace } from './message.ts'
 import { Run } from './run.ts'
 import { SharedMessage } from './shared-message.ts'
@@ -60,7 +63,8 @@ export interface InboxFrame extends FrameHeader {
   readonly items: readonly FrameItem[]
 }
 
-export const FRAME_VERSION = 1
+/** Those that a node reads. */
+export const FRAME_VERSIONS: readonly number[] = [1, 2]
 const FIXED_BYTES = 2 + 4 + 4 + NUMBER_BYTES + NUMBER_BYTES
 const SHARED_BYTES = NUMBER_BYTES + HASH_BYTES + TEXT_BYTES
 /** What UTF-8 needs at most for one unit of a string. */
@@ -73,7 +77,7 @@ export function encodeFrame(header: FrameHeader, items: readonly FramePart[]): B
   const { from, line, generation, after } = header
   const first = items[0]?.number ?? 0
   const buffer = Buffer.allocUnsafe(from.length * UNIT_BYTES_MAX + FIXED_BYTES + bytesMax(items))
-  buffer[0] = FRAME_VERSION
+  buffer[0] = 1
   const idBytes = buffer.write(from, 2)
   buffer[1] = idBytes
   let offset = buffer.writeUInt32BE(line, 2 + idBytes)
@@ -85,18 +89,23 @@ export function encodeFrame(header: FrameHeader, items: readonly FramePart[]): B
     const kindAt = offset - KIND_BYTES
     if (content instanceof Message) {
       const { places } = content
-      buffer[kindAt] = kindOf(content) | (places === undefined ? 0 : PLACES)
+      const kind = kindOf(content)
+      buffer[kindAt] = kind | (places === undefined ? 0 : PLACES)
+      if (kind & EXTRAS) buffer[0] = 2
       offset = writeMessage(buffer, content, offset)
       if (places !== undefined) offset = writePlaces(buffer, places, offset)
     } else if (content instanceof Run) {
-      const { bytes, count } = content
+      const { bytes, count, hasExtras } = content
+      if (hasExtras) buffer[0] = 2
       buffer[kindAt] = RUN
       offset = buffer.writeUInt32BE(bytes.length, buffer.writeUInt32BE(count, offset))
       buffer.set(bytes, offset)
       offset += bytes.length
     } else if (content instanceof SharedMessage) {
       const { message, filter, position, hash, passedOn } = content
-      buffer[kindAt] = kindOf(message) | SHARED | (passedOn ? PASSED_ON : 0)
+      const kind = kindOf(message)
+      buffer[kindAt] = kind | SHARED | (passedOn ? PASSED_ON : 0)
+      if (kind & EXTRAS) buffer[0] = 2
       offset = writeMessage(buffer, message, offset)
       offset = buffer.writeUIntBE(position, offset, NUMBER_BYTES)
       offset = writeText(buffer, filter, buffer.writeUInt32BE(hash, offset))
@@ -118,7 +127,7 @@ export function encodeFrame(header: FrameHeader, items: readonly FramePart[]): B
  */
 export function decodeFrame(buffer: Buffer): InboxFrame {
   const version = buffer[0]
-  if (version !== FRAME_VERSION)
+  if (version === undefined || !FRAME_VERSIONS.includes(version))
     throw new EnvelopeError(`frame version ${version} is not readable by this node`)
   const idEnd = 2 + (buffer[1] ?? 0)
   const start = FIXED_BYTES + idEnd - 2
@@ -133,14 +142,17 @@ export function decodeFrame(buffer: Buffer): InboxFrame {
   }
 }
 
-function kindOf({ qos, retain }: Message): number {
-  return qos | (retain ? RETAIN : 0)
+function kindOf(message: Message): number {
+  return message.qos | (message.retain ? RETAIN : 0) | (hasExtras(message) ? EXTRAS : 0)
 }
 
-function writeMessage(buffer: Buffer, { topic, payload }: Message, start: number): number {
+function writeMessage(buffer: Buffer, message: Message, start: number): number {
+  const { topic, payload } = message
   const topicBytes = buffer.write(topic, start + LENGTHS_BYTES)
-  const offset = buffer.writeUInt32BE(payload.length, buffer.writeUInt16BE(topicBytes, start))
-  return offset + topicBytes + payload.copy(buffer, offset + topicBytes)
+  const lengthsEnd = buffer.writeUInt32BE(payload.length, buffer.writeUInt16BE(topicBytes, start))
+  const payloadAt = lengthsEnd + topicBytes
+  const offset = payloadAt + payload.copy(buffer, payloadAt)
+  return hasExtras(message) ? writeExtras(buffer, message, offset) : offset
 }
 
 function writePlaces(buffer: Buffer, places: readonly QueuePlace[], start: number): number {
@@ -172,8 +184,10 @@ function bytesMax(items: readonly FramePart[]): number {
   return bytes
 }
 
-function messageBytesMax({ topic, payload, places }: Message): number {
+function messageBytesMax(message: Message): number {
+  const { topic, payload, places } = message
   let bytes = topic.length * UNIT_BYTES_MAX + payload.length
+  if (hasExtras(message)) bytes += extrasBytesMax(message)
   if (places === undefined) return bytes
   bytes += 1
   for (const { clientId } of places) bytes += PLACE_BYTES + clientId.length * UNIT_BYTES_MAX

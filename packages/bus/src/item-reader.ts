@@ -8,6 +8,7 @@ import {
   ASSIGNED,
   CONFIRMED,
   DOUBLE_BYTES,
+  EXTRAS,
   HASH_BYTES,
   NUMBER_BYTES,
   PASSED_ON,
@@ -19,13 +20,14 @@ import {
   TEXT_BYTES,
 } from './frame-form.ts'
 import type { FrameItem } from './frame-item.ts'
+import { readExtras } from './message-extras.ts'
 import { Message, type QueuePlace } from './message.ts'
 import type { QoS } from '@breakwater/mqtt'
 import { decodeRun } from './run.ts'
 import { SharedMessage } from './shared-message.ts'
 
-const MESSAGE_BITS = PLACES | RETAIN | QOS
-const SHARED_BITS = SHARED | PASSED_ON | RETAIN | QOS
+const MESSAGE_BITS = EXTRAS | PLACES | RETAIN | QOS
+const SHARED_BITS = SHARED | PASSED_ON | EXTRAS | RETAIN | QOS
 
 export class ItemReader {
   readonly #buffer: Buffer
@@ -72,11 +74,21 @@ export class ItemReader {
     const topic = this.#string(topicBytes)
     const start = this.#take(payloadBytes)
     const payload = this.#buffer.subarray(start, start + payloadBytes)
-    const places = (kind & PLACES) === 0 ? undefined : this.#places()
-    return new Message(topic, payload, (kind & QOS) as QoS, (kind & RETAIN) !== 0, places)
+    const qos = (kind & QOS) as QoS
+    const retain = (kind & RETAIN) !== 0
+    if ((kind & EXTRAS) === 0) return new Message(topic, payload, qos, retain, this.#placesOf(kind))
+    const { properties, expiresAt, end } = readExtras(
+      this.#buffer,
+      this.#offset,
+      this.#buffer.length,
+    )
+    this.#offset = end
+    const places = this.#placesOf(kind)
+    return new Message(topic, payload, qos, retain, places, properties, expiresAt)
   }
 
-  #places(): readonly QueuePlace[] {
+  #placesOf(kind: number): readonly QueuePlace[] | undefined {
+    if ((kind & PLACES) === 0) return undefined
     const places: QueuePlace[] = []
     for (let count = this.#number(1); count > 0; count -= 1) {
       const qos = (this.#number(1) & QOS) as QoS

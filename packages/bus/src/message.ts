@@ -20,6 +20,13 @@ export class Message {
   readonly retain: boolean
   /** Of the queues that have it, as far as its publisher's node tells others. */
   readonly places: readonly QueuePlace[] | undefined
+  /**
+   * Properties of MQTT 5 as they go on the wire, checked where the message came in; without what is of one
+   * connection or one subscription (topic alias, subscription identifiers) and without the expiry interval.
+   */
+  readonly properties: Buffer | undefined
+  /** ms of Redis' clock; undefined: never. After it no copy may be sent for the first time [MQTT-3.3.2-5]. */
+  readonly expiresAt: number | undefined
 
   constructor(
     topic: string,
@@ -27,24 +34,56 @@ export class Message {
     qos: QoS,
     retain: boolean,
     places?: readonly QueuePlace[],
+    properties?: Buffer,
+    expiresAt?: number,
   ) {
     this.topic = topic
     this.payload = payload
     this.qos = qos
     this.retain = retain
     this.places = places
+    this.properties = properties
+    this.expiresAt = expiresAt
   }
 
   /** Bytes that count against a bound of a queue. */
   get bytes(): number {
-    return this.topic.length + this.payload.length
+    return this.topic.length + this.payload.length + (this.properties?.length ?? 0)
+  }
+
+  /** The same message, but for this. */
+  with({
+    payload = this.payload,
+    properties = this.properties,
+    qos = this.qos,
+    retain = this.retain,
+    places = this.places,
+  }: MessageChange): Message {
+    return new Message(this.topic, payload, qos, retain, places, properties, this.expiresAt)
   }
 
   /**
-   * A copy that does not pin the buffer that the payload is a slice of. Whatever keeps a message for longer
-   * than a turn of the event loop keeps this one.
+   * A copy, without places, that does not pin the buffer that payload and properties are slices of. Whatever keeps
+   * a message for longer than a turn of the event loop keeps this one.
    */
   detached(qos: QoS = this.qos, retain: boolean = this.retain): Message {
-    return new Message(this.topic, Buffer.from(this.payload), qos, retain)
+    const { topic, payload, properties, expiresAt } = this
+    return new Message(
+      topic,
+      Buffer.from(payload),
+      qos,
+      retain,
+      undefined,
+      properties && Buffer.from(properties),
+      expiresAt,
+    )
   }
+}
+
+export interface MessageChange {
+  readonly payload?: Buffer
+  readonly properties?: Buffer
+  readonly qos?: QoS
+  readonly retain?: boolean
+  readonly places?: readonly QueuePlace[]
 }

@@ -43,6 +43,21 @@ describe('a run', () => {
     expect(small.bytes.length).toBeGreaterThan(65_000)
   })
 
+  it('keeps properties and expiry, and makes its frame one of version 2', () => {
+    const properties = Buffer.from([0x01, 1])
+    const extended = [
+      ...messages,
+      new Message('p', Buffer.from('m'), 0, true, undefined, properties),
+      new Message('é', Buffer.alloc(0), 0, false, undefined, undefined, 2 ** 48 - 1),
+      ...messages.slice(0, 2),
+    ]
+    const frame = encodeFrame(header, [{ number: 1, content: runOf(extended) }])
+    expect(frame[0]).toBe(2)
+    expect(decodeFrame(frame).items.map(({ content }) => content)).toEqual(extended)
+    const plain = encodeFrame(header, [{ number: 1, content: runOf(messages) }])
+    expect(plain[0]).toBe(1)
+  })
+
   it('that is cut is refused', () => {
     const whole = encodeFrame(header, [{ number: 1, content: runOf(messages.slice(0, 2)) }])
     const bare = encodeFrame(header, []).length

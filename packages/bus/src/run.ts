@@ -1,9 +1,11 @@
 /**
  * QoS 0 messages that go to the same nodes, written into one buffer as they come: no object, no copy of the
- * payload and no callback of its own for each. Message: u8 kind (bit 2 retain) · u16 topic bytes · u32 payload
- * bytes · topic · payload. Bound: RUN_BYTES_MAX; a larger message is a run of its own.
+ * payload and no callback of its own for each. Message: u8 kind (bit 2 retain, bit 4 with extras) · u16 topic
+ * bytes · u32 payload bytes · topic · payload · [extras, message-extras.ts]. Bound: RUN_BYTES_MAX; a larger message is a run of its own.
  */
 import { EnvelopeError } from './envelope.ts'
+import { EXTRAS, RETAIN } from './frame-form.ts'
+import { extrasBytesMax, hasExtras, readExtras, writeExtras } from './message-extras.ts'
 import { Message } from './message.ts'
 
 const RUN_BYTES_MIN = 1_024
@@ -11,10 +13,10 @@ const RUN_BYTES_MAX = 65_536
 const HEADER_BYTES = 1 + 2 + 4
 /** What UTF-8 needs at most for one unit of a string. */
 const UNIT_BYTES_MAX = 3
-const RETAIN = 4
 
 export class Run {
   count = 0
+  hasExtras = false
   #buffer: Buffer
   #end = 0
 
@@ -41,7 +43,8 @@ export class Run {
     return true
   }
 
-  #write({ topic, payload, retain }: Message): void {
+  #write(message: Message): void {
+    const { topic, payload, retain } = message
     const buffer = this.#buffer
     const start = this.#end
     const at = start + HEADER_BYTES
@@ -57,6 +60,10 @@ export class Run {
     buffer.set(payload, at + topicBytes)
     this.#end = at + topicBytes + length
     this.count += 1
+    if (!hasExtras(message)) return
+    buffer[start] = (retain ? RETAIN : 0) | EXTRAS
+    this.hasExtras = true
+    this.#end = writeExtras(buffer, message, this.#end)
   }
 }
 
@@ -67,18 +74,25 @@ export function decodeRun(buffer: Buffer, start: number, end: number): Message[]
     const topicStart = offset + HEADER_BYTES
     if (topicStart > end) throw new EnvelopeError('truncated run')
     const topicEnd = topicStart + buffer.readUInt16BE(offset + 1)
-    const next = topicEnd + buffer.readUInt32BE(offset + 3)
-    if (next > end) throw new EnvelopeError('truncated run')
+    const payloadEnd = topicEnd + buffer.readUInt32BE(offset + 3)
+    if (payloadEnd > end) throw new EnvelopeError('truncated run')
     const topic = buffer.toString('utf8', topicStart, topicEnd)
-    const retain = ((buffer[offset] ?? 0) & RETAIN) !== 0
-    messages.push(new Message(topic, buffer.subarray(topicEnd, next), 0, retain))
-    offset = next
+    const payload = buffer.subarray(topicEnd, payloadEnd)
+    const kind = buffer[offset] as number
+    const retain = (kind & RETAIN) !== 0
+    offset = payloadEnd
+    if (kind & EXTRAS) {
+      const { properties, expiresAt, end: extrasEnd } = readExtras(buffer, payloadEnd, end)
+      messages.push(new Message(topic, payload, 0, retain, undefined, properties, expiresAt))
+      offset = extrasEnd
+    } else messages.push(new Message(topic, payload, 0, retain))
   }
   return messages
 }
 
-function bytesMax({ topic, payload }: Message): number {
-  return HEADER_BYTES + topic.length * UNIT_BYTES_MAX + payload.length
+function bytesMax(message: Message): number {
+  const bytes = HEADER_BYTES + message.topic.length * UNIT_BYTES_MAX + message.payload.length
+  return hasExtras(message) ? bytes + extrasBytesMax(message) : bytes
 }
 
 /** Most topics are short and ASCII: a call out of JavaScript would cost more than the loop. */

@@ -71,6 +71,8 @@ export interface Cluster extends AsyncDisposable {
   readonly others: readonly string[]
   /** All nodes that live, this one too, with what each said last. @throws {Error} Redis does not answer */
   nodes(): Promise<readonly NodeEntry[]>
+  /** ms since the epoch, by the clock that all nodes go by when something expires. */
+  now(): number
   /** Whether this node knows every filter whose subscriber has been told that it is in force. */
   readonly confirmed: boolean
   /** Calls back once `confirmed`; with an error if that takes longer than the time-out. */
@@ -120,6 +122,10 @@ export class SoloCluster implements Cluster {
   async start(handler: ClusterHandler): Promise<void> {
     this.#handler = handler
     await handler.load()
+  }
+
+  now(): number {
+    return Date.now()
   }
 
   whenConfirmed(done: Done): void {

@@ -42,7 +42,8 @@ export class ImportHold implements AsyncDisposable {
       ...words,
     )
     const [what, first, leaseMs] = answer as [string, string | number, number?]
-    if (what === 'format' || what === 'import') throw new JoinRefused(what, String(first))
+    if (what === 'format') throw JoinRefused.format(String(first))
+    if (what === 'import') throw JoinRefused.import()
     if (what === 'nodes') {
       const seconds = Math.ceil(Number(leaseMs) / 1_000)
       throw new Error(

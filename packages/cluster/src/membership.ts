@@ -10,7 +10,7 @@ import {
 } from '@breakwater/redis'
 import type { LogEntry } from './log-entry.ts'
 import { JoinRefused } from './join-refused.ts'
-import type { NodeEntry, NodeFacts } from './node-facts.ts'
+import type { Forms, NodeEntry, NodeFacts } from './node-facts.ts'
 import {
   CHANGE,
   evaluate,
@@ -77,13 +77,20 @@ export interface MembershipOptions {
   readonly writer: Redis
   readonly keys: Keys
   readonly nodeId: string
-  readonly reads: readonly number[]
+  readonly forms: Forms
   readonly facts: () => NodeFacts
   readonly leaseMs: number
   /** The log is cut off at its beginning above so many bytes. */
   readonly logBytesMax: number
   readonly onBadValue: OnBadValue
 }
+
+/** Of JOIN. */
+type JoinAnswer =
+  | readonly ['joined', generation: string, version: string, wasMember: number]
+  | readonly ['format', stored: string]
+  | readonly ['import', nothing: string]
+  | readonly ['reads' | 'writes', node: string, form: string, version: number]
 
 export interface Joined {
   /** Of the store: another one means that all was lost. */
@@ -100,8 +107,8 @@ export class Membership {
 
   /** As it is kept in the list of nodes. */
   facts(): string {
-    const { reads, facts } = this.#options
-    return JSON.stringify({ reads, ...facts() })
+    const { forms, facts } = this.#options
+    return JSON.stringify({ forms, ...facts() })
   }
 
   /** @throws {Error} Redis does not answer */
@@ -150,7 +157,7 @@ export class Membership {
   async join(): Promise<Joined> {
     const { nodeId, leaseMs, logBytesMax, keys } = this.#options
     const entry: LogEntry = { kind: 'joined', node: nodeId }
-    const [generation, version, wasMember] = (await evaluate(
+    const answer = (await evaluate(
       this.#place,
       JOIN,
       memberKeys(keys),
@@ -161,10 +168,21 @@ export class Membership {
       JSON.stringify(entry),
       logBytesMax,
       FORMAT,
-    )) as [string, string, number]
-    if (generation === 'format' || generation === 'import')
-      throw new JoinRefused(generation, version)
-    return { generation, wasMember: wasMember === 1 }
+    )) as JoinAnswer
+    switch (answer[0]) {
+      case 'format':
+        throw JoinRefused.format(answer[1])
+      case 'import':
+        throw JoinRefused.import()
+      case 'reads':
+      case 'writes': {
+        const [why, node, form, version] = answer
+        throw JoinRefused[why](node, form, version)
+      }
+      case 'joined':
+      default:
+        return { generation: answer[1], wasMember: answer[3] === 1 }
+    }
   }
 
   /** `adoptAfterMs`: when others may adopt the clients that it leaves behind. */

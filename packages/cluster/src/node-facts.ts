@@ -6,6 +6,11 @@ export interface NodeFacts {
   readonly connections: number
 }
 
+/** By name: a binary form that nodes exchange, the versions that a node reads, and the latest that it writes. */
+export type Forms = Readonly<
+  Record<string, { readonly reads: readonly number[]; readonly writes: number }>
+>
+
 export interface NodeEntry extends NodeFacts {
   readonly id: string
 }

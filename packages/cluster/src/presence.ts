@@ -9,6 +9,7 @@
  */
 import type { Keys, OnBadValue, Servers } from '@breakwater/redis'
 import { JoinRefused } from './join-refused.ts'
+import type { RedisClock } from './redis-clock.ts'
 import { BEAT, evaluate, logKeys } from './scripts.ts'
 
 export interface PresenceOptions {
@@ -28,6 +29,7 @@ export interface PresenceOptions {
   /** What is said of this node in the list of nodes. */
   readonly facts: () => string
   readonly headRead: (head: number, askedAt: number) => void
+  readonly clock: RedisClock
   /** Redis knows nothing of this node any more: it was declared dead, or Redis came back empty. */
   readonly forgotten: (generation: string) => void
 }
@@ -83,6 +85,7 @@ export class Presence implements Disposable {
       leaseMs,
       adoptAfterMs,
       headRead,
+      clock,
       forgotten,
       onFault,
       onBadValue,
@@ -95,7 +98,7 @@ export class Presence implements Disposable {
     const isDone = adopting?.done === true
     const facts = this.#newFacts(askedAt)
     try {
-      const [member, generation, head, due, claim] = (await evaluate(
+      const [member, generation, head, due, claim, time] = (await evaluate(
         { redis: servers.of(keys.clusterLog), onBadValue },
         BEAT,
         [...logKeys(keys), keys.clusterLeases, keys.clusterGeneration, keys.clusterDeparted],
@@ -109,9 +112,11 @@ export class Presence implements Disposable {
         adopting?.claim ?? '',
         isDone ? 1 : 0,
         facts,
-      )) as [number, string, string, string, string]
+      )) as [number, string, string, string, string, [seconds: string, us: string]]
       onWritten(undefined)
       this.#reachedLast = performance.now()
+      const redisMs = Number(time[0]) * 1_000 + Number(time[1]) / 1_000
+      clock.heard(redisMs, askedAt, this.#reachedLast)
       if (facts !== '') [this.#factsSaid, this.#factsSaidAt] = [facts, askedAt]
       this.#reachedSince ??= this.#reachedLast
       if (member === 1) headRead(Number(head), askedAt)

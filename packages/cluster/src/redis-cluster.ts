@@ -24,16 +24,17 @@ import type { Change, Cluster, ClusterHandler, Done } from './cluster.ts'
 import { inLog } from './log-entry.ts'
 import { LogFollower } from './log-follower.ts'
 import { bytesOf, Membership, stepOf, stepsOf, type Step } from './membership.ts'
-import type { NodeEntry, NodeFacts } from './node-facts.ts'
+import type { Forms, NodeEntry, NodeFacts } from './node-facts.ts'
 import { Presence } from './presence.ts'
+import { RedisClock } from './redis-clock.ts'
 import { Standing } from './standing.ts'
 import { View } from './view.ts'
 
 export interface RedisClusterOptions {
   /** Of this process start; never used again by another. */
   readonly nodeId: string
-  /** What this node can read, for writers that know more. */
-  readonly reads: readonly number[]
+  /** What this node exchanges with the others; one that does not fit with theirs does not join. */
+  readonly forms: Forms
   /** For the list of nodes. */
   readonly facts: () => NodeFacts
   /** After so long without a sign of life a node may be declared dead. */
@@ -102,6 +103,7 @@ class RedisCluster implements Cluster {
   readonly #follower: LogFollower
   readonly #steps: TurnQueue<Step>
   readonly #announced = new Announced()
+  readonly #clock = new RedisClock()
   readonly #connections: AsyncDisposable
   #handler: ClusterHandler | undefined
   #presence: Presence | undefined
@@ -172,6 +174,10 @@ class RedisCluster implements Cluster {
     return this.#membership.nodes()
   }
 
+  now(): number {
+    return this.#clock.now()
+  }
+
   get confirmed(): boolean {
     return this.#view.confirmed
   }
@@ -199,6 +205,7 @@ class RedisCluster implements Cluster {
       onBadValue: (bad) => this.#mended(bad),
       onWritten: (error) => this.#options.onWritten?.(error),
       facts: () => this.#membership.facts(),
+      clock: this.#clock,
       headRead: (head, askedAt) => {
         this.#headRead(head)
         if (this.#standing.doubted) this.#settle()

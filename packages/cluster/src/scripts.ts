@@ -75,13 +75,38 @@ if format and tonumber(format) > tonumber(ARGV[#ARGV]) then return {'format', fo
 `
 
 /**
+ * The forms that this node and another one say of themselves: each must read what the other writes. What says nothing
+ * of a form knows version 1 of it.
+ */
+const KNOWN_FORMS = `local function reads(form, version)
+  for _, known in ipairs(form.reads) do if known == version then return true end end
+end
+local FIRST = {reads = {1}, writes = 1}
+local own = cjson.decode(ARGV[2]).forms
+local facts = redis.call('HGETALL', KEYS[3])
+for index = 1, #facts, 2 do
+  local lease = redis.call('ZSCORE', KEYS[4], facts[index])
+  local isSound, other = pcall(cjson.decode, facts[index + 1])
+  if facts[index] ~= ARGV[1] and lease and tonumber(lease) > now and isSound and type(other) == 'table' then
+    for name, form in pairs(own) do
+      local theirs = type(other.forms) == 'table' and other.forms[name] or FIRST
+      if not reads(form, theirs.writes) then return {'reads', facts[index], name, theirs.writes} end
+      if not reads(theirs, form.writes) then return {'writes', facts[index], name, form.writes} end
+    end
+  end
+end
+`
+
+/**
  * Keys: head, log, nodes, leases, generation, departed, format, import. Arguments: node id, facts, lease (ms), a
- * new generation, entry, bytes of the log at most, format. Versions start at the time in ms, so that they do not start below the old ones
- * where all was lost. Returns generation, version and whether the node was a member; or `format` and the one that
- * is stored, or `import`, where the node must not join.
+ * new generation, entry, bytes of the log at most, format. Versions start at the time in ms, so that they do not
+ * start below the old ones where all was lost. Returns `joined`, generation, version and whether the node was a
+ * member; or, where the node must not join, `format` and the one that is stored, `import`, or `reads` or `writes` with another
+ * node, a form and its version: this node does not read what that one writes, or that one not what this node writes.
  */
 export const JOIN: string = `${APPEND_ENTRY}${NOW}${KNOWN_FORMAT}
 if redis.call('EXISTS', KEYS[8]) == 1 then return {'import', ''} end
+${KNOWN_FORMS}
 redis.call('SET', KEYS[7], ARGV[7], 'NX')
 redis.call('HSET', KEYS[2] .. '-usage', 'max', ARGV[6])
 if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('SET', KEYS[1], string.format('%.0f', now)) end
@@ -89,22 +114,22 @@ redis.call('SET', KEYS[5], ARGV[4], 'NX')
 local added = redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
 redis.call('ZADD', KEYS[4], now + ARGV[3], ARGV[1])
 redis.call('ZREM', KEYS[6], ARGV[1])
-return {redis.call('GET', KEYS[5]), append(KEYS[1], KEYS[2], ARGV[5]), 1 - added}`
+return {'joined', redis.call('GET', KEYS[5]), append(KEYS[1], KEYS[2], ARGV[5]), 1 - added}`
 
 /**
  * Keys: head, log, nodes, leases, generation, departed. Arguments: node id, lease (ms), whether it may judge,
  * prefix of routes, after how long the clients of a dead node may be adopted (ms), the node whose clients this
  * one adopts or '', for how long that is its business (ms), its claim to that, whether it is done, its facts or
  * '' where they are as before. Returns whether the node is a member, generation, version of the head, a departed
- * node whose clients it is to adopt or '', and the claim to what it adopts or '', where that is done or the node
- * is back; declares nodes dead whose lease is over.
+ * node whose clients it is to adopt or '', the claim to what it adopts or '', where that is done or the node
+ * is back, and the time (s, µs); declares nodes dead whose lease is over.
  *
  * A claim is the score itself, and ends in half a millisecond: where the departed node was back meanwhile and has
  * gone again the score is another one, and whoever has come to it in between is still to be adopted.
  */
 export const BEAT: string = `${APPEND_ENTRY}${NOW}
 local generation, head = redis.call('GET', KEYS[5]), redis.call('GET', KEYS[1])
-if redis.call('HEXISTS', KEYS[3], ARGV[1]) == 0 then return {0, generation or '', head or '0', '', ''} end
+if redis.call('HEXISTS', KEYS[3], ARGV[1]) == 0 then return {0, generation or '', head or '0', '', '', time} end
 redis.call('ZADD', KEYS[4], now + ARGV[2], ARGV[1])
 if ARGV[10] ~= '' then redis.call('HSET', KEYS[3], ARGV[1], ARGV[10]) end
 local function claim(node)
@@ -133,7 +158,7 @@ if ARGV[3] == '1' then
     if due ~= '' then claimed = claim(due) end
   end
 end
-return {1, generation, head, due, claimed}`
+return {1, generation, head, due, claimed, time}`
 
 /**
  * Keys: head, log, nodes, leases, routes of the node, departed. Arguments: node id, entry, after how long its

@@ -3,12 +3,19 @@
  */
 import {
   createRedisBus,
-  ENVELOPE_VERSION,
+  ENVELOPE_VERSIONS,
+  FRAME_VERSIONS,
   MemoryBusHub,
   type Bus,
   type RedisBusOptions,
 } from '@breakwater/bus'
-import { createRedisCluster, SoloCluster, type Cluster, type NodeFacts } from '@breakwater/cluster'
+import {
+  createRedisCluster,
+  SoloCluster,
+  type Cluster,
+  type Forms,
+  type NodeFacts,
+} from '@breakwater/cluster'
 import type { Config } from '@breakwater/config'
 import { isRelocation, type BadValue, type RedisNeeds, type RedisSettings } from '@breakwater/redis'
 import { createRedisStore, MemoryStore, type OnFenced, type Store } from '@breakwater/store'
@@ -18,6 +25,12 @@ import { InboxWatch } from './inbox-watch.ts'
 import { RedisMonitor } from './redis-monitor.ts'
 
 /** Freed with the stack. @throws {Error} Redis cannot be used, or not now */
+/** What nodes exchange; the later versions are written as soon as a client speaks MQTT 5. */
+const FORMS: Forms = {
+  envelope: { reads: ENVELOPE_VERSIONS, writes: 1 },
+  frame: { reads: FRAME_VERSIONS, writes: 1 },
+}
+
 export async function openBackplane(
   config: Config,
   settings: RedisSettings | undefined,
@@ -79,7 +92,7 @@ export async function openBackplane(
   const cluster = stack.use(
     await createRedisCluster(settings, {
       nodeId: bus.nodeId,
-      reads: [ENVELOPE_VERSION],
+      forms: FORMS,
       facts,
       leaseMs: nodeLeaseMs,
       viewLeaseMs,
