@@ -33,7 +33,7 @@ await main(async () => {
   const results = []
   try {
     if (filter.length === 0) {
-      for (const gate of gates) results.push(await runGate(gate, env))
+      for (const access of gates) results.push(await runGate(access, env))
       results.push(await runTests({ name: 'unit', args: ['--project', 'unit'], env, directory }))
       const args = ['--project', 'integration']
       results.push(await runTests({ name: 'integration', args, env, directory }))

@@ -11,7 +11,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { SharedTable } from '../../packages/broker/src/shared/shared-table.ts'
-import { StoredSessions } from '../../packages/broker/src/route/stored-sessions.ts'
+import { StoredFilters } from '../../packages/broker/src/route/stored-filters.ts'
 
 const SESSIONS = 1_000_000
 const SHARED_BY = 100
@@ -35,7 +35,7 @@ const commandOf = (index: number): string => received(`devices/${seven(index)}/c
 const updateOf = (index: number): string => received(`devices/${seven(index)}/firmware`)
 const wildcardOf = (index: number): string => received(`groups/${groupOf(index)}/+/notices`)
 
-function add(table: StoredSessions, index: number): void {
+function add(table: StoredFilters, index: number): void {
   const clientId = clientOf(index)
   table.set(clientId, commandOf(index), 1)
   table.set(clientId, updateOf(index), 1)
@@ -70,21 +70,21 @@ function print(title: string, result: string): void {
 }
 
 /** What the router does for a message of QoS 1. */
-function queues(table: StoredSessions, topic: string): void {
+function queues(table: StoredFilters, topic: string): void {
   sink += table.queues(topic, 1).length
 }
 
 /** Runs first, so that what is resident is not what something else has left behind. */
-function benchMemory(): StoredSessions {
+function benchMemory(): StoredFilters {
   // Grows the young generation to what so many texts make of it, without a table to keep them in.
-  const warm = new StoredSessions(64, new SharedTable(64))
+  const warm = new StoredFilters(64, new SharedTable(64))
   for (let index = 0; index < SESSIONS; index++) {
     add(warm, index)
     warm.clear(clientOf(index))
   }
   const before = memory()
   const startMs = cpuMs()
-  const table = new StoredSessions(64, new SharedTable(64))
+  const table = new StoredFilters(64, new SharedTable(64))
   for (let index = 0; index < SESSIONS; index++) add(table, index)
   const tookMs = cpuMs() - startMs
   const after = memory()
@@ -98,7 +98,7 @@ function benchMemory(): StoredSessions {
   return table
 }
 
-function benchTimes(table: StoredSessions): void {
+function benchTimes(table: StoredFilters): void {
   // Far apart, and more than any cache keeps.
   const scattered = (index: number): number => (index * 7_919) % SESSIONS
   const match = (title: string, topicOf: (index: number) => string): void => {

@@ -239,8 +239,8 @@ test('a frame that was appended twice, since its answer was lost, is heard once'
   await using buses = redisBuses(redis)
   const [a, b] = await Promise.all([buses.join(), buses.join({}, proxy.url)])
   const [heard, gaps] = [heardBy(b), gapsOf(b)]
-  const words: number[] = []
-  b.onWord((_, word) => word.kind === 'confirmed' && words.push(word.version))
+  const signals: number[] = []
+  b.onSignal((_, signal) => signal.kind === 'confirmed' && signals.push(signal.version))
   const operator = operatorOf(redis.url)
   const inbox = keysWith(buses.settings.prefix).inbox(b.nodeId)
   proxy.stall()
@@ -252,7 +252,7 @@ test('a frame that was appended twice, since its answer was lost, is heard once'
   await proxy.restore()
   await published(a, '3', b)
   await expect.poll(() => heard).toEqual(['1', '2', '3'])
-  expect([words, gaps]).toEqual([[1], []])
+  expect([signals, gaps]).toEqual([[1], []])
 })
 
 describe('what Redis has lost', () => {
@@ -311,13 +311,13 @@ describe('what is no frame', () => {
 })
 
 describe('a turn', () => {
-  test('costs one append per target, however many messages and words it has', async () => {
+  test('costs one append per target, however many messages and signals it has', async () => {
     await using own = await startRedis({ args: ['--maxclients', '100'] })
     await using buses = redisBuses(own)
     const [a, b, c] = await Promise.all([buses.join(), buses.join(), buses.join()])
     const [heard, heardByC] = [heardBy(b), heardBy(c)]
-    const words: number[] = []
-    b.onWord((_, word) => word.kind === 'confirmed' && words.push(word.version))
+    const signals: number[] = []
+    b.onSignal((_, signal) => signal.kind === 'confirmed' && signals.push(signal.version))
     const operator = operatorOf(own.url)
     const before = await callsOf(operator, 'xadd', 'evalsha', 'xtrim')
     const TURNS = 20
@@ -330,7 +330,7 @@ describe('a turn', () => {
       expect(new Set(await Promise.all(done))).toEqual(new Set([undefined]))
     }
     await expect.poll(() => [heard.length, heardByC.length]).toEqual([50 * TURNS, 25 * TURNS])
-    await expect.poll(() => words).toEqual(Array.from({ length: TURNS }, (_, i) => i * 10 + 19))
+    await expect.poll(() => signals).toEqual(Array.from({ length: TURNS }, (_, i) => i * 10 + 19))
     const after = await callsOf(operator, 'xadd', 'evalsha', 'xtrim')
     const [appends, scripts, trims] = after.map((count, index) => count - (before[index] ?? 0))
     expect(appends).toBe(2 * TURNS)
@@ -338,23 +338,23 @@ describe('a turn', () => {
   })
 })
 
-test('a frame counts, at both ends, where it brings messages, and not where it brings words alone', async () => {
+test('a frame counts, at both ends, where it brings messages, and not where it brings signals alone', async () => {
   await using buses = redisBuses(redis)
   const frames = { a: [] as string[], b: [] as string[] }
   const a = await buses.join({ onFrame: (direction) => frames.a.push(direction) })
   const b = await buses.join({ onFrame: (direction) => frames.b.push(direction) })
   const heard = heardBy(b)
-  const words: number[] = []
-  b.onWord((_, word) => {
-    if (word.kind === 'confirmed') words.push(word.version)
+  const signals: number[] = []
+  b.onSignal((_, signal) => {
+    if (signal.kind === 'confirmed') signals.push(signal.version)
   })
   a.tell(b.nodeId, { kind: 'confirmed', version: 1 })
-  await expect.poll(() => words).toEqual([1])
+  await expect.poll(() => signals).toEqual([1])
   expect(frames).toEqual({ a: [], b: [] })
   a.tell(b.nodeId, { kind: 'confirmed', version: 2 })
   await Promise.all(['1', '2'].map((name) => published(a, name, b)))
   await expect.poll(() => heard).toEqual(['1', '2'])
-  expect(words).toEqual([1, 2])
+  expect(signals).toEqual([1, 2])
   expect(frames).toEqual({ a: ['out'], b: ['in'] })
 })
 

@@ -11,7 +11,7 @@ import {
   type Store,
 } from '@breakwater/store'
 import { vi } from 'vitest'
-import type { Contender, LastWords } from '../../packages/broker/src/session/contender.ts'
+import type { Contender, WillDelays } from '../../packages/broker/src/session/contender.ts'
 import { Ownership } from '../../packages/broker/src/session/ownership.ts'
 
 export const TAKE_OVER_MS = 1_000
@@ -90,7 +90,7 @@ export class ModelNode {
   constructor(model: Model, id: string) {
     this.id = id
     this.model = model
-    const lastWords: LastWords = {
+    const wills: WillDelays = {
       linger: (_owner, say) => say('due'),
       retry: (_owner, say) => say('due'),
       publish: ({ will }) =>
@@ -105,7 +105,7 @@ export class ModelNode {
         nodeId: id,
         notify: (to: string, notice: Notice) => model.notify(id, to, notice),
       } as Bus,
-      lastWords,
+      wills,
       takeOverTimeoutMs: TAKE_OVER_MS,
       openTimeoutMs: 1_000_000,
       onFault: (_what, error) => {

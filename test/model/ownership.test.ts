@@ -1,5 +1,5 @@
 /*
- * The rules of ownership (session/tenure.ts) between two or three nodes, with requests, answers and notices that
+ * The rules of ownership (session/ownership-table.ts) between two or three nodes, with requests, answers and notices that
  * overtake each other, notices that are lost, connections that end at any moment, and former owners that never
  * finish.
  */

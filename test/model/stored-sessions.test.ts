@@ -2,7 +2,7 @@ import { isSharedFilter, parseSharedFilter, topicMatchesFilter, type QoS } from 
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { SharedTable } from '../../packages/broker/src/shared/shared-table.ts'
-import { StoredSessions } from '../../packages/broker/src/route/stored-sessions.ts'
+import { StoredFilters } from '../../packages/broker/src/route/stored-filters.ts'
 
 /*
  * The model of the stored sessions is a Map per session that is searched in full. Few levels and few clients,
@@ -52,7 +52,7 @@ const change: fc.Arbitrary<Change> = fc.oneof(
 class Pair {
   readonly model = new Map<string, Map<string, QoS>>()
   readonly shared = new SharedTable(3)
-  readonly sessions = new StoredSessions(3, this.shared)
+  readonly sessions = new StoredFilters(3, this.shared)
 
   apply(step: Change): void {
     const filters = this.model.get(step.client) ?? new Map<string, QoS>()
@@ -136,7 +136,7 @@ describe('the stored sessions equal their model after any sequence of changes', 
   })
 
   it('also where so many texts come and go that the pool moves those that stay', () => {
-    const sessions = new StoredSessions(3, new SharedTable(3))
+    const sessions = new StoredFilters(3, new SharedTable(3))
     const text = (index: number): string => `${index % 3 === 0 ? '😀' : 'é'}/${index}/`.repeat(20)
     const count = 15_000
     for (let index = 0; index < count; index++) sessions.set(`client-${index}`, text(index), 1)

@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { RouteTable } from '@breakwater/matching'
 import { SharedTable } from '../../packages/broker/src/shared/shared-table.ts'
-import { StoredSessions } from '../../packages/broker/src/route/stored-sessions.ts'
+import { StoredFilters } from '../../packages/broker/src/route/stored-filters.ts'
 
 const ENTRIES = 200_000
 const SHAPES = 64
@@ -12,7 +12,7 @@ const NODES = 4
 /** One stored session with one exact filter. */
 export function sessionBytes(): number {
   return grownBytes(
-    () => new StoredSessions(SHAPES, new SharedTable(SHAPES)),
+    () => new StoredFilters(SHAPES, new SharedTable(SHAPES)),
     (table, index) => table.set(text(`device-${index}`), text(`devices/${index}/commands`), 1),
   )
 }

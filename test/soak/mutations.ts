@@ -17,7 +17,7 @@ export interface Mutation {
   readonly faults: readonly FaultKind[]
 }
 
-const LANE = 'broker/src/route/publish.ts'
+const LANE = 'broker/src/route/publish-lane.ts'
 const WRITES = 'store/src/scripts/write-scripts.ts'
 const QUEUES = 'store/src/scripts/queue-scripts.ts'
 const OUTBOUND = 'broker/src/deliver/stored-outbound.ts'
@@ -99,8 +99,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'broker/src/retained/retained-topics.ts',
-        find: 'return retainedChanged || untold',
-        replace: 'return false && (retainedChanged || untold)',
+        find: 'return retainedChanged || unannounced',
+        replace: 'return false && (retainedChanged || unannounced)',
       },
     ],
   },

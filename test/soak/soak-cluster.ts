@@ -174,7 +174,7 @@ export class SoakCluster implements AsyncDisposable, Doors {
         if (performance.now() - begun >= READY_WITHIN_MS)
           this.crashes.push(`node ${slot.name} was not ready within ${READY_WITHIN_MS} ms`)
         if (tries === START_TRIES)
-          throw new Error(`node ${slot.name} does not start: ${this.#lastWords()}`, {
+          throw new Error(`node ${slot.name} does not start: ${this.#wills()}`, {
             cause: error,
           })
         await delay(START_AGAIN_MS)
@@ -185,7 +185,7 @@ export class SoakCluster implements AsyncDisposable, Doors {
   }
 
   /** What nodes have said on standard error. */
-  #lastWords(): string {
+  #wills(): string {
     const said = readFileSync(this.#errorFile, 'utf8').trimEnd().split('\n')
     return said.slice(-CRASH_LINES).join(' | ')
   }
@@ -226,7 +226,7 @@ export class SoakCluster implements AsyncDisposable, Doors {
     const name = nameOf(slot)
     slot.node.process.once('exit', (code, signal) => {
       if (signal === 'SIGKILL' || (slot.isStopping && code === 0)) return
-      this.crashes.push(`node ${name} ended by itself (${code ?? signal}): ${this.#lastWords()}`)
+      this.crashes.push(`node ${name} ended by itself (${code ?? signal}): ${this.#wills()}`)
     })
     void slot.node.logged((line) => {
       this.logs.push({ node: name, ...line })

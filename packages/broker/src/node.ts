@@ -20,18 +20,18 @@ import { ControlPlane } from './control/control-plane.ts'
 import { Dispatch } from './dispatch.ts'
 import { drain } from './drain/drain.ts'
 import { factsOf, type Events } from './observe/events.ts'
-import { Gate } from './auth/access-control.ts'
+import { AccessControl } from './auth/access-control.ts'
 import { Gauges } from './observe/gauges.ts'
 import type { BrokerInstruments } from './observe/instruments.ts'
 import { startListener, type Listener, type PeerFacts } from './listen/listener.ts'
 import { TlsKeeper } from './listen/tls-keeper.ts'
 import type { NodeFiles } from './files/node-files.ts'
 import { redisStep } from './backplane/redis-wait.ts'
-import { RightToStay } from './revocation/revocation-enforcement.ts'
+import { RevocationEnforcement } from './revocation/revocation-enforcement.ts'
 import { Router } from './route/router.ts'
 import { ServerTree } from './observe/sys-topics.ts'
 import { SessionExpiry } from './session/expiry.ts'
-import { Sessions } from './lifecycle/sessions.ts'
+import { SessionLifecycle } from './lifecycle/session-lifecycle.ts'
 import { Sweep } from './connection/sweep.ts'
 import { startSharedTicketKey } from './tickets/start.ts'
 import { VERSION } from './version.ts'
@@ -77,9 +77,9 @@ export async function openNode(
       onFenced: (clientId, epoch) => sessions.fenced(clientId, epoch),
     }),
   )
-  const rightToStay = new RightToStay({ limits: config.limits, connections, events })
-  const { revocations } = rightToStay
-  const gate = stack.use(new Gate(config, files, watched, events, revocations))
+  const enforcement = new RevocationEnforcement({ limits: config.limits, connections, events })
+  const { revocations } = enforcement
+  const access = stack.use(new AccessControl(config, files, watched, events, revocations))
   const router = new Router({
     store,
     bus,
@@ -90,22 +90,22 @@ export async function openNode(
     inflightMessagesMax: config.limits.inflightMessagesMax,
   })
   const shared = stack.use(router.shared)
-  const sessions = new Sessions({
+  const sessions = new SessionLifecycle({
     config,
     store,
     bus,
     cluster,
     router,
     events,
-    gate,
-    rightToStay,
+    access,
+    enforcement,
   })
-  gate.onRules((rules) => rightToStay.rulesChanged(rules, router.sessions.values()))
+  access.onRules((rules) => enforcement.rulesChanged(rules, router.sessions.values()))
   bus.onNotice((from, notice) => {
     if (notice.kind === 'revocation') revocations.stepped(notice)
     else sessions.notice(from, notice)
   })
-  bus.onMessage((message) => router.deliverFromBus(message))
+  bus.onMessage((message) => router.deliverFromNode(message))
   const resync = (): void => {
     revocations.refresh()
     sessions.resync().catch((error: Error) => events.storeFailed('resync', error))
@@ -117,9 +117,9 @@ export async function openNode(
   }
   bus.onGap((why) => sessions.missed('bus-overflow', why))
   bus.onShared((message) => shared.deliverFromBus(message))
-  bus.onWord((from, word) => {
-    if (word.kind === 'assigned') shared.membership.look([word.filter])
-    else cluster.confirmedBy(from, word.version)
+  bus.onSignal((from, signal) => {
+    if (signal.kind === 'assigned') shared.membership.look([signal.filter])
+    else cluster.confirmedBy(from, signal.version)
   })
   const handler: ClusterHandler = {
     routes: (nodeId, added, removed) => {
@@ -135,7 +135,7 @@ export async function openNode(
       if (how === 'told-again') shared.table.clearNode(nodeId)
       else shared.membership.gone(nodeId)
       if (how !== 'died') return
-      sessions.untold()
+      sessions.lookIntoQueues()
       router.retained.audit().catch((error: Error) => events.storeFailed('retained topics', error))
     },
     sessionsChanged: async (clientIds) => {
@@ -157,10 +157,10 @@ export async function openNode(
       for (const afterMs of [0, config.limits.nodeLeaseMs]) setTimeout(restore, afterMs).unref()
     },
     leaseLost: () => sessions.missed('lease-lost'),
-    heard: () => sessions.untold(),
+    heard: () => sessions.lookIntoQueues(),
     storeReplaced: () => {
       events.storeReplaced()
-      revocations.doubt()
+      revocations.mayHaveLost()
       sessions.recover().catch((error: Error) => events.storeFailed('sessions', error))
     },
   }
@@ -170,7 +170,7 @@ export async function openNode(
     new SessionExpiry({ store, router, sessions, events, expiryMs: config.sessionExpiryMs }),
   )
 
-  await redisStep(stack.use(rightToStay).start({ store, bus, cluster }))
+  await redisStep(stack.use(enforcement).start({ store, bus, cluster }))
   const sweep = stack.use(new Sweep(connections, config.limits))
   const dispatch = new Dispatch({
     events,
@@ -215,7 +215,7 @@ export async function openNode(
     }
     const accept = (
       socket: ByteStream,
-      { peer, site, certificate, isSilent, claims, visit }: PeerFacts,
+      { peer, network, certificate, isSilent, claims, permit }: PeerFacts,
     ): void => {
       lastConnectionId += 1
       if (claims !== undefined) events.connectionProxied(listener.name, peer, claims)
@@ -224,10 +224,10 @@ export async function openNode(
         listener: listener.name,
         socket,
         peer,
-        site,
+        network,
         certificate,
         isSilent,
-        visit,
+        permit,
         frameBounds: config.limits,
         writeBounds: config.limits,
         counters,
@@ -236,7 +236,7 @@ export async function openNode(
         nowMs: performance.now(),
       })
       connections.add(connection)
-      rightToStay.begins(connection, keeper?.material.trust)
+      enforcement.begins(connection, keeper?.material.trust)
       if (state.stopping) connection.close('shutting-down')
     }
     const served = files.tls.get(listener)
@@ -249,7 +249,7 @@ export async function openNode(
               ...served,
               watched,
               events,
-              trustChanged: (trust) => void rightToStay.trustChanged(listener.name, trust),
+              trustChanged: (trust) => void enforcement.trustChanged(listener.name, trust),
             }),
           )
     if (keeper !== undefined) ticketKey?.serve(keeper)

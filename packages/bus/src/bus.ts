@@ -50,7 +50,7 @@ export interface Assigned {
 }
 
 /** Small things that one node says to another, in order with the messages to it. */
-export type Word = Confirmed | Assigned
+export type NodeSignal = Confirmed | Assigned
 
 export type Done = (error?: Error) => void
 /** So many messages were posted in vain. */
@@ -85,7 +85,7 @@ export interface Bus extends AsyncDisposable {
   /** Calls back once, when the bus is not congested; at once if it is not. */
   whenClear(callback: () => void): void
   /** Fire and forget. Of one kind (and filter) to one target, the newest of a turn is all that travels. */
-  tell(target: string, word: Word): void
+  tell(target: string, signal: NodeSignal): void
   /**
    * Tells one node. Resolves when the bus has taken it: true if that node listens, false if nobody does, as
    * when its process is gone. Rejects as `publish` fails.
@@ -98,7 +98,7 @@ export interface Bus extends AsyncDisposable {
   lag(): Promise<InboxLag | undefined>
   onMessage(handler: (message: Message) => void): void
   onShared(handler: (shared: SharedMessage) => void): void
-  onWord(handler: (from: string, word: Word) => void): void
+  onSignal(handler: (from: string, signal: NodeSignal) => void): void
   onNotice(handler: (from: string, notice: Notice) => void): void
   /** Messages to this node were lost for good: its inbox was full, or gone, or Redis lost a part of it. */
   onGap(handler: (why: string) => void): void

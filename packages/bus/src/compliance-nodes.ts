@@ -1,5 +1,5 @@
 /** Nodes of the compliance suite, which write down what they hear. */
-import type { Bus, Notice, Word } from './bus.ts'
+import type { Bus, Notice, NodeSignal } from './bus.ts'
 import type { BusUnderTest } from './bus-under-test.ts'
 import { Message } from './message.ts'
 import type { QoS } from '@breakwater/mqtt'
@@ -9,7 +9,7 @@ export const FENCE = 'fence'
 export interface Node {
   readonly bus: Bus
   readonly messages: Message[]
-  readonly words: (readonly [from: string, word: Word])[]
+  readonly signals: (readonly [from: string, signal: NodeSignal])[]
   readonly notices: Notice[]
   /** Which nodes this one has heard a fence of. */
   readonly fences: Set<string>
@@ -24,7 +24,7 @@ export function listen(bus: Bus): Node {
   const node: Node = {
     bus,
     messages: [],
-    words: [],
+    signals: [],
     notices: [],
     fences: new Set(),
     heard: () => undefined,
@@ -34,7 +34,7 @@ export function listen(bus: Bus): Node {
     else node.messages.push(item)
     node.heard()
   })
-  bus.onWord((from, word) => node.words.push([from, word]))
+  bus.onSignal((from, signal) => node.signals.push([from, signal]))
   bus.onNotice((_from, notice) => {
     if (notice.kind !== 'revocation' && notice.epoch === -1)
       node.fences.add(`notice ${notice.clientId}`)

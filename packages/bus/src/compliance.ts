@@ -180,7 +180,7 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
     })
   })
 
-  describe('words', () => {
+  describe('signals', () => {
     test('come with their sender, in order with its messages', async () => {
       await using under = await open()
       const nodes = (await joinAll(under, 3)) as [Node, Node, Node]
@@ -191,9 +191,9 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
         else b.fences.add(`message ${payload.toString()}`)
         b.heard()
       })
-      b.bus.onWord((from, word) => {
+      b.bus.onSignal((from, signal) => {
         assert.equal(from, a.bus.nodeId)
-        heard.push(word.kind === 'confirmed' ? word.version : word.filter)
+        heard.push(signal.kind === 'confirmed' ? signal.version : signal.filter)
       })
       for (const version of [1, 2 ** 40, Number.MAX_SAFE_INTEGER]) {
         const before = published(a.bus, message('t', `before ${version}`), [b.bus.nodeId])
@@ -213,7 +213,7 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
           `after ${version}`,
         ]),
       )
-      assert.deepEqual(c.words, [])
+      assert.deepEqual(c.signals, [])
     })
 
     test('of one turn come with the newest at the end', async () => {
@@ -223,7 +223,7 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
       for (let version = 1; version <= 100; version += 1)
         a.bus.tell(b.bus.nodeId, { kind: 'confirmed', version })
       await fence(nodes)
-      assert.deepEqual(b.words.at(-1), [a.bus.nodeId, { kind: 'confirmed', version: 100 }])
+      assert.deepEqual(b.signals.at(-1), [a.bus.nodeId, { kind: 'confirmed', version: 100 }])
     })
   })
 
@@ -285,7 +285,7 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
       a.bus.tell(b.bus.nodeId, { kind: 'confirmed', version: 1 })
       const notice: Notice = { kind: 'taken-over', clientId: 'c', epoch: 1 }
       await assert.rejects(a.bus.notify(b.bus.nodeId, notice), /closed/)
-      assert.deepEqual([b.messages, b.words, b.notices], [[], [], []])
+      assert.deepEqual([b.messages, b.signals, b.notices], [[], [], []])
     })
 
     test('that leaves gives each message its `done`, and takes along what was on its way', async () => {

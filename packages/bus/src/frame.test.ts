@@ -6,7 +6,7 @@ import { Message } from './message.ts'
 import type { QoS } from '@breakwater/mqtt'
 import { SharedMessage } from './shared-message.ts'
 
-const header = { from: 'node-é😀', line: 4_294_967_295, generation: 7, after: 2 ** 48 - 1 }
+const header = { from: 'node-é😀', sequence: 4_294_967_295, generation: 7, after: 2 ** 48 - 1 }
 const items: readonly FrameItem[] = [
   { number: 2 ** 40, content: new Message('a', Buffer.from('one'), 0, false) },
   { number: 2 ** 40 + 1, content: { kind: 'confirmed', version: Number.MAX_SAFE_INTEGER } },
@@ -107,18 +107,18 @@ describe('a frame', () => {
   })
 
   it('that is cut within an item is refused, and nothing is read beyond its end', () => {
-    const [first, word, second] = items as [FrameItem, FrameItem, FrameItem]
-    const whole = encodeFrame(header, [first, word, second])
-    const complete = [[], [first], [first, word]].map((some) => encodeFrame(header, some).length)
+    const [first, signal, second] = items as [FrameItem, FrameItem, FrameItem]
+    const whole = encodeFrame(header, [first, signal, second])
+    const complete = [[], [first], [first, signal]].map((some) => encodeFrame(header, some).length)
     for (let length = 0; length < whole.length; length += 1)
       if (!complete.includes(length))
         expect(() => decodeFrame(whole.subarray(0, length))).toThrow(EnvelopeError)
   })
 
   it('that is cut within a shared item is refused', () => {
-    const [only, word] = shared as [FrameItem, FrameItem]
+    const [only, signal] = shared as [FrameItem, FrameItem]
     const start = encodeFrame(header, []).length
-    for (const item of [only, word]) {
+    for (const item of [only, signal]) {
       const whole = encodeFrame(header, [item])
       for (let length = start + 1; length < whole.length; length += 1)
         expect(() => decodeFrame(whole.subarray(0, length))).toThrow(EnvelopeError)

@@ -1,7 +1,7 @@
 /**
  * The binary form of what one node appends to the inbox of another:
  *
- *   u8 version · u8 id bytes · id of the sender · u32 line · u32 generation · u48 after · u48 first · items
+ *   u8 version · u8 id bytes · id of the sender · u32 sequence · u32 generation · u48 after · u48 first · items
  *
  * and one item:
  *
@@ -18,7 +18,7 @@
  * big-endian, as in MQTT. The envelope of the store is another form: its bytes are kept for weeks, these for
  * milliseconds.
  */
-import type { Word } from './bus.ts'
+import type { NodeSignal } from './bus.ts'
 import { EnvelopeError } from './envelope.ts'
 import {
   ASSIGNED,
@@ -45,18 +45,18 @@ import { SharedMessage } from './shared-message.ts'
 
 export interface FrameHeader {
   readonly from: string
-  /** Numbers of items run on within a line; a sender that has forgotten a target starts another one. */
-  readonly line: number
+  /** Numbers of items run on within a sequence; a sender that has forgotten a target starts another one. */
+  readonly sequence: number
   /** Of the inbox that took number `after`; 0 when none did. */
   readonly generation: number
-  /** The highest number of this line of which the sender knows that the inbox has taken it. */
+  /** The highest number of this sequence of which the sender knows that the inbox has taken it. */
   readonly after: number
 }
 
 /** What a frame is made of: the number is that of the first message of a run. */
 export interface FramePart {
   readonly number: number
-  readonly content: Message | SharedMessage | Word | Run
+  readonly content: Message | SharedMessage | NodeSignal | Run
 }
 
 export interface InboxFrame extends FrameHeader {
@@ -74,13 +74,13 @@ const UNIT_BYTES_MAX = 3
 export const ITEM_BYTES: number = KIND_BYTES + LENGTHS_BYTES + SHARED_BYTES
 
 export function encodeFrame(header: FrameHeader, items: readonly FramePart[]): Buffer {
-  const { from, line, generation, after } = header
+  const { from, sequence, generation, after } = header
   const first = items[0]?.number ?? 0
   const buffer = Buffer.allocUnsafe(from.length * UNIT_BYTES_MAX + FIXED_BYTES + bytesMax(items))
   buffer[0] = 1
   const idBytes = buffer.write(from, 2)
   buffer[1] = idBytes
-  let offset = buffer.writeUInt32BE(line, 2 + idBytes)
+  let offset = buffer.writeUInt32BE(sequence, 2 + idBytes)
   offset = buffer.writeUInt32BE(generation, offset)
   offset = buffer.writeUIntBE(after, offset, NUMBER_BYTES)
   offset = buffer.writeUIntBE(first, offset, NUMBER_BYTES)
@@ -135,7 +135,7 @@ export function decodeFrame(buffer: Buffer): InboxFrame {
   const first = buffer.readUIntBE(idEnd + 8 + NUMBER_BYTES, NUMBER_BYTES)
   return {
     from: buffer.toString('utf8', 2, idEnd),
-    line: buffer.readUInt32BE(idEnd),
+    sequence: buffer.readUInt32BE(idEnd),
     generation: buffer.readUInt32BE(idEnd + 4),
     after: buffer.readUIntBE(idEnd + 8, NUMBER_BYTES),
     items: new ItemReader(buffer, start, first).readAll(),

@@ -15,7 +15,7 @@ import {
   type Redis,
   type Servers,
 } from '@breakwater/redis'
-import type { InboxLag, Word } from './bus.ts'
+import type { InboxLag, NodeSignal } from './bus.ts'
 import { decodeFrame, type InboxFrame } from './frame.ts'
 import { InboxTrimmer } from './inbox-trimmer.ts'
 import { INBOX_CREATE, INBOX_LAG } from './inbox-scripts.ts'
@@ -33,7 +33,7 @@ export interface InboxReaderOptions {
   readonly timeoutMs: number
   readonly onMessage: (message: Message) => void
   readonly onShared: (shared: SharedMessage) => void
-  readonly onWord: (from: string, word: Word) => void
+  readonly onSignal: (from: string, word: NodeSignal) => void
   readonly onGap: (why: string) => void
   readonly onFault: (error: Error) => void
   /** A frame brought messages that were new; one of words alone does not count. */
@@ -59,7 +59,7 @@ export class InboxReader {
   readonly #options: InboxReaderOptions
   readonly #trimmer: InboxTrimmer
   readonly #stop = new AbortController()
-  /** By line of each sender. */
+  /** By sequence of each sender. */
   readonly #heard = new SenderLog()
   #running: Promise<void> = Promise.resolve()
   #generation = 0
@@ -199,10 +199,10 @@ export class InboxReader {
     this.#hand(frame)
   }
 
-  #hand({ from, line, generation, after, items }: InboxFrame): void {
-    const { onFrame, onMessage, onShared, onWord, onGap } = this.#options
+  #hand({ from, sequence, generation, after, items }: InboxFrame): void {
+    const { onFrame, onMessage, onShared, onSignal, onGap } = this.#options
     let messages = 0
-    const sender = `${line} ${from}`
+    const sender = `${sequence} ${from}`
     let heard = this.#heard.lastOf(sender)
     // An earlier inbox took what is missed here, and its end has been told.
     if (after > heard && generation === this.#generation)
@@ -216,7 +216,7 @@ export class InboxReader {
       } else if (content instanceof SharedMessage) {
         messages += 1
         onShared(content)
-      } else onWord(from, content)
+      } else onSignal(from, content)
     }
     if (messages > 0) onFrame()
     this.#heard.heard(sender, heard)

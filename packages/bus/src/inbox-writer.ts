@@ -7,7 +7,7 @@
  * left out, and knows by its number what comes twice all the same. One frame per target at a time: were one
  * refused and the next one taken, the first could only come too late.
  *
- * Bounds: those of the queue, and `LINES_MAX` targets that are remembered.
+ * Bounds: those of the queue, and `SEQUENCES_MAX` targets that are remembered.
  */
 import {
   failureOf,
@@ -18,7 +18,7 @@ import {
   type ScriptCall,
   type Servers,
 } from '@breakwater/redis'
-import type { Done, Lost, Word } from './bus.ts'
+import type { Done, Lost, NodeSignal } from './bus.ts'
 import { encodeFrame, ITEM_BYTES, type FramePart } from './frame.ts'
 import { APPENDED, INBOX_APPEND, loadInboxScripts } from './inbox-scripts.ts'
 import { Message } from './message.ts'
@@ -43,7 +43,7 @@ export interface InboxWriterOptions {
 }
 
 /** What is numbered together for one target. */
-interface Line {
+interface Sequence {
   readonly target: string
   readonly id: number
   last: number
@@ -51,15 +51,15 @@ interface Line {
   generation: number
 }
 
-interface Stop extends FramePart {
-  readonly line: Line
+interface ItemCopy extends FramePart {
+  readonly sequence: Sequence
   /** Its number, or that of the last message of a run. */
   readonly last: number
   reached: boolean
 }
 
-interface Parcel {
-  readonly stops: readonly Stop[]
+interface OutgoingItem {
+  readonly copies: readonly ItemCopy[]
   sent: boolean
   /** A newer word took its place before it was sent. */
   outdated: boolean
@@ -68,16 +68,16 @@ interface Parcel {
 const FRAME_ITEMS_MAX = 1_000
 const FRAME_BYTES_MAX = 262_144
 const CONGESTED_AT = 2 * FRAME_ITEMS_MAX
-const LINES_MAX = 10_000
+const SEQUENCES_MAX = 10_000
 const TAKEN: Outcome = {}
 
 export class InboxWriter {
   readonly #options: InboxWriterOptions
-  readonly #queue: TurnQueue<Parcel>
-  readonly #lines = new Map<string, Line>()
+  readonly #queue: TurnQueue<OutgoingItem>
+  readonly #sequences = new Map<string, Sequence>()
   /** Of this turn, by kind, target and filter. */
-  readonly #words = new Map<string, Parcel>()
-  #linesMade = 0
+  readonly #signals = new Map<string, OutgoingItem>()
+  #sequencesMade = 0
   /** QoS 0 of this turn that has not been pushed yet, and where it goes. */
   #run: Run | undefined
   #runTargets: readonly string[] = []
@@ -90,8 +90,8 @@ export class InboxWriter {
   constructor(options: InboxWriterOptions) {
     const { servers, onFault, timeoutMs, itemsMax, bytesMax } = options
     this.#options = options
-    this.#queue = new TurnQueue<Parcel>({
-      send: (parcels) => this.#send(parcels),
+    this.#queue = new TurnQueue<OutgoingItem>({
+      send: (items) => this.#send(items),
       cut: () => servers.cut(),
       onFault,
       timeoutMs,
@@ -136,24 +136,24 @@ export class InboxWriter {
     done: Done,
   ): void {
     this.#pushRun()
-    const parcel = this.#parcel(content, targets)
-    this.#queue.push(parcel, bytes + ITEM_BYTES, (error) => {
+    const item = this.#outgoing(content, targets)
+    this.#queue.push(item, bytes + ITEM_BYTES, (error) => {
       this.#wakeWaiters()
       done(error)
     })
   }
 
-  tell(target: string, word: Word): void {
+  tell(target: string, signal: NodeSignal): void {
     this.#pushRun()
     const slot =
-      word.kind === 'confirmed' ? `confirmed ${target}` : `assigned ${target} ${word.filter}`
-    const earlier = this.#words.get(slot)
+      signal.kind === 'confirmed' ? `confirmed ${target}` : `assigned ${target} ${signal.filter}`
+    const earlier = this.#signals.get(slot)
     if (earlier !== undefined && !earlier.sent) earlier.outdated = true
-    if (this.#words.size === 0) setImmediate(() => this.#words.clear())
-    const parcel = this.#parcel(word, [target])
-    this.#words.set(slot, parcel)
-    const bytes = word.kind === 'assigned' ? word.filter.length : 0
-    this.#queue.push(parcel, bytes + ITEM_BYTES)
+    if (this.#signals.size === 0) setImmediate(() => this.#signals.clear())
+    const item = this.#outgoing(signal, [target])
+    this.#signals.set(slot, item)
+    const bytes = signal.kind === 'assigned' ? signal.filter.length : 0
+    this.#queue.push(item, bytes + ITEM_BYTES)
   }
 
   /** Resolves when everything that was pushed before has its answer. */
@@ -176,7 +176,7 @@ export class InboxWriter {
     const { count } = run
     const { length } = run.bytes
     this.#runMessages += count
-    this.#queue.push(this.#parcel(run, this.#runTargets, count), length, (error) => {
+    this.#queue.push(this.#outgoing(run, this.#runTargets, count), length, (error) => {
       this.#runMessages -= count
       this.#wakeWaiters()
       if (error !== undefined) lost(count)
@@ -190,81 +190,92 @@ export class InboxWriter {
     for (const wake of waiters) wake()
   }
 
-  #parcel(content: Stop['content'], targets: readonly string[], count: number = 1): Parcel {
-    const stops = targets.map((target): Stop => {
-      const line = this.#line(target)
-      const number = line.last + 1
-      line.last += count
-      return { line, number, last: line.last, content, reached: false }
+  #outgoing(
+    content: ItemCopy['content'],
+    targets: readonly string[],
+    count: number = 1,
+  ): OutgoingItem {
+    const copies = targets.map((target): ItemCopy => {
+      const sequence = this.#sequence(target)
+      const number = sequence.last + 1
+      sequence.last += count
+      return { sequence, number, last: sequence.last, content, reached: false }
     })
-    return { stops, sent: false, outdated: false }
+    return { copies, sent: false, outdated: false }
   }
 
-  #line(target: string): Line {
-    const known = this.#lines.get(target)
+  #sequence(target: string): Sequence {
+    const known = this.#sequences.get(target)
     if (known !== undefined) return known
-    this.#linesMade += 1
-    const line = { target, id: this.#linesMade, last: 0, after: 0, generation: 0 }
-    this.#lines.set(target, line)
-    if (this.#lines.size > LINES_MAX) {
-      const [oldest] = this.#lines.keys()
-      if (oldest !== undefined) this.#lines.delete(oldest)
+    this.#sequencesMade += 1
+    const sequence = { target, id: this.#sequencesMade, last: 0, after: 0, generation: 0 }
+    this.#sequences.set(target, sequence)
+    if (this.#sequences.size > SEQUENCES_MAX) {
+      const [oldest] = this.#sequences.keys()
+      if (oldest !== undefined) this.#sequences.delete(oldest)
     }
-    return line
+    return sequence
   }
 
-  async #send(parcels: readonly Parcel[]): Promise<readonly Outcome[]> {
-    const loads = new Map<Line, Stop[]>()
-    for (const parcel of parcels) {
-      if (parcel.outdated) continue
-      parcel.sent = true
-      for (const stop of parcel.stops) {
-        if (stop.reached) continue
-        const load = loads.get(stop.line)
-        if (load === undefined) loads.set(stop.line, [stop])
-        else load.push(stop)
+  async #send(items: readonly OutgoingItem[]): Promise<readonly Outcome[]> {
+    const loads = new Map<Sequence, ItemCopy[]>()
+    for (const item of items) {
+      if (item.outdated) continue
+      item.sent = true
+      for (const copy of item.copies) {
+        if (copy.reached) continue
+        const load = loads.get(copy.sequence)
+        if (load === undefined) loads.set(copy.sequence, [copy])
+        else load.push(copy)
       }
     }
-    if (loads.size === 0) return parcels.map(() => TAKEN)
+    if (loads.size === 0) return items.map(() => TAKEN)
     const failures = await this.#append(loads)
-    if (failures.size === 0) return parcels.map(() => TAKEN)
-    return parcels.map((parcel) => (parcel.outdated ? TAKEN : outcomeOf(parcel, failures)))
+    if (failures.size === 0) return items.map(() => TAKEN)
+    return items.map((item) => (item.outdated ? TAKEN : outcomeOf(item, failures)))
   }
 
   /** What became of those lines whose frame was not dealt with. */
-  async #append(loads: ReadonlyMap<Line, readonly Stop[]>): Promise<ReadonlyMap<Line, Outcome>> {
+  async #append(
+    loads: ReadonlyMap<Sequence, readonly ItemCopy[]>,
+  ): Promise<ReadonlyMap<Sequence, Outcome>> {
     const { servers, nodeId, inboxKeys, inboxBytesMax } = this.#options
-    const calls = [...loads].map(([line, stops]): ScriptCall => {
-      const { id, generation, after } = line
-      const frame = encodeFrame({ from: nodeId, line: id, generation, after }, stops)
-      const [inbox, bytes] = inboxKeys(line.target)
+    const calls = [...loads].map(([sequence, copies]): ScriptCall => {
+      const { id, generation, after } = sequence
+      const frame = encodeFrame({ from: nodeId, sequence: id, generation, after }, copies)
+      const [inbox, bytes] = inboxKeys(sequence.target)
       return ['evalsha', INBOX_APPEND.sha, 2, inbox, bytes, inboxBytesMax, frame]
     })
     const results = await sendAll(servers, calls, (redis) => this.#load(redis))
-    const failures = new Map<Line, Outcome>()
+    const failures = new Map<Sequence, Outcome>()
     let index = 0
-    for (const [line, stops] of loads) {
+    for (const [sequence, copies] of loads) {
       const [error, answer] = results[index] ?? [new Error('no answer')]
       index += 1
-      if (error === null) this.#answered(line, stops, answer as [number, number])
-      else failures.set(line, failureOf(error))
+      if (error === null) this.#answered(sequence, copies, answer as [number, number])
+      else failures.set(sequence, failureOf(error))
     }
     return failures
   }
 
-  #answered(line: Line, stops: readonly Stop[], [what, generation]: [number, number]): void {
+  #answered(
+    sequence: Sequence,
+    copies: readonly ItemCopy[],
+    [what, generation]: [number, number],
+  ): void {
     const { onFrame, onDropped } = this.#options
-    for (const stop of stops) stop.reached = true
+    for (const copy of copies) copy.reached = true
     if (what === APPENDED.taken) {
-      line.after = stops.at(-1)?.last ?? line.after
-      line.generation = generation
-      if (messagesOf(stops) > 0) onFrame()
+      sequence.after = copies.at(-1)?.last ?? sequence.after
+      sequence.generation = generation
+      if (messagesOf(copies) > 0) onFrame()
       return
     }
     // A node that comes to have an inbox again does not know of what went before.
     const gone = what === APPENDED.gone
-    if (gone && this.#lines.get(line.target) === line) this.#lines.delete(line.target)
-    const messages = messagesOf(stops)
+    if (gone && this.#sequences.get(sequence.target) === sequence)
+      this.#sequences.delete(sequence.target)
+    const messages = messagesOf(copies)
     if (messages > 0) onDropped(gone ? 'inbox-gone' : 'inbox-full', messages)
   }
 
@@ -280,18 +291,18 @@ export class InboxWriter {
 }
 
 /** Words do not count. */
-function messagesOf(stops: readonly Stop[]): number {
+function messagesOf(copies: readonly ItemCopy[]): number {
   let messages = 0
-  for (const { content } of stops)
+  for (const { content } of copies)
     if (content instanceof Run) messages += content.count
     else if (content instanceof Message || content instanceof SharedMessage) messages += 1
   return messages
 }
 
-function outcomeOf({ stops }: Parcel, failures: ReadonlyMap<Line, Outcome>): Outcome {
+function outcomeOf({ copies }: OutgoingItem, failures: ReadonlyMap<Sequence, Outcome>): Outcome {
   let final = TAKEN
-  for (const { line, reached } of stops) {
-    const failure = reached ? undefined : failures.get(line)
+  for (const { sequence, reached } of copies) {
+    const failure = reached ? undefined : failures.get(sequence)
     if (failure?.again === true) return failure
     if (failure !== undefined) final = failure
   }

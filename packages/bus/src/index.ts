@@ -7,7 +7,7 @@ export type {
   Notice,
   OwnerNotice,
   RevocationNotice,
-  Word,
+  NodeSignal,
 } from './bus.ts'
 export { decodeMessage, decodeMessages, encodeMessage, encodeMessages } from './envelope.ts'
 export { ENVELOPE_VERSIONS, EnvelopeError } from './envelope.ts'

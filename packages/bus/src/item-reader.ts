@@ -2,7 +2,7 @@
  * Reads the items of a frame one after the other, see frame.ts for their form. The payloads are slices of the
  * buffer. Bound: the end of the buffer.
  */
-import type { Word } from './bus.ts'
+import type { NodeSignal } from './bus.ts'
 import { EnvelopeError } from './envelope.ts'
 import {
   ASSIGNED,
@@ -64,7 +64,7 @@ export class ItemReader {
     return isShared ? this.#shared(kind) : this.#message(kind)
   }
 
-  #confirmed(): Word {
+  #confirmed(): NodeSignal {
     return { kind: 'confirmed', version: this.#double() }
   }
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Bus, Done, InboxLag, Lost, Notice, Word } from './bus.ts'
+import type { Bus, Done, InboxLag, Lost, Notice, NodeSignal } from './bus.ts'
 import type { Message } from './message.ts'
 import type { SharedMessage } from './shared-message.ts'
 
@@ -19,7 +19,7 @@ class MemoryBus implements Bus {
   readonly #members: Set<MemoryBus>
   #messageHandler: ((message: Message) => void) | undefined
   #sharedHandler: ((shared: SharedMessage) => void) | undefined
-  #wordHandler: ((from: string, word: Word) => void) | undefined
+  #signalHandler: ((from: string, signal: NodeSignal) => void) | undefined
   #noticeHandler: ((from: string, notice: Notice) => void) | undefined
 
   constructor(members: Set<MemoryBus>) {
@@ -62,10 +62,11 @@ class MemoryBus implements Bus {
     callback()
   }
 
-  tell(target: string, word: Word): void {
+  tell(target: string, signal: NodeSignal): void {
     if (this.closed) return
     for (const member of this.#members)
-      if (member.nodeId === target) later(member, () => member.#wordHandler?.(this.nodeId, word))
+      if (member.nodeId === target)
+        later(member, () => member.#signalHandler?.(this.nodeId, signal))
   }
 
   async notify(target: string, notice: Notice): Promise<boolean> {
@@ -90,8 +91,8 @@ class MemoryBus implements Bus {
     this.#sharedHandler = handler
   }
 
-  onWord(handler: (from: string, word: Word) => void): void {
-    this.#wordHandler = handler
+  onSignal(handler: (from: string, signal: NodeSignal) => void): void {
+    this.#signalHandler = handler
   }
 
   onNotice(handler: (from: string, notice: Notice) => void): void {

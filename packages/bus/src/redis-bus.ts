@@ -18,7 +18,7 @@ import {
   type RedisSettings,
   type Servers,
 } from '@breakwater/redis'
-import type { Bus, Done, InboxLag, Lost, Notice, Word } from './bus.ts'
+import type { Bus, Done, InboxLag, Lost, Notice, NodeSignal } from './bus.ts'
 import { InboxReader } from './inbox-reader.ts'
 import { loadInboxScripts } from './inbox-scripts.ts'
 import { InboxWriter, type DropReason } from './inbox-writer.ts'
@@ -97,7 +97,7 @@ class RedisBus implements Bus {
   #closed = false
   #messageHandler: ((message: Message) => void) | undefined
   #sharedHandler: ((shared: SharedMessage) => void) | undefined
-  #wordHandler: ((from: string, word: Word) => void) | undefined
+  #signalHandler: ((from: string, signal: NodeSignal) => void) | undefined
   #noticeHandler: ((from: string, notice: Notice) => void) | undefined
   #gapHandler: ((why: string) => void) | undefined
   #resyncHandler: (() => void) | undefined
@@ -142,7 +142,7 @@ class RedisBus implements Bus {
       timeoutMs,
       onMessage: (message) => this.#hand(() => this.#messageHandler?.(message)),
       onShared: (shared) => this.#hand(() => this.#sharedHandler?.(shared)),
-      onWord: (from, word) => this.#hand(() => this.#wordHandler?.(from, word)),
+      onSignal: (from, signal) => this.#hand(() => this.#signalHandler?.(from, signal)),
       onGap: (why) => this.#hand(() => this.#gapHandler?.(why)),
       onFault,
       onFrame: () => onFrame?.('in'),
@@ -177,8 +177,8 @@ class RedisBus implements Bus {
     this.#writer.whenClear(callback)
   }
 
-  tell(target: string, word: Word): void {
-    this.#writer.tell(target, word)
+  tell(target: string, signal: NodeSignal): void {
+    this.#writer.tell(target, signal)
   }
 
   notify(target: string, notice: Notice): Promise<boolean> {
@@ -197,8 +197,8 @@ class RedisBus implements Bus {
     this.#sharedHandler = handler
   }
 
-  onWord(handler: (from: string, word: Word) => void): void {
-    this.#wordHandler = handler
+  onSignal(handler: (from: string, signal: NodeSignal) => void): void {
+    this.#signalHandler = handler
   }
 
   onNotice(handler: (from: string, notice: Notice) => void): void {

@@ -4,7 +4,7 @@ import { decodeFrame, encodeFrame } from './frame.ts'
 import { Message } from './message.ts'
 import { Run } from './run.ts'
 
-const header = { from: 'node', line: 1, generation: 1, after: 0 }
+const header = { from: 'node', sequence: 1, generation: 1, after: 0 }
 const messages = [
   new Message('a/b', Buffer.from('one'), 0, false),
   new Message('é/😀', Buffer.alloc(0), 0, true),
@@ -19,14 +19,14 @@ function runOf([first, ...others]: readonly Message[]): Run {
 
 describe('a run', () => {
   it('comes out of a frame as its messages, numbered one after the other', () => {
-    const word = { kind: 'confirmed', version: 7 } as const
+    const signal = { kind: 'confirmed', version: 7 } as const
     const frame = encodeFrame(header, [
       { number: 5, content: runOf(messages) },
-      { number: 8, content: word },
+      { number: 8, content: signal },
     ])
     expect(decodeFrame(frame).items).toEqual([
       ...messages.map((content, index) => ({ number: 5 + index, content })),
-      { number: 8, content: word },
+      { number: 8, content: signal },
     ])
   })
 

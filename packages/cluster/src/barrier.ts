@@ -33,12 +33,12 @@ export class Barrier {
   }
 
   /** What it has confirmed may be of another log; who waits for it goes on. */
-  doubt(node: string): void {
+  distrust(node: string): void {
     this.#confirmed.delete(node)
   }
 
   left(node: string): void {
-    this.doubt(node)
+    this.distrust(node)
     for (const wait of this.#waits) this.#without(wait, node)
   }
 

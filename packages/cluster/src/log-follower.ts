@@ -67,7 +67,7 @@ export class LogFollower {
   }
 
   /** What is known may be of another log: everything is read anew. */
-  doubt(): void {
+  reload(): void {
     this.#options.view.reset()
     this.#stale = true
   }
@@ -152,7 +152,7 @@ export class LogFollower {
 
   #forget(node: string, how: Departure): void {
     const { barrier } = this.#options
-    if (how === 'told-again') barrier.doubt(node)
+    if (how === 'told-again') barrier.distrust(node)
     else {
       this.#nodes.delete(node)
       barrier.left(node)

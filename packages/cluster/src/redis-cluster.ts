@@ -27,7 +27,7 @@ import { bytesOf, Membership, stepOf, stepsOf, type Step } from './membership.ts
 import type { Forms, NodeEntry, NodeFacts } from './node-facts.ts'
 import { Presence } from './presence.ts'
 import { RedisClock } from './redis-clock.ts'
-import { Standing } from './standing.ts'
+import { MembershipCheck } from './membership-check.ts'
 import { View } from './view.ts'
 
 export interface RedisClusterOptions {
@@ -94,7 +94,7 @@ interface Connections {
 
 class RedisCluster implements Cluster {
   readonly #membership: Membership
-  readonly #standing: Standing
+  readonly #check: MembershipCheck
   readonly #control: Servers
   readonly #keys: Keys
   readonly #options: RedisClusterOptions
@@ -122,7 +122,7 @@ class RedisCluster implements Cluster {
     const { timeoutMs, viewLeaseMs, onFault } = options
     const onBadValue = (bad: BadValue): void => this.#mended(bad)
     this.#membership = new Membership({ ...options, control, writer, keys, onBadValue })
-    this.#standing = new Standing({
+    this.#check = new MembershipCheck({
       servers: control,
       sayEverything: () => this.#sayEverything(),
       settled: ({ forgotten = false, leaseLost = false, replaced = false }) => {
@@ -185,12 +185,12 @@ class RedisCluster implements Cluster {
   async start(handler: ClusterHandler): Promise<void> {
     this.#handler = handler
     const { nodeId, leaseMs, viewLeaseMs, adoptAfterMs = 0, onFault } = this.#options
-    await this.#standing.meet()
+    await this.#check.meet()
     await this.#membership.mend([])
     this.#generation = (await this.#membership.join()).generation
     await this.#follower.start(handler)
     this.#control.onReady(() => {
-      this.#standing.doubt({})
+      this.#check.suspect({})
       this.#settle()
     })
     this.#presence = new Presence({
@@ -208,12 +208,12 @@ class RedisCluster implements Cluster {
       clock: this.#clock,
       headRead: (head, askedAt) => {
         this.#headRead(head)
-        if (this.#standing.doubted) this.#settle()
+        if (this.#check.suspected) this.#settle()
         else this.#view.headRead(head, askedAt)
       },
       forgotten: (generation) => {
-        this.#standing.doubt({ forgotten: true })
-        if (generation === this.#generation) this.#standing.doubt({ leaseLost: true })
+        this.#check.suspect({ forgotten: true })
+        if (generation === this.#generation) this.#check.suspect({ leaseLost: true })
         this.#settle()
       },
     })
@@ -300,7 +300,7 @@ class RedisCluster implements Cluster {
   /** It only rises, unless somebody has put it back: then what is known is of a log that there is no more. */
   #headRead(head: number): void {
     if (!Number.isSafeInteger(head)) void this.#membership.mend([])
-    if (!(head >= this.#head)) this.#follower.doubt()
+    if (!(head >= this.#head)) this.#follower.reload()
     this.#head = head
   }
 
@@ -308,25 +308,25 @@ class RedisCluster implements Cluster {
   #mended(bad: BadValue): void {
     this.#options.onBadValue?.(bad)
     if (bad.key === this.#keys.clusterRoutes(this.#options.nodeId)) {
-      this.#standing.doubt({ forgotten: true })
+      this.#check.suspect({ forgotten: true })
       this.#settle()
     } else if (bad.kind === 'log' || bad.kind === 'head' || bad.kind === 'routes')
-      this.#follower.doubt()
+      this.#follower.reload()
   }
 
   /** What fails is tried again at the next beat. */
   #settle(): void {
-    if (!this.#closed) this.#standing.settle().catch(this.#options.onFault)
+    if (!this.#closed) this.#check.settle().catch(this.#options.onFault)
   }
 
   async #sayEverything(): Promise<void> {
-    this.#follower.doubt()
+    this.#follower.reload()
     // Asked first: after a JOIN whose answer is lost nothing shows any more that it was declared dead.
     if (!(await this.#membership.isMember())) this.#wasDead = true
     const { generation, wasMember } = await this.#membership.join()
     const isSame = generation === this.#generation
     this.#generation = generation
-    if (isSame && (this.#wasDead || !wasMember)) this.#standing.doubt({ leaseLost: true })
+    if (isSame && (this.#wasDead || !wasMember)) this.#check.suspect({ leaseLost: true })
     this.#wasDead = false
     const { filters } = this.#announced
     await this.#membership.announce(filters)

@@ -3,7 +3,7 @@
  * docs/LIMITS.md says the same (held together by test/tidy/reference-docs.test.ts).
  */
 import { ADMIN_LIMITS } from './admin-limits.ts'
-import { DOOR_LIMITS } from './door-limits.ts'
+import { ADMISSION_LIMITS } from './admission-limits.ts'
 import { LOG_LIMITS } from './log-limits.ts'
 import { PACKET_LIMITS } from './packet-limits.ts'
 import { SHARE_LIMITS } from './share-limits.ts'
@@ -287,7 +287,7 @@ const LIMITS = {
 export type LimitName =
   | keyof typeof PACKET_LIMITS
   | keyof typeof LIMITS
-  | keyof typeof DOOR_LIMITS
+  | keyof typeof ADMISSION_LIMITS
   | keyof typeof SHARE_LIMITS
   | keyof typeof LOG_LIMITS
   | keyof typeof ADMIN_LIMITS
@@ -297,7 +297,7 @@ export type Limits = Readonly<Record<LimitName, number>>
 export const limitDeclarations: Readonly<Record<LimitName, LimitDeclaration>> = {
   ...PACKET_LIMITS,
   ...LIMITS,
-  ...DOOR_LIMITS,
+  ...ADMISSION_LIMITS,
   ...SHARE_LIMITS,
   ...LOG_LIMITS,
   ...ADMIN_LIMITS,

@@ -1,11 +1,11 @@
 /** Script calls, each for itself; those to one server in one write. */
 import type { Redis } from 'ioredis'
-import type { Servers, Word } from './servers.ts'
+import type { Servers, RedisArgument } from './servers.ts'
 
 export type Result = readonly [error: Error | null, result?: unknown]
 
 /** `evalsha`, digest, number of keys, keys, arguments. The first key says to whom it goes. */
-export type ScriptCall = readonly ['evalsha', string, number, string, ...Word[]]
+export type ScriptCall = readonly ['evalsha', string, number, string, ...RedisArgument[]]
 
 /**
  * Results in order; strings are buffers. A server that misses its scripts is given them by `load`, for the next
@@ -42,7 +42,7 @@ export async function sendAll(
 /** The same of one server, any commands. @throws {Error} nothing was sent */
 export async function sendTo(
   redis: Redis | undefined,
-  calls: readonly (readonly [string, ...Word[]])[],
+  calls: readonly (readonly [string, ...RedisArgument[]])[],
   load: (redis: Redis) => Promise<void>,
 ): Promise<readonly Result[]> {
   if (redis?.status !== 'ready') throw new Error('no connection')

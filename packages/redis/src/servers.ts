@@ -11,7 +11,7 @@ import { startHeartbeat } from './heartbeat.ts'
 import { mending, type OnBadValue } from './mend.ts'
 import { slotOf } from './slot.ts'
 
-export type Word = string | number | Buffer
+export type RedisArgument = string | number | Buffer
 
 export interface Servers extends Disposable {
   /** Keys with different hash tags may lie on different servers. */
@@ -30,7 +30,7 @@ export interface Servers extends Disposable {
    *
    * @throws {Error} Redis refused it, or did not answer in time
    */
-  call(key: string, command: string, ...words: readonly Word[]): Promise<unknown>
+  call(key: string, command: string, ...words: readonly RedisArgument[]): Promise<unknown>
   /** Each connection that can be used from now on, also one that was lost before. */
   onReady(listener: (redis: Redis) => void): void
   /** Connections that dropped, or could not be made again. */
@@ -56,7 +56,7 @@ const RETRY_MS = 50
 function keysOf(
   key: string,
   command: string,
-  [, count, ...rest]: readonly Word[],
+  [, count, ...rest]: readonly RedisArgument[],
 ): readonly string[] {
   return command.startsWith('eval') ? rest.slice(0, Number(count)).map(String) : [key]
 }
@@ -110,7 +110,7 @@ export class OneServer implements Servers {
     return this.#lives.of(this.#redis)
   }
 
-  call(key: string, command: string, ...words: readonly Word[]): Promise<unknown> {
+  call(key: string, command: string, ...words: readonly RedisArgument[]): Promise<unknown> {
     const work = (): Promise<unknown> => this.#redis.callBuffer(command, ...words)
     if (this.#onBadValue === undefined) return work()
     return mending(() => this.#redis, keysOf(key, command, words), this.#onBadValue, work)
@@ -187,14 +187,14 @@ export class ClusterServers implements Servers {
     return this.#lives.of(this.of(key))
   }
 
-  async call(key: string, command: string, ...words: readonly Word[]): Promise<unknown> {
+  async call(key: string, command: string, ...words: readonly RedisArgument[]): Promise<unknown> {
     const work = (): Promise<unknown> => this.#call(key, command, ...words)
     const { onBadValue } = this.#options
     if (onBadValue === undefined) return await work()
     return await mending(() => this.of(key), keysOf(key, command, words), onBadValue, work)
   }
 
-  async #call(key: string, command: string, ...words: readonly Word[]): Promise<unknown> {
+  async #call(key: string, command: string, ...words: readonly RedisArgument[]): Promise<unknown> {
     const deadline = performance.now() + (this.#options.timeoutMs ?? 0)
     for (;;) {
       const redis = this.of(key)

@@ -101,7 +101,7 @@ async function driveBegins(): Promise<void> {
   using admission = new Admission({ limits, connectionsMax: 100, loopDelay: new LoopDelay() })
   let begun = 0
   const visitor = { begin: () => void (begun += 1), shed: () => expect.fail('it was shed') }
-  for (let count = 0; count < 10; count += 1) admission.arrive(admission.visit(), visitor)
+  for (let count = 0; count < 10; count += 1) admission.arrive(admission.permit(), visitor)
   expect([begun, admission.held]).toEqual([0, 10])
   for (const after of [3, 6, 9, 10]) {
     await turn()

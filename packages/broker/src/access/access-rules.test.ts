@@ -229,11 +229,11 @@ describe('variables', () => {
 
   it('of a certificate or a token may have several values', () => {
     const { publish } = may(
-      `rules: [{ allow: [publish], topics: ['\${cert.san.uri}/x', 't/\${jwt.site}'] }]`,
+      `rules: [{ allow: [publish], topics: ['\${cert.san.uri}/x', 't/\${jwt.network}'] }]`,
       {
         ...ann,
         certificate: { cn: undefined, uri: ['spiffe://a/b', 'spiffe://c'], dns: [], email: [] },
-        claims: { site: ['north', 'south', '#'] },
+        claims: { network: ['north', 'south', '#'] },
       },
     )
     for (const topic of ['spiffe://a/b/x', 'spiffe://c/x', 't/north', 't/south'])

@@ -18,7 +18,7 @@ import { keepFile, type GoodFile } from '../files/kept-file.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import { clearRetained } from '../retained/retained-clearing.ts'
 import type { Router } from '../route/router.ts'
-import type { Sessions } from '../lifecycle/sessions.ts'
+import type { SessionLifecycle } from '../lifecycle/session-lifecycle.ts'
 import type { WatchedFiles } from '../files/watched-files.ts'
 
 export interface AdminRoutesOptions {
@@ -31,7 +31,7 @@ export interface AdminRoutesOptions {
   readonly store: Store
   readonly connections: Iterable<Connection>
   readonly router: Router
-  readonly sessions: Sessions
+  readonly sessions: SessionLifecycle
   readonly revocations: Revocations
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { AddressRate, siteOf } from './address-rate.ts'
+import { AddressRate, networkOf } from './address-rate.ts'
 
 test.each([
   ['10.1.2.3', '10.1.2.3'],
@@ -18,14 +18,14 @@ test.each([
   ['::1', '0:0:0:0'],
   ['1:2:3:4:5:6:7::', '1:2:3:4'],
   ['unknown', 'unknown'],
-])('%s belongs to the site %s', (address, site) => {
-  expect(siteOf(address)).toBe(site)
+])('%s belongs to the network %s', (address, network) => {
+  expect(networkOf(address)).toBe(network)
 })
 
-test('each site has its own tokens, and they come back', () => {
+test('each network has its own tokens, and they come back', () => {
   const rate = new AddressRate(2)
   const now = performance.now()
-  const asked = (address: string, ms: number): boolean => rate.takes(siteOf(address), now + ms)
+  const asked = (address: string, ms: number): boolean => rate.takes(networkOf(address), now + ms)
   expect(['a', 'a', 'a'].map(() => asked('10.0.0.1', 1))).toEqual([true, true, false])
   expect(asked('10.0.0.2', 1)).toBe(true)
   expect([asked('2001:db8::1', 1), asked('2001:db8::2', 1), asked('2001:db8::3', 1)]).toEqual([
@@ -40,9 +40,9 @@ test('each site has its own tokens, and they come back', () => {
 test('the table does not grow beyond its bound, and keeps who was seen last', () => {
   const rate = new AddressRate(1)
   const now = performance.now()
-  for (let site = 0; site < 40_000; site += 1) {
-    rate.takes(`10.${site >> 16}.${(site >> 8) & 255}.${site & 255}`, now)
-    if (site % 1_000 === 0) rate.takes('192.0.2.1', now)
+  for (let network = 0; network < 40_000; network += 1) {
+    rate.takes(`10.${network >> 16}.${(network >> 8) & 255}.${network & 255}`, now)
+    if (network % 1_000 === 0) rate.takes('192.0.2.1', now)
   }
   expect(rate.size).toBe(16_384)
   expect(rate.takes('192.0.2.1', now)).toBe(false)

@@ -2,7 +2,7 @@
  * Connects per second of one client address, or of one network of a site where the protocol gives each site
  * many: IPv4 /32, IPv6 /64.
  *
- * In: sites (`siteOf`) of addresses that are the clients' own. Bounds: ADDRESSES_MAX buckets; the one that was used longest ago
+ * In: sites (`networkOf`) of addresses that are the clients' own. Bounds: ADDRESSES_MAX buckets; the one that was used longest ago
  * goes first, and whoever it belonged to begins anew.
  */
 import { isIPv6 } from 'node:net'
@@ -25,11 +25,11 @@ export class AddressRate {
   }
 
   /** Whether there is a token; then it is taken. */
-  takes(site: string, nowMs: number): boolean {
-    const bucket = this.#buckets.get(site) ?? TokenBucket.of(this.#perSecond)
+  takes(network: string, nowMs: number): boolean {
+    const bucket = this.#buckets.get(network) ?? TokenBucket.of(this.#perSecond)
     if (bucket === undefined) return true
-    this.#buckets.delete(site)
-    this.#buckets.set(site, bucket)
+    this.#buckets.delete(network)
+    this.#buckets.set(network, bucket)
     if (this.#buckets.size > ADDRESSES_MAX) {
       const [oldest] = this.#buckets.keys()
       if (oldest !== undefined) this.#buckets.delete(oldest)
@@ -39,7 +39,7 @@ export class AddressRate {
 }
 
 /** `2001:db8::1` → `2001:db8:0:0`; `::ffff:10.1.2.3`, `0:0:0:0:0:ffff:a01:203` and `10.1.2.3` → `10.1.2.3`. */
-export function siteOf(address: string): string {
+export function networkOf(address: string): string {
   if (!isIPv6(address)) return address
   const groups = groupsOf(address.replace(/%.*$/, ''))
   return isMapped(groups)

@@ -3,19 +3,19 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { Admission } from './admission.ts'
 import { LoopDelay } from './loop-delay.ts'
-import { VisitStage, type Visit } from './visit.ts'
+import { PermitStage, type AdmissionPermit } from './permit.ts'
 
 function setUp(limits: Partial<Limits> = {}, connectionsMax = 100) {
   const loopDelay = new LoopDelay()
   const admission = new Admission({ limits: limitsWith(limits), connectionsMax, loopDelay })
   const story: string[] = []
-  const arrive = (name: string): Visit => {
-    const visit = admission.visit()
-    admission.arrive(visit, {
+  const arrive = (name: string): AdmissionPermit => {
+    const permit = admission.permit()
+    admission.arrive(permit, {
       begin: () => void story.push(`${name} begins`),
       shed: (reason) => void story.push(`${name}: ${reason}`),
     })
-    return visit
+    return permit
   }
   return { admission, loopDelay, story, arrive }
 }
@@ -38,23 +38,23 @@ test('who moves on, or goes, makes room for who is held', async () => {
   const c = arrive('c')
   await turn()
   expect(story).toEqual(['a begins'])
-  a.reach(VisitStage.UNANSWERED)
+  a.reach(PermitStage.UNANSWERED)
   await turn()
   expect(story).toEqual(['a begins', 'b begins'])
-  b.reach(VisitStage.UNANSWERED)
+  b.reach(PermitStage.UNANSWERED)
   await turn()
   expect(story).toHaveLength(2)
   expect([admission.handshakes, admission.unanswered]).toEqual([0, 2])
   a.answered()
   await turn()
   expect(story).toEqual(['a begins', 'b begins', 'c begins'])
-  for (const visit of [c, b, a, a]) visit.reach(VisitStage.GONE)
+  for (const permit of [c, b, a, a]) permit.reach(PermitStage.GONE)
   expect(admission.connections).toBe(0)
 })
 
 test('who goes while it is held is not begun with', async () => {
   const { admission, story, arrive } = setUp()
-  arrive('a').reach(VisitStage.GONE)
+  arrive('a').reach(PermitStage.GONE)
   await turn()
   expect([story, admission.connections]).toEqual([[], 0])
 })

@@ -1,5 +1,5 @@
 /**
- * Who of those at the door is let in now. `net.Server` cannot stop accepting, so a new socket is held as the
+ * Decides which of the sockets that wait are begun with now. `net.Server` cannot stop accepting, so a new socket is held as the
  * kernel gave it: not read, without TLS. Each turn of the event loop begins with a few of them, in their order;
  * so a crowd costs those who are in a bounded part of every turn, however large it is.
  *
@@ -12,7 +12,7 @@ import type { Limits } from '@breakwater/config'
 import { TokenBucket } from './token-bucket.ts'
 import { AddressRate } from './address-rate.ts'
 import type { LoopDelay } from './loop-delay.ts'
-import { Visit, VisitStage, type Moved, type Visitor } from './visit.ts'
+import { AdmissionPermit, PermitStage, type Moved, type AdmissionCandidate } from './permit.ts'
 
 export interface AdmissionOptions {
   readonly limits: Limits
@@ -30,7 +30,7 @@ export class Admission implements Disposable {
   readonly #rate: TokenBucket | undefined
   readonly #addresses: AddressRate | undefined
   /** In the order in which they came. */
-  readonly #held = new Map<Visit, Visitor>()
+  readonly #held = new Map<AdmissionPermit, AdmissionCandidate>()
   /** Sockets by stage, of those that were begun. */
   readonly #counts = { 1: 0, 2: 0, 3: 0 }
   #turnAsked = false
@@ -53,17 +53,17 @@ export class Admission implements Disposable {
   }
 
   get handshakes(): number {
-    return this.#counts[VisitStage.HANDSHAKE]
+    return this.#counts[PermitStage.HANDSHAKE]
   }
 
   /** Those who can speak MQTT and have no CONNACK. */
   get unanswered(): number {
-    return this.#counts[VisitStage.UNANSWERED]
+    return this.#counts[PermitStage.UNANSWERED]
   }
 
   /** All that are open here. */
   get connections(): number {
-    return this.held + this.handshakes + this.unanswered + this.#counts[VisitStage.IN]
+    return this.held + this.handshakes + this.unanswered + this.#counts[PermitStage.IN]
   }
 
   get loopDelayMs(): number {
@@ -71,39 +71,39 @@ export class Admission implements Disposable {
   }
 
   /** For a socket that is new; `arrive` follows. */
-  visit(): Visit {
-    return new Visit(this.#moved)
+  permit(): AdmissionPermit {
+    return new AdmissionPermit(this.#moved)
   }
 
   /** It is held until it is begun with or shed, in this turn or a later one; or it is shed at once. */
-  arrive(visit: Visit, visitor: Visitor): void {
+  arrive(permit: AdmissionPermit, candidate: AdmissionCandidate): void {
     const { connections, held } = this
     const { heldMax, loopDelayMaxMs } = this.#limits
     const lateMs = this.#loopDelay.ms
-    if (this.#stopped) visitor.shed('shutting-down', 'the node stops')
+    if (this.#stopped) candidate.shed('shutting-down', 'the node stops')
     else if (connections >= this.connectionsMax)
-      visitor.shed('connections-full', `${connections} connections`)
+      candidate.shed('connections-full', `${connections} connections`)
     else if (lateMs > loopDelayMaxMs)
-      visitor.shed('overloaded', `the event loop is ${Math.round(lateMs)} ms late`)
-    else if (held >= heldMax) visitor.shed('held-full', `${held} are held`)
+      candidate.shed('overloaded', `the event loop is ${Math.round(lateMs)} ms late`)
+    else if (held >= heldMax) candidate.shed('held-full', `${held} are held`)
     else {
-      this.#held.set(visit, visitor)
+      this.#held.set(permit, candidate)
       this.#askTurn()
       this.#check ??= setInterval(() => this.#expire(), CHECK_MS).unref()
     }
   }
 
   /** Whether a client at this site may begin now. */
-  takes(site: string): boolean {
-    return this.#addresses?.takes(site, performance.now()) ?? true
+  takes(network: string): boolean {
+    return this.#addresses?.takes(network, performance.now()) ?? true
   }
 
   /** Who is held is shed, and whoever still comes. */
   stop(): void {
     this.#stopped = true
-    for (const [visit, visitor] of this.#held) {
-      this.#held.delete(visit)
-      visitor.shed('shutting-down', 'the node stops')
+    for (const [permit, candidate] of this.#held) {
+      this.#held.delete(permit)
+      candidate.shed('shutting-down', 'the node stops')
     }
   }
 
@@ -112,14 +112,14 @@ export class Admission implements Disposable {
     clearInterval(this.#check)
   }
 
-  readonly #moved: Moved = (visit, from) => {
-    if (from === VisitStage.HELD) this.#held.delete(visit)
+  readonly #moved: Moved = (permit, from) => {
+    if (from === PermitStage.HELD) this.#held.delete(permit)
     else this.#count(from, -1)
-    if (visit.stage !== VisitStage.GONE) this.#count(visit.stage, 1)
+    if (permit.stage !== PermitStage.GONE) this.#count(permit.stage, 1)
     if (this.#held.size > 0) this.#askTurn()
   }
 
-  #count(stage: VisitStage, change: number): void {
+  #count(stage: PermitStage, change: number): void {
     this.#counts[stage as 1 | 2 | 3] += change
   }
 
@@ -140,13 +140,13 @@ export class Admission implements Disposable {
   readonly #turn = (): void => {
     this.#turnAsked = false
     let begins = this.#limits.beginsPerTurnMax
-    for (const [visit, visitor] of this.#held) {
+    for (const [permit, candidate] of this.#held) {
       const nowMs = performance.now()
       if (begins === 0 || !this.#hasRoom || nowMs < this.#tokenAt) break
       begins -= 1
       if (this.#rate !== undefined) this.#tokenAt = nowMs + this.#rate.take(1, nowMs)
-      visit.reach(VisitStage.HANDSHAKE)
-      visitor.begin()
+      permit.reach(PermitStage.HANDSHAKE)
+      candidate.begin()
     }
     if (this.#held.size > 0) this.#askTurn()
   }
@@ -154,10 +154,10 @@ export class Admission implements Disposable {
   /** They are in the order of their deadlines. */
   #expire(): void {
     const latest = performance.now() - this.#limits.heldTimeoutMs
-    for (const [visit, visitor] of this.#held) {
-      if (visit.since > latest) break
-      this.#held.delete(visit)
-      visitor.shed('held-too-long', `${this.#held.size} more are held`)
+    for (const [permit, candidate] of this.#held) {
+      if (permit.since > latest) break
+      this.#held.delete(permit)
+      candidate.shed('held-too-long', `${this.#held.size} more are held`)
     }
     if (this.#held.size > 0) return
     clearInterval(this.#check)

@@ -45,7 +45,7 @@ export interface Login {
 /** Of the time that a CONNECT may take, the part in which its login may be checked: a session is opened after it. */
 const LOGIN_SHARE = 0.8
 
-export class Gate implements Disposable {
+export class AccessControl implements Disposable {
   readonly #authenticate: Authenticate
   readonly #listeners: ReadonlyMap<string, ListenerConfig>
   readonly #rules: KeptFile<AccessRules> | undefined
@@ -153,14 +153,14 @@ export class Gate implements Disposable {
     username: string | undefined,
     password: Buffer | undefined,
   ): Credentials {
-    const { clientId, certificate, peer, site, openedAt } = connection
+    const { clientId, certificate, peer, network, openedAt } = connection
     return {
       clientId,
       username,
       password,
       certificate: certificate?.names,
       peer,
-      site,
+      network,
       client: connection,
       deadlineMs: openedAt + this.#loginTimeoutMs,
     }

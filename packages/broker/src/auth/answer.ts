@@ -16,7 +16,7 @@ export interface Credentials {
   /** `address:port`, for others' logs. */
   readonly peer: string
   /** The network of its address, where that is known to be the client's own. */
-  readonly site: string | undefined
+  readonly network: string | undefined
   readonly client: LoginClient
   /** By `performance.now()`: after that nobody waits for the answer. */
   readonly deadlineMs: number

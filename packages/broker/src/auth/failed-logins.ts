@@ -19,7 +19,7 @@ type FailureLimits = Pick<
 interface FailingLogin {
   readonly username: string
   /** Undefined where it is not known to be the client's. */
-  readonly site: string | undefined
+  readonly network: string | undefined
   /** The name is known not to exist. */
   readonly isFree: boolean
 }
@@ -48,7 +48,7 @@ export class FailedLogins {
   }
 
   /** What a login needs a token of each of; none where there is no limit. */
-  tokensOf({ username, site, isFree }: FailingLogin): readonly FailureTokens[] {
+  tokensOf({ username, network, isFree }: FailingLogin): readonly FailureTokens[] {
     const { failedLoginsPerUserPerMinuteMax, failedLoginsPerAddressPerMinuteMax } = this.#limits
     const tokens: FailureTokens[] = []
     const user = bucketIn(
@@ -57,8 +57,8 @@ export class FailedLogins {
       failedLoginsPerUserPerMinuteMax,
     )
     if (user !== undefined) tokens.push({ of: 'user', bucket: user })
-    if (site === undefined) return tokens
-    const address = bucketIn(this.#addresses, site, failedLoginsPerAddressPerMinuteMax)
+    if (network === undefined) return tokens
+    const address = bucketIn(this.#addresses, network, failedLoginsPerAddressPerMinuteMax)
     if (address !== undefined) tokens.push({ of: 'address', bucket: address })
     return tokens
   }

@@ -62,14 +62,14 @@ export class HttpHook {
   }
 
   readonly authenticate: Authenticator = async (credentials) => {
-    const { clientId, username, password, site, client, deadlineMs } = credentials
+    const { clientId, username, password, network, client, deadlineMs } = credentials
     const mark = this.#markOf(credentials)
     const known = this.#remembered.find(mark)
     if (known !== undefined) return known
     // Without a user name there is none whose tokens could be used up: each client stands for itself.
     const flow = username ?? `\0${clientId}`
     const bytes = OVERHEAD_BYTES + flow.length + clientId.length + (password?.length ?? 0)
-    const login = { username: flow, site, mark, bytes, client, deadlineMs, isFree: false }
+    const login = { username: flow, network, mark, bytes, client, deadlineMs, isFree: false }
     return await this.#queue.ask(login, () => this.#check(flow, mark, credentials))
   }
 

@@ -37,7 +37,7 @@ function setUp(limits: Partial<Limits> = {}, places = 1) {
     const client = { open: true, onClosed: undefined } as LoginClient
     const login: Login = {
       username,
-      site: undefined,
+      network: undefined,
       mark: `${username} ${begun.length + ends.size} ${Math.random()}`,
       bytes: 100,
       client,
@@ -67,23 +67,23 @@ async function endAll({ begun, end }: ReturnType<typeof setUp>): Promise<readonl
 
 test('a name that is tried from everywhere waits behind the first login of everybody else', async () => {
   const rig = setUp()
-  for (let index = 0; index < 20; index += 1) rig.ask('victim', { site: `10.0.0.${index}` })
-  rig.ask('ann', { site: '192.0.2.1' })
-  rig.ask('bob', { site: '192.0.2.2' })
+  for (let index = 0; index < 20; index += 1) rig.ask('victim', { network: `10.0.0.${index}` })
+  rig.ask('ann', { network: '192.0.2.1' })
+  rig.ask('bob', { network: '192.0.2.2' })
   expect((await endAll(rig)).slice(0, 4).toSorted()).toEqual(['ann', 'bob', 'victim', 'victim'])
 })
 
 test('an address that tries every name waits behind the first login of everybody else', async () => {
   const rig = setUp()
-  for (let index = 0; index < 20; index += 1) rig.ask(`u${index}`, { site: '10.0.0.1' })
-  rig.ask('ann', { site: '192.0.2.1' })
+  for (let index = 0; index < 20; index += 1) rig.ask(`u${index}`, { network: '10.0.0.1' })
+  rig.ask('ann', { network: '192.0.2.1' })
   expect((await endAll(rig)).indexOf('ann')).toBeLessThanOrEqual(2)
 })
 
 test('logins of different names and addresses are checked in the order in which they came', async () => {
   const rig = setUp()
   const names = Array.from({ length: 10 }, (_, index) => `u${index}`)
-  for (const name of names) rig.ask(name, { site: `192.0.2.${name}` })
+  for (const name of names) rig.ask(name, { network: `192.0.2.${name}` })
   expect(await endAll(rig)).toEqual(names)
 })
 
@@ -205,11 +205,11 @@ test('addresses have tokens of their own, only where they are known', async () =
     await rig.end(name, WRONG)
   }
   for (const name of ['e', 'f']) {
-    rig.ask(name, { site: '192.0.2.1' })
+    rig.ask(name, { network: '192.0.2.1' })
     await rig.end(name, WRONG)
   }
-  rig.ask('g', { site: '192.0.2.1' })
-  rig.ask('h', { site: '192.0.2.2' })
+  rig.ask('g', { network: '192.0.2.1' })
+  rig.ask('h', { network: '192.0.2.2' })
   expect(rig.begun.slice(6)).toEqual(['h'])
 })
 
@@ -224,7 +224,7 @@ test('at the end of the node all that wait are told', async () => {
 test('names that are remembered are bounded, and ever-new ones push out none that exists', () => {
   const { failed } = setUp({ failedLoginsPerUserPerMinuteMax: 1 })
   const tokensOf = (username: string, isFree: boolean) =>
-    failed.tokensOf({ username, site: undefined, isFree })
+    failed.tokensOf({ username, network: undefined, isFree })
   const nowMs = performance.now()
   tokensOf('ann', false)[0]?.bucket.takeIfAny(nowMs)
   for (let name = 0; name < 70_000; name += 1) tokensOf(`u${name}`, true)

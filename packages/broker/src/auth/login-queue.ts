@@ -20,10 +20,10 @@ import type { Limits } from '@breakwater/config'
 import type { TokenBucket } from '../admit/token-bucket.ts'
 import { isRefused, type Answer, type LoginClient } from './answer.ts'
 import type { FailedLogins } from './failed-logins.ts'
-import { Lots } from './lots.ts'
-import { Place, Turns, type Flows } from './turns.ts'
+import { Reservoir } from './reservoir.ts'
+import { Place, FairQueue, type FlowKeys } from './fair-queue.ts'
 
-export interface Login extends Flows {
+export interface Login extends FlowKeys {
   /** The same for logins that must have the same answer, and for no others. */
   readonly mark: string
   /** What it takes while it waits. */
@@ -88,11 +88,11 @@ export class LoginQueue implements Disposable {
   readonly #checks = new Map<string, Check>()
   /** In the order in which they came. */
   readonly #waiting = new Set<Check>()
-  readonly #turns = new Turns()
+  readonly #fairQueue = new FairQueue()
   #bytes = 0
   #free = 0
   #running = 0
-  #lots: Lots<Check> | undefined
+  #reservoir: Reservoir<Check> | undefined
   #hasLosers = false
   #timer: NodeJS.Timeout | undefined
   #ticks = 0
@@ -119,7 +119,7 @@ export class LoginQueue implements Disposable {
       check.waiters.add(waiter)
       client.onClosed = () => this.#leave(check, waiter)
       if (equal === undefined) this.#enter(check)
-      else if (this.#waiting.has(equal)) this.#turns.advance(equal, login)
+      else if (this.#waiting.has(equal)) this.#fairQueue.advance(equal, login)
       this.#pump()
     })
   }
@@ -140,16 +140,16 @@ export class LoginQueue implements Disposable {
   }
 
   #wait(check: Check): void {
-    this.#turns.join(check, check.login)
+    this.#fairQueue.join(check, check.login)
     this.#waiting.add(check)
     this.#bytes += check.login.bytes
     if (check.login.isFree) this.#free += 1
   }
 
   #makesRoom(login: Login): boolean {
-    const turn = this.#turns.next(login)
+    const turn = this.#fairQueue.next(login)
     // While lots are drawn, a place that becomes free belongs to those who draw.
-    if (this.#lots === undefined && this.#hasRoom(login.bytes)) return true
+    if (this.#reservoir === undefined && this.#hasRoom(login.bytes)) return true
     if (login.bytes > this.#options.limits.loginsWaitingBytesMax) return false
     for (let last = this.#last(); last !== undefined && last.turn > turn; last = this.#last()) {
       if (this.#hasRoom(login.bytes)) return true
@@ -172,8 +172,8 @@ export class LoginQueue implements Disposable {
   }
 
   #draw(check: Check): void {
-    this.#lots ??= new Lots(DRAW_MAX)
-    const loser = this.#lots.add(check)
+    this.#reservoir ??= new Reservoir(DRAW_MAX)
+    const loser = this.#reservoir.add(check)
     if (loser !== undefined) this.#lose(loser)
   }
 
@@ -199,7 +199,7 @@ export class LoginQueue implements Disposable {
       // As many at once as there would be of a name whose checks do cost something.
       if (check.login.isFree && (check.user?.running ?? 0) >= places) continue
       next = check
-      if (check.turn <= this.#turns.current) break
+      if (check.turn <= this.#fairQueue.current) break
     }
     return isFull && next?.login.isFree !== true ? undefined : next
   }
@@ -209,12 +209,12 @@ export class LoginQueue implements Disposable {
     const taken = check.isDrawn ? [] : check.tokens
     this.#forget(check)
     check.hasBegun = true
-    this.#turns.begin(check)
+    this.#fairQueue.begin(check)
     if (!isFree) this.#running += 1
     for (const { bucket } of taken) bucket.takeIfAny(nowMs)
     this.#options.onBegun(nowMs - check.sinceMs)
     const ended = (isWrong: boolean): void => {
-      this.#turns.end(check)
+      this.#fairQueue.end(check)
       if (!isFree) this.#running -= 1
       if (!isWrong) for (const { bucket } of taken) bucket.give()
     }
@@ -253,7 +253,7 @@ export class LoginQueue implements Disposable {
   /** It is over: those who wait for it. */
   #taken(check: Check): readonly Waiter[] {
     if (!check.hasBegun) {
-      if (this.#waiting.has(check)) this.#turns.leave(check)
+      if (this.#waiting.has(check)) this.#fairQueue.leave(check)
       this.#forget(check)
     }
     this.#checks.delete(check.login.mark)
@@ -265,7 +265,7 @@ export class LoginQueue implements Disposable {
 
   /** It does not wait any more. */
   #forget(check: Check): void {
-    this.#lots?.delete(check)
+    this.#reservoir?.delete(check)
     if (!this.#waiting.delete(check)) return
     this.#bytes -= check.login.bytes
     if (check.login.isFree) this.#free -= 1
@@ -280,7 +280,7 @@ export class LoginQueue implements Disposable {
       this.#drawThrottled(nowMs)
     }
     this.#pump()
-    if (this.#waiting.size > 0 || this.#lots !== undefined) return
+    if (this.#waiting.size > 0 || this.#reservoir !== undefined) return
     clearInterval(this.#timer)
     this.#timer = undefined
   }
@@ -300,11 +300,11 @@ export class LoginQueue implements Disposable {
 
   /** The places that have become free in this second go to those who were drawn. */
   #admitDrawn(): void {
-    const lots = this.#lots
-    if (lots === undefined) return
+    const reservoir = this.#reservoir
+    if (reservoir === undefined) return
     let won = 0
-    for (const check of lots.drawn()) {
-      lots.delete(check)
+    for (const check of reservoir.drawn()) {
+      reservoir.delete(check)
       if (this.#hasRoom(check.login.bytes)) {
         this.#wait(check)
         won += 1
@@ -312,23 +312,25 @@ export class LoginQueue implements Disposable {
     }
     this.#options.onDrawn(won)
     // As long as there are losers nobody gets a place by coming in the right moment.
-    this.#lots = this.#hasLosers ? new Lots(DRAW_MAX) : undefined
+    this.#reservoir = this.#hasLosers ? new Reservoir(DRAW_MAX) : undefined
     this.#hasLosers = false
   }
 
   /** Of those that have no token, a few of each name and of each address. */
   #drawThrottled(nowMs: number): void {
-    const lotsOf = new Map<TokenBucket, Lots<Check>>()
+    const reservoirOf = new Map<TokenBucket, Reservoir<Check>>()
     for (const check of this.#waiting) {
       check.isDrawn = false
       const tokens = check.lacks(nowMs)
       if (tokens === undefined) continue
-      const lots =
-        lotsOf.get(tokens.bucket) ?? new Lots(this.#options.limits.throttledLoginsPerSecondMax)
-      lotsOf.set(tokens.bucket, lots)
-      lots.add(check)
+      const reservoir =
+        reservoirOf.get(tokens.bucket) ??
+        new Reservoir(this.#options.limits.throttledLoginsPerSecondMax)
+      reservoirOf.set(tokens.bucket, reservoir)
+      reservoir.add(check)
     }
-    for (const lots of lotsOf.values()) for (const check of lots.drawn()) check.isDrawn = true
+    for (const reservoir of reservoirOf.values())
+      for (const check of reservoir.drawn()) check.isDrawn = true
   }
 }
 

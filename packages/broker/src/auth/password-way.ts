@@ -22,7 +22,7 @@ const REFUSAL_STEP_MS = 100
 const OVERHEAD_BYTES = 512
 
 export function passwordWay({ passwords, decides, queue }: PasswordWayOptions): Authenticator {
-  return async ({ username, password = Buffer.alloc(0), site, client, deadlineMs }) => {
+  return async ({ username, password = Buffer.alloc(0), network, client, deadlineMs }) => {
     if (username === undefined) return undefined
     const file = passwords()
     const isKnown = file.has(username)
@@ -35,7 +35,7 @@ export function passwordWay({ passwords, decides, queue }: PasswordWayOptions): 
     const cameAt = performance.now()
     const login = {
       username,
-      site,
+      network,
       mark: file.markOf(username, password),
       bytes: OVERHEAD_BYTES + username.length + password.length,
       client,

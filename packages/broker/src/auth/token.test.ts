@@ -41,23 +41,23 @@ async function ask(
     password: password === undefined ? undefined : Buffer.from(password),
     certificate: undefined,
     peer: 'test',
-    site: undefined,
+    network: undefined,
     client: { open: true, onClosed: undefined },
     deadlineMs: Infinity,
   }
   return await authenticate(credentials)
 }
 
-const GOOD = { sub: 'ann', aud: 'mqtt', iss: 'maker', site: 'north' }
+const GOOD = { sub: 'ann', aud: 'mqtt', iss: 'maker', network: 'north' }
 
 test('a token says who it is, what it claims, and until when', async () => {
   const answer = await ask(await token(GOOD))
-  expect(answer).toMatchObject({ username: 'ann', claims: { site: 'north' } })
+  expect(answer).toMatchObject({ username: 'ann', claims: { network: 'north' } })
   const inMs = (answer as { expiresAt: number }).expiresAt - Date.now()
   expect(inMs).toBeGreaterThan(3_590_000)
   expect(inMs).toBeLessThanOrEqual(3_600_000)
   expect(await ask(await token(GOOD), {}, 'ann')).toMatchObject({ username: 'ann' })
-  expect(await ask(await token(GOOD), { usernameClaim: 'site' })).toMatchObject({
+  expect(await ask(await token(GOOD), { usernameClaim: 'network' })).toMatchObject({
     username: 'north',
   })
 })

@@ -6,7 +6,7 @@
  * which pushes back on the client, and the time does not count against its keep-alive. Bounds: those of the
  * reader and the writer; `connectTimeoutMs`, keep-alive and `stallTimeoutMs` by the sweep.
  */
-import type { Visit } from '../admit/visit.ts'
+import type { AdmissionPermit } from '../admit/permit.ts'
 import type { ClientCertificate } from '@breakwater/certificates'
 import { REASON_OF_FAULT } from './packet-fault.ts'
 import type { ByteStream } from './byte-stream.ts'
@@ -34,11 +34,11 @@ export interface ConnectionOptions {
   /** Address and port of the client. */
   readonly peer: string
   /** The network of the client's address, where that is known. */
-  readonly site: string | undefined
+  readonly network: string | undefined
   readonly certificate: ClientCertificate | undefined
   /** The client has sent nothing yet, no TLS either. */
   readonly isSilent: boolean
-  readonly visit: Pick<Visit, 'answered'>
+  readonly permit: Pick<AdmissionPermit, 'answered'>
   readonly frameBounds: FrameBounds
   readonly writeBounds: WriteBounds
   readonly counters: WriteCounters & { readonly bytesIn: { value: number } }
@@ -54,7 +54,7 @@ export class Connection {
   readonly id: number
   readonly listener: string
   readonly peer: string
-  readonly site: string | undefined
+  readonly network: string | undefined
   /** What TLS has proved of the client. */
   readonly certificate: ClientCertificate | undefined
   readonly writer: FrameWriter
@@ -84,7 +84,7 @@ export class Connection {
   readonly #handler: FrameHandler
   readonly #flusher: TurnFlusher
   readonly #bytesIn: { value: number }
-  readonly #visit: Pick<Visit, 'answered'>
+  readonly #permit: Pick<AdmissionPermit, 'answered'>
   #holds = 0
   #frameWaits = false
   #heard = true
@@ -103,7 +103,7 @@ export class Connection {
     this.id = options.id
     this.listener = options.listener
     this.peer = options.peer
-    this.site = options.site
+    this.network = options.network
     this.certificate = options.certificate
     this.openedAt = options.nowMs
     this.lastSeen = options.nowMs
@@ -112,7 +112,7 @@ export class Connection {
     this.#reader = new FrameReader(options.frameBounds)
     this.#handler = options.handler
     this.#flusher = options.flusher
-    this.#visit = options.visit
+    this.#permit = options.permit
     this.#silent = options.isSilent
     this.#bytesIn = options.counters.bytesIn
     this.writer = new FrameWriter(
@@ -152,7 +152,7 @@ export class Connection {
   /** The client is let in: CONNACK was written. */
   letIn(): void {
     this.answered = true
-    this.#visit.answered()
+    this.#permit.answered()
     this.#socket.letIn?.()
   }
 

@@ -35,18 +35,18 @@ test('the report has every file once, and says what became of each', async () =>
 
 test('of looks that are asked for during one there is one more, behind it', async () => {
   const { files, reports } = watchedFiles()
-  const gate = Promise.withResolvers<FileCheck>()
+  const access = Promise.withResolvers<FileCheck>()
   let checks = 0
   using _slow = files.watch({
     paths: ['/tmp/a'],
     check: () => {
       checks += 1
-      return checks === 1 ? gate.promise : 'in-use'
+      return checks === 1 ? access.promise : 'in-use'
     },
   })
   const first = files.look()
   for (let count = 0; count < 10; count += 1) await files.look()
-  gate.resolve('unchanged')
+  access.resolve('unchanged')
   await first
   expect(reports.map(({ inUse }) => inUse)).toEqual([[], ['/tmp/a']])
 })

@@ -9,23 +9,23 @@
 import type { Connection } from '../connection/connection.ts'
 import type { Eviction } from '../connection/eviction.ts'
 import type { PendingSession } from '../control/client-control.ts'
-import type { Admitted, Gate } from '../auth/access-control.ts'
-import type { RightToStay } from '../revocation/revocation-enforcement.ts'
+import type { Admitted, AccessControl } from '../auth/access-control.ts'
+import type { RevocationEnforcement } from '../revocation/revocation-enforcement.ts'
 
 export interface GoLiveChecks {
-  readonly gate: Gate
-  readonly rightToStay: RightToStay
+  readonly access: AccessControl
+  readonly enforcement: RevocationEnforcement
 }
 
 export function refusalAtGoLive(
-  { gate, rightToStay }: GoLiveChecks,
+  { access, enforcement }: GoLiveChecks,
   connection: Connection,
   admitted: Admitted,
   { subscriptions, isLost }: PendingSession,
 ): Eviction | undefined {
-  const ended = rightToStay.refusalNow(connection)
+  const ended = enforcement.refusalNow(connection)
   if (ended !== undefined) return ended
-  const refused = gate.refusalNow(admitted)
+  const refused = access.refusalNow(admitted)
   if (refused !== undefined) return { reason: refused.refused, detail: refused.detail }
   const denied = subscriptions.find(
     ({ filter }) => admitted.permissions?.subscribe(filter) === false,

@@ -14,34 +14,34 @@ import {
 } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { blockListOf, type ListenerConfig } from '@breakwater/config'
-import { siteOf } from '../admit/address-rate.ts'
+import { networkOf } from '../admit/address-rate.ts'
 import type { Admission } from '../admit/admission.ts'
-import { VisitStage, type Visit } from '../admit/visit.ts'
+import { PermitStage, type AdmissionPermit } from '../admit/permit.ts'
 import { clientCertificateOf, type ClientCertificate } from '@breakwater/certificates'
 import type { CloseReasonId } from '../connection/close-reason.ts'
 import type { ByteStream } from '../connection/byte-stream.ts'
-import { Arrival, type Refused } from './arrival.ts'
+import { IncomingSocket, type Refused } from './incoming-socket.ts'
 import { passIfAlive } from './dead-client.ts'
 import { listenFault } from './listen-fault.ts'
-import { isFromProxy, NOT_A_PROXY, passProxyGate, refuseStranger } from './proxy-gate.ts'
+import { isFromProxy, NOT_A_PROXY, readProxyProtocol, refuseStranger } from './proxy-protocol.ts'
 import type { ProxyClaims } from './proxy-header.ts'
 import { refuseCertificate } from './refused-certificate.ts'
 import type { TlsKeeper } from './tls-keeper.ts'
-import { WebSocketGate } from './websocket-gate.ts'
+import { WebSocketHandshake } from './websocket-handshake.ts'
 
 /** Who is at the other end, as far as the listener knows. */
 export interface PeerFacts {
   /** Address and port; of the client, also behind a proxy. */
   readonly peer: string
   /** The network of its address, where that is known to be the client's own. */
-  readonly site: string | undefined
+  readonly network: string | undefined
   readonly certificate: ClientCertificate | undefined
   /** It has sent nothing yet. */
   readonly isSilent: boolean
   /** What a proxy claims, for the log. Nothing is decided by it. */
   readonly claims: ProxyClaims | undefined
   /** What admission counts of it: who lets it in says so. */
-  readonly visit: Visit
+  readonly permit: AdmissionPermit
 }
 
 export interface ListenerOptions {
@@ -91,34 +91,34 @@ const ALPN = { mqtts: ['mqtt'], wss: ['http/1.1'] } as const
 /** @throws {ConfigError} the port is taken or the address is not this machine's */
 export async function startListener(options: ListenerOptions): Promise<Listener> {
   const { config } = options
-  const door = new Door(options)
-  await listen(door.server, config)
-  const { port } = door.server.address() as AddressInfo
+  const steps = new SocketSteps(options)
+  await listen(steps.server, config)
+  const { port } = steps.server.address() as AddressInfo
   const host = config.host.includes(':') ? `[${config.host}]` : config.host
   return {
     name: config.name,
     port,
     url: `${config.protocol}://${host}:${port}${config.webSocket?.path ?? ''}`,
-    stop: () => door.close(),
+    stop: () => steps.close(),
     async [Symbol.asyncDispose](): Promise<void> {
-      door.close()
-      await Promise.all([...door.raw].map(destroyed))
+      steps.close()
+      await Promise.all([...steps.raw].map(destroyed))
     },
   }
 }
 
 /** The steps of one listener, in order; each socket goes through those that the listener has. */
-class Door {
+class SocketSteps {
   readonly server: Server
   /** Sockets that may still be on their way, to be ended with the listener. */
   readonly raw = new Set<Socket>()
   readonly #options: ListenerOptions
-  readonly #arrivals = new WeakMap<object, Arrival>()
+  readonly #incoming = new WeakMap<object, IncomingSocket>()
   /** Certificates of sockets between TLS and WebSocket. */
-  readonly #certificates = new WeakMap<Arrival, ClientCertificate>()
+  readonly #certificates = new WeakMap<IncomingSocket, ClientCertificate>()
   readonly #proxies: BlockList | undefined
   readonly #tls: Server | undefined
-  readonly #web: WebSocketGate | undefined
+  readonly #web: WebSocketHandshake | undefined
   #strangers = 0
   #closed = false
 
@@ -127,12 +127,13 @@ class Door {
     const { config, keeper, handshakeTimeoutMs, packetBytesMax, connectBytesMax } = options
     if (keeper !== undefined) this.#tls = this.#createTls(keeper)
     if (config.webSocket !== undefined)
-      this.#web = new WebSocketGate({
+      this.#web = new WebSocketHandshake({
         config: config.webSocket,
         packetBytesMax,
         connectBytesMax,
         timeoutMs: handshakeTimeoutMs,
-        next: (arrival, stream) => this.#handOver(arrival, stream, this.#certificates.get(arrival)),
+        next: (incoming, stream) =>
+          this.#handOver(incoming, stream, this.#certificates.get(incoming)),
       })
     this.#proxies = config.proxies === undefined ? undefined : blockListOf(config.proxies)
     this.server = createTcpServer(SOCKET_OPTIONS, (socket) => this.#accept(socket))
@@ -146,36 +147,36 @@ class Door {
   #accept(socket: Socket): void {
     const { onAccept, admission } = this.#options
     onAccept()
-    const arrival = this.#arrivalAt(socket)
-    const { visit } = arrival
-    this.#arrivals.set(socket, arrival)
+    const incoming = this.#arrivalAt(socket)
+    const { permit } = incoming
+    this.#incoming.set(socket, incoming)
     this.raw.add(socket)
     socket.once('close', () => {
       this.raw.delete(socket)
-      visit.reach(VisitStage.GONE)
+      permit.reach(PermitStage.GONE)
     })
     // It was reset while it waited in the kernel's queue: there is nobody to read from.
     if (socket.remoteAddress === undefined)
-      arrival.lost('connection-lost', 'before it was accepted')
+      incoming.lost('connection-lost', 'before it was accepted')
     else if (this.#proxies !== undefined && !isFromProxy(this.#proxies, socket))
-      this.#refuseStranger(arrival)
-    else admission.arrive(visit, arrival)
+      this.#refuseStranger(incoming)
+    else admission.arrive(permit, incoming)
   }
 
-  #refuseStranger(arrival: Arrival): void {
+  #refuseStranger(incoming: IncomingSocket): void {
     if (this.#strangers >= STRANGERS_MAX) {
-      arrival.refuse('proxy-refused', NOT_A_PROXY)
+      incoming.refuse('proxy-refused', NOT_A_PROXY)
       return
     }
     this.#strangers += 1
-    arrival.socket.once('close', () => {
+    incoming.socket.once('close', () => {
       this.#strangers -= 1
     })
-    refuseStranger(arrival)
+    refuseStranger(incoming)
   }
 
-  #arrivalAt(socket: Socket): Arrival {
-    return new Arrival(socket, this.#options.admission.visit(), this.#refused, this.#begin)
+  #arrivalAt(socket: Socket): IncomingSocket {
+    return new IncomingSocket(socket, this.#options.admission.permit(), this.#refused, this.#begin)
   }
 
   readonly #refused: Refused = (peer, reason, detail) => {
@@ -184,46 +185,46 @@ class Door {
     this.#options.onRefused(peer, isOwn ? 'shutting-down' : reason, detail)
   }
 
-  readonly #begin = (arrival: Arrival): void => {
+  readonly #begin = (incoming: IncomingSocket): void => {
     const { handshakeTimeoutMs } = this.#options
-    if (this.#proxies === undefined) this.#limited(arrival)
-    else passProxyGate(arrival, handshakeTimeoutMs, () => this.#limited(arrival))
+    if (this.#proxies === undefined) this.#limited(incoming)
+    else readProxyProtocol(incoming, handshakeTimeoutMs, () => this.#limited(incoming))
   }
 
   /** By the rate of its address, where that is its own. */
-  #limited(arrival: Arrival): void {
-    const site = this.#siteOf(arrival)
-    if (site === undefined || this.#options.admission.takes(site)) this.#pass(arrival)
-    else arrival.refuse('address-rate', site)
+  #limited(incoming: IncomingSocket): void {
+    const network = this.#networkOf(incoming)
+    if (network === undefined || this.#options.admission.takes(network)) this.#pass(incoming)
+    else incoming.refuse('address-rate', network)
   }
 
-  #siteOf({ address, isNamed }: Arrival): string | undefined {
+  #networkOf({ address, isNamed }: IncomingSocket): string | undefined {
     const isReal = this.#proxies === undefined ? this.#options.addressesAreReal : isNamed
-    return isReal ? siteOf(address) : undefined
+    return isReal ? networkOf(address) : undefined
   }
 
-  #pass(arrival: Arrival): void {
-    const { socket } = arrival
+  #pass(incoming: IncomingSocket): void {
+    const { socket } = incoming
     const tls = this.#tls
     if (tls !== undefined) {
       const secure = (): boolean => tls.emit('connection', socket)
-      passIfAlive(socket, secure, () => this.#goneBeforeTls(arrival))
+      passIfAlive(socket, secure, () => this.#goneBeforeTls(incoming))
       return
     }
     socket.resume()
-    if (this.#web === undefined) this.#handOver(arrival, socket, undefined)
-    else this.#web.enter(arrival)
+    if (this.#web === undefined) this.#handOver(incoming, socket, undefined)
+    else this.#web.enter(incoming)
   }
 
-  #goneBeforeTls(arrival: Arrival): void {
-    if (arrival.isSilent) {
-      arrival.lost('connection-lost', 'before TLS')
+  #goneBeforeTls(incoming: IncomingSocket): void {
+    if (incoming.isSilent) {
+      incoming.lost('connection-lost', 'before TLS')
       return
     }
-    arrival.handOver()
+    incoming.handOver()
     const reason = this.#closed ? 'shutting-down' : 'handshake-failed'
-    this.#options.onHandshakeFailed(arrival.peer, reason, 'the client has gone before TLS')
-    arrival.socket.destroy()
+    this.#options.onHandshakeFailed(incoming.peer, reason, 'the client has gone before TLS')
+    incoming.socket.destroy()
   }
 
   #createTls(keeper: TlsKeeper): Server {
@@ -247,49 +248,53 @@ class Door {
   }
 
   #secured(keeper: TlsKeeper, socket: TLSSocket): void {
-    const arrival = this.#arrivalOf(socket)
-    arrival.stream = socket
+    const incoming = this.#arrivalOf(socket)
+    incoming.stream = socket
     this.#options.onHandshake(socket.isSessionReused() ? 'resumed' : 'full')
     const { trust } = keeper.material
     const certificate =
       trust === undefined ? undefined : clientCertificateOf(socket, keeper.tls, trust, Date.now())
     if (typeof certificate === 'string') {
       socket.on('error', () => undefined)
-      this.#refuseCertificate(arrival, socket, certificate)
+      this.#refuseCertificate(incoming, socket, certificate)
     } else if (this.#web === undefined) {
-      this.#handOver(arrival, socket, certificate)
+      this.#handOver(incoming, socket, certificate)
     } else {
-      if (certificate !== undefined) this.#certificates.set(arrival, certificate)
-      this.#web.enter(arrival)
+      if (certificate !== undefined) this.#certificates.set(incoming, certificate)
+      this.#web.enter(incoming)
     }
   }
 
   /** What OpenSSL finds wrong ends at once: such a client is to get no ticket. */
-  #refuseCertificate(arrival: Arrival, { authorizationError }: TLSSocket, why: string): void {
+  #refuseCertificate(
+    incoming: IncomingSocket,
+    { authorizationError }: TLSSocket,
+    why: string,
+  ): void {
     const openSslSays = authorizationError as unknown as string | null | undefined
     if (openSslSays !== null && openSslSays !== undefined)
-      arrival.refuse('certificate-refused', why)
+      incoming.refuse('certificate-refused', why)
     else {
       const speaks = this.#web === undefined ? 'mqtt' : 'http'
-      refuseCertificate(arrival, why, speaks, this.#options.onConnack)
+      refuseCertificate(incoming, why, speaks, this.#options.onConnack)
     }
   }
 
   #tlsFailed(error: Error & { code?: string }, socket: TLSSocket): void {
-    const arrival = this.#arrivalOf(socket)
-    arrival.stream = socket
-    if (arrival.isSilent && error.code !== 'ERR_TLS_HANDSHAKE_TIMEOUT') {
-      arrival.lost('connection-lost', 'before TLS')
+    const incoming = this.#arrivalOf(socket)
+    incoming.stream = socket
+    if (incoming.isSilent && error.code !== 'ERR_TLS_HANDSHAKE_TIMEOUT') {
+      incoming.lost('connection-lost', 'before TLS')
       return
     }
-    arrival.handOver()
+    incoming.handOver()
     // Node ends a connection whose certificate is not good as if it had been reset.
     const certificate = socket.authorizationError as unknown as string | null | undefined
     if (certificate !== undefined && certificate !== null && !this.#closed)
-      this.#options.onHandshakeFailed(arrival.peer, 'certificate-refused', certificate)
+      this.#options.onHandshakeFailed(incoming.peer, 'certificate-refused', certificate)
     else
       this.#options.onHandshakeFailed(
-        arrival.peer,
+        incoming.peer,
         this.#reasonOf(error),
         error.code ?? error.message,
       )
@@ -302,28 +307,28 @@ class Door {
     return error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT' ? 'handshake-timeout' : 'handshake-failed'
   }
 
-  #arrivalOf(socket: TLSSocket): Arrival {
+  #arrivalOf(socket: TLSSocket): IncomingSocket {
     const parent = (socket as { _parent?: object })._parent
-    const known = parent === undefined ? undefined : this.#arrivals.get(parent)
+    const known = parent === undefined ? undefined : this.#incoming.get(parent)
     return known ?? this.#arrivalAt(socket)
   }
 
   #handOver(
-    arrival: Arrival,
+    incoming: IncomingSocket,
     stream: ByteStream,
     certificate: ClientCertificate | undefined,
   ): void {
-    const { peer, claims, visit } = arrival
-    arrival.handOver()
-    visit.reach(VisitStage.UNANSWERED)
-    this.#arrivals.delete(arrival.socket)
+    const { peer, claims, permit } = incoming
+    incoming.handOver()
+    permit.reach(PermitStage.UNANSWERED)
+    this.#incoming.delete(incoming.socket)
     this.#options.onStream(stream, {
       peer,
-      site: this.#siteOf(arrival),
+      network: this.#networkOf(incoming),
       certificate,
-      isSilent: arrival.isSilent,
+      isSilent: incoming.isSilent,
       claims,
-      visit,
+      permit,
     })
   }
 }

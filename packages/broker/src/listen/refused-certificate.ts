@@ -7,7 +7,7 @@
  * wait for them.
  */
 import { encodeConnack, PacketType } from '@breakwater/mqtt'
-import type { Arrival } from './arrival.ts'
+import type { IncomingSocket } from './incoming-socket.ts'
 
 /** CONNECT follows the handshake at once; who does not send it need not be told. */
 const ANSWER_MS = 2_000
@@ -16,13 +16,13 @@ const FORBIDDEN = 'HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length
 
 /** @param connackSent called when it was CONNACK */
 export function refuseCertificate(
-  arrival: Arrival,
+  incoming: IncomingSocket,
   why: string,
   speaks: 'mqtt' | 'http',
   connackSent: (code: number) => void,
 ): void {
-  const { stream } = arrival
-  const refuse = (): void => arrival.refuse('certificate-refused', why)
+  const { stream } = incoming
+  const refuse = (): void => incoming.refuse('certificate-refused', why)
   const late = setTimeout(refuse, ANSWER_MS).unref()
   stream.once('close', () => {
     clearTimeout(late)
@@ -30,10 +30,10 @@ export function refuseCertificate(
   })
   stream.once('data', (bytes: Buffer) => {
     clearTimeout(late)
-    if (speaks === 'http') arrival.refuseWith(FORBIDDEN, 'certificate-refused', why)
+    if (speaks === 'http') incoming.refuseWith(FORBIDDEN, 'certificate-refused', why)
     else if ((bytes[0] as number) >> 4 === PacketType.CONNECT) {
       connackSent(NOT_AUTHORIZED)
-      arrival.refuseWith(encodeConnack(NOT_AUTHORIZED, false), 'certificate-refused', why)
+      incoming.refuseWith(encodeConnack(NOT_AUTHORIZED, false), 'certificate-refused', why)
     } else refuse()
   })
 }

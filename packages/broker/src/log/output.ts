@@ -23,7 +23,7 @@ const ERROR_LINE = /^\{"level":"(?:error|fatal)"/
 export class LogOutput implements DestinationStream {
   readonly #options: LogOutputOptions
   /** Dropped since the last line that said so. */
-  #untold = 0
+  #unreported = 0
 
   constructor(options: LogOutputOptions) {
     this.#options = options
@@ -40,7 +40,7 @@ export class LogOutput implements DestinationStream {
       this.#drop(bytes.length)
       return
     }
-    if (this.#untold > 0 && stream.writableLength < bytesMax / 2) this.#tell()
+    if (this.#unreported > 0 && stream.writableLength < bytesMax / 2) this.#tell()
     this.#put(bytes)
   }
 
@@ -51,14 +51,14 @@ export class LogOutput implements DestinationStream {
   }
 
   #drop(bytes: number): void {
-    this.#untold += 1
+    this.#unreported += 1
     this.#options.droppedLines.value += 1
     this.#options.droppedBytes.value += bytes
   }
 
   #tell(): void {
-    const lines = this.#untold
-    this.#untold = 0
+    const lines = this.#unreported
+    this.#unreported = 0
     const facts = { level: 'warn', time: new Date().toISOString(), lines }
     const msg = 'lines of the log were dropped: standard output was not read'
     this.#put(Buffer.from(`${JSON.stringify({ ...facts, msg })}\n`))

@@ -21,11 +21,17 @@ export interface ConnectionFacts {
   readonly peer: string
   readonly clientId: string
   /** The network of its address, where that is known to be the client's. Not in lines. */
-  readonly site: string | undefined
+  readonly network: string | undefined
 }
 
-export function factsOf({ id, listener, peer, clientId, site }: ConnectionFacts): ConnectionFacts {
-  return { id, listener, peer, clientId, site }
+export function factsOf({
+  id,
+  listener,
+  peer,
+  clientId,
+  network,
+}: ConnectionFacts): ConnectionFacts {
+  return { id, listener, peer, clientId, network }
 }
 
 function lineOf({ id, listener, peer, clientId }: ConnectionFacts): object {
@@ -128,7 +134,7 @@ export class Events extends EventCells {
     const fields = { ...lineOf(facts), reason, ...(detail === undefined ? {} : { detail }) }
     const { logLevel } = closeReason(reason)
     const kind = FAULT_LEVELS.has(logLevel) ? 'connection-fault' : 'connection-closed'
-    this.#say(kind, logLevel, fields, 'connection closed', facts.site ?? facts.clientId)
+    this.#say(kind, logLevel, fields, 'connection closed', facts.network ?? facts.clientId)
   }
 
   /** A socket that never became a connection: TLS failed. */
@@ -305,7 +311,7 @@ export class Events extends EventCells {
       'debug',
       { ...lineOf(facts), session },
       'client connected',
-      facts.site ?? facts.clientId,
+      facts.network ?? facts.clientId,
     )
   }
 

@@ -98,7 +98,7 @@ export class ServerTree implements Disposable {
     const { router } = this.#options
     const message = new Message(`${ROOT}/${name}`, Buffer.from(String(value)), 0, false)
     router.server.set(message)
-    router.say(message, where)
+    router.publishServerTopic(message, where)
     return message
   }
 }

@@ -58,7 +58,7 @@ export async function clearRetained(
 
 function clear(topic: string, router: Router, publisher: Publisher): Promise<void> {
   return new Promise((resolve, reject) => {
-    router.publish(new Message(topic, Buffer.alloc(0), 0, true), publisher, (error) =>
+    router.publishOwn(new Message(topic, Buffer.alloc(0), 0, true), publisher, (error) =>
       error === undefined ? resolve() : reject(error),
     )
   })

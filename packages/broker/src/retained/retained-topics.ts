@@ -11,12 +11,12 @@ import type { Appended, RetainedRead, Store } from '@breakwater/store'
 import { RetainedIndex } from './retained-index.ts'
 
 /** Topics whose announcement failed; further ones are found when their node dies, or reads all again. */
-const UNTOLD_MAX = 10_000
+const UNANNOUNCED_MAX = 10_000
 
 export class RetainedTopics {
   readonly #store: Store
   #index = new RetainedIndex()
-  readonly #untold = new Set<string>()
+  readonly #unannounced = new Set<string>()
 
   constructor(store: Store) {
     this.#store = store
@@ -43,14 +43,15 @@ export class RetainedTopics {
     if (!message.retain) return false
     // Somebody may have stored the change and told nobody.
     const isCleared = message.payload.length === 0
-    const untold = this.#index.has(message.topic) === isCleared || this.#untold.has(message.topic)
-    return retainedChanged || untold
+    const unannounced =
+      this.#index.has(message.topic) === isCleared || this.#unannounced.has(message.topic)
+    return retainedChanged || unannounced
   }
 
   /** What became of telling the nodes of a topic. A publisher that was not acknowledged comes again. */
   told(topic: string, error: Error | undefined): void {
-    if (error === undefined) this.#untold.delete(topic)
-    else if (this.#untold.size < UNTOLD_MAX) this.#untold.add(topic)
+    if (error === undefined) this.#unannounced.delete(topic)
+    else if (this.#unannounced.size < UNANNOUNCED_MAX) this.#unannounced.add(topic)
   }
 
   /** A node may have died between storing and telling: finds what was stored and is not known here. */

@@ -16,7 +16,7 @@ import type { Events } from '../observe/events.ts'
 import { Revocations } from './revocations.ts'
 import type { Session } from '../session/session.ts'
 
-export interface RightToStayOptions {
+export interface RevocationEnforcementOptions {
   readonly limits: Pick<
     Limits,
     'revocationsMax' | 'revocationsBytesMax' | 'certificateExpirySpreadMs'
@@ -26,19 +26,19 @@ export interface RightToStayOptions {
 }
 
 /** Where revocations are kept, and by which way other nodes are told. */
-export interface RightToStaySource {
+export interface RevocationEnforcementSource {
   readonly store: Store
   readonly bus: Bus
   readonly cluster: Cluster
 }
 
-export class RightToStay implements Disposable {
+export class RevocationEnforcement implements Disposable {
   readonly revocations: Revocations
-  readonly #options: RightToStayOptions
+  readonly #options: RevocationEnforcementOptions
   /** By listener, once its files have changed. */
   readonly #trusts = new Map<string, ClientTrust>()
 
-  constructor(options: RightToStayOptions) {
+  constructor(options: RevocationEnforcementOptions) {
     const { limits, events } = options
     this.#options = options
     this.revocations = new Revocations({
@@ -51,7 +51,7 @@ export class RightToStay implements Disposable {
   }
 
   /** Resolves when the revocations of the store are in force. @throws {Error} it does not answer */
-  async start({ store, bus, cluster }: RightToStaySource): Promise<void> {
+  async start({ store, bus, cluster }: RevocationEnforcementSource): Promise<void> {
     const tell = (step: RevocationStep): void => {
       // Lost, it is found at the next look at the store.
       for (const node of cluster.others)

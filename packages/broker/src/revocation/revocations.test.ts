@@ -171,7 +171,7 @@ describe('what the store has lost', () => {
     await a.revocations.add(of('clientId', 'lost'))
     store.lose()
     for (const id of ['clientId:x', 'clientId:y']) await store.change({ id, text: '{}' }, 0, MAX)
-    a.revocations.doubt()
+    a.revocations.mayHaveLost()
     await vi.waitFor(async () =>
       expect([...((await store.read(-1))?.entries.keys() ?? [])]).toContain('clientId:lost'),
     )

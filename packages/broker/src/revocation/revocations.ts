@@ -52,7 +52,7 @@ export class Revocations implements Disposable {
   #version = 0
   /** The store was restored; what this node knows and it does not have was lost. */
   #restored = 0
-  #doubted = false
+  #mayHaveLost = false
   #timer: NodeJS.Timeout | undefined
   #reading: Promise<void> | undefined
   #readAgain = false
@@ -127,8 +127,8 @@ export class Revocations implements Disposable {
   }
 
   /** The store may have lost some: what this node knows and it does not have is put back. */
-  doubt(): void {
-    this.#doubted = true
+  mayHaveLost(): void {
+    this.#mayHaveLost = true
     this.refresh()
   }
 
@@ -166,7 +166,7 @@ export class Revocations implements Disposable {
       this.#readAgain = false
       const { store } = this.#source
       const known = this.#version
-      const snapshot = await store.read(this.#doubted ? -1 : known)
+      const snapshot = await store.read(this.#mayHaveLost ? -1 : known)
       if (snapshot === undefined) continue
       if (known !== this.#version) {
         // A step came meanwhile: what was read may be older.
@@ -174,7 +174,7 @@ export class Revocations implements Disposable {
       } else if (this.#isLossy(snapshot)) {
         const lost = this.#table.missingIn(snapshot.entries)
         await store.restore(lost, known)
-        this.#doubted = false
+        this.#mayHaveLost = false
         this.#restored = snapshot.restored
         this.#readAgain = true
       } else {
@@ -187,14 +187,14 @@ export class Revocations implements Disposable {
   #isLossy({ version, restored, entries }: RevocationSnapshot): boolean {
     if (this.#version === 0) return false
     if (version < this.#version) return true
-    const isDoubted = this.#doubted || restored !== this.#restored
-    return isDoubted && this.#table.missingIn(entries).size > 0
+    const mayHaveLost = this.#mayHaveLost || restored !== this.#restored
+    return mayHaveLost && this.#table.missingIn(entries).size > 0
   }
 
   #use({ version, restored, entries }: RevocationSnapshot): void {
     this.#version = version
     this.#restored = restored
-    this.#doubted = false
+    this.#mayHaveLost = false
     if (this.#table.replace(entries)) void this.#options.enforce()
     this.#options.onChange(this.#table.size)
   }

@@ -1,8 +1,20 @@
 /**
  * Route: who gets a message, on this node, in the queues of the cluster, and at other nodes.
  *
- * In: messages of publishers, of other nodes, and of the node itself (wills). Out: copies to the outbound of
- * each matching session. Bounds: those of the forwarding tables; a fan-out only fills write queues, which
+ * In: messages of publishers, of other nodes, and of the node itself. Out: copies to the outbound of each matching
+ * session. `publish…` says where a message comes from and how far it goes, `deliver…` goes to sessions of this node:
+ *
+ * | | from | to |
+ * |---|---|---|
+ * | `publish` | a client | the store and other nodes, then `deliverStored` |
+ * | `publishAtOnce` | a client, QoS 0, not retained | other nodes and this one, in this turn |
+ * | `publishHere` | a client, what needs nothing but memory | this node |
+ * | `publishOwn` | the node: wills, retained messages that an operator clears | as `publish`; what is refused is dropped |
+ * | `publishServerTopic` | the node, under `$SYS` | this node, or other nodes too |
+ * | `deliverStored` | what `publish` has stored | this node |
+ * | `deliverFromNode` | another node | this node |
+ *
+ * Bounds: those of the forwarding tables; a fan-out only fills write queues, which
  * are written to their sockets in portions.
  */
 import { Message, type Bus, type QueuePlace } from '@breakwater/bus'
@@ -25,7 +37,7 @@ import { ForwardingTable, RouteTable } from '@breakwater/matching'
 import { RetainedTopics } from '../retained/retained-topics.ts'
 import { ServerTopics } from '../retained/server-topics.ts'
 import { SharedSubscriptions, type Assignment } from '../shared/shared-subscriptions.ts'
-import { StoredSessions } from './stored-sessions.ts'
+import { StoredFilters } from './stored-filters.ts'
 
 export interface RouterOptions {
   readonly store: Store
@@ -43,7 +55,7 @@ const PLACES_MAX = 8
 
 export class Router {
   readonly live: ForwardingTable<Session>
-  readonly stored: StoredSessions
+  readonly stored: StoredFilters
   readonly shared: SharedSubscriptions
   /** Filters of the other nodes' clients. */
   readonly routes: RouteTable
@@ -74,7 +86,7 @@ export class Router {
       shapesMax: shapesPerNodeMax,
       inflightMessagesMax,
     })
-    this.stored = new StoredSessions(shapesPerNodeMax, this.shared.table)
+    this.stored = new StoredFilters(shapesPerNodeMax, this.shared.table)
     this.routes = new RouteTable({ shapesMax: shapesPerNodeMax })
     this.retained = new RetainedTopics(store)
   }
@@ -93,7 +105,7 @@ export class Router {
    * Everything outside of this node: retained, queues, other nodes. Then `done`, which delivers locally with
    * `deliver`. After an error nothing may be acknowledged. `inbound`: the stored QoS 2 publish that it is.
    */
-  store(message: Message, publisher: Publisher, done: StoreDone, inbound?: InboundPublish): void {
+  publish(message: Message, publisher: Publisher, done: StoreDone, inbound?: InboundPublish): void {
     if (this.#knowsAll(message.qos)) this.#append(message, publisher, done, inbound)
     else
       this.#cluster.whenConfirmed((error) => {
@@ -141,7 +153,7 @@ export class Router {
       publisher.appends -= 1
       if (appended.dropped > 0) this.#events.dropped('queue-full', message.qos, appended.dropped)
       if (error !== undefined) {
-        this.shared.doubt(shared)
+        this.shared.lookAgain(shared)
         done(error, NO_EFFECTS)
         return
       }
@@ -179,7 +191,7 @@ export class Router {
   }
 
   /** To the sessions of this node: live copies, and word of what was put into their queues. */
-  deliver(message: Message, effects: Effects): void {
+  deliverStored(message: Message, effects: Effects): void {
     if (effects.appended.again === true) return
     const fanOut = new FanOut(message)
     this.#deliverLive(fanOut)
@@ -196,13 +208,13 @@ export class Router {
   }
 
   /** A message that needs nothing but memory: no queue, no retained, no other node. */
-  deliverHere(message: Message, publisher: string): void {
+  publishHere(message: Message, publisher: string): void {
     this.#deliverLive(new FanOut(message))
     this.shared.deliver(message, this.shared.assign(message, publisher))
   }
 
   /** QoS 0 that is not retained: all its effects, in this turn. The message is not kept. */
-  passOn(message: Message, publisher: string): void {
+  publishAtOnce(message: Message, publisher: string): void {
     const assignments = this.shared.assign(message, publisher)
     const remote = this.shared.remote(assignments)
     this.#post(message, remote.length > 0 ? message.detached() : message, remote)
@@ -211,7 +223,7 @@ export class Router {
   }
 
   /** Of the node itself, under `$SYS`: QoS 0, for subscribers of their own. No group gets it. */
-  say(message: Message, where: 'here' | 'everywhere'): void {
+  publishServerTopic(message: Message, where: 'here' | 'everywhere'): void {
     if (where === 'everywhere') this.#post(message, message, [])
     this.#deliverLive(new FanOut(message))
   }
@@ -227,7 +239,7 @@ export class Router {
   }
 
   /** A message of another node, which has put it into every queue already. */
-  deliverFromBus(message: Message): void {
+  deliverFromNode(message: Message): void {
     this.#events.busIn.value += 1
     const fanOut = new FanOut(message)
     const { targets, qos } = this.live.match(message.topic)
@@ -246,16 +258,16 @@ export class Router {
    * A will. What a full queue refuses is dropped, and what may not be retained goes to subscribers only: there is no
    * publisher to be closed.
    */
-  publish(message: Message, publisher: Publisher, done: (error?: Error) => void): void {
-    this.store(message, publisher, (error, effects) => {
+  publishOwn(message: Message, publisher: Publisher, done: (error?: Error) => void): void {
+    this.publish(message, publisher, (error, effects) => {
       if (error instanceof RetainedFullError) {
         this.#events.dropped('retained-full', message.qos)
-        this.publish(message.detached(message.qos, false), publisher, done)
+        this.publishOwn(message.detached(message.qos, false), publisher, done)
         return
       }
       const isRefused = error instanceof QueueFullError
       if (isRefused) this.#events.dropped('queue-full', message.qos)
-      else if (error === undefined) this.deliver(message, effects)
+      else if (error === undefined) this.deliverStored(message, effects)
       done(isRefused ? undefined : error)
     })
   }

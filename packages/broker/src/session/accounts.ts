@@ -20,7 +20,7 @@ interface Client {
   /** Nothing of one who is nobody in particular. */
   readonly user: string
   /** The network of its address, where that is known. */
-  readonly site: string | undefined
+  readonly network: string | undefined
 }
 
 export class Accounts {
@@ -53,7 +53,7 @@ export class Accounts {
   }
 }
 
-function accountOf({ user, site }: Client): string {
+function accountOf({ user, network }: Client): string {
   if (user !== '') return `u${user}`
-  return site === undefined ? '' : `a${site}`
+  return network === undefined ? '' : `a${network}`
 }

@@ -24,7 +24,7 @@ export type End = 'left' | 'lost' | 'kept'
 export type Verdict = 'due' | 'fenced'
 
 /** What becomes of the will of a client whose connection was lost (wills.ts). */
-export interface LastWords {
+export interface WillDelays {
   /** The client may come back first. Says later, or at once, what is to be done. */
   linger(owner: Owner, say: (verdict: Verdict) => void): void
   /** The same for a will that could not be published. */

@@ -1,6 +1,6 @@
 import type { CloseReasonId } from '../connection/close-reason.ts'
 
-/** What a client publishes: its effects, in the order of its frames (route/publish.ts). */
+/** What a client publishes: its effects, in the order of its frames (route/publish-lane.ts). */
 export interface InboundLane {
   /** Nothing is under way: a control packet may take effect. */
   readonly idle: boolean

@@ -2,7 +2,7 @@
  * One owner per client id [MQTT-3.1.4-2]: claimed after authentication, with an epoch from the store.
  *
  * In: claims of connections here, their ends, what other nodes and the store say. Out: the session to whoever
- * keeps the client id; a close to everybody else. tenure.ts has the rules. Whoever claims an id that somebody
+ * keeps the client id; a close to everybody else. ownership-table.ts has the rules. Whoever claims an id that somebody
  * has asks the node that has it to let go, and opens the session when that node has confirmed; a node confirms
  * when nothing with a lower epoch is left there, connections that only wait for the id themselves included. So
  * the highest epoch wins, and its session opens when everybody before it has said the last word.
@@ -22,9 +22,9 @@ import type {
   Owner,
   Store,
 } from '@breakwater/store'
-import { Absent, type Contender, type End, type LastWords } from './contender.ts'
-import { TENURE, type TenureAction, type TenureEvent } from './tenure.ts'
-import { Tenure, Tenures, type Outcome } from './tenures.ts'
+import { Absent, type Contender, type End, type WillDelays } from './contender.ts'
+import { OWNERSHIP, type OwnershipAction, type OwnershipEvent } from './ownership-table.ts'
+import { OwnershipRecord, OwnershipRecords, type Outcome } from './ownership-records.ts'
 
 /** Owners that are asked about in one call. */
 const RESYNC_BATCH = 1_000
@@ -34,7 +34,7 @@ const LEAVE_AGAIN_MS = 1_000
 export interface OwnershipOptions {
   readonly store: Store
   readonly bus: Bus
-  readonly lastWords: LastWords
+  readonly wills: WillDelays
   readonly takeOverTimeoutMs: number
   readonly openTimeoutMs: number
   readonly onFault: (what: string, error: Error) => void
@@ -45,7 +45,7 @@ type Refusal = ClaimRefusal | 'taken-over' | Error
 
 export class Ownership {
   readonly #options: OwnershipOptions
-  readonly #tenures = new Tenures()
+  readonly #records = new OwnershipRecords()
   /** Claims that wait for the confirmation of another node. */
   readonly #asking = new Map<string, () => void>()
   /** Answers of the store that nobody waits for. */
@@ -59,12 +59,12 @@ export class Ownership {
 
   /** Client ids that are not let go of. */
   get size(): number {
-    return this.#tenures.size
+    return this.#records.size
   }
 
   /** Whether the store may have clients that this node no longer has: then others must see to them. */
   get leavesBehind(): boolean {
-    return this.#kept || this.#tenures.size > 0 || this.#leaving.size > 0
+    return this.#kept || this.#records.size > 0 || this.#leaving.size > 0
   }
 
   /**
@@ -78,20 +78,20 @@ export class Ownership {
     let timer: NodeJS.Timeout | undefined
     try {
       return await new Promise<Outcome>((resolve, reject) => {
-        const tenure = new Tenure(contender, 'claiming', 0)
-        tenure.settle = (outcome) => (outcome instanceof Error ? reject(outcome) : resolve(outcome))
+        const record = new OwnershipRecord(contender, 'claiming', 0)
+        record.settle = (outcome) => (outcome instanceof Error ? reject(outcome) : resolve(outcome))
         timer = setTimeout(
           () => reject(new Error(`no answer within ${openTimeoutMs} ms`)),
           openTimeoutMs,
         )
         const { clientId } = contender
-        const others = this.#tenures.of(clientId)
-        this.#tenures.add(tenure)
+        const others = this.#records.of(clientId)
+        this.#records.add(record)
         // Known here: it need not wait for what the store says.
         for (const other of others)
           if (other.state === 'open' && other.contender.user === contender.user)
             this.#step(other, 'superseded')
-        void this.#claim(tenure)
+        void this.#claim(record)
       })
     } finally {
       clearTimeout(timer)
@@ -100,8 +100,8 @@ export class Ownership {
 
   /** The connection has ended. */
   ended(contender: Contender, how: End): void {
-    const tenure = this.#tenures.of(contender.clientId).find((held) => held.contender === contender)
-    if (tenure !== undefined) this.#step(tenure, how)
+    const record = this.#records.of(contender.clientId).find((held) => held.contender === contender)
+    if (record !== undefined) this.#step(record, how)
   }
 
   /** What another node says. */
@@ -117,8 +117,8 @@ export class Ownership {
 
   /** The store has refused a write of this owner. */
   fenced({ clientId, epoch }: Owner): void {
-    for (const tenure of this.#tenures.of(clientId))
-      if (tenure.epoch === epoch) this.#step(tenure, 'fenced')
+    for (const record of this.#records.of(clientId))
+      if (record.epoch === epoch) this.#step(record, 'fenced')
   }
 
   /**
@@ -126,14 +126,14 @@ export class Ownership {
    * knows of nobody: then the client id is this node's as before. @throws {Error} it does not answer
    */
   async resync(): Promise<void> {
-    const held = this.#tenures.all().filter(({ epoch }) => epoch > 0)
+    const held = this.#records.all().filter(({ epoch }) => epoch > 0)
     while (held.length > 0) await this.#fenceReplaced(held.splice(0, RESYNC_BATCH))
     await this.restore()
   }
 
   /** The store may have forgotten whom this node has, or given them away. @throws {Error} it does not answer */
   async restore(): Promise<void> {
-    const held = this.#tenures
+    const held = this.#records
       .all()
       .filter(({ state }) => state === 'open' || state === 'lingering')
     while (held.length > 0) {
@@ -155,34 +155,34 @@ export class Ownership {
    * claims one of them meanwhile is heard here. Returns how many are new here.
    */
   async adopt(clients: readonly AdoptedClient[]): Promise<number> {
-    const tenures: Tenure[] = []
+    const records: OwnershipRecord[] = []
     for (const { owner, will } of clients) {
       const { clientId, epoch } = owner
-      if (this.#tenures.of(clientId).some((held) => held.epoch === epoch)) continue
-      const tenure = new Tenure(new Absent(clientId, will), 'lingering', epoch)
-      this.#tenures.add(tenure)
-      tenures.push(tenure)
+      if (this.#records.of(clientId).some((held) => held.epoch === epoch)) continue
+      const record = new OwnershipRecord(new Absent(clientId, will), 'lingering', epoch)
+      this.#records.add(record)
+      records.push(record)
     }
-    const ended = tenures.map((tenure) => this.#tenures.ending(tenure))
+    const ended = records.map((record) => this.#records.ending(record))
     try {
-      await this.#fenceReplaced(tenures)
-      for (const tenure of tenures) this.#step(tenure, 'due')
+      await this.#fenceReplaced(records)
+      for (const record of records) this.#step(record, 'due')
       await Promise.all(ended)
     } catch {
       // They are this node's by now: it looks them up again until it has an answer.
-      for (const tenure of tenures) {
-        this.#tenures.settled(tenure)
-        this.#act(tenure, 'retry', undefined)
+      for (const record of records) {
+        this.#records.settled(record)
+        this.#act(record, 'retry', undefined)
       }
     }
-    return tenures.length
+    return records.length
   }
 
   /** The node stops: wills that wait are left to others, or published now. */
   stop(how: 'kept' | 'due'): void {
     this.#stopping = true
-    for (const tenure of this.#tenures.all())
-      if (tenure.state === 'lingering') this.#step(tenure, how)
+    for (const record of this.#records.all())
+      if (record.state === 'lingering') this.#step(record, how)
   }
 
   /** Resolves when no will is being published and the store knows of all that have left. */
@@ -190,53 +190,53 @@ export class Ownership {
     while (this.#leaving.size > 0) await Promise.all(this.#leaving)
   }
 
-  async #fenceReplaced(tenures: readonly Tenure[]): Promise<void> {
-    const owners = tenures.map(({ clientId, epoch }) => ({ clientId, epoch }))
+  async #fenceReplaced(records: readonly OwnershipRecord[]): Promise<void> {
+    const owners = records.map(({ clientId, epoch }) => ({ clientId, epoch }))
     this.#fence(await this.#options.store.replacedOwners(owners))
   }
 
   #fence(replaced: readonly Owner[]): void {
     for (const { clientId, epoch } of replaced)
-      for (const tenure of this.#tenures.of(clientId))
-        if (tenure.epoch > 0 && tenure.epoch < epoch) this.#step(tenure, 'fenced')
+      for (const record of this.#records.of(clientId))
+        if (record.epoch > 0 && record.epoch < epoch) this.#step(record, 'fenced')
   }
 
-  async #claim(tenure: Tenure): Promise<void> {
-    const { clientId, user, persistent, will, account } = tenure.contender
+  async #claim(record: OwnershipRecord): Promise<void> {
+    const { clientId, user, persistent, will, account } = record.contender
     const { store, bus } = this.#options
     const claim = { clientId, nodeId: bus.nodeId, user, persistent, account: account?.name }
     let claimed: Claimed | Refusal
     try {
       claimed = await store.claimClient(will === undefined ? claim : { ...claim, will }, {
-        isWanted: () => tenure.state === 'claiming',
-        onLate: (late) => this.#claimedLate(tenure.contender, late),
+        isWanted: () => record.state === 'claiming',
+        onLate: (late) => this.#claimedLate(record.contender, late),
       })
     } catch (error) {
       claimed = error as Error
     }
     if (claimed instanceof Error || typeof claimed === 'string') {
-      this.#refuse(tenure, claimed)
+      this.#refuse(record, claimed)
       return
     }
-    tenure.epoch = claimed.epoch
-    tenure.former = claimed.former
-    if (claimed.opened === undefined) this.#step(tenure, 'claimed')
-    else this.#step(tenure, 'opened', claimed.opened)
-    if (tenure.heard > tenure.epoch) this.#step(tenure, 'superseded')
-    this.#tenures.changed(clientId)
+    record.epoch = claimed.epoch
+    record.former = claimed.former
+    if (claimed.opened === undefined) this.#step(record, 'claimed')
+    else this.#step(record, 'opened', claimed.opened)
+    if (record.heard > record.epoch) this.#step(record, 'superseded')
+    this.#records.changed(clientId)
   }
 
   /** The former owner lets go all the same, for whoever comes next. */
   #claimedLate(contender: Contender, { epoch, former }: Claimed): void {
-    const tenure = new Tenure(contender, 'abandoned', epoch)
-    tenure.former = former
-    this.#tenures.add(tenure)
-    this.#step(tenure, 'claimed')
+    const record = new OwnershipRecord(contender, 'abandoned', epoch)
+    record.former = former
+    this.#records.add(record)
+    this.#step(record, 'claimed')
   }
 
-  async #open(tenure: Tenure): Promise<void> {
-    const { user, persistent, account } = tenure.contender
-    const { clientId, epoch } = tenure
+  async #open(record: OwnershipRecord): Promise<void> {
+    const { user, persistent, account } = record.contender
+    const { clientId, epoch } = record
     let opened: OpenedSession | Refusal
     try {
       const terms = { persistent, user, account: account?.name }
@@ -244,61 +244,59 @@ export class Ownership {
     } catch (error) {
       opened = error as Error
     }
-    if (opened instanceof Error || typeof opened === 'string') this.#refuse(tenure, opened)
-    else this.#step(tenure, 'opened', opened)
+    if (opened instanceof Error || typeof opened === 'string') this.#refuse(record, opened)
+    else this.#step(record, 'opened', opened)
   }
 
-  #refuse(tenure: Tenure, why: Refusal): void {
-    const settle = tenure.settle
-    tenure.settle = undefined
-    this.#step(tenure, 'refused')
-    if (why === 'taken-over') tenure.contender.takenOver()
+  #refuse(record: OwnershipRecord, why: Refusal): void {
+    const settle = record.settle
+    record.settle = undefined
+    this.#step(record, 'refused')
+    if (why === 'taken-over') record.contender.takenOver()
     settle?.(why === 'taken-over' ? undefined : why)
   }
 
-  #step(tenure: Tenure, event: TenureEvent, opened?: OpenedSession): void {
-    const { action, next } = TENURE[tenure.state][event]
-    const before = tenure.state
+  #step(record: OwnershipRecord, event: OwnershipEvent, opened?: OpenedSession): void {
+    const { action, next } = OWNERSHIP[record.state][event]
+    const before = record.state
     // First the state: what an action brings about may come back as the next event.
-    tenure.state = next
-    if (next === 'gone' && before !== 'gone') this.#tenures.delete(tenure)
-    else if (event === 'unpublished') this.#tenures.settled(tenure)
+    record.state = next
+    if (next === 'gone' && before !== 'gone') this.#records.delete(record)
+    else if (event === 'unpublished') this.#records.settled(record)
     if (event === 'kept') this.#kept = true
-    this.#act(tenure, action, opened)
-    if (tenure.state === 'claiming' || tenure.state === 'waiting' || tenure.state === 'opening')
+    this.#act(record, action, opened)
+    if (record.state === 'claiming' || record.state === 'waiting' || record.state === 'opening')
       return
-    const { settle } = tenure
-    tenure.settle = undefined
+    const { settle } = record
+    record.settle = undefined
     settle?.(undefined)
   }
 
-  #act(tenure: Tenure, action: TenureAction, opened: OpenedSession | undefined): void {
-    const { clientId, epoch, contender } = tenure
+  #act(record: OwnershipRecord, action: OwnershipAction, opened: OpenedSession | undefined): void {
+    const { clientId, epoch, contender } = record
     switch (action) {
       case 'ask':
-        void this.#ask(tenure).then(() => this.#step(tenure, 'released'))
+        void this.#ask(record).then(() => this.#step(record, 'released'))
         break
       case 'open':
-        void this.#open(tenure)
+        void this.#open(record)
         break
       case 'grant':
-        tenure.settle?.(opened)
-        tenure.settle = undefined
+        record.settle?.(opened)
+        record.settle = undefined
         break
       case 'end':
-        void this.#end(tenure)
+        void this.#end(record)
         break
       case 'close':
         contender.takenOver()
         break
       case 'linger':
       case 'retry':
-        this.#options.lastWords[action]({ clientId, epoch }, (verdict) =>
-          this.#step(tenure, verdict),
-        )
+        this.#options.wills[action]({ clientId, epoch }, (verdict) => this.#step(record, verdict))
         break
       case 'publish':
-        this.#track(this.#publish(tenure))
+        this.#track(this.#publish(record))
         break
       case 'fail':
       case 'leave':
@@ -310,10 +308,10 @@ export class Ownership {
   }
 
   /** Resolves when nobody before it is left, or the time for that is over. */
-  async #ask(tenure: Tenure): Promise<void> {
+  async #ask(record: OwnershipRecord): Promise<void> {
     const { bus, takeOverTimeoutMs } = this.#options
-    const { clientId, epoch } = tenure
-    const { nodeId } = tenure.former as FormerOwner
+    const { clientId, epoch } = record
+    const { nodeId } = record.former as FormerOwner
     const asked = [this.#letGo(clientId, epoch)]
     if (nodeId !== bus.nodeId) {
       const confirmed = Promise.withResolvers<void>()
@@ -332,25 +330,25 @@ export class Ownership {
 
   /** Ends what has a lower epoch here; resolves when nothing of it is left. */
   #letGo(clientId: string, epoch: number): Promise<void> {
-    for (const tenure of this.#tenures.of(clientId)) {
-      if (tenure.epoch === 0) tenure.heard = Math.max(tenure.heard, epoch)
-      else if (tenure.epoch < epoch) this.#step(tenure, 'superseded')
+    for (const record of this.#records.of(clientId)) {
+      if (record.epoch === 0) record.heard = Math.max(record.heard, epoch)
+      else if (record.epoch < epoch) this.#step(record, 'superseded')
     }
-    return this.#tenures.cleared(clientId, epoch)
+    return this.#records.cleared(clientId, epoch)
   }
 
   /** Whoever has asked waits so long, and no longer. */
-  async #end(tenure: Tenure): Promise<void> {
-    const { contender } = tenure
+  async #end(record: OwnershipRecord): Promise<void> {
+    const { contender } = record
     const finished = contender.finish().then(() => true)
     if ((await within(this.#options.takeOverTimeoutMs, finished)) === true) contender.takenOver()
-    else this.#step(tenure, 'fenced')
+    else this.#step(record, 'fenced')
   }
 
-  async #publish(tenure: Tenure): Promise<void> {
-    const { lastWords } = this.#options
-    const published = await lastWords.publish(tenure.contender)
-    this.#step(tenure, published ? 'published' : 'unpublished')
+  async #publish(record: OwnershipRecord): Promise<void> {
+    const { wills } = this.#options
+    const published = await wills.publish(record.contender)
+    this.#step(record, published ? 'published' : 'unpublished')
   }
 
   /** Told until it is heard: who stays in the store keeps a session, and a will for other nodes to publish. */

@@ -9,7 +9,7 @@ import { isServerTopic } from '@breakwater/mqtt'
 import type { Owner, Store } from '@breakwater/store'
 import type { Events } from '../observe/events.ts'
 import type { Router } from '../route/router.ts'
-import type { Contender, LastWords, Verdict } from './contender.ts'
+import type { Contender, WillDelays, Verdict } from './contender.ts'
 
 const LINGERING_MAX = 100_000
 const PUBLISHING_MAX = 500
@@ -32,7 +32,7 @@ export interface WillsOptions {
   readonly windowMs: number
 }
 
-export class Wills implements LastWords, Disposable {
+export class Wills implements WillDelays, Disposable {
   readonly #options: WillsOptions
   /** Each in the order of its due times. */
   #lingering: Waiting[] = []
@@ -78,7 +78,7 @@ export class Wills implements LastWords, Disposable {
     }
     this.#publishing += 1
     return new Promise((resolve) => {
-      router.publish(will, { clientId, account: account?.name, appends: 0 }, (error) => {
+      router.publishOwn(will, { clientId, account: account?.name, appends: 0 }, (error) => {
         this.#publishing -= 1
         if (error !== undefined) events.storeFailed(`will of ${clientId}`, error)
         resolve(error === undefined)

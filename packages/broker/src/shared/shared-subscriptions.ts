@@ -161,7 +161,7 @@ export class SharedSubscriptions implements Disposable {
   }
 
   /** Perhaps stored, perhaps not: who is to deliver it looks. */
-  doubt(assignments: readonly Assignment[]): void {
+  lookAgain(assignments: readonly Assignment[]): void {
     for (const { group, node, filter } of assignments)
       if (node === this.#bus.nodeId) group.queue?.look()
       else if (node !== '') this.#bus.tell(node, { kind: 'assigned', filter })

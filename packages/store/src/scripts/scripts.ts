@@ -4,14 +4,14 @@
  * nothing from this one. Keys of one script lie in one slot.
  */
 import { createHash } from 'node:crypto'
-import type { Servers, Word } from '@breakwater/redis'
+import type { Servers, RedisArgument } from '@breakwater/redis'
 
 export interface Script {
   readonly source: string
   readonly sha: string
 }
 
-export type Argument = Word
+export type Argument = RedisArgument
 
 /** Answer of a script that was asked by a former owner. */
 export const FENCED = -2

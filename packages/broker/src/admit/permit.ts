@@ -2,7 +2,7 @@
 import type { CloseReasonId } from '../connection/close-reason.ts'
 
 /** Where a socket is on its way in. */
-export const VisitStage = {
+export const PermitStage = {
   /** Accepted and nothing else: nothing was read, no TLS was begun. */
   HELD: 0,
   /** PROXY header, TLS, WebSocket. */
@@ -14,21 +14,21 @@ export const VisitStage = {
   GONE: 4,
 } as const
 
-export type VisitStage = (typeof VisitStage)[keyof typeof VisitStage]
+export type PermitStage = (typeof PermitStage)[keyof typeof PermitStage]
 
 /** Who waits to be let in; exactly one of the two is called, once. */
-export interface Visitor {
+export interface AdmissionCandidate {
   begin(): void
   /** It is to be closed before anything was read of it. */
   shed(reason: CloseReasonId, detail: string): void
 }
 
 /** Told of a visit that is at another stage now. */
-export type Moved = (visit: Visit, from: VisitStage) => void
+export type Moved = (permit: AdmissionPermit, from: PermitStage) => void
 
-export class Visit {
+export class AdmissionPermit {
   readonly since: number = performance.now()
-  stage: VisitStage = VisitStage.HELD
+  stage: PermitStage = PermitStage.HELD
   readonly #moved: Moved
 
   constructor(moved: Moved) {
@@ -37,11 +37,11 @@ export class Visit {
 
   /** CONNACK was written. */
   answered(): void {
-    this.reach(VisitStage.IN)
+    this.reach(PermitStage.IN)
   }
 
   /** Only forward; who has gone stays so. */
-  reach(stage: VisitStage): void {
+  reach(stage: PermitStage): void {
     const from = this.stage
     if (stage <= from) return
     this.stage = stage

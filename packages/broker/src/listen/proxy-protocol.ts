@@ -3,7 +3,7 @@
  * named (`isFromProxy`): a header of anybody else could say any address.
  */
 import type { BlockList, Socket } from 'node:net'
-import type { Arrival } from './arrival.ts'
+import type { IncomingSocket } from './incoming-socket.ts'
 import { readProxyHeader } from './proxy-header.ts'
 
 export const NOT_A_PROXY = 'not from a proxy that is named'
@@ -11,9 +11,13 @@ export const NOT_A_PROXY = 'not from a proxy that is named'
 const STRANGER_MS = 1_000
 
 /** Calls `next` when the header was read; what came behind it is in the socket again. */
-export function passProxyGate(arrival: Arrival, timeoutMs: number, next: () => void): void {
-  const { socket } = arrival
-  arrival.within(timeoutMs, 'PROXY header')
+export function readProxyProtocol(
+  incoming: IncomingSocket,
+  timeoutMs: number,
+  next: () => void,
+): void {
+  const { socket } = incoming
+  incoming.within(timeoutMs, 'PROXY header')
   let bytes: Buffer = Buffer.alloc(0)
   const readable = (): void => {
     const chunk = socket.read() as Buffer | null
@@ -22,22 +26,22 @@ export function passProxyGate(arrival: Arrival, timeoutMs: number, next: () => v
     const header = readProxyHeader(bytes)
     if (header === undefined) return
     if (typeof header === 'string') {
-      arrival.refuse('proxy-refused', header)
+      incoming.refuse('proxy-refused', header)
       return
     }
     socket.off('readable', readable)
     socket.off('error', failed)
     socket.off('end', ended)
-    arrival.stepDone()
-    arrival.peer = header.peer ?? arrival.peer
-    arrival.isNamed = header.peer !== undefined
-    arrival.claims = header.claims
-    arrival.headerBytes = header.bytes
+    incoming.stepDone()
+    incoming.peer = header.peer ?? incoming.peer
+    incoming.isNamed = header.peer !== undefined
+    incoming.claims = header.claims
+    incoming.headerBytes = header.bytes
     if (bytes.length > header.bytes) socket.unshift(bytes.subarray(header.bytes))
     next()
   }
-  const failed = (error: Error): void => arrival.lost('connection-lost', error.message)
-  const ended = (): void => arrival.lost('proxy-refused', 'no PROXY header')
+  const failed = (error: Error): void => incoming.lost('connection-lost', error.message)
+  const ended = (): void => incoming.lost('proxy-refused', 'no PROXY header')
   socket.on('readable', readable)
   socket.on('error', failed)
   socket.on('end', ended)
@@ -47,16 +51,16 @@ export function passProxyGate(arrival: Arrival, timeoutMs: number, next: () => v
  * Refuses a peer that is not among the proxies: with its first byte, or after `STRANGER_MS`. One that goes
  * without having sent a byte is a health check, such as a kubelet's.
  */
-export function refuseStranger(arrival: Arrival): void {
-  const { socket } = arrival
-  const refuse = (): void => arrival.refuse('proxy-refused', NOT_A_PROXY)
+export function refuseStranger(incoming: IncomingSocket): void {
+  const { socket } = incoming
+  const refuse = (): void => incoming.refuse('proxy-refused', NOT_A_PROXY)
   const late = setTimeout(refuse, STRANGER_MS).unref()
   socket.once('close', () => clearTimeout(late))
   socket.on('readable', () => {
     if (socket.read() !== null) refuse()
   })
-  socket.on('end', () => arrival.lost('proxy-refused', NOT_A_PROXY))
-  socket.on('error', () => arrival.lost('proxy-refused', NOT_A_PROXY))
+  socket.on('end', () => incoming.lost('proxy-refused', NOT_A_PROXY))
+  socket.on('error', () => incoming.lost('proxy-refused', NOT_A_PROXY))
 }
 
 export function isFromProxy(proxies: BlockList, { remoteAddress = '' }: Socket): boolean {

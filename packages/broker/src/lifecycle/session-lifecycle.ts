@@ -29,10 +29,10 @@ import { FrameSink } from '../deliver/frame-sink.ts'
 import type { Outbound } from '../deliver/outbound.ts'
 import { StoredOutbound } from '../deliver/stored-outbound.ts'
 import { factsOf, type Events } from '../observe/events.ts'
-import type { Admitted, Gate, Login } from '../auth/access-control.ts'
+import type { Admitted, AccessControl, Login } from '../auth/access-control.ts'
 import { refusalAtGoLive } from './go-live.ts'
-import { PublishLane } from '../route/publish.ts'
-import type { RightToStay } from '../revocation/revocation-enforcement.ts'
+import { PublishLane } from '../route/publish-lane.ts'
+import type { RevocationEnforcement } from '../revocation/revocation-enforcement.ts'
 import type { Router } from '../route/router.ts'
 import { WantedTopics } from '../session/wanted-topics.ts'
 import { Accounts, type Account } from '../session/accounts.ts'
@@ -51,20 +51,20 @@ const STOP_TIMEOUT_MS = 1_000
 /** Sessions that are looked at in one go when Redis may have lost something. */
 const RECOVER_BATCH = 500
 
-export interface SessionsOptions {
+export interface SessionLifecycleOptions {
   readonly config: Config
   readonly store: Store
   readonly bus: Bus
   readonly cluster: Cluster
   readonly router: Router
   readonly events: Events
-  readonly gate: Gate
-  readonly rightToStay: RightToStay
+  readonly access: AccessControl
+  readonly enforcement: RevocationEnforcement
 }
 
-export class Sessions implements ControlHost {
+export class SessionLifecycle implements ControlHost {
   readonly controlRate: Limits
-  readonly #options: SessionsOptions
+  readonly #options: SessionLifecycleOptions
   readonly #accounts: Accounts
   readonly #wills: Wills
   readonly #ownership: Ownership
@@ -75,7 +75,7 @@ export class Sessions implements ControlHost {
   /** How often Redis may have lost something. */
   #recoveries = 0
 
-  constructor(options: SessionsOptions) {
+  constructor(options: SessionLifecycleOptions) {
     this.#options = options
     this.controlRate = options.config.limits
     const { store, bus, router, events, config } = options
@@ -96,7 +96,7 @@ export class Sessions implements ControlHost {
     this.#ownership = new Ownership({
       store,
       bus,
-      lastWords: this.#wills,
+      wills: this.#wills,
       takeOverTimeoutMs,
       openTimeoutMs,
       onFault: (what, error) => events.storeFailed(what, error),
@@ -106,7 +106,7 @@ export class Sessions implements ControlHost {
   }
 
   authenticate(connection: Connection, login: Login): Promise<Admitted | Refused> {
-    return this.#options.gate.admit(connection, login)
+    return this.#options.access.admit(connection, login)
   }
 
   async openSession(
@@ -130,7 +130,7 @@ export class Sessions implements ControlHost {
     if (opened === 'sessions-full') connection.close('user-sessions-full')
     if (opened === undefined || opened === 'sessions-full') return undefined
     if (!persistent) this.#subscriptions.forget(clientId)
-    this.#options.gate.renew(permissions)
+    this.#options.access.renew(permissions)
     const subscriptions = await this.#subscriptions.allowed(connection, opened, permissions)
     if (!connection.open) return undefined
     const allowed = { ...opened, subscriptions }
@@ -256,12 +256,12 @@ export class Sessions implements ControlHost {
 
   /** Something may have been missed: who owns a client id now, and what has come into a queue. */
   async resync(): Promise<void> {
-    this.untold()
+    this.lookIntoQueues()
     await this.#ownership.resync()
   }
 
   /** Another node, which may be gone, may have put messages into queues and told nobody here. */
-  untold(): void {
+  lookIntoQueues(): void {
     this.#queueLook.start()
     this.#options.router.shared.membership.resync()
   }

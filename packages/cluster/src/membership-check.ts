@@ -1,15 +1,15 @@
 /**
  * Whether Redis knows what this node has told it.
  *
- * In: reasons to doubt it: each new connection (another server may answer, after a failover; of a cluster one
+ * In: reasons to check it: each new connection (another server may answer, after a failover; of a cluster one
  * master is enough), and a beat that
  * Redis does not know the node of. Out: everything said again where it is missing, and the handler told what
- * that means, once each. A doubt stays until all of it is settled: what fails is tried again at the next beat,
+ * that means, once each. A reason stays until all of it is settled: what fails is tried again at the next beat,
  * and until then nobody may rely on what is known here.
  */
 import type { Redis, Servers } from '@breakwater/redis'
 
-export interface Doubt {
+export interface Suspicion {
   /** Redis lacks what this node has said. */
   readonly forgotten?: boolean
   /** The lease has ended, with messages lost. */
@@ -18,25 +18,25 @@ export interface Doubt {
   readonly replaced?: boolean
 }
 
-export interface StandingOptions {
+export interface MembershipCheckOptions {
   readonly servers: Servers
   readonly sayEverything: () => Promise<void>
-  readonly settled: (doubt: Doubt) => void
+  readonly settled: (suspicion: Suspicion) => void
 }
 
-export class Standing {
-  readonly #options: StandingOptions
+export class MembershipCheck {
+  readonly #options: MembershipCheckOptions
   /** Which start of a server each connection has led to. */
   readonly #servers = new WeakMap<Redis, string>()
-  #doubt: Doubt | undefined
+  #suspicion: Suspicion | undefined
   #settling = false
 
-  constructor(options: StandingOptions) {
+  constructor(options: MembershipCheckOptions) {
     this.#options = options
   }
 
-  get doubted(): boolean {
-    return this.#doubt !== undefined
+  get suspected(): boolean {
+    return this.#suspicion !== undefined
   }
 
   /** Remembers the servers that answer now. @throws {Error} one does not */
@@ -44,23 +44,23 @@ export class Standing {
     await this.#areOthers()
   }
 
-  doubt(more: Doubt): void {
-    this.#doubt = { ...this.#doubt, ...more }
+  suspect(more: Suspicion): void {
+    this.#suspicion = { ...this.#suspicion, ...more }
   }
 
-  /** @throws {Error} Redis does not answer: the doubt stays */
+  /** @throws {Error} Redis does not answer: the reason stays */
   async settle(): Promise<void> {
     if (this.#settling) return
     this.#settling = true
     try {
-      while (this.#doubt !== undefined) {
-        if (await this.#areOthers()) this.doubt({ forgotten: true, replaced: true })
-        const doubt = this.#doubt
-        if (doubt.forgotten) await this.#options.sayEverything()
+      while (this.#suspicion !== undefined) {
+        if (await this.#areOthers()) this.suspect({ forgotten: true, replaced: true })
+        const suspicion = this.#suspicion
+        if (suspicion.forgotten) await this.#options.sayEverything()
         // One that has come meanwhile may be of what was just said.
-        if (this.#doubt !== doubt) continue
-        this.#doubt = undefined
-        this.#options.settled(doubt)
+        if (this.#suspicion !== suspicion) continue
+        this.#suspicion = undefined
+        this.#options.settled(suspicion)
       }
     } finally {
       this.#settling = false

@@ -1,14 +1,14 @@
 import type { ClaimRefusal, FormerOwner, OpenedSession, Owner } from '@breakwater/store'
 import type { Contender } from './contender.ts'
-import type { TenureState } from './tenure.ts'
+import type { OwnershipState } from './ownership-table.ts'
 
 /** Undefined: the connection has ended, or another one has taken the client id. */
 export type Outcome = OpenedSession | ClaimRefusal | undefined
 
-export class Tenure implements Owner {
+export class OwnershipRecord implements Owner {
   readonly contender: Contender
   readonly clientId: string
-  state: TenureState
+  state: OwnershipState
   /** 0 until it is known. */
   epoch: number
   former: FormerOwner | undefined
@@ -16,7 +16,7 @@ export class Tenure implements Owner {
   heard = 0
   settle: ((outcome: Outcome | Error) => void) | undefined
 
-  constructor(contender: Contender, state: TenureState, epoch: number) {
+  constructor(contender: Contender, state: OwnershipState, epoch: number) {
     this.contender = contender
     this.clientId = contender.clientId
     this.state = state
@@ -30,51 +30,51 @@ interface Taker {
 }
 
 /** The tenures of a node by client id, and who waits for their end. */
-export class Tenures {
+export class OwnershipRecords {
   /** In the order of their claims: one, and for a short time more of them. */
-  readonly #tenures = new Map<string, readonly Tenure[]>()
+  readonly #records = new Map<string, readonly OwnershipRecord[]>()
   readonly #takers = new Map<string, readonly Taker[]>()
-  readonly #endings = new Map<Tenure, () => void>()
+  readonly #endings = new Map<OwnershipRecord, () => void>()
 
   /** Client ids. */
   get size(): number {
-    return this.#tenures.size
+    return this.#records.size
   }
 
-  all(): Tenure[] {
-    return [...this.#tenures.values()].flat()
+  all(): OwnershipRecord[] {
+    return [...this.#records.values()].flat()
   }
 
-  of(clientId: string): readonly Tenure[] {
-    return this.#tenures.get(clientId) ?? []
+  of(clientId: string): readonly OwnershipRecord[] {
+    return this.#records.get(clientId) ?? []
   }
 
-  add(tenure: Tenure): void {
-    const { clientId } = tenure
-    this.#tenures.set(clientId, [...this.of(clientId), tenure])
+  add(record: OwnershipRecord): void {
+    const { clientId } = record
+    this.#records.set(clientId, [...this.of(clientId), record])
   }
 
-  delete(tenure: Tenure): void {
-    const { clientId } = tenure
-    const others = this.of(clientId).filter((held) => held !== tenure)
-    if (others.length === 0) this.#tenures.delete(clientId)
-    else this.#tenures.set(clientId, others)
-    this.settled(tenure)
+  delete(record: OwnershipRecord): void {
+    const { clientId } = record
+    const others = this.of(clientId).filter((held) => held !== record)
+    if (others.length === 0) this.#records.delete(clientId)
+    else this.#records.set(clientId, others)
+    this.settled(record)
     this.changed(clientId)
   }
 
   /** Resolves when this one is gone, or `settled` is said of it. */
-  ending(tenure: Tenure): Promise<void> {
-    if (tenure.state === 'gone') return Promise.resolve()
+  ending(record: OwnershipRecord): Promise<void> {
+    if (record.state === 'gone') return Promise.resolve()
     const { promise, resolve } = Promise.withResolvers<void>()
-    this.#endings.set(tenure, resolve)
+    this.#endings.set(record, resolve)
     return promise
   }
 
   /** Nobody is to wait for it any longer. */
-  settled(tenure: Tenure): void {
-    this.#endings.get(tenure)?.()
-    this.#endings.delete(tenure)
+  settled(record: OwnershipRecord): void {
+    this.#endings.get(record)?.()
+    this.#endings.delete(record)
   }
 
   /** Resolves when nothing with a lower epoch is left here. */

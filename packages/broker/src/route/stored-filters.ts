@@ -10,7 +10,7 @@ import type { SharedTable } from '../shared/shared-table.ts'
 
 const NO_FILTERS: ReadonlySet<string> = new Set()
 
-export class StoredSessions {
+export class StoredFilters {
   readonly #pool = new StoredPool()
   readonly #table: FilterTable<number, StoredMatches>
   /** By client id: what the pool and the table know the session by. */

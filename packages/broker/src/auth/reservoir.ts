@@ -4,7 +4,7 @@
  */
 import { randomInt } from 'node:crypto'
 
-export class Lots<Item> {
+export class Reservoir<Item> {
   readonly #max: number
   readonly #kept: Item[] = []
   #tries = 0

@@ -143,14 +143,14 @@ export class PublishLane implements InboundLane {
     if (qos === 2) return this.#receive(packetId, message)
     if (!this.#topicAllowed) this.#deny(message, packetId)
     else if (qos === 0 && this.idle && !message.retain)
-      this.#router.passOn(message, this.#options.clientId)
+      this.#router.publishAtOnce(message, this.#options.clientId)
     else if (this.idle && !this.#router.leavesNode(message)) {
       if (qos === 1) {
         this.#sink.packetId(PacketType.PUBACK, packetId)
         // In the turn in which it was read.
         this.#events.publishAck[1]?.observe(0)
       }
-      this.#router.deliverHere(message, this.#options.clientId)
+      this.#router.publishHere(message, this.#options.clientId)
       // Its payload lies in the read buffer, which is used again after this turn.
     } else this.#store('publish', packetId, message.detached())
     if (qos === 0 && this.#router.congests(message)) {
@@ -238,7 +238,7 @@ export class PublishLane implements InboundLane {
     const { clientId, persistent } = this.#options
     // Forgotten in the step that fans it out: a PUBREL that comes again is answered without a second one.
     const inbound = packet === 'pubrel' && persistent ? { clientId, packetId } : undefined
-    this.#router.store(
+    this.#router.publish(
       message,
       this.#publisher,
       (error, effects) => {
@@ -300,7 +300,7 @@ export class PublishLane implements InboundLane {
       this.#waitingBytes -= entry.bytes
       this.#acknowledge(entry)
       if (entry.message !== undefined && entry.effects !== undefined)
-        this.#router.deliver(entry.message, entry.effects)
+        this.#router.deliverStored(entry.message, entry.effects)
     }
     if (
       this.#entries.length * 2 <= this.#options.limits.inboundMessagesMax &&

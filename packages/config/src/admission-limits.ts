@@ -1,5 +1,5 @@
 /** The limits of admission and of failed logins; limits.ts declares what a limit is. */
-export const DOOR_LIMITS = {
+export const ADMISSION_LIMITS = {
   connectionsMax: {
     unit: 'connections',
     default: 0,

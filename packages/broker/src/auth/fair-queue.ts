@@ -8,12 +8,12 @@
 import type { FailureTokens } from './failed-logins.ts'
 
 /** In what a login stands. */
-export interface Flows {
+export interface FlowKeys {
   readonly username: string
-  readonly site: string | undefined
+  readonly network: string | undefined
 }
 
-interface Line {
+interface Flow {
   readonly key: string
   waiting: number
   running: number
@@ -26,8 +26,8 @@ export class Place {
   turn = 0
   /** What the line of its user name alone would make of it. */
   userTurn = 0
-  user: Line | undefined
-  site: Line | undefined
+  user: Flow | undefined
+  network: Flow | undefined
   /** Needed for its check. */
   readonly tokens: readonly FailureTokens[]
   /** It needs no token: it was drawn among those that have none. */
@@ -43,61 +43,62 @@ export class Place {
   }
 }
 
-export class Turns {
+export class FairQueue {
   /** The round of the last one that was begun with. */
   current = 0
-  readonly #lines = new Map<string, Line>()
+  readonly #keys = new Map<string, Flow>()
 
   /** The turn of a login that came now. */
-  next({ username, site }: Flows): number {
-    return Math.max(this.#next(userKey(username)), this.#next(siteKey(site)))
+  next({ username, network }: FlowKeys): number {
+    return Math.max(this.#next(userKey(username)), this.#next(networkKey(network)))
   }
 
-  join(place: Place, flows: Flows): void {
-    place.userTurn = this.#next(userKey(flows.username))
-    place.turn = this.next(flows)
-    place.user = this.#stand(userKey(flows.username), place.turn)
-    place.site = flows.site === undefined ? undefined : this.#stand(siteKey(flows.site), place.turn)
+  join(place: Place, keys: FlowKeys): void {
+    place.userTurn = this.#next(userKey(keys.username))
+    place.turn = this.next(keys)
+    place.user = this.#stand(userKey(keys.username), place.turn)
+    place.network =
+      keys.network === undefined ? undefined : this.#stand(networkKey(keys.network), place.turn)
   }
 
   /** Somebody at this address waits for the same: it need not wait for the line of another address. */
-  advance(place: Place, { site }: Flows): void {
-    place.turn = Math.min(place.turn, Math.max(place.userTurn, this.#next(siteKey(site))))
+  advance(place: Place, { network }: FlowKeys): void {
+    place.turn = Math.min(place.turn, Math.max(place.userTurn, this.#next(networkKey(network))))
   }
 
   leave(place: Place): void {
-    for (const line of [place.user, place.site]) this.#change(line, -1, 0)
+    for (const flow of [place.user, place.network]) this.#change(flow, -1, 0)
   }
 
   begin(place: Place): void {
     this.current = Math.max(this.current, place.turn)
-    for (const line of [place.user, place.site]) this.#change(line, -1, 1)
+    for (const flow of [place.user, place.network]) this.#change(flow, -1, 1)
   }
 
   end(place: Place): void {
-    for (const line of [place.user, place.site]) this.#change(line, 0, -1)
+    for (const flow of [place.user, place.network]) this.#change(flow, 0, -1)
   }
 
   #next(key: string): number {
-    const line = this.#lines.get(key)
-    return line === undefined || line.waiting === 0
+    const flow = this.#keys.get(key)
+    return flow === undefined || flow.waiting === 0
       ? this.current
-      : Math.max(this.current, line.last + 1)
+      : Math.max(this.current, flow.last + 1)
   }
 
-  #stand(key: string, turn: number): Line {
-    const line = this.#lines.get(key) ?? { key, waiting: 0, running: 0, last: turn }
-    this.#lines.set(key, line)
-    line.last = turn
-    line.waiting += 1
-    return line
+  #stand(key: string, turn: number): Flow {
+    const flow = this.#keys.get(key) ?? { key, waiting: 0, running: 0, last: turn }
+    this.#keys.set(key, flow)
+    flow.last = turn
+    flow.waiting += 1
+    return flow
   }
 
-  #change(line: Line | undefined, waiting: number, running: number): void {
-    if (line === undefined) return
-    line.waiting += waiting
-    line.running += running
-    if (line.waiting === 0 && line.running === 0) this.#lines.delete(line.key)
+  #change(flow: Flow | undefined, waiting: number, running: number): void {
+    if (flow === undefined) return
+    flow.waiting += waiting
+    flow.running += running
+    if (flow.waiting === 0 && flow.running === 0) this.#keys.delete(flow.key)
   }
 }
 
@@ -105,6 +106,6 @@ function userKey(username: string): string {
   return `user ${username}`
 }
 
-function siteKey(site: string | undefined): string {
-  return `site ${site}`
+function networkKey(network: string | undefined): string {
+  return `network ${network}`
 }

@@ -18,7 +18,7 @@
  * A connection ends by itself in three ways: `left` (nothing is to be said), `lost` (its will is due) and `kept`
  * (the node stops, its will is another node's business). An event that is missing in a row changes nothing there.
  */
-const TENURE_EVENTS = [
+const OWNERSHIP_EVENTS = [
   /** The store gave an epoch, and somebody had the client id before. */
   'claimed',
   /** The store gave the session. */
@@ -42,9 +42,9 @@ const TENURE_EVENTS = [
   'unpublished',
 ] as const
 
-export type TenureEvent = (typeof TENURE_EVENTS)[number]
+export type OwnershipEvent = (typeof OWNERSHIP_EVENTS)[number]
 
-export type TenureState =
+export type OwnershipState =
   | 'claiming'
   | 'waiting'
   | 'opening'
@@ -62,7 +62,7 @@ export type TenureState =
  * `leave` tells the store that the client is gone, which is silent where it has a later owner. `close` ends the
  * connection as it is, `end` when what it has received has taken effect.
  */
-export type TenureAction =
+export type OwnershipAction =
   | 'nothing'
   | 'ask'
   | 'open'
@@ -76,24 +76,24 @@ export type TenureAction =
   | 'leave'
 
 interface TenureStep {
-  readonly action: TenureAction
-  readonly next: TenureState
+  readonly action: OwnershipAction
+  readonly next: OwnershipState
 }
 
-type Row = Readonly<Record<TenureEvent, TenureStep>>
+type Row = Readonly<Record<OwnershipEvent, TenureStep>>
 
 function row(
-  state: TenureState,
-  steps: Partial<Record<TenureEvent, readonly [TenureAction, TenureState]>>,
+  state: OwnershipState,
+  steps: Partial<Record<OwnershipEvent, readonly [OwnershipAction, OwnershipState]>>,
 ): Row {
-  const entries = TENURE_EVENTS.map((event) => {
+  const entries = OWNERSHIP_EVENTS.map((event) => {
     const [action, next] = steps[event] ?? ['nothing', state]
     return [event, { action, next }]
   })
   return Object.fromEntries(entries) as Row
 }
 
-export const TENURE: Readonly<Record<TenureState, Row>> = {
+export const OWNERSHIP: Readonly<Record<OwnershipState, Row>> = {
   // A higher epoch that is heard of now is dealt with as soon as the own one is known.
   claiming: row('claiming', {
     claimed: ['ask', 'waiting'],

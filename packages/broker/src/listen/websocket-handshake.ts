@@ -6,7 +6,7 @@ import { createServer, STATUS_CODES, type IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { WebSocketConfig } from '@breakwater/config'
 import { WebSocketServer } from 'ws'
-import type { Arrival } from './arrival.ts'
+import type { IncomingSocket } from './incoming-socket.ts'
 import { WebSocketStream } from './websocket-stream.ts'
 
 /** [MQTT-6.0.0-3], and what clients of MQTT 3.1 name. */
@@ -14,21 +14,21 @@ const PROTOCOLS = ['mqtt', 'mqttv3.1']
 /** A message may hold several packets; more than this beside the largest one it does not. */
 const MESSAGE_ROOM_BYTES = 65_536
 
-export interface WebSocketGateOptions {
+export interface WebSocketHandshakeOptions {
   readonly config: WebSocketConfig
   readonly packetBytesMax: number
   readonly connectBytesMax: number
   readonly timeoutMs: number
-  readonly next: (arrival: Arrival, stream: WebSocketStream) => void
+  readonly next: (incoming: IncomingSocket, stream: WebSocketStream) => void
 }
 
-export class WebSocketGate {
-  readonly #options: WebSocketGateOptions
+export class WebSocketHandshake {
+  readonly #options: WebSocketHandshakeOptions
   readonly #http = createServer()
   readonly #webSockets: WebSocketServer
-  readonly #arrivals = new WeakMap<Duplex, Arrival>()
+  readonly #incoming = new WeakMap<Duplex, IncomingSocket>()
 
-  constructor(options: WebSocketGateOptions) {
+  constructor(options: WebSocketHandshakeOptions) {
     this.#options = options
     this.#webSockets = new WebSocketServer({
       noServer: true,
@@ -41,8 +41,8 @@ export class WebSocketGate {
       this.#refuse(socket, 426, 'a request that is no WebSocket'),
     )
     this.#http.on('clientError', (error: Error & { code?: string }, socket) => {
-      const arrival = this.#arrivals.get(socket)
-      if (arrival?.isSilent === true) arrival.lost('connection-lost', 'before the WebSocket')
+      const incoming = this.#incoming.get(socket)
+      if (incoming?.isSilent === true) incoming.lost('connection-lost', 'before the WebSocket')
       else this.#refuse(socket, 400, error.code ?? error.message)
     })
     this.#http.on('upgrade', (request: IncomingMessage, socket, head) => {
@@ -50,12 +50,12 @@ export class WebSocketGate {
       if (refusal !== undefined) this.#refuse(socket, ...refusal)
       else
         this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-          const arrival = this.#arrivals.get(socket)
-          if (arrival === undefined) return
+          const incoming = this.#incoming.get(socket)
+          if (incoming === undefined) return
           const { frames } = options.config
           const earlyBytesMax = options.connectBytesMax + MESSAGE_ROOM_BYTES
           const stream = new WebSocketStream(webSocket, socket, { frames, earlyBytesMax })
-          options.next(arrival, stream)
+          options.next(incoming, stream)
         })
     })
     this.#webSockets.on('wsClientError', (error: Error, socket: Duplex) =>
@@ -64,17 +64,17 @@ export class WebSocketGate {
   }
 
   /** A socket whose bytes are HTTP from here on. */
-  enter(arrival: Arrival): void {
-    const { stream } = arrival
-    this.#arrivals.set(stream, arrival)
-    arrival.within(this.#options.timeoutMs, 'WebSocket')
-    stream.on('close', () => arrival.lost('connection-lost', 'before the WebSocket'))
+  enter(incoming: IncomingSocket): void {
+    const { stream } = incoming
+    this.#incoming.set(stream, incoming)
+    incoming.within(this.#options.timeoutMs, 'WebSocket')
+    stream.on('close', () => incoming.lost('connection-lost', 'before the WebSocket'))
     this.#http.emit('connection', stream)
   }
 
   #refuse(socket: Duplex, status: number, detail: string): void {
     socket.on('error', () => undefined)
-    this.#arrivals
+    this.#incoming
       .get(socket)
       ?.refuseWith(
         `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,

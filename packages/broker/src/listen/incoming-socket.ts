@@ -4,13 +4,13 @@
  */
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { Visit, Visitor } from '../admit/visit.ts'
+import type { AdmissionPermit, AdmissionCandidate } from '../admit/permit.ts'
 import type { CloseReasonId } from '../connection/close-reason.ts'
 import type { ProxyClaims } from './proxy-header.ts'
 
 export type Refused = (peer: string, reason: CloseReasonId, detail: string) => void
 
-export class Arrival implements Visitor {
+export class IncomingSocket implements AdmissionCandidate {
   readonly socket: Socket
   /**
    * The uppermost stream so far. What ends is ended from the top: a socket that is destroyed under a TLS
@@ -25,19 +25,24 @@ export class Arrival implements Visitor {
   /** What was read so far and is not the client's. */
   headerBytes = 0
   /** What admission counts of it. */
-  readonly visit: Visit
+  readonly permit: AdmissionPermit
   #refused: Refused | undefined
   #deadline: NodeJS.Timeout | undefined
-  readonly #begin: (arrival: Arrival) => void
+  readonly #begin: (incoming: IncomingSocket) => void
 
-  constructor(socket: Socket, visit: Visit, refused: Refused, begin: (arrival: Arrival) => void) {
+  constructor(
+    socket: Socket,
+    permit: AdmissionPermit,
+    refused: Refused,
+    begin: (incoming: IncomingSocket) => void,
+  ) {
     this.socket = socket
     this.stream = socket
     // A socket that is reset later has no address any more, so it is asked while it is new.
     this.peer = `${socket.remoteAddress ?? 'unknown'}:${socket.remotePort ?? 0}`
     this.#refused = refused
     this.#begin = begin
-    this.visit = visit
+    this.permit = permit
   }
 
   begin(): void {
