@@ -49,7 +49,7 @@ describe('/metrics', () => {
       redisKeys: ['log'],
     })
     await using server = await start({ render: () => instruments.render() })
-    instruments.counter('connack_total').cell({ code: '0' }).value += 1
+    instruments.counter('connack_total').cell({ code: '0' }).add(1)
     const response = await ask(server, '/metrics')
     expect(response.status).toBe(200)
     expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8')

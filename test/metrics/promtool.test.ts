@@ -56,10 +56,10 @@ function nanosecondsPer(calls: number, batch: () => void): number {
 test.skipIf(promtoolMissing)('promtool accepts the page (needs promtool)', async () => {
   const instruments = largeNode()
   using _runtime = startRuntimeMetrics(instruments, { samplePeriodMs: 1, utilizationWindowMs: 1 })
-  instruments.gauge('redis_up').cell().value = 1
+  instruments.gauge('redis_up').cell().set(1)
   instruments.histogram('redis_round_trip_seconds').cell().observe(0.002)
   const certificate = instruments.gauge('tls_certificate_not_after_timestamp_seconds')
-  certificate.cell({ listener: 'mqtts' }).value = 1_800_000_000
+  certificate.cell({ listener: 'mqtts' }).set(1_800_000_000)
   const page = async () => (await instruments.render()).body
   await expect.poll(page).toMatch(/^breakwater_eventloop_utilization_ratio \d/m)
 
@@ -120,7 +120,7 @@ test(`an increment takes at most ${INCREMENT_NS_MAX} ns of CPU time, an observat
   const acks = instruments.histogram('publish_ack_duration_seconds').cell({ qos: '1' })
   const calls = 200_000
   const increment = nanosecondsPer(calls, () => {
-    for (let index = 0; index < calls; index += 1) cells[index & 3]!.value += 1
+    for (let index = 0; index < calls; index += 1) cells[index & 3]!.add(1)
   })
   const observe = nanosecondsPer(calls, () => {
     for (let index = 0; index < calls; index += 1) acks.observe((index & 1023) / 1000)

@@ -1,6 +1,7 @@
 /** The deliver stage of one client without a network: what it is sent is decoded into a list. */
 import { Duplex } from 'node:stream'
 import { limitsWith } from '@breakwater/config'
+import { Counter } from '@breakwater/metrics'
 import { pino } from 'pino'
 import { Connection } from '../../packages/broker/src/connection/connection.ts'
 import { TurnFlusher } from '../../packages/broker/src/connection/turn-flusher.ts'
@@ -53,7 +54,7 @@ export function createOutboundKit(): OutboundKit {
     permit: { answered: () => undefined },
     frameBounds: limitsWith(),
     writeBounds: { outboundMessagesMax: 10_000, outboundBytesMax: 1_000_000 },
-    counters: { bytes: { value: 0 }, writes: { value: 0 }, bytesIn: { value: 0 } },
+    counters: { bytes: new Counter(), writes: new Counter(), bytesIn: new Counter() },
     flusher: new TurnFlusher(),
     handler: {
       frame: () => true,

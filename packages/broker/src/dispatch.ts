@@ -110,7 +110,7 @@ export class Dispatch implements FrameHandler {
   }
 
   #count(type: number): void {
-    ;(this.#options.events.packetsIn[type] as { value: number }).value += 1
+    this.#options.events.packetsIn[type]?.add(1)
   }
 }
 

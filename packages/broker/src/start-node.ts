@@ -73,7 +73,7 @@ export async function startNode({
   if (developmentCa !== undefined) events.developmentCertificate(developmentCa)
   const anonymous = config.listeners.filter((listener) => listener.anonymous)
   if (anonymous.length > 0) events.anonymousAllowed(anonymous.map(({ name }) => name))
-  if (files.redis !== undefined) instruments.gauge('redis_up').cell().value = 0
+  if (files.redis !== undefined) instruments.gauge('redis_up').cell().set(0)
   const watched = new WatchedFiles({
     pollMs: config.limits.filePollMs,
     deaf: (directory, error) => events.certificatesUnwatched(directory, error),

@@ -19,4 +19,4 @@ export {
 export { METRIC_PREFIX, type MetricDefinition, type MetricType } from './metric-definition.ts'
 export { PROCESS_METRICS } from './process-metrics.ts'
 export { type RuntimeOptions, startRuntimeMetrics } from './runtime.ts'
-export type { Cell, HistogramCell } from './series.ts'
+export { Counter, Gauge, type Histogram } from './series.ts'

@@ -69,8 +69,8 @@ describe('the page', () => {
     expect(before).not.toMatch(/^breakwater_redis_up /m)
     expect(before).not.toMatch(/^breakwater_tls_certificate_not_after_timestamp_seconds/m)
 
-    instruments.gauge('redis_up').cell().value = 0
-    certificate.cell({ listener: 'mqtts' }).value = 1_800_000_000
+    instruments.gauge('redis_up').cell().set(0)
+    certificate.cell({ listener: 'mqtts' }).set(1_800_000_000)
     const after = (await instruments.render()).body
     expect(valueOf(after, 'breakwater_redis_up')).toBe(0)
     expect(after.match(/^breakwater_tls_certificate_not_after.*$/gm)).toEqual([
@@ -96,8 +96,8 @@ describe('a cell', () => {
   test('is one series, the same one each time it is asked for', async () => {
     const instruments = node()
     const delivered = instruments.counter('messages_delivered_total')
-    delivered.cell({ qos: '1', source: 'queue' }).value += 3
-    delivered.cell({ source: 'queue', qos: '1' }).value += 1
+    delivered.cell({ qos: '1', source: 'queue' }).add(3)
+    delivered.cell({ source: 'queue', qos: '1' }).add(1)
     const { body } = await instruments.render()
     expect(valueOf(body, 'breakwater_messages_delivered_total{qos="1",source="queue"}')).toBe(4)
     expect(valueOf(body, 'breakwater_messages_delivered_total{qos="1",source="live"}')).toBe(0)
@@ -106,8 +106,8 @@ describe('a cell', () => {
   test('counts beyond 32 bits', async () => {
     const instruments = node()
     const bytes = instruments.counter('bytes_total').cell({ direction: 'in', listener: 'mqtts' })
-    bytes.value = 2 ** 40
-    bytes.value += 1
+    bytes.add(2 ** 40)
+    bytes.add(1)
     const { body } = await instruments.render()
     const series = 'breakwater_bytes_total{direction="in",listener="mqtts"}'
     expect(valueOf(body, series)).toBe(2 ** 40 + 1)
@@ -115,7 +115,7 @@ describe('a cell', () => {
 
   test('is shared by two listeners of one name, and shown once', async () => {
     const instruments = node(['mqtts', 'mqtts'])
-    instruments.gauge('connections').cell({ listener: 'mqtts' }).value = 2
+    instruments.gauge('connections').cell({ listener: 'mqtts' }).set(2)
     const { body } = await instruments.render()
     expect(body.match(/^breakwater_connections\{.*$/gm)).toEqual([
       'breakwater_connections{listener="mqtts"} 2',
@@ -164,7 +164,7 @@ test('gauges that are read rather than kept are refreshed before each page', asy
   let scrapes = 0
   instruments.onScrape(() => {
     scrapes += 1
-    retained.value = scrapes * 10
+    retained.set(scrapes * 10)
   })
   expect(scrapes).toBe(0)
   expect(valueOf((await instruments.render()).body, 'breakwater_retained_messages')).toBe(10)
@@ -173,7 +173,7 @@ test('gauges that are read rather than kept are refreshed before each page', asy
 
 test('nodes in one process count for themselves', async () => {
   const [first, second] = [node(), node()]
-  first.counter('writes_total').cell().value += 1
+  first.counter('writes_total').cell().add(1)
   expect(valueOf((await first.render()).body, 'breakwater_writes_total')).toBe(1)
   expect(valueOf((await second.render()).body, 'breakwater_writes_total')).toBe(0)
 })

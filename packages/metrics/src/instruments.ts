@@ -4,7 +4,7 @@
  *
  *   const closed = instruments.counter('connections_closed_total')
  *   const idle = closed.cell({ listener: 'mqtts', reason: 'keepalive' })   // at start-up, once
- *   idle.value += 1                                                       // per event
+ *   idle.add(1)                                                           // per event
  *
  * A misspelt name, label or value does not compile; a value outside a set that was supplied at
  * start-up throws when its cell is resolved, not when the event happens.
@@ -14,7 +14,15 @@ import { type Metric, Registry } from 'prom-client'
 import { type Catalog, catalog, type MetricName } from './catalog.ts'
 import type { MetricDefinition, SuppliedSet } from './metric-definition.ts'
 import { processMetrics } from './process-metrics.ts'
-import { type Cell, CellFamily, type HistogramCell, HistogramFamily } from './series.ts'
+import {
+  type Counter,
+  CounterFamily,
+  type Gauge,
+  GaugeFamily,
+  type Histogram,
+  HistogramFamily,
+  type LabelValues,
+} from './series.ts'
 
 /** The label values that the broker supplies, as types. */
 export interface LabelSets {
@@ -48,11 +56,11 @@ export interface MetricsPage {
 }
 
 export interface Instruments<Sets extends LabelSets = LabelSets> {
-  counter<Name extends MetricName<'counter'>>(name: Name): Instrument<LabelsOf<Name, Sets>, Cell>
-  gauge<Name extends MetricName<'gauge'>>(name: Name): Instrument<LabelsOf<Name, Sets>, Cell>
+  counter<Name extends MetricName<'counter'>>(name: Name): Instrument<LabelsOf<Name, Sets>, Counter>
+  gauge<Name extends MetricName<'gauge'>>(name: Name): Instrument<LabelsOf<Name, Sets>, Gauge>
   histogram<Name extends MetricName<'histogram'>>(
     name: Name,
-  ): Instrument<LabelsOf<Name, Sets>, HistogramCell>
+  ): Instrument<LabelsOf<Name, Sets>, Histogram>
   /** Runs before each page, for gauges that are read rather than kept. It must not wait. */
   onScrape(refresh: () => void): void
   render(): Promise<MetricsPage>
@@ -111,7 +119,8 @@ export function createInstruments<
     node: [process.versions.node],
     openssl: [process.versions.openssl],
   }
-  const cells = new Map<string, CellFamily>()
+  const counters = new Map<string, CounterFamily>()
+  const gauges = new Map<string, GaugeFamily>()
   const histograms = new Map<string, HistogramFamily>()
   const refreshers: (() => void)[] = []
 
@@ -122,25 +131,27 @@ export function createInstruments<
         return [label, typeof values === 'string' ? sets[values] : values]
       }),
     )
-    if (definition.type === 'histogram') {
-      const family = new HistogramFamily(name, definition, labelValues)
-      histograms.set(name, family)
-      register(registry, family)
-    } else {
-      const family = new CellFamily(name, definition, labelValues)
-      cells.set(name, family)
-      register(registry, family)
-    }
+    const family = familyOf(name, definition, labelValues)
+    if (family instanceof CounterFamily) counters.set(name, family)
+    else if (family instanceof GaugeFamily) gauges.set(name, family)
+    else histograms.set(name, family)
+    register(registry, family)
   }
   for (const metric of processMetrics()) registry.registerMetric(metric)
 
   const runtime = { node: process.versions.node, openssl: process.versions.openssl }
-  cells.get('build_info')!.cell({ ...options.build, ...runtime }).value = 1
-  cells.get('start_time_seconds')!.cell().value = Date.now() / 1000
+  gauges
+    .get('build_info')!
+    .cell({ ...options.build, ...runtime })
+    .set(1)
+  gauges
+    .get('start_time_seconds')!
+    .cell()
+    .set(Date.now() / 1000)
 
   const instruments = {
-    counter: (name: string) => cells.get(name)!,
-    gauge: (name: string) => cells.get(name)!,
+    counter: (name: string) => counters.get(name)!,
+    gauge: (name: string) => gauges.get(name)!,
     histogram: (name: string) => histograms.get(name)!,
     onScrape(refresh: () => void): void {
       refreshers.push(refresh)
@@ -154,7 +165,15 @@ export function createInstruments<
   return instruments as Instruments
 }
 
+type AnyFamily = CounterFamily | GaugeFamily | HistogramFamily
+
+function familyOf(name: string, definition: MetricDefinition, labelValues: LabelValues): AnyFamily {
+  if (definition.type === 'counter') return new CounterFamily(name, definition, labelValues)
+  if (definition.type === 'gauge') return new GaugeFamily(name, definition, labelValues)
+  return new HistogramFamily(name, definition, labelValues)
+}
+
 /** prom-client asks for one of its own classes and uses only `name` and `get()`. */
-function register(registry: Registry, family: CellFamily | HistogramFamily): void {
+function register(registry: Registry, family: AnyFamily): void {
   registry.registerMetric(family as unknown as Metric)
 }

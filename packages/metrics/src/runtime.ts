@@ -17,7 +17,7 @@
 import { type EventLoopUtilization, performance } from 'node:perf_hooks'
 
 import type { Instruments } from './instruments.ts'
-import type { HistogramCell } from './series.ts'
+import type { Histogram } from './series.ts'
 
 const SAMPLE_PERIOD_MS = 20
 const UTILIZATION_WINDOW_MS = 10_000
@@ -52,7 +52,7 @@ export function startRuntimeMetrics(
     sampledAtMs = nowMs
     if (nowMs - windowStartedAtMs >= utilizationWindowMs) {
       const windowEnd = performance.eventLoopUtilization()
-      utilization.value = performance.eventLoopUtilization(windowEnd, windowStart).utilization
+      utilization.set(performance.eventLoopUtilization(windowEnd, windowStart).utilization)
       windowStart = windowEnd
       windowStartedAtMs = nowMs
     }
@@ -62,7 +62,7 @@ export function startRuntimeMetrics(
 }
 
 /** Notes the wait of a timer that ran late, and of those that it hid by being late. */
-export function observeDelay(delay: HistogramCell, lateMs: number, periodMs: number): void {
+export function observeDelay(delay: Histogram, lateMs: number, periodMs: number): void {
   let waitMs = Math.max(0, lateMs)
   delay.observe(waitMs / 1000)
   for (waitMs -= periodMs; waitMs >= 0; waitMs -= periodMs) delay.observe(waitMs / 1000)

@@ -1,8 +1,9 @@
 /**
- * The hot side of a metric: one plain object per series, found once and then incremented in place.
+ * The hot side of a metric: one small object per series, found once and then changed in place.
  *
  * A prom-client counter hashes its labels on every increment (200–500 ns, "cached" children too).
- * Here a cell is resolved when the node starts and `cell.value += 1` is all that remains per event.
+ * Here a cell is resolved when the node starts and `cell.add(1)` is all that remains per event: one class each,
+ * so that the compiler inlines it (1.7 ns, as much as adding to a field).
  * A family is what prom-client's registry needs of a metric: a name, a type and `get()`.
  */
 import {
@@ -12,13 +13,43 @@ import {
   type MetricType,
 } from './metric-definition.ts'
 
-/** One series of a counter or a gauge. Add to it, or set it; nothing else happens. */
-export interface Cell {
-  value: number
+/** One series of a counter. */
+export class Counter {
+  #value = 0
+
+  get value(): number {
+    return this.#value
+  }
+
+  add(count: number): void {
+    this.#value += count
+  }
 }
 
-/** One labelled histogram. */
-export interface HistogramCell {
+/** One series of a gauge. */
+export class Gauge {
+  #value: number
+
+  /** @param value NaN: there is no such series until it is set */
+  constructor(value = 0) {
+    this.#value = value
+  }
+
+  get value(): number {
+    return this.#value
+  }
+
+  set(value: number): void {
+    this.#value = value
+  }
+
+  add(change: number): void {
+    this.#value += change
+  }
+}
+
+/** One series of a histogram. */
+export interface Histogram {
   observe(value: number): void
 }
 
@@ -28,7 +59,8 @@ type SeriesLabels = Readonly<Record<string, string>>
 export type LabelValues = Readonly<Record<string, readonly string[]>>
 
 /** One line of the page. */
-interface Sample extends Cell {
+interface Sample {
+  readonly value: number
   readonly labels: SeriesLabels
   readonly metricName?: string
 }
@@ -48,7 +80,7 @@ abstract class Family<Series> {
   readonly type: MetricType
   readonly aggregator = 'sum'
   readonly #labelValues: LabelValues
-  readonly #series = new Map<string, Series>()
+  readonly #series = new Map<string, { labels: SeriesLabels; series: Series }>()
 
   constructor(name: string, definition: MetricDefinition, labelValues: LabelValues) {
     this.name = METRIC_PREFIX + name
@@ -59,24 +91,22 @@ abstract class Family<Series> {
 
   protected fill(make: (labels: SeriesLabels) => Series): void {
     for (const labels of combinations(this.#labelValues)) {
-      this.#series.set(this.#key(labels), make(labels))
+      this.#series.set(this.#key(labels), { labels, series: make(labels) })
     }
   }
 
-  protected all(): Series[] {
-    return [...this.#series.values()]
+  protected samples(of: (series: Series, labels: SeriesLabels) => readonly Sample[]): Sample[] {
+    return [...this.#series.values()].flatMap(({ series, labels }) => of(series, labels))
   }
 
   /** Not for the hot path: call it once, keep the cell. */
   cell(labels: SeriesLabels = {}): Series {
-    const series = this.#series.get(this.#key(labels))
-    if (series === undefined) throw new Error(this.#unknown(labels))
-    return series
+    const found = this.#series.get(this.#key(labels))
+    if (found === undefined) throw new Error(this.#unknown(labels))
+    return found.series
   }
 
   abstract get(): FamilySnapshot
-
-  abstract reset(): void
 
   protected snapshot(values: readonly Sample[]): FamilySnapshot {
     const { name, help, type, aggregator } = this
@@ -97,57 +127,51 @@ abstract class Family<Series> {
   }
 }
 
-export class CellFamily extends Family<Sample> {
-  readonly #initial: number
-
+export class CounterFamily extends Family<Counter> {
   constructor(name: string, definition: MetricDefinition, labelValues: LabelValues) {
     super(name, definition, labelValues)
-    this.#initial = definition.initial === 'absent' ? Number.NaN : 0
-    this.fill((labels) => ({ labels, value: this.#initial }))
+    this.fill(() => new Counter())
   }
 
   get(): FamilySnapshot {
-    return this.snapshot(this.all().filter((sample) => !Number.isNaN(sample.value)))
+    return this.snapshot(this.samples(({ value }, labels) => [{ labels, value }]))
+  }
+}
+
+export class GaugeFamily extends Family<Gauge> {
+  constructor(name: string, definition: MetricDefinition, labelValues: LabelValues) {
+    super(name, definition, labelValues)
+    const initial = definition.initial === 'absent' ? Number.NaN : 0
+    this.fill(() => new Gauge(initial))
   }
 
-  reset(): void {
-    for (const sample of this.all()) sample.value = this.#initial
+  get(): FamilySnapshot {
+    return this.snapshot(
+      this.samples(({ value }, labels) => (Number.isNaN(value) ? [] : [{ labels, value }])),
+    )
   }
 }
 
 export class HistogramFamily extends Family<Buckets> {
   constructor(name: string, definition: MetricDefinition, labelValues: LabelValues) {
     super(name, definition, labelValues)
-    this.fill((labels) => new Buckets(this.name, labels, LATENCY_BUCKETS))
+    this.fill(() => new Buckets(LATENCY_BUCKETS))
   }
 
   get(): FamilySnapshot {
-    return this.snapshot(this.all().flatMap((buckets) => buckets.samples()))
-  }
-
-  reset(): void {
-    for (const buckets of this.all()) buckets.reset()
+    return this.snapshot(this.samples((buckets, labels) => buckets.samples(this.name, labels)))
   }
 }
 
 /** Counts per bucket while observing; they are added up only when somebody reads the page. */
-class Buckets implements HistogramCell {
+class Buckets implements Histogram {
   readonly #bounds: Float64Array
   readonly #counts: Float64Array
-  readonly #samples: readonly Sample[]
-  readonly #sumSample: Sample
-  readonly #countSample: Sample
   #sum = 0
 
-  constructor(name: string, labels: SeriesLabels, bounds: readonly number[]) {
+  constructor(bounds: readonly number[]) {
     this.#bounds = Float64Array.from(bounds)
     this.#counts = new Float64Array(bounds.length + 1)
-    const metricName = `${name}_bucket`
-    this.#samples = [...bounds.map(String), '+Inf'].map((le) => {
-      return { labels: { le, ...labels }, value: 0, metricName }
-    })
-    this.#sumSample = { labels, value: 0, metricName: `${name}_sum` }
-    this.#countSample = { labels, value: 0, metricName: `${name}_count` }
   }
 
   observe(value: number): void {
@@ -160,20 +184,17 @@ class Buckets implements HistogramCell {
     this.#sum += seen
   }
 
-  samples(): Sample[] {
+  samples(name: string, labels: SeriesLabels): readonly Sample[] {
     let count = 0
-    for (const [index, sample] of this.#samples.entries()) {
-      count += this.#counts[index]!
-      sample.value = count
+    const samples: Sample[] = []
+    for (const [index, inBucket] of this.#counts.entries()) {
+      count += inBucket
+      const le = index < this.#bounds.length ? String(this.#bounds[index]) : '+Inf'
+      samples.push({ labels: { le, ...labels }, value: count, metricName: `${name}_bucket` })
     }
-    this.#sumSample.value = this.#sum
-    this.#countSample.value = count
-    return [...this.#samples, this.#sumSample, this.#countSample]
-  }
-
-  reset(): void {
-    this.#counts.fill(0)
-    this.#sum = 0
+    samples.push({ labels, value: this.#sum, metricName: `${name}_sum` })
+    samples.push({ labels, value: count, metricName: `${name}_count` })
+    return samples
   }
 }
 

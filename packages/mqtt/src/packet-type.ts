@@ -20,9 +20,11 @@ export const PacketType = {
   AUTH: 15,
 } as const
 
+export type PacketTypeName = Lowercase<keyof typeof PacketType>
+
 export const packetTypeNames = Object.fromEntries(
   Object.entries(PacketType).map(([name, type]) => [type, name.toLowerCase()]),
-) as Readonly<Record<number, string>>
+) as Readonly<Record<number, PacketTypeName>>
 
 /** What is wrong with a first byte, for all 256 of them. */
 export type FirstByteFaults = readonly (PacketFault | undefined)[]

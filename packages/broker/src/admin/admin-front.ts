@@ -56,7 +56,7 @@ export class AdminFront implements AsyncDisposable {
       throw listenFault('BREAKWATER_ADMIN', config.admin, error)
     })
     const open = instruments.gauge('admin_connections').cell()
-    instruments.onScrape(() => (open.value = front.#server?.connections ?? 0))
+    instruments.onScrape(() => open.set(front.#server?.connections ?? 0))
     return front
   }
 

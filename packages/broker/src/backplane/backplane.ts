@@ -121,6 +121,6 @@ function frameCounter(instruments: BrokerInstruments): NonNullable<RedisBusOptio
     unreadable: instruments.counter('bus_frames_unreadable_total').cell(),
   }
   return (what) => {
-    cells[what].value += 1
+    cells[what].add(1)
   }
 }

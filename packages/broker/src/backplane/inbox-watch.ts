@@ -3,15 +3,15 @@
  * reads is at most a period old. One question at a time; without an answer the gauges keep what they said.
  */
 import type { Bus } from '@breakwater/bus'
-import type { Cell } from '@breakwater/metrics'
+import type { Gauge } from '@breakwater/metrics'
 import type { BrokerInstruments } from '../observe/instruments.ts'
 
 const PERIOD_MS = 1_000
 
 export class InboxWatch implements Disposable {
   readonly #bus: Bus
-  readonly #bytes: Cell
-  readonly #seconds: Cell
+  readonly #bytes: Gauge
+  readonly #seconds: Gauge
   readonly #timer: NodeJS.Timeout
   #asking = false
 
@@ -34,8 +34,8 @@ export class InboxWatch implements Disposable {
     // That Redis does not answer is said by its own gauge.
     const lag = await this.#bus.lag().catch(() => undefined)
     if (lag !== undefined) {
-      this.#bytes.value = lag.bytes
-      this.#seconds.value = lag.seconds
+      this.#bytes.set(lag.bytes)
+      this.#seconds.set(lag.seconds)
     }
     this.#asking = false
   }

@@ -3,7 +3,7 @@
  * and each server that becomes one. The settings are read at the start, when a connection is made, and every
  * SETTINGS_MS: an operator, or a failover, may change them at any time.
  */
-import type { HistogramCell } from '@breakwater/metrics'
+import type { Histogram } from '@breakwater/metrics'
 import {
   lacksOf,
   openPlace,
@@ -29,7 +29,7 @@ export class RedisMonitor implements AsyncDisposable {
   readonly #connections: AsyncDisposable
   readonly #needs: RedisNeeds
   readonly #events: RedisEvents
-  readonly #roundTrip: HistogramCell
+  readonly #roundTrip: Histogram
   readonly #timer: NodeJS.Timeout
   /** Of each server what it said last. */
   readonly #facts = new WeakMap<Redis, RedisFacts>()

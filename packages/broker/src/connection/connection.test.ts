@@ -1,5 +1,6 @@
 import { Duplex } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
+import { Counter } from '@breakwater/metrics'
 import { describe, expect, test } from 'vitest'
 import { Hold } from './hold.ts'
 import type { FrameReader } from '@breakwater/mqtt'
@@ -58,7 +59,7 @@ class Taker implements FrameHandler {
 function connecting() {
   const line = new Line()
   const handler = new Taker()
-  const counters = { bytes: { value: 0 }, writes: { value: 0 }, bytesIn: { value: 0 } }
+  const counters = { bytes: new Counter(), writes: new Counter(), bytesIn: new Counter() }
   const connection = new Connection({
     id: 1,
     listener: 'mqtt',

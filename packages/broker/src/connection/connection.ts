@@ -8,6 +8,7 @@
  */
 import type { AdmissionPermit } from '../admit/permit.ts'
 import type { ClientCertificate } from '@breakwater/certificates'
+import type { Counter } from '@breakwater/metrics'
 import { REASON_OF_FAULT } from './packet-fault.ts'
 import type { ByteStream } from './byte-stream.ts'
 import { Hold } from './hold.ts'
@@ -41,7 +42,7 @@ export interface ConnectionOptions {
   readonly permit: Pick<AdmissionPermit, 'answered'>
   readonly frameBounds: FrameBounds
   readonly writeBounds: WriteBounds
-  readonly counters: WriteCounters & { readonly bytesIn: { value: number } }
+  readonly counters: WriteCounters & { readonly bytesIn: Counter }
   readonly flusher: TurnFlusher
   readonly handler: FrameHandler
   readonly nowMs: number
@@ -83,7 +84,7 @@ export class Connection {
   readonly #reader: FrameReader
   readonly #handler: FrameHandler
   readonly #flusher: TurnFlusher
-  readonly #bytesIn: { value: number }
+  readonly #bytesIn: Counter
   readonly #permit: Pick<AdmissionPermit, 'answered'>
   #holds = 0
   #frameWaits = false
@@ -250,7 +251,7 @@ export class Connection {
     this.#heard = true
     this.#silent = false
     if (chunk.length > PING_BYTES) this.#active = true
-    this.#bytesIn.value += chunk.length
+    this.#bytesIn.add(chunk.length)
     if (this.#closing !== undefined) return
     this.#reader.push(chunk)
     if (this.#holds === 0) this.#pump()

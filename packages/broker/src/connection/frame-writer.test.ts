@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream'
 import type { Duplex } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
+import { Counter } from '@breakwater/metrics'
 import { describe, expect, test } from 'vitest'
 import { FrameWriter } from './frame-writer.ts'
 import { TurnFlusher } from './turn-flusher.ts'
@@ -37,7 +38,7 @@ const BOUNDS = { outboundMessagesMax: 10, outboundBytesMax: 1_000 }
 
 function setUp(bounds: Partial<typeof BOUNDS> = {}) {
   const line = new Line()
-  const counters = { bytes: { value: 0 }, writes: { value: 0 } }
+  const counters = { bytes: new Counter(), writes: new Counter() }
   const owner = {
     drains: 0,
     drained(): void {
@@ -158,7 +159,7 @@ test('what was discarded, and what comes after that, is not written', async () =
 
 test('a fan-out to many lines is written in portions, and other work comes in between', async () => {
   const flusher = new TurnFlusher()
-  const counters = { bytes: { value: 0 }, writes: { value: 0 } }
+  const counters = { bytes: new Counter(), writes: new Counter() }
   const owner = { drained: (): void => undefined }
   const writers = Array.from({ length: 1_500 }, () => {
     const line = new Line() as unknown as Duplex

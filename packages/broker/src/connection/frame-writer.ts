@@ -6,6 +6,7 @@
  * Bounds: `outboundMessagesMax`, `outboundBytesMax`. No timer and no promise per frame.
  */
 import type { Duplex } from 'node:stream'
+import type { Counter } from '@breakwater/metrics'
 import type { FrameQueue } from './frame-queue.ts'
 import type { TurnFlusher } from './turn-flusher.ts'
 
@@ -16,8 +17,8 @@ export interface WriteBounds {
 
 export interface WriteCounters {
   /** Bytes and writes of this listener and node, as metric cells. */
-  readonly bytes: { value: number }
-  readonly writes: { value: number }
+  readonly bytes: Counter
+  readonly writes: Counter
 }
 
 /** One write at most: a slow link shows progress after each of them. */
@@ -109,8 +110,8 @@ export class FrameWriter {
       const chunk = queue.take(WRITE_BYTES_MAX)
       this.#bytes -= chunk.length
       if (chunk.length > PING_BYTES) this.active = true
-      this.#counters.writes.value += 1
-      this.#counters.bytes.value += chunk.length
+      this.#counters.writes.add(1)
+      this.#counters.bytes.add(chunk.length)
       if (this.#socket.write(chunk)) continue
       this.#full = true
       this.#socket.once('drain', () => this.#drained())

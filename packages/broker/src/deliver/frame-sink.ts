@@ -29,7 +29,7 @@ export class FrameSink {
 
   publish(frame: PublishFrame, qos: QoS, packetId: number, source: Source): void {
     this.#count(PacketType.PUBLISH)
-    ;(this.#events.delivered[source][qos] as { value: number }).value += 1
+    this.#events.delivered[source][qos].add(1)
     this.connection.writer.writeShared(frame.bytes, frame.packetIdOffset, packetId)
   }
 
@@ -85,6 +85,6 @@ export class FrameSink {
   }
 
   #count(type: number): void {
-    ;(this.#events.packetsOut[type] as { value: number }).value += 1
+    this.#events.packetsOut[type]?.add(1)
   }
 }

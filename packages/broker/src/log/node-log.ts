@@ -8,7 +8,7 @@
  * counted, and told by one line per kind each `logSummaryMs`. One timer, and only while there is something to tell.
  */
 import type { Limits } from '@breakwater/config'
-import type { Cell } from '@breakwater/metrics'
+import type { Counter } from '@breakwater/metrics'
 import type { Logger } from 'pino'
 import type { BrokerInstruments } from '../observe/instruments.ts'
 import { boundedFacts } from './bounded-facts.ts'
@@ -35,7 +35,7 @@ interface Kind {
   readonly id: LogKind
   readonly rate: LineRate
   readonly textBytesMax: number
-  readonly suppressed: Cell
+  readonly suppressed: Counter
 }
 
 /** What an operator chose, such as the path of a file and what is wrong in it. */
@@ -80,7 +80,7 @@ export class NodeLog implements Disposable {
         boundedText(message, OPERATORS_TEXT_BYTES_MAX),
       )
     else {
-      kind.suppressed.value += 1
+      kind.suppressed.add(1)
       this.#timer ??= setTimeout(() => this.#summarise(), this.#limits.logSummaryMs).unref()
     }
   }

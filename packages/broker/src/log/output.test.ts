@@ -1,4 +1,5 @@
 import { Writable } from 'node:stream'
+import { Counter } from '@breakwater/metrics'
 import { describe, expect, it } from 'vitest'
 import { LogOutput } from './output.ts'
 
@@ -27,8 +28,8 @@ class Pipe extends Writable {
 }
 
 function outputTo(stream: Writable, bytesMax = 16_384) {
-  const droppedLines = { value: 0 }
-  const droppedBytes = { value: 0 }
+  const droppedLines = new Counter()
+  const droppedBytes = new Counter()
   return {
     output: new LogOutput({ stream, bytesMax, droppedLines, droppedBytes }),
     droppedLines,

@@ -7,14 +7,14 @@
  * ends, beyond what the process takes to end.
  */
 import type { Writable } from 'node:stream'
-import type { Cell } from '@breakwater/metrics'
+import type { Counter } from '@breakwater/metrics'
 import type { DestinationStream } from 'pino'
 
 export interface LogOutputOptions {
   readonly stream: Writable
   readonly bytesMax: number
-  readonly droppedLines: Cell
-  readonly droppedBytes: Cell
+  readonly droppedLines: Counter
+  readonly droppedBytes: Counter
 }
 
 /** The level stands first. */
@@ -52,8 +52,8 @@ export class LogOutput implements DestinationStream {
 
   #drop(bytes: number): void {
     this.#unreported += 1
-    this.#options.droppedLines.value += 1
-    this.#options.droppedBytes.value += bytes
+    this.#options.droppedLines.add(1)
+    this.#options.droppedBytes.add(bytes)
   }
 
   #tell(): void {

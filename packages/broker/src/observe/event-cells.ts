@@ -1,6 +1,6 @@
 /** The counters that the hot path adds to, each series resolved once, when the node starts. */
 import { type QoS, PacketType, packetTypeNames } from '@breakwater/mqtt'
-import type { Cell, HistogramCell } from '@breakwater/metrics'
+import type { Counter, Gauge, Histogram } from '@breakwater/metrics'
 import {
   closeReasonIds,
   DROP_REASONS,
@@ -11,22 +11,25 @@ import type { BrokerInstruments } from './instruments.ts'
 
 export type Source = 'live' | 'queue' | 'retained'
 
-const QOS = ['0', '1', '2'] as const
+/** One for each QoS. */
+type PerQos<Value> = readonly [Value, Value, Value]
+
 const PACKET_TYPES = Array.from({ length: 16 }, (_, type) => packetTypeNames[type])
 
 export class EventCells {
-  readonly received: readonly Cell[]
-  readonly delivered: Readonly<Record<Source, readonly Cell[]>>
-  readonly packetsIn: readonly Cell[]
-  readonly packetsOut: readonly Cell[]
-  readonly writes: Cell
-  readonly busIn: Cell
-  readonly busOut: Cell
-  readonly publishAck: readonly (HistogramCell | undefined)[]
-  readonly #dropped: Readonly<Record<DropReason, readonly Cell[]>>
-  readonly #connack: readonly Cell[]
-  readonly #open: ReadonlyMap<string, Cell>
-  readonly #reasons: ReadonlyMap<string, Readonly<Record<CloseReasonId, Cell>>>
+  readonly received: PerQos<Counter>
+  readonly delivered: Readonly<Record<Source, PerQos<Counter>>>
+  /** By packet type, which starts at 1. */
+  readonly packetsIn: readonly (Counter | undefined)[]
+  readonly packetsOut: readonly (Counter | undefined)[]
+  readonly writes: Counter
+  readonly busIn: Counter
+  readonly busOut: Counter
+  readonly publishAck: readonly (Histogram | undefined)[]
+  readonly #dropped: Readonly<Record<DropReason, PerQos<Counter>>>
+  readonly #connack: readonly Counter[]
+  readonly #open: ReadonlyMap<string, Gauge>
+  readonly #reasons: ReadonlyMap<string, Readonly<Record<CloseReasonId, Counter>>>
 
   constructor(instruments: BrokerInstruments, listeners: readonly string[]) {
     const received = instruments.counter('messages_received_total')
@@ -35,15 +38,15 @@ export class EventCells {
     const closed = instruments.counter('connections_closed_total')
     const connack = instruments.counter('connack_total')
     const ack = instruments.histogram('publish_ack_duration_seconds')
-    this.received = QOS.map((qos) => received.cell({ qos }))
+    this.received = perQos((qos) => received.cell({ qos }))
     this.delivered = {
-      live: QOS.map((qos) => delivered.cell({ qos, source: 'live' })),
-      queue: QOS.map((qos) => delivered.cell({ qos, source: 'queue' })),
-      retained: QOS.map((qos) => delivered.cell({ qos, source: 'retained' })),
+      live: perQos((qos) => delivered.cell({ qos, source: 'live' })),
+      queue: perQos((qos) => delivered.cell({ qos, source: 'queue' })),
+      retained: perQos((qos) => delivered.cell({ qos, source: 'retained' })),
     }
     this.#dropped = Object.fromEntries(
-      DROP_REASONS.map((reason) => [reason, QOS.map((qos) => dropped.cell({ reason, qos }))]),
-    ) as unknown as Record<DropReason, readonly Cell[]>
+      DROP_REASONS.map((reason) => [reason, perQos((qos) => dropped.cell({ reason, qos }))]),
+    ) as Record<DropReason, PerQos<Counter>>
     this.packetsIn = packetCells(instruments, 'in')
     this.packetsOut = packetCells(instruments, 'out')
     const bus = instruments.counter('bus_messages_total')
@@ -59,13 +62,13 @@ export class EventCells {
         listener,
         Object.fromEntries(
           closeReasonIds.map((reason) => [reason, closed.cell({ listener, reason })]),
-        ) as Record<CloseReasonId, Cell>,
+        ) as Record<CloseReasonId, Counter>,
       ]),
     )
   }
 
   dropped(reason: DropReason, qos: QoS, copies = 1): void {
-    ;(this.#dropped[reason][qos] as Cell).value += copies
+    this.#dropped[reason][qos].add(copies)
   }
 
   /** Messages that another node did not get; of which QoS is not told. */
@@ -74,22 +77,24 @@ export class EventCells {
   }
 
   connackSent(code: number): void {
-    const cell = this.#connack[code]
-    if (cell !== undefined) cell.value += 1
-    ;(this.packetsOut[PacketType.CONNACK] as Cell).value += 1
+    this.#connack[code]?.add(1)
+    this.packetsOut[PacketType.CONNACK]?.add(1)
   }
 
   protected countClose(listener: string, reason: CloseReasonId): void {
-    const open = this.#open.get(listener)
-    if (open !== undefined) open.value -= 1
-    const cells = this.#reasons.get(listener)
-    if (cells !== undefined) cells[reason].value += 1
+    this.#open.get(listener)?.add(-1)
+    this.#reasons.get(listener)?.[reason].add(1)
   }
 }
 
-function packetCells(instruments: BrokerInstruments, direction: 'in' | 'out'): readonly Cell[] {
+function packetCells(
+  instruments: BrokerInstruments,
+  direction: 'in' | 'out',
+): readonly (Counter | undefined)[] {
   const packets = instruments.counter('packets_total')
-  return PACKET_TYPES.map((type) =>
-    type === undefined ? { value: 0 } : packets.cell({ direction, type: type as 'connect' }),
-  )
+  return PACKET_TYPES.map((type) => type && packets.cell({ direction, type }))
+}
+
+function perQos<Value>(make: (qos: '0' | '1' | '2') => Value): PerQos<Value> {
+  return [make('0'), make('1'), make('2')]
 }

@@ -121,8 +121,8 @@ export class Events extends EventCells {
   }
 
   connectionAccepted(listener: string): void {
-    this.#instruments.counter('connections_opened_total').cell({ listener }).value += 1
-    this.#instruments.gauge('connections').cell({ listener }).value += 1
+    this.#instruments.counter('connections_opened_total').cell({ listener }).add(1)
+    this.#instruments.gauge('connections').cell({ listener }).add(1)
   }
 
   connectionClosed(
@@ -140,7 +140,7 @@ export class Events extends EventCells {
   /** A socket that never became a connection: TLS failed. */
   handshakeFailed(listener: string, peer: string, reason: CloseReasonId, detail: string): void {
     const result = reason === 'handshake-timeout' ? 'timeout' : 'error'
-    this.#instruments.counter('tls_handshakes_total').cell({ result }).value += 1
+    this.#instruments.counter('tls_handshakes_total').cell({ result }).add(1)
     this.countClose(listener, reason)
     this.#say(
       'handshake-failed',
@@ -152,8 +152,8 @@ export class Events extends EventCells {
   }
 
   handshakeDone(kind: 'full' | 'resumed'): void {
-    this.#instruments.counter('tls_handshakes_total').cell({ result: 'ok' }).value += 1
-    this.#instruments.counter('tls_sessions_total').cell({ kind }).value += 1
+    this.#instruments.counter('tls_handshakes_total').cell({ result: 'ok' }).add(1)
+    this.#instruments.counter('tls_sessions_total').cell({ kind }).add(1)
   }
 
   /** A socket that never became a connection, for another reason than TLS. */
@@ -187,21 +187,25 @@ export class Events extends EventCells {
     first: boolean,
   ): void {
     const gauge = this.#instruments.gauge.bind(this.#instruments)
-    gauge('tls_certificate_not_after_timestamp_seconds').cell({ listener }).value =
-      notAfter.getTime() / 1_000
+    gauge('tls_certificate_not_after_timestamp_seconds')
+      .cell({ listener })
+      .set(notAfter.getTime() / 1_000)
     const [firstEnd] = authorities
     if (firstEnd !== undefined)
-      gauge('tls_client_authority_not_after_timestamp_seconds').cell({ listener }).value =
-        firstEnd.endsMs / 1_000
+      gauge('tls_client_authority_not_after_timestamp_seconds')
+        .cell({ listener })
+        .set(firstEnd.endsMs / 1_000)
     if (nextUpdateMs !== undefined)
-      gauge('tls_crl_next_update_timestamp_seconds').cell({ listener }).value = nextUpdateMs / 1_000
+      gauge('tls_crl_next_update_timestamp_seconds')
+        .cell({ listener })
+        .set(nextUpdateMs / 1_000)
     if (first) return
-    this.#instruments.counter('tls_reloads_total').cell({ listener, result: 'ok' }).value += 1
+    this.#instruments.counter('tls_reloads_total').cell({ listener, result: 'ok' }).add(1)
     this.#say('files', 'info', { listener, notAfter, serials }, 'new certificates are in use')
   }
 
   certificatesRefused(listener: string, why: string): void {
-    this.#instruments.counter('tls_reloads_total').cell({ listener, result: 'error' }).value += 1
+    this.#instruments.counter('tls_reloads_total').cell({ listener, result: 'error' }).add(1)
     this.#say(
       'files',
       'error',
@@ -240,8 +244,10 @@ export class Events extends EventCells {
   }
 
   ticketKeyInUse(from: Date): void {
-    this.#instruments.gauge('tls_ticket_key_timestamp_seconds').cell().value =
-      from.getTime() / 1_000
+    this.#instruments
+      .gauge('tls_ticket_key_timestamp_seconds')
+      .cell()
+      .set(from.getTime() / 1_000)
     this.#say('ticket-key', 'info', { from }, 'another ticket key is in use')
   }
 
@@ -282,22 +288,22 @@ export class Events extends EventCells {
   }
 
   revocationsChanged(entries: number): void {
-    this.#instruments.gauge('revocations').cell().value = entries
+    this.#instruments.gauge('revocations').cell().set(entries)
   }
 
   /** Somebody has changed something by the admin API. */
   changedByAdmin(change: AdminChange, id: string, reason?: string): void {
-    this.#instruments.counter('admin_changes_total').cell({ change }).value += 1
+    this.#instruments.counter('admin_changes_total').cell({ change }).add(1)
     const facts = { id, ...(reason === undefined ? {} : { reason }) }
     this.#say('admin', 'info', facts, `${change.replace('-', ' ')} by the admin API`)
   }
 
   adminRefused(reason: AdminRefusal): void {
-    this.#instruments.counter('admin_refused_total').cell({ reason }).value += 1
+    this.#instruments.counter('admin_refused_total').cell({ reason }).add(1)
   }
 
   adminAnswered(result: 'ok' | 'denied' | 'invalid' | 'error'): void {
-    this.#instruments.counter('admin_requests_total').cell({ result }).value += 1
+    this.#instruments.counter('admin_requests_total').cell({ result }).add(1)
   }
 
   /** Clients that were let in, and may not stay. */
@@ -341,7 +347,7 @@ export class Events extends EventCells {
   acknowledgementsHeld(why: string | undefined): void {
     if (why === undefined) this.#say('redis', 'info', {}, 'writes are confirmed again')
     else {
-      this.#instruments.counter('store_unconfirmed_total').cell().value += 1
+      this.#instruments.counter('store_unconfirmed_total').cell().add(1)
       if (!this.#held)
         this.#say('redis', 'warn', { why }, 'writes are not confirmed: nothing is acknowledged')
     }

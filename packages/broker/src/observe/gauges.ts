@@ -67,23 +67,24 @@ export class Gauges {
       waiting += session.outbound.waiting
       if (session.persistent) persistent += 1
     }
-    gauge('connections_max').cell().value = admission.connectionsMax
-    gauge('admission_held').cell().value = admission.held
-    gauge('admission_handshakes').cell().value = admission.handshakes
-    gauge('admission_unanswered').cell().value = admission.unanswered
-    gauge('admission_loop_delay_seconds').cell().value = admission.loopDelayMs / 1_000
-    gauge('outbound_buffer_bytes').cell().value = outboundBytes
-    gauge('slow_consumers').cell().value = slow
-    gauge('inflight_messages').cell().value = inflight
-    gauge('queued_messages').cell().value = waiting
-    gauge('sessions').cell({ state: 'online' }).value = router.sessions.size
-    gauge('sessions').cell({ state: 'offline' }).value = Math.max(
-      0,
-      this.#stored.sessions - persistent,
-    )
-    gauge('subscriptions').cell({ kind: 'exact' }).value = router.live.exactFilters
-    gauge('subscriptions').cell({ kind: 'wildcard' }).value = router.live.wildcardFilters
-    gauge('retained_messages').cell().value = router.retained.size
-    gauge('retained_bytes').cell().value = this.#stored.retainedBytes
+    gauge('connections_max').cell().set(admission.connectionsMax)
+    gauge('admission_held').cell().set(admission.held)
+    gauge('admission_handshakes').cell().set(admission.handshakes)
+    gauge('admission_unanswered').cell().set(admission.unanswered)
+    gauge('admission_loop_delay_seconds')
+      .cell()
+      .set(admission.loopDelayMs / 1_000)
+    gauge('outbound_buffer_bytes').cell().set(outboundBytes)
+    gauge('slow_consumers').cell().set(slow)
+    gauge('inflight_messages').cell().set(inflight)
+    gauge('queued_messages').cell().set(waiting)
+    gauge('sessions').cell({ state: 'online' }).set(router.sessions.size)
+    gauge('sessions')
+      .cell({ state: 'offline' })
+      .set(Math.max(0, this.#stored.sessions - persistent))
+    gauge('subscriptions').cell({ kind: 'exact' }).set(router.live.exactFilters)
+    gauge('subscriptions').cell({ kind: 'wildcard' }).set(router.live.wildcardFilters)
+    gauge('retained_messages').cell().set(router.retained.size)
+    gauge('retained_bytes').cell().set(this.#stored.retainedBytes)
   }
 }

@@ -23,11 +23,11 @@ export class LoginEvents {
   }
 
   dropped(kind: QueuedWay, reason: LoginDrop, logins: number): void {
-    this.#instruments.counter('logins_dropped_total').cell({ kind, reason }).value += logins
+    this.#instruments.counter('logins_dropped_total').cell({ kind, reason }).add(logins)
   }
 
   drawn(kind: QueuedWay, won: number): void {
-    this.#instruments.counter('login_lots_won_total').cell({ kind }).value += won
+    this.#instruments.counter('login_lots_won_total').cell({ kind }).add(won)
   }
 
   /** Undefined: there are none yet. */
@@ -35,12 +35,15 @@ export class LoginEvents {
     this.#instruments.onScrape(() => {
       const age = ageMs()
       if (age !== undefined)
-        this.#instruments.gauge('jwt_keys_age_seconds').cell().value = age / 1_000
+        this.#instruments
+          .gauge('jwt_keys_age_seconds')
+          .cell()
+          .set(age / 1_000)
     })
   }
 
   keysFetched(keys: number): void {
-    this.#instruments.counter('jwt_keys_fetches_total').cell({ result: 'ok' }).value += 1
+    this.#instruments.counter('jwt_keys_fetches_total').cell({ result: 'ok' }).add(1)
     if (this.#keysFault === undefined) return
     this.#keysFault = undefined
     this.#log.say('token-keys', 'info', { keys }, 'keys of tokens are fetched again')
@@ -48,7 +51,7 @@ export class LoginEvents {
 
   /** It repeats, so it is logged when its cause changes. */
   keysUnavailable(why: string): void {
-    this.#instruments.counter('jwt_keys_fetches_total').cell({ result: 'error' }).value += 1
+    this.#instruments.counter('jwt_keys_fetches_total').cell({ result: 'error' }).add(1)
     if (why === this.#keysFault) return
     this.#keysFault = why
     this.#log.say(
@@ -65,8 +68,8 @@ export class LoginEvents {
     queue: { readonly waiting: number; readonly waitingBytes: number },
   ): void {
     this.#instruments.onScrape(() => {
-      this.#instruments.gauge('logins_waiting').cell({ kind }).value = queue.waiting
-      this.#instruments.gauge('logins_waiting_bytes').cell({ kind }).value = queue.waitingBytes
+      this.#instruments.gauge('logins_waiting').cell({ kind }).set(queue.waiting)
+      this.#instruments.gauge('logins_waiting_bytes').cell({ kind }).set(queue.waitingBytes)
     })
   }
 }

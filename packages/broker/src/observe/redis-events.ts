@@ -78,7 +78,7 @@ export class RedisEvents {
       return
     }
     const fault = faultOf(error)
-    this.#instruments.counter('redis_faults_total').cell({ kind: fault.kind }).value += 1
+    this.#instruments.counter('redis_faults_total').cell({ kind: fault.kind }).add(1)
     this.onFault(fault.kind)
     const nowMs = performance.now()
     const known = this.#lasting.get(fault.kind)
@@ -101,7 +101,7 @@ export class RedisEvents {
 
   /** Every server has answered. */
   answered(): void {
-    this.#instruments.gauge('redis_up').cell().value = 1
+    this.#instruments.gauge('redis_up').cell().set(1)
     if (this.#lasting.size === 0) return
     const nowMs = performance.now()
     const kinds: RedisFaultKind[] = []
@@ -127,19 +127,22 @@ export class RedisEvents {
 
   /** Some server does not answer. */
   silent(error: Error): void {
-    this.#instruments.gauge('redis_up').cell().value = 0
+    this.#instruments.gauge('redis_up').cell().set(0)
     this.fault(error)
   }
 
   /** What became of the last write. */
   written(isTaken: boolean): void {
     this.#isWritable = isTaken
-    this.#instruments.gauge('store_writable').cell().value = isTaken ? 1 : 0
+    this.#instruments
+      .gauge('store_writable')
+      .cell()
+      .set(isTaken ? 1 : 0)
   }
 
   /** A value that cannot be read is left out, and nothing else. */
   badValue({ kind, key, why: error }: BadValue): void {
-    this.#instruments.counter('store_bad_values_total').cell({ key: kind }).value += 1
+    this.#instruments.counter('store_bad_values_total').cell({ key: kind }).add(1)
     this.#log.say(
       'bad-value',
       'error',
@@ -152,7 +155,10 @@ export class RedisEvents {
   /** A setting of a server that Breakwater does not work well with; undefined: it is good (again). */
   setting(kind: RedisSetting, why: string | undefined): void {
     const before = this.#unfit.get(kind)
-    this.#instruments.gauge('redis_setting_ok').cell({ kind }).value = why === undefined ? 1 : 0
+    this.#instruments
+      .gauge('redis_setting_ok')
+      .cell({ kind })
+      .set(why === undefined ? 1 : 0)
     if (before === why) return
     if (why === undefined) {
       this.#unfit.delete(kind)

@@ -8,7 +8,7 @@
  * interval, and one more per node of the cluster.
  */
 import { Message } from '@breakwater/bus'
-import type { Cell } from '@breakwater/metrics'
+import type { Counter, Gauge } from '@breakwater/metrics'
 import { DROP_REASONS } from '../connection/close-reason.ts'
 import type { Events } from './events.ts'
 import type { BrokerInstruments } from './instruments.ts'
@@ -131,6 +131,6 @@ function countersOf({ instruments, listeners, events }: ServerTreeOptions): () =
   })
 }
 
-function sum(cells: readonly Cell[]): number {
-  return cells.reduce((total, { value }) => total + value, 0)
+function sum(cells: readonly (Counter | Gauge | undefined)[]): number {
+  return cells.reduce((total, cell) => total + (cell?.value ?? 0), 0)
 }

@@ -133,7 +133,7 @@ export class PublishLane implements InboundLane {
     if (qos !== 0 && packetId === 0) return 'malformed-packet'
 
     this.#limitRate(end - start)
-    ;(this.#events.received[qos] as { value: number }).value += 1
+    this.#events.received[qos].add(1)
     const message = new Message(
       this.#topic,
       buffer.subarray(payloadStart, end),

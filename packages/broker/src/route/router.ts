@@ -240,7 +240,7 @@ export class Router {
 
   /** A message of another node, which has put it into every queue already. */
   deliverFromNode(message: Message): void {
-    this.#events.busIn.value += 1
+    this.#events.busIn.add(1)
     const fanOut = new FanOut(message)
     const { targets, qos } = this.live.match(message.topic)
     for (let index = 0; index < targets.length; index += 1) {
@@ -307,7 +307,7 @@ export class Router {
       done()
       return
     }
-    this.#events.busOut.value += targets.length + remote.length
+    this.#events.busOut.add(targets.length + remote.length)
     let failure: Error | undefined
     const answered = (error?: Error): void => {
       failure ??= error
@@ -321,7 +321,7 @@ export class Router {
   /** QoS 0 waits for nothing; lost on the way, it is counted. `kept`: the same in memory of its own. */
   #post(message: Message, kept: Message, remote: readonly Assignment[]): void {
     const targets = this.routes.match(message.topic)
-    this.#events.busOut.value += targets.length + remote.length
+    this.#events.busOut.add(targets.length + remote.length)
     if (targets.length > 0) this.#bus.post(message, targets, this.#lost)
     for (const assignment of remote) this.shared.send(kept, assignment, this.#lostOne)
   }

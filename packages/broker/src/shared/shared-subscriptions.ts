@@ -169,7 +169,7 @@ export class SharedSubscriptions implements Disposable {
 
   /** Another node has chosen this one. */
   deliverFromBus({ message, filter, position, hash, passedOn }: SharedMessage): void {
-    this.#events.busIn.value += 1
+    this.#events.busIn.add(1)
     const group = this.table.get(filter)
     if (message.qos > 0) {
       const kept = message.detached()
