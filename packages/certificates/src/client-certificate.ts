@@ -55,8 +55,8 @@ function readCertificate(
   const leaf = socket.getPeerX509Certificate()
   if (leaf === undefined)
     return clientAuth === 'required' ? 'PEER_DID_NOT_RETURN_A_CERTIFICATE' : undefined
-  const error = socket.authorizationError as unknown as string | null | undefined
-  if (error !== undefined && error !== null) return error
+  const error = authorizationErrorOf(socket)
+  if (error !== undefined) return error
   const refusal = trust.refusal(leaf, nowMs)
   if (refusal !== undefined) return refusal
   const found = identity === undefined ? undefined : identityOf(leaf, identity)
@@ -71,4 +71,9 @@ function readCertificate(
     names: found === undefined ? namesOf(leaf) : { ...namesOf(leaf), groups: found.groups },
     identifies: identity !== undefined,
   }
+}
+
+/** What OpenSSL finds wrong with the certificate of the peer, by its name. Node's types have an Error there. */
+export function authorizationErrorOf({ authorizationError }: TLSSocket): string | undefined {
+  return (authorizationError as unknown as string | null | undefined) ?? undefined
 }

@@ -4,7 +4,7 @@ export type { CertificatePair, LeafOptions, RevocationOptions } from './authorit
 export type { CertificateNames } from './certificate-name.ts'
 export { readCertificates, isSelfIssued, bestChain } from './chain.ts'
 export type { Known, Chain } from './chain.ts'
-export { clientCertificateOf } from './client-certificate.ts'
+export { authorizationErrorOf, clientCertificateOf } from './client-certificate.ts'
 export type { ClientCertificate } from './client-certificate.ts'
 export { ClientTrust, TrustFault } from './client-trust.ts'
 export type { AuthorityEnd } from './client-trust.ts'

@@ -78,7 +78,7 @@ function readFile(
     if (key === 'limits') {
       if (!isMapping(value)) throw new ConfigError(`limits in ${path}: must be a mapping`)
       for (const [limit, bound] of Object.entries(value)) {
-        if (!limitNames.includes(limit as never))
+        if (!(limitNames as readonly string[]).includes(limit))
           throw new ConfigError(
             `limits.${limit} in ${path}: unknown limit${didYouMean(limit, limitNames, 'docs/LIMITS.md')}`,
           )

@@ -11,7 +11,9 @@ const VARIABLES = [
 export type IdentityVariable = (typeof VARIABLES)[number] | `jwt.${string}` | `identity.${string}`
 
 export function isIdentityVariable(name: string): name is IdentityVariable {
-  return VARIABLES.includes(name as never) || /^(jwt\.[\w-]+|identity\.\w+)$/.test(name)
+  return (
+    (VARIABLES as readonly string[]).includes(name) || /^(jwt\.[\w-]+|identity\.\w+)$/.test(name)
+  )
 }
 
 /** Splits a text at its variables: text and variables in turn, a text first and last. */

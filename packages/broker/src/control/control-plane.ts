@@ -5,6 +5,7 @@
  * SUBACK, UNSUBACK. Bounds: one control packet under way per connection.
  */
 import { randomUUID } from 'node:crypto'
+import type { EventEmitter } from 'node:events'
 import type { Connection } from '../connection/connection.ts'
 import type { ConnectFrame } from '@breakwater/mqtt'
 import { AedesBroker, type ControlClient } from './aedes-broker.ts'
@@ -25,7 +26,9 @@ export class ControlPlane implements AsyncDisposable {
     const broker = new AedesBroker(new AedesPersistence(), {
       authenticate: (client) => control(client).authenticate(),
     })
-    broker.on('error' as 'closed', ((error: unknown) => host.unexpected('aedes', error)) as never)
+    // Its types leave out that it has errors.
+    const emitter: EventEmitter = broker
+    emitter.on('error', (error: unknown) => host.unexpected('aedes', error))
     await broker.listen()
     return new ControlPlane(broker, host)
   }

@@ -17,7 +17,11 @@ import { blockListOf, type ListenerConfig } from '@breakwater/config'
 import { networkOf } from '../admit/address-rate.ts'
 import type { Admission } from '../admit/admission.ts'
 import { PermitStage, type AdmissionPermit } from '../admit/permit.ts'
-import { clientCertificateOf, type ClientCertificate } from '@breakwater/certificates'
+import {
+  authorizationErrorOf,
+  clientCertificateOf,
+  type ClientCertificate,
+} from '@breakwater/certificates'
 import type { CloseReasonId } from '../connection/close-reason.ts'
 import type { ByteStream } from '../connection/byte-stream.ts'
 import { IncomingSocket, type Refused } from './incoming-socket.ts'
@@ -266,14 +270,8 @@ class SocketSteps {
   }
 
   /** What OpenSSL finds wrong ends at once: such a client is to get no ticket. */
-  #refuseCertificate(
-    incoming: IncomingSocket,
-    { authorizationError }: TLSSocket,
-    why: string,
-  ): void {
-    const openSslSays = authorizationError as unknown as string | null | undefined
-    if (openSslSays !== null && openSslSays !== undefined)
-      incoming.refuse('certificate-refused', why)
+  #refuseCertificate(incoming: IncomingSocket, socket: TLSSocket, why: string): void {
+    if (authorizationErrorOf(socket) !== undefined) incoming.refuse('certificate-refused', why)
     else {
       const speaks = this.#web === undefined ? 'mqtt' : 'http'
       refuseCertificate(incoming, why, speaks, this.#options.onConnack)
@@ -289,8 +287,8 @@ class SocketSteps {
     }
     incoming.handOver()
     // Node ends a connection whose certificate is not good as if it had been reset.
-    const certificate = socket.authorizationError as unknown as string | null | undefined
-    if (certificate !== undefined && certificate !== null && !this.#closed)
+    const certificate = authorizationErrorOf(socket)
+    if (certificate !== undefined && !this.#closed)
       this.#options.onHandshakeFailed(incoming.peer, 'certificate-refused', certificate)
     else
       this.#options.onHandshakeFailed(

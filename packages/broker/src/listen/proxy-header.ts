@@ -92,7 +92,8 @@ function isPort(text: string): boolean {
 }
 
 function readV2(bytes: Buffer): ProxyHeader | string | undefined {
-  const [versionCommand, familyTransport] = bytes.subarray(12, 14) as unknown as [number, number]
+  const versionCommand = bytes.readUInt8(12)
+  const familyTransport = bytes.readUInt8(13)
   const command = versionCommand & 0x0f
   const family = familyTransport >> 4
   const transport = familyTransport & 0x0f

@@ -45,7 +45,7 @@ interface Stored {
 const FINGERPRINT_CHARACTERS = 64
 
 export function isRevocationKey(text: string): text is RevocationKey {
-  return REVOCATION_KEYS.includes(text as never)
+  return (REVOCATION_KEYS as readonly string[]).includes(text)
 }
 
 /**
