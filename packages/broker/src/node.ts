@@ -1,11 +1,9 @@
 /**
- * One node: the stages, built and connected in flow order.
+ * One node: the stages, built and joined in flow order. Each builder is a file of `node/`.
  *
  *   listen → connection → dispatch ─┬─ control (aedes) → sessions → route tables
- *                                   └─ route/publish → store, bus → deliver
+ *                                   └─ route/publish-lane → store, bus → deliver
  */
-import { isSharedFilter } from '@breakwater/mqtt'
-import type { ClusterHandler } from '@breakwater/cluster'
 import type { Config } from '@breakwater/config'
 import type { AdminRoute } from '@breakwater/metrics'
 import { AdminRoutes } from './admin/admin-routes.ts'
@@ -13,29 +11,23 @@ import { Admission } from './admit/admission.ts'
 import { connectionsAllowed, readProcessLimits } from './admit/file-limit.ts'
 import type { LoopDelay } from './admit/loop-delay.ts'
 import { openBackplane } from './backplane/backplane.ts'
-import type { ByteStream } from './connection/byte-stream.ts'
-import { Connection } from './connection/connection.ts'
-import { TurnFlusher } from './connection/turn-flusher.ts'
+import { redisStep } from './backplane/redis-wait.ts'
+import type { Connection } from './connection/connection.ts'
 import { ControlPlane } from './control/control-plane.ts'
-import { Dispatch } from './dispatch.ts'
 import { drain } from './drain/drain.ts'
-import { factsOf, type Events } from './observe/events.ts'
-import { AccessControl } from './auth/access-control.ts'
+import type { NodeFiles } from './files/node-files.ts'
+import type { WatchedFiles } from './files/watched-files.ts'
+import type { Listener } from './listen/listener.ts'
+import { connectionsOf } from './node/connections.ts'
+import { clusterHandler, handleBus } from './node/from-other-nodes.ts'
+import { openListeners } from './node/listeners.ts'
+import { buildStages } from './node/stages.ts'
+import type { Events } from './observe/events.ts'
 import { Gauges } from './observe/gauges.ts'
 import type { BrokerInstruments } from './observe/instruments.ts'
-import { startListener, type Listener, type PeerFacts } from './listen/listener.ts'
-import { TlsKeeper } from './listen/tls-keeper.ts'
-import type { NodeFiles } from './files/node-files.ts'
-import { redisStep } from './backplane/redis-wait.ts'
-import { RevocationEnforcement } from './revocation/revocation-enforcement.ts'
-import { Router } from './route/router.ts'
 import { ServerTree } from './observe/sys-topics.ts'
 import { SessionExpiry } from './session/expiry.ts'
-import { SessionLifecycle } from './lifecycle/session-lifecycle.ts'
-import { Sweep } from './connection/sweep.ts'
-import { startSharedTicketKey } from './tickets/start.ts'
 import { VERSION } from './version.ts'
-import type { WatchedFiles } from './files/watched-files.ts'
 
 /** What a node is built of beside its configuration; it outlives attempts that fail. */
 export interface NodeParts {
@@ -61,247 +53,77 @@ export interface OpenNode extends AsyncDisposable {
  * @throws {ConfigError} one line that names the setting and the way out
  * @throws {RedisAwaited} Redis cannot be used now; everything is freed, and it may be tried again
  */
-export async function openNode(
-  { config, files, instruments, events, loopDelay, watched }: NodeParts,
-  stopping: () => void,
-): Promise<OpenNode> {
+export async function openNode(parts: NodeParts, stopping: () => void): Promise<OpenNode> {
+  const { config, instruments, events } = parts
+  const { limits } = config
   await using stack = new AsyncDisposableStack()
-  const listenerNames = config.listeners.map(({ name }) => name)
-  const state = { stopping: false }
   const connections = new Set<Connection>()
   const sinceMs = Date.now()
-  // First, so that an attempt without Redis costs nothing else.
-  const { store, bus, cluster } = await redisStep(
-    openBackplane(config, files.redis, events, instruments, stack, {
+  let isStopping = false
+  const common = { ...parts, connections, isStopping: () => isStopping }
+
+  // 1. Redis, first, so that an attempt without it costs nothing else.
+  const backplane = await redisStep(
+    openBackplane(config, parts.files.redis, events, instruments, stack, {
       facts: () => ({ version: VERSION, sinceMs, connections: connections.size }),
-      onFenced: (clientId, epoch) => sessions.fenced(clientId, epoch),
+      onFenced: (clientId, epoch) => stages.sessions.fenced(clientId, epoch),
     }),
   )
-  const enforcement = new RevocationEnforcement({ limits: config.limits, connections, events })
-  const { revocations } = enforcement
-  const access = stack.use(new AccessControl(config, files, watched, events, revocations))
-  const router = new Router({
-    store,
-    bus,
-    cluster,
-    events,
-    shapesPerNodeMax: config.limits.shapesPerNodeMax,
-    sharedStrategy: config.sharedStrategy,
-    inflightMessagesMax: config.limits.inflightMessagesMax,
-  })
-  const shared = stack.use(router.shared)
-  const sessions = new SessionLifecycle({
-    config,
-    store,
-    bus,
-    cluster,
-    router,
-    events,
-    access,
-    enforcement,
-  })
-  access.onRules((rules) => enforcement.rulesChanged(rules, router.sessions.values()))
-  bus.onNotice((from, notice) => {
-    if (notice.kind === 'revocation') revocations.stepped(notice)
-    else sessions.notice(from, notice)
-  })
-  bus.onMessage((message) => router.deliverFromNode(message))
-  const resync = (): void => {
-    revocations.refresh()
-    sessions.resync().catch((error: Error) => events.storeFailed('resync', error))
-  }
-  bus.onResync(resync)
-  const restore = (): void => {
-    if (state.stopping) return
-    sessions.restore().catch((error: Error) => events.storeFailed('owners', error))
-  }
-  bus.onGap((why) => sessions.missed('bus-overflow', why))
-  bus.onShared((message) => shared.deliverFromBus(message))
-  bus.onSignal((from, signal) => {
-    if (signal.kind === 'assigned') shared.membership.look([signal.filter])
-    else cluster.confirmedBy(from, signal.version)
-  })
-  const handler: ClusterHandler = {
-    routes: (nodeId, added, removed) => {
-      for (const filter of removed)
-        if (isSharedFilter(filter)) shared.table.deleteNode(filter, nodeId)
-        else router.routes.delete(nodeId, filter)
-      for (const filter of added)
-        if (isSharedFilter(filter)) shared.table.addNode(filter, nodeId)
-        else router.routes.add(nodeId, filter)
-    },
-    left: (nodeId, how) => {
-      router.routes.clear(nodeId)
-      if (how === 'told-again') shared.table.clearNode(nodeId)
-      else shared.membership.gone(nodeId)
-      if (how !== 'died') return
-      sessions.lookIntoQueues()
-      router.retained.audit().catch((error: Error) => events.storeFailed('retained topics', error))
-    },
-    sessionsChanged: async (clientIds) => {
-      for (const session of await store.filtersOf(clientIds)) router.stored.replace(session)
-    },
-    filtersChanged: async (changed) => {
-      for (const [index, found] of (await store.filtersAmong(changed)).entries())
-        router.stored.update(changed[index]?.filters ?? [], found)
-    },
-    topicsChanged: (topics) => router.retained.refresh(topics),
-    load: async () => {
-      await router.stored.load(store)
-      await router.retained.load()
-    },
-    confirm: (nodeId, version) => bus.tell(nodeId, { kind: 'confirmed', version }),
-    adopt: (nodeId, calledOff) => sessions.adopt(nodeId, calledOff),
-    forgotten: () => {
-      // Once more when whoever was adopting clients of this node has heard that it is back.
-      for (const afterMs of [0, config.limits.nodeLeaseMs]) setTimeout(restore, afterMs).unref()
-    },
-    leaseLost: () => sessions.missed('lease-lost'),
-    heard: () => sessions.lookIntoQueues(),
-    storeReplaced: () => {
-      events.storeReplaced()
-      revocations.mayHaveLost()
-      sessions.recover().catch((error: Error) => events.storeFailed('sessions', error))
-    },
-  }
-  await redisStep(cluster.start(handler))
-  const control = stack.use(await ControlPlane.create(sessions))
-  stack.use(
-    new SessionExpiry({ store, router, sessions, events, expiryMs: config.sessionExpiryMs }),
-  )
+  const { store, bus, cluster } = backplane
 
-  await redisStep(stack.use(enforcement).start({ store, bus, cluster }))
-  const sweep = stack.use(new Sweep(connections, config.limits))
-  const dispatch = new Dispatch({
-    events,
-    limits: config.limits,
-    connect: (connection, frame) => control.connect(connection, frame),
-    closed: (connection, client, reason, detail) => {
-      connections.delete(connection)
-      sweep.closing(connection)
-      events.connectionClosed(factsOf(connection), reason, detail)
-      if (client !== undefined) sessions.end(client, reason)
-    },
-  })
-  const connectionsMax = connectionsAllowed(config.limits.connectionsMax, readProcessLimits())
-  if (connectionsMax < config.limits.connectionsMax) events.connectionsLimited(connectionsMax)
-  const admission = stack.use(new Admission({ limits: config.limits, connectionsMax, loopDelay }))
+  // 2. The stages, what other nodes tell them, and what is stored.
+  const stages = buildStages({ ...common, backplane }, stack)
+  const { enforcement, router, sessions } = stages
+  handleBus({ bus, cluster, events }, stages)
+  const { nodeLeaseMs } = limits
+  await redisStep(cluster.start(clusterHandler({ ...common, store, bus, nodeLeaseMs }, stages)))
+  const { sessionExpiryMs: expiryMs } = config
+  stack.use(new SessionExpiry({ store, router, sessions, events, expiryMs }))
+  await redisStep(stack.use(enforcement).start(backplane))
+
+  // 3. Clients: how many at once, their connections, and their listeners.
+  const control = stack.use(await ControlPlane.create(sessions))
+  const acceptOf = connectionsOf({ ...common, control, stages }, stack)
+  const connectionsMax = connectionsAllowed(limits.connectionsMax, readProcessLimits())
+  if (connectionsMax < limits.connectionsMax) events.connectionsLimited(connectionsMax)
+  const { loopDelay } = parts
+  const admission = stack.use(new Admission({ limits, connectionsMax, loopDelay }))
   const gauges = new Gauges(instruments, { connections, admission, router, store, events })
   gauges.register()
+  const nodeId = bus.nodeId
   if (config.sysIntervalMs > 0)
     stack.use(
       new ServerTree({
-        nodeId: bus.nodeId,
+        nodeId,
         intervalMs: config.sysIntervalMs,
         instruments,
-        listeners: listenerNames,
+        listeners: config.listeners.map(({ name }) => name),
         events,
         gauges,
         router,
         cluster,
       }),
     )
+  const listeners = await openListeners({ ...common, admission, stages, acceptOf }, stack)
 
-  const ticketKey = stack.use(await redisStep(startSharedTicketKey(config, files, watched, events)))
-  const flusher = new TurnFlusher()
-  const bytes = instruments.counter('bytes_total')
-  let lastConnectionId = 0
-  const listeners: Listener[] = []
-  for (const listener of config.listeners) {
-    const counters = {
-      bytes: bytes.cell({ direction: 'out', listener: listener.name }),
-      bytesIn: bytes.cell({ direction: 'in', listener: listener.name }),
-      writes: events.writes,
-    }
-    const accept = (
-      socket: ByteStream,
-      { peer, network, certificate, isSilent, claims, permit }: PeerFacts,
-    ): void => {
-      lastConnectionId += 1
-      if (claims !== undefined) events.connectionProxied(listener.name, peer, claims)
-      const connection = new Connection({
-        id: lastConnectionId,
-        listener: listener.name,
-        socket,
-        peer,
-        network,
-        certificate,
-        isSilent,
-        permit,
-        frameBounds: config.limits,
-        writeBounds: config.limits,
-        counters,
-        flusher,
-        handler: dispatch,
-        nowMs: performance.now(),
-      })
-      connections.add(connection)
-      enforcement.begins(connection, keeper?.material.trust)
-      if (state.stopping) connection.close('shutting-down')
-    }
-    const served = files.tls.get(listener)
-    const keeper =
-      served === undefined
-        ? undefined
-        : stack.use(
-            new TlsKeeper({
-              listener: listener.name,
-              ...served,
-              watched,
-              events,
-              trustChanged: (trust) => void enforcement.trustChanged(listener.name, trust),
-            }),
-          )
-    if (keeper !== undefined) ticketKey?.serve(keeper)
-    listeners.push(
-      stack.use(
-        await startListener({
-          config: listener,
-          admission,
-          addressesAreReal: config.clientAddress === 'real',
-          keeper,
-          handshakeTimeoutMs: config.limits.handshakeTimeoutMs,
-          packetBytesMax: config.limits.packetBytesMax,
-          connectBytesMax: config.limits.connectBytesMax,
-          onAccept: () => events.connectionAccepted(listener.name),
-          onStream: accept,
-          onConnack: (code) => events.connackSent(code),
-          onHandshake: (kind) => events.handshakeDone(kind),
-          onHandshakeFailed: (peer, reason, detail) =>
-            events.handshakeFailed(listener.name, peer, reason, detail),
-          onRefused: (peer, reason, detail) =>
-            events.arrivalRefused(listener.name, peer, reason, detail),
-        }),
-      ),
-    )
-  }
-
+  // 4. Operators.
+  const { revocations } = enforcement
+  const { adminToken: token } = parts.files
   const { routes } = stack.use(
-    new AdminRoutes({
-      config,
-      token: files.adminToken,
-      watched,
-      events,
-      nodeId: bus.nodeId,
-      cluster,
-      store,
-      connections,
-      router,
-      sessions,
-      revocations,
-    }),
+    new AdminRoutes({ ...common, token, nodeId, cluster, store, router, sessions, revocations }),
   )
+
   const resources = stack.move()
   return {
-    id: bus.nodeId,
+    id: nodeId,
     listeners,
     routes,
     get connections(): number {
       return connections.size
     },
     async [Symbol.asyncDispose](): Promise<void> {
-      if (state.stopping) return
-      state.stopping = true
+      if (isStopping) return
+      isStopping = true
       stopping()
       events.nodeStopping(connections.size)
       for (const listener of listeners) listener.stop()
@@ -310,7 +132,7 @@ export async function openNode(
         connections,
         router,
         timeoutMs: config.shutdownTimeoutMs,
-        clientsPerSecond: bus.clustered ? config.limits.drainClientsPerSecond : Infinity,
+        clientsPerSecond: bus.clustered ? limits.drainClientsPerSecond : Infinity,
         onProgress: (clients) => events.draining(clients),
       })
       await sessions.stop()

@@ -31,6 +31,13 @@ const FORMS: Forms = {
   frame: { reads: FRAME_VERSIONS, writes: 1 },
 }
 
+/** What nodes share. */
+export interface Backplane {
+  readonly store: Store
+  readonly bus: Bus
+  readonly cluster: Cluster
+}
+
 export async function openBackplane(
   config: Config,
   settings: RedisSettings | undefined,
@@ -38,7 +45,7 @@ export async function openBackplane(
   instruments: BrokerInstruments,
   stack: AsyncDisposableStack,
   { onFenced, facts }: { readonly onFenced: OnFenced; readonly facts: () => NodeFacts },
-): Promise<{ store: Store; bus: Bus; cluster: Cluster }> {
+): Promise<Backplane> {
   if (settings === undefined) {
     const bus = stack.use(new MemoryBusHub().join())
     return {
