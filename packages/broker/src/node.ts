@@ -82,7 +82,14 @@ export async function openNode(parts: NodeParts, stopping: () => void): Promise<
   await redisStep(stack.use(enforcement).start(backplane))
 
   // 3. Clients: how many at once, their connections, and their listeners.
-  const control = stack.use(await ControlPlane.create(sessions))
+  const control = stack.use(
+    await ControlPlane.create({
+      connect: sessions.connect,
+      subscriptions: sessions.subscriptions,
+      rate: limits,
+      unexpected: (what, error) => events.unexpected(what, error),
+    }),
+  )
   const acceptOf = connectionsOf({ ...common, control, stages }, stack)
   const connectionsMax = connectionsAllowed(limits.connectionsMax, readProcessLimits())
   if (connectionsMax < limits.connectionsMax) events.connectionsLimited(connectionsMax)

@@ -11,12 +11,11 @@ import {
   type Config,
   type ListenerConfig,
 } from '@breakwater/config'
+import type { ClientCertificate } from '@breakwater/certificates'
 import type { AccessRules } from '../access/access-rules.ts'
 import { provedValues, type Identity } from '../access/identity.ts'
 import { Permissions } from '../access/permissions.ts'
 import { isRefused, type Credentials, type Refused } from './answer.ts'
-import { createAuthenticate, type Authenticate } from './authenticate.ts'
-import { certificateRefusal } from './certificate-rules.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Events } from '../observe/events.ts'
 import { keepFile, type KeptFile } from '../files/kept-file.ts'
@@ -46,7 +45,6 @@ export interface Login {
 const LOGIN_SHARE = 0.8
 
 export class AccessControl implements Disposable {
-  readonly #authenticate: Authenticate
   readonly #listeners: ReadonlyMap<string, ListenerConfig>
   readonly #rules: KeptFile<AccessRules> | undefined
   readonly #revocations: Revocations
@@ -68,7 +66,6 @@ export class AccessControl implements Disposable {
     this.#loginTimeoutMs = limits.connectTimeoutMs * LOGIN_SHARE
     this.#usernameBytesMax = limits.usernameBytesMax
     this.#ways = new LoginWays(config, files, watched, events)
-    this.#authenticate = createAuthenticate(this.#ways.all)
     if (files.rules === undefined) return
     const unbound = listeners.filter(({ clientId }) => !clientId?.variables.length)
     const warn = ({ speakOfClientIds }: AccessRules): void => {
@@ -102,7 +99,7 @@ export class AccessControl implements Disposable {
     const answer =
       certificate?.identifies === true
         ? (certificateRefusal(certificate, username) ?? { username: certificate.name })
-        : await this.#authenticate(this.#credentials(connection, username, password), anonymous)
+        : await this.#ways.ask(this.#credentials(connection, username, password), anonymous)
     if (isRefused(answer)) return answer
     const { claims, expiresAt, holds = () => true } = answer
     const nowMs = Date.now()
@@ -170,6 +167,22 @@ export class AccessControl implements Disposable {
     this.#ways[Symbol.dispose]()
     this.#rules?.[Symbol.dispose]()
   }
+}
+
+/**
+ * Why a client may not be who it says it is, where its certificate says who it is; undefined: welcome. The
+ * certificate has proved more than a password could, so none is asked for; but a user name that is another one
+ * is a contradiction, and never quietly replaced.
+ */
+function certificateRefusal(
+  { name }: ClientCertificate,
+  username: string | undefined,
+): Refused | undefined {
+  if (name === undefined)
+    return { refused: 'not-authorized', detail: 'its certificate holds no name by the rule' }
+  if (username !== undefined && username !== name)
+    return { refused: 'not-authorized', detail: 'the user name is not that of its certificate' }
+  return undefined
 }
 
 function fitsBinding(binding: ClientIdRule, identity: Identity): boolean {

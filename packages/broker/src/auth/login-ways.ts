@@ -1,9 +1,11 @@
 /**
- * The ways of logging in that a configuration names, in the order in which they are asked, with what they share.
- * Composition, like gate.ts, whose part it is.
+ * The ways of logging in that a configuration names, with what they share. They are asked in turn: token, password
+ * file, HTTP hook; the first answer counts. Where none has one, a client that shows nothing is let in if its
+ * listener allows that, and is nobody then; one that shows a user name or a password which nothing can check is
+ * refused everywhere.
  */
 import type { Config } from '@breakwater/config'
-import type { Authenticator } from './answer.ts'
+import type { Answer, Authenticator, Credentials } from './answer.ts'
 import { FailedLogins } from './failed-logins.ts'
 import { HttpHook } from './http-hook.ts'
 import { LoginQueue } from './login-queue.ts'
@@ -24,7 +26,7 @@ const KEYS_BYTES_MAX = 262_144
 const KEYS_TIMEOUT_MS = 3_000
 
 export class LoginWays implements Disposable {
-  readonly all: readonly Authenticator[]
+  readonly #all: readonly Authenticator[]
   readonly #config: Config
   readonly #events: Events
   readonly #watched: WatchedFiles
@@ -37,7 +39,20 @@ export class LoginWays implements Disposable {
     this.#watched = watched
     this.#failed = new FailedLogins(config.limits)
     const ways = [this.#tokens(files), this.#passwords(files), this.#hook(files)]
-    this.all = ways.filter((way) => way !== undefined)
+    this.#all = ways.filter((way) => way !== undefined)
+  }
+
+  async ask(credentials: Credentials, allowAnonymous: boolean): Promise<Answer> {
+    for (const way of this.#all) {
+      const answer = await way(credentials)
+      if (answer !== undefined) return answer
+    }
+    const { username, password } = credentials
+    if (username === undefined && password === undefined)
+      return allowAnonymous ? { username: undefined } : { refused: 'not-authorized' }
+    return this.#all.length === 0
+      ? { refused: 'bad-credentials', detail: 'this node has nothing to check credentials with' }
+      : { refused: 'bad-credentials' }
   }
 
   [Symbol.dispose](): void {

@@ -30,9 +30,8 @@ import type { ControlClient } from './aedes-broker.ts'
 import { ControlRate, type ControlRateLimits } from './control-rate.ts'
 import { ControlStream, type StreamOwner } from './control-stream.ts'
 
-/** What the node does for a connection; the control plane only knows when. */
-export interface ControlHost {
-  readonly controlRate: ControlRateLimits
+/** The steps of a CONNECT (lifecycle/connect.ts); the control plane only knows when. */
+export interface ConnectSteps {
   authenticate(connection: Connection, login: Login): Promise<Admitted | Refused>
   /** Claims the client id and opens its session; undefined if the connection ended meanwhile. */
   openSession(client: ClientControl, admitted: Admitted): Promise<PendingSession | undefined>
@@ -42,6 +41,10 @@ export interface ControlHost {
     admitted: Admitted,
     pending: PendingSession,
   ): Eviction | undefined
+}
+
+/** The steps of a SUBSCRIBE and an UNSUBSCRIBE (lifecycle/subscriptions.ts). */
+interface SubscribeSteps {
   /** Which of the requests of a SUBSCRIBE are granted. */
   decide(session: Session, requests: SubscribeFrame['requests']): Promise<Decided>
   /**
@@ -50,7 +53,13 @@ export interface ControlHost {
    */
   subscribed(session: Session, subscriptions: readonly StoredSubscription[]): Promise<() => void>
   unsubscribed(session: Session, filters: readonly string[]): Promise<void>
-  unexpected(what: string, error: unknown): void
+}
+
+export interface ControlHost {
+  readonly connect: ConnectSteps
+  readonly subscriptions: SubscribeSteps
+  readonly rate: ControlRateLimits
+  readonly unexpected: (what: string, error: unknown) => void
 }
 
 export interface Decided {
@@ -117,7 +126,7 @@ export class ClientControl implements StreamOwner, Contender {
     this.clientId = frame.clientId
     this.#login = { username: frame.username, password: frame.password }
     this.#host = host
-    this.rate = new ControlRate(connection, host.controlRate)
+    this.rate = new ControlRate(connection, host.rate)
     this.ended = new Promise((resolve) => {
       this.#end = resolve
     })
@@ -133,7 +142,7 @@ export class ClientControl implements StreamOwner, Contender {
     try {
       const login = { ...this.#login, willTopic: this.will?.topic }
       this.#login = NO_LOGIN
-      const answer = await this.#host.authenticate(connection, login)
+      const answer = await this.#host.connect.authenticate(connection, login)
       if ('refused' in answer) {
         connection.close(answer.refused, answer.detail)
         return undefined
@@ -148,7 +157,7 @@ export class ClientControl implements StreamOwner, Contender {
     }
     try {
       this.#admitted = admitted
-      this.#pending = await this.#host.openSession(this, admitted)
+      this.#pending = await this.#host.connect.openSession(this, admitted)
       return this.#pending?.subscriptions
     } catch (error) {
       connection.close('store-unavailable', (error as Error).message)
@@ -162,7 +171,7 @@ export class ClientControl implements StreamOwner, Contender {
 
   subscribe({ packetId, requests }: SubscribeFrame): void {
     this.busy = true
-    this.#host.decide(this.session as Session, requests).then(
+    this.#host.subscriptions.decide(this.session as Session, requests).then(
       (decided) => {
         if (!this.connection.open) return
         this.#subscribing = { packetId, ...decided }
@@ -270,7 +279,7 @@ export class ClientControl implements StreamOwner, Contender {
     this.#pending = undefined
     this.#admitted = undefined
     if (pending === undefined || admitted === undefined || !this.connection.open) return
-    const refusal = this.#host.refusalNow(this.connection, admitted, pending)
+    const refusal = this.#host.connect.refusalNow(this.connection, admitted, pending)
     if (refusal !== undefined) {
       this.connection.close(refusal.reason, refusal.detail)
       return
@@ -285,7 +294,9 @@ export class ClientControl implements StreamOwner, Contender {
     const { packetId, codes, granted } = this.#subscribing as PendingSubscribe
     const session = this.session as Session
     this.#subscribing = undefined
-    const replay = await this.#effective(async () => this.#host.subscribed(session, granted))
+    const replay = await this.#effective(async () =>
+      this.#host.subscriptions.subscribed(session, granted),
+    )
     if (!this.connection.open) return
     session.sink.frame(encodeSuback(packetId, codes))
     replay?.()
@@ -296,7 +307,7 @@ export class ClientControl implements StreamOwner, Contender {
     const { packetId, filters } = this.#unsubscribing as UnsubscribeFrame
     const session = this.session as Session
     this.#unsubscribing = undefined
-    await this.#effective(async () => this.#host.unsubscribed(session, filters))
+    await this.#effective(async () => this.#host.subscriptions.unsubscribed(session, filters))
     if (!this.connection.open) return
     session.sink.packetId(PacketType.UNSUBACK, packetId)
     this.#settled()

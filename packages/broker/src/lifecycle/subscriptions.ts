@@ -2,7 +2,7 @@
  * What subscriptions do to the tables of this node, to the store, and to the other nodes.
  *
  * In: granted and removed filters, resumed and ended sessions. Out: forwarding table, shared subscriptions,
- * filters of stored sessions, routes, retained messages. Composition, like sessions.ts. Bounds: those of each;
+ * filters of stored sessions, routes, retained messages. Composition, like session-lifecycle.ts. Bounds: those of each;
  * a route stays for ROUTE_LINGER_MS after its last subscriber.
  */
 import { isSharedFilter, type QoS, REFUSED, type SubscribeFrame } from '@breakwater/mqtt'

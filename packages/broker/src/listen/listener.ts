@@ -151,7 +151,7 @@ class SocketSteps {
   #accept(socket: Socket): void {
     const { onAccept, admission } = this.#options
     onAccept()
-    const incoming = this.#arrivalAt(socket)
+    const incoming = this.#incomingAt(socket)
     const { permit } = incoming
     this.#incoming.set(socket, incoming)
     this.raw.add(socket)
@@ -179,7 +179,7 @@ class SocketSteps {
     refuseStranger(incoming)
   }
 
-  #arrivalAt(socket: Socket): IncomingSocket {
+  #incomingAt(socket: Socket): IncomingSocket {
     return new IncomingSocket(socket, this.#options.admission.permit(), this.#refused, this.#begin)
   }
 
@@ -252,7 +252,7 @@ class SocketSteps {
   }
 
   #secured(keeper: TlsKeeper, socket: TLSSocket): void {
-    const incoming = this.#arrivalOf(socket)
+    const incoming = this.#incomingOf(socket)
     incoming.stream = socket
     this.#options.onHandshake(socket.isSessionReused() ? 'resumed' : 'full')
     const { trust } = keeper.material
@@ -279,7 +279,7 @@ class SocketSteps {
   }
 
   #tlsFailed(error: Error & { code?: string }, socket: TLSSocket): void {
-    const incoming = this.#arrivalOf(socket)
+    const incoming = this.#incomingOf(socket)
     incoming.stream = socket
     if (incoming.isSilent && error.code !== 'ERR_TLS_HANDSHAKE_TIMEOUT') {
       incoming.lost('connection-lost', 'before TLS')
@@ -305,10 +305,10 @@ class SocketSteps {
     return error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT' ? 'handshake-timeout' : 'handshake-failed'
   }
 
-  #arrivalOf(socket: TLSSocket): IncomingSocket {
+  #incomingOf(socket: TLSSocket): IncomingSocket {
     const parent = (socket as { _parent?: object })._parent
     const known = parent === undefined ? undefined : this.#incoming.get(parent)
-    return known ?? this.#arrivalAt(socket)
+    return known ?? this.#incomingAt(socket)
   }
 
   #handOver(

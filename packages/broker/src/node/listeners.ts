@@ -75,6 +75,6 @@ function open(
     onConnack: (code) => events.connackSent(code),
     onHandshake: (kind) => events.handshakeDone(kind),
     onHandshakeFailed: (peer, reason, detail) => events.handshakeFailed(name, peer, reason, detail),
-    onRefused: (peer, reason, detail) => events.arrivalRefused(name, peer, reason, detail),
+    onRefused: (peer, reason, detail) => events.socketRefused(name, peer, reason, detail),
   })
 }

@@ -157,7 +157,7 @@ export class Events extends EventCells {
   }
 
   /** A socket that never became a connection, for another reason than TLS. */
-  arrivalRefused(listener: string, peer: string, reason: CloseReasonId, detail: string): void {
+  socketRefused(listener: string, peer: string, reason: CloseReasonId, detail: string): void {
     this.countClose(listener, reason)
     const { logLevel } = closeReason(reason)
     const fields = { listener, peer, reason, detail }
