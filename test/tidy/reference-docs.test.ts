@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { CLOSE_REASONS, closeReasonIds } from '@breakwater/broker'
 import {
   limitDeclarations,
@@ -31,6 +32,11 @@ test('docs/CLOSE-REASONS.md lists every reason with its meaning', () => {
   const rows = tableRows('CLOSE-REASONS.md').slice(1)
   expect(rows.map((row) => row.slice(0, 4))).toEqual(declared)
   for (const row of rows) expect(row[4], row[0]).toMatch(/\w/)
+})
+
+test('docs/METRICS.md counts the close reasons of which each listener has a series', () => {
+  const page = readFileSync(new URL('../../docs/METRICS.md', import.meta.url), 'utf8')
+  expect(page).toContain(`${closeReasonIds.length} close reasons`)
 })
 
 test('docs/CONFIG.md lists every setting by its variable and its key', () => {

@@ -151,8 +151,7 @@ const LIMITS = {
     min: 50,
     max: 86_400_000,
     protects: 'a rotation against a file system that tells nothing of changes',
-    atLimit:
-      'certificates, keys, revocation lists, passwords, access rules and the admin token are read again, and used if they are new',
+    atLimit: 'every file that a setting names is read again, and used if it is new and good',
   },
   authHttpTimeoutMs: {
     unit: 'ms',
