@@ -98,6 +98,13 @@ test.each([
   [{ BREAKWATER_REDIS_URL: 'http://x' }, /^BREAKWATER_REDIS_URL: must start with redis/],
   [{ BREAKWATER_REDIS_PREFIX: 'x' }, /^BREAKWATER_REDIS_PREFIX: has no effect without/],
   [{ BREAKWATER_LIMIT_PACKET_BYTES_MAX: '1' }, /^BREAKWATER_LIMIT_PACKET_BYTES_MAX: must be a/],
+  [{ BREAKWATER_LIMIT_CONNECTIONS_MAX: '' }, /^BREAKWATER_LIMIT_CONNECTIONS_MAX: must be a whole/],
+  [{ BREAKWATER_LIMIT_CONNECTIONS_MAX: ' ' }, /^BREAKWATER_LIMIT_CONNECTIONS_MAX: must be a whole/],
+  [{ BREAKWATER_LIMIT_CONNECTIONS_MAX: '0x10' }, /^BREAKWATER_LIMIT_CONNECTIONS_MAX: must be a wh/],
+  [{ BREAKWATER_LIMIT_CONNECTIONS_MAX: '1e3' }, /^BREAKWATER_LIMIT_CONNECTIONS_MAX: must be a who/],
+  [{ BREAKWATER_LIMIT_CONNECTIONS_MAX: '-0' }, /^BREAKWATER_LIMIT_CONNECTIONS_MAX: must be a whol/],
+  [{ BREAKWATER_SYS_INTERVAL: '1ms' }, /^BREAKWATER_SYS_INTERVAL: must be from 1s to 1h, not 1ms$/],
+  [{ ...REDIS, BREAKWATER_REDIS_PREFIX: '' }, /^BREAKWATER_REDIS_PREFIX: is empty; give a prefix/],
   [{ BREAKWATER_ADMIN: 'http://x:1/metrics' }, /^BREAKWATER_ADMIN: .*without a path$/],
   [{ BREAKWATER_ADMIN: 'http://a:b@x:1' }, /^BREAKWATER_ADMIN: holds a user name or a password/],
   [{ BREAKWATER_LISTEN: 'mqtt://a:b@x:1' }, /^BREAKWATER_LISTEN: holds a user name or a password/],
@@ -138,6 +145,11 @@ test.each([
   ],
 ])('%o stops the start with one line', (environment, message) => {
   expect(() => decide(environment as unknown as Record<string, string>)).toThrow(message)
+})
+
+test('an interval of zero, in any unit, turns $SYS off', () => {
+  for (const zero of ['0s', '0ms', '0d'])
+    expect(decide({ BREAKWATER_SYS_INTERVAL: zero }).sysIntervalMs).toBe(0)
 })
 
 test.each(['stored', 'fsynced', 'replicated:2'])('an acknowledgement may be %s', (level) => {

@@ -146,7 +146,7 @@ export function decideConfig(settings: Settings): Config {
     sharedStrategy: read('sharedStrategy', oneOf(SHARED_STRATEGIES), () => 'local' as const),
     sessionExpiryMs: read('sessionExpiry', durationFrom('2s', '3650d'), () => 7 * 86_400_000),
     queuePolicy: read('queuePolicy', oneOf(QUEUE_POLICIES), () => 'drop-oldest' as const),
-    sysIntervalMs: read('sysInterval', durationFrom('0s', '1h'), () => 10_000),
+    sysIntervalMs: read('sysInterval', parseSysInterval, () => 10_000),
     logLevel: read('logLevel', oneOf(LOG_LEVELS), () => 'info' as const),
     shutdownTimeoutMs: read('shutdownTimeout', durationFrom('1s', '1h'), () => 25_000),
     devDir: read('devDir', parsePath, () => '.dev'),
@@ -196,8 +196,9 @@ function decideLimits(settings: Settings): Limits {
     const text = settings.limits[name]
     if (text === undefined) continue
     const { min, max, unit } = limitDeclarations[name]
-    const value = Number(text)
-    if (!Number.isInteger(value) || value < min || value > max) {
+    // Number('') is 0, which would mean no limit.
+    const value = /^\d+$/.test(text.trim()) ? Number(text) : Number.NaN
+    if (!(value >= min && value <= max)) {
       throw new ConfigError(
         `${settings.origin(name)}: must be a whole number from ${min} to ${max} (${unit}), not "${text}"`,
       )
@@ -229,6 +230,7 @@ function parseRedisUrl(text: string, fail: Fail): string {
 }
 
 function parsePrefix(text: string, fail: Fail): string {
+  if (text === '') throw fail('is empty; give a prefix or unset it')
   if (/[{}\s]/.test(text)) throw fail('must not hold braces or white space')
   return text
 }
@@ -248,6 +250,10 @@ function oneOf<Word extends string>(words: readonly Word[]): (text: string, fail
     if (found === undefined) throw fail(`must be one of ${words.join(', ')}, not "${text}"`)
     return found
   }
+}
+
+function parseSysInterval(text: string, fail: Fail): number {
+  return milliseconds(text) === 0 ? 0 : durationFrom('1s', '1h')(text, fail)
 }
 
 const UNITS_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const

@@ -121,6 +121,9 @@ type ParsedListener = Omit<ListenerConfig, 'anonymous'> & {
   readonly anonymous: boolean | undefined
 }
 
+/** A listener may have several of them; they go together by their order. */
+const PAIR_FILES: ReadonlySet<TlsParameter> = new Set<TlsParameter>(['cert', 'key'])
+
 /** Parameters of one URL: each is asked for once, and what nobody asked for is a mistake. */
 class Query {
   readonly #params: URLSearchParams
@@ -139,16 +142,18 @@ class Query {
     return values.length === 0 ? undefined : values
   }
 
-  /** Of several the last. */
+  /** What two values would mean nobody could say. */
   one(name: string): string | undefined {
-    return this.all(name)?.at(-1)
+    const [value, another] = this.all(name) ?? []
+    if (another !== undefined) throw this.fail(`${name} is given more than once`)
+    return value
   }
 
   tls(): TlsTexts {
     const texts: Partial<Record<TlsParameter, string>> = {}
     for (const name of TLS_PARAMETERS) {
-      const values = this.all(name)
-      if (values !== undefined) texts[name] = values.join(',')
+      const text = PAIR_FILES.has(name) ? this.all(name)?.join(',') : this.one(name)
+      if (text !== undefined) texts[name] = text
     }
     return texts
   }
@@ -176,9 +181,8 @@ export function checkPlain({ hash }: URL, fail: Fail): void {
 }
 
 function framesOf(query: Query): WebSocketConfig['frames'] {
-  const [frames = 'packet', ...more] = query.all('frames') ?? []
-  if (more.length > 0 || (frames !== 'packet' && frames !== 'batch'))
-    throw query.fail('frames must be packet or batch')
+  const frames = query.one('frames') ?? 'packet'
+  if (frames !== 'packet' && frames !== 'batch') throw query.fail('frames must be packet or batch')
   return frames
 }
 
@@ -202,10 +206,11 @@ function checkNetworks(networks: readonly string[] | undefined, fail: Fail): voi
 export function blockListOf(networks: readonly string[]): BlockList {
   const list = new BlockList()
   for (const network of networks) {
-    const [address = '', prefix] = network.split('/')
+    const [address = '', prefix, ...rest] = network.split('/')
     const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
     if (prefix === undefined) list.addAddress(address, family)
-    else if (/^\d+$/.test(prefix)) list.addSubnet(address, Number(prefix), family)
+    else if (/^\d+$/.test(prefix) && rest.length === 0)
+      list.addSubnet(address, Number(prefix), family)
     else throw new Error(`${network} is no network`)
   }
   return list
