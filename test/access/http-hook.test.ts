@@ -50,6 +50,16 @@ test('the service is told who comes, and its word counts', async () => {
   })
 })
 
+test('an answer with a user name of length 0 names nobody else than the client has', async () => {
+  await using service = await startHttpService((response) => {
+    response.end('{"result":"allow","username":""}')
+  })
+  const clientId = { BREAKWATER_CLIENT_ID: '${username}' }
+  await using node = await startAsking(service, {}, clientId)
+  expect(await login(node, { clientId: 'ann' })).toBe(0)
+  expect(await login(node, { clientId: 'bob' })).toBe(2)
+})
+
 test('a right answer is remembered for all that was asked but the port, a wrong one is not', async () => {
   await using service = await startHttpService((response, { body }) => {
     response.end(JSON.stringify({ result: body?.['username'] === 'ann' ? 'allow' : 'deny' }))

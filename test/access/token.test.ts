@@ -71,3 +71,23 @@ test('a token that names a user of more than 256 bytes lets nobody in', async ()
   expect(node.closeReasons()).toEqual(['bad-credentials'])
   expect(node.logs().at(-1)?.['detail']).toBe('a user name of 257 bytes; usernameBytesMax is 256')
 })
+
+test('[MQTT-1.5.3-1] [MQTT-1.5.3-2] a token that names a user which MQTT does not have lets nobody in', async () => {
+  const { environment, sign } = await authority()
+  await using node = await startNode({ allowAnonymous: false, environment })
+  const names = ['x\ud800', 'x\udfff', 'x\0y']
+  for (const name of names) {
+    await using client = await WireClient.open(node)
+    const login = { clientId: 'd', username: '', password: await sign(60, {}, name) }
+    expect(await client.connect(login)).toMatchObject({ returnCode: 4 })
+  }
+  expect(node.closeReasons()).toEqual(names.map(() => 'bad-credentials'))
+})
+
+test('a password with two dots is a password, also where tokens let clients in', async () => {
+  const { environment } = await authority()
+  const password = 'correct.horse.battery'
+  await using node = await startNode({ users: { ann: password }, environment })
+  await using client = await connectAt(node, { clientId: 'c', username: 'ann', password })
+  await client.expectSilence()
+})

@@ -83,6 +83,7 @@ test.each([
   ['', /is one client id for everybody/],
   ['${username}*', /^"\$\{username\}\*": a text must follow a variable/],
   ['${jwt.a}${username}', /a text must follow a variable/],
+  ['${username*', /a variable ends with a \}/],
   ['*-${username}', /a \* stands at the end only/],
   ['${clientid}', /\$\{clientid\} is not a variable of a client id/],
   ['${user}', /\$\{user\} is not a variable of a client id; use \$\{username\}/],

@@ -37,6 +37,8 @@ export function parseClientIdRule(text: string, fail: Fail): ClientIdRule | unde
     throw fail(
       `"${text}": \${${unknown}} is not a variable of a client id; use \${username}, \${cert.cn}, \${cert.san.uri}, \${cert.san.dns}, \${cert.san.email}, \${identity.GROUP} or \${jwt.CLAIM}`,
     )
+  if (texts.some((part) => part.includes('${')))
+    throw fail(`"${text}": a variable ends with a }, such as \${username}`)
   if (names.length === 0 && !open)
     throw fail(
       `"${text}" is one client id for everybody; use any, or a pattern such as \${username}, \${username}:* or guest-*`,

@@ -96,6 +96,9 @@ rules:
     ['claims: { role: admin }', { ...ann, claims: { role: ['user', 'admin'] } }, true],
     ['claims: { level: 3 }', { ...ann, claims: { level: 3 } }, true],
     ['claims: { role: admin }', { ...ann, claims: { role: { admin: true } } }, false],
+    ['claims: { held: true }', { ...ann, claims: { held: true } }, true],
+    ['claims: { held: true }', { ...ann, claims: { held: false } }, false],
+    ['claims: { tenant: "9007199254740992" }', { ...ann, claims: { tenant: 2 ** 53 } }, false],
     ['users: [ann], clients: [other]', ann, false],
   ] as const)('with %s fit only whom they are about', (who, identity, allowed) => {
     const text = `rules: [{ ${who}, allow: [publish], topics: ['t'] }]`
@@ -227,6 +230,41 @@ describe('variables', () => {
     expect(odd.publish('d/${username}/ann/x')).toBe(true)
   })
 
+  it('stand for no whole number that was rounded when it was read', () => {
+    const text = "rules: [{ allow: [publish], topics: ['t/${jwt.tenant}'] }]"
+    for (const [tenant, allowed] of [
+      ['9007199254740993', false],
+      ['9007199254740991', true],
+      ['1.5', true],
+      ['true', true],
+    ] as const) {
+      const claims = JSON.parse(`{"tenant":${tenant}}`) as Record<string, unknown>
+      expect(may(text, { ...ann, claims }).publish(`t/${String(claims['tenant'])}`)).toBe(allowed)
+    }
+  })
+
+  it('with more than 64 values deny whatever they could name, and allow the first 64', () => {
+    const claims = { held: Array.from({ length: 65 }, (_, index) => `v${index}`) }
+    const denying = may(
+      `rules:
+  - { deny: [publish, subscribe], topics: ['a/x-\${jwt.held}/b'] }
+  - { deny: [subscribe], topics: ['$share/\${jwt.held}/s/#'] }
+  - { allow: [publish, subscribe], topics: ['#'] }`,
+      { ...ann, claims },
+    )
+    expect(denying.publish('a/x-v64/b')).toBe(false)
+    expect(denying.subscribe('a/x-v64/b')).toBe(false)
+    expect(denying.subscribe('$share/v64/s/1')).toBe(false)
+    expect(denying.publish('b')).toBe(true)
+    expect(denying.subscribe('s/1')).toBe(true)
+    const allowing = may("rules: [{ allow: [publish], topics: ['a/${jwt.held}'] }]", {
+      ...ann,
+      claims,
+    })
+    expect(allowing.publish('a/v63')).toBe(true)
+    expect(allowing.publish('a/v64')).toBe(false)
+  })
+
   it('of a certificate or a token may have several values', () => {
     const { publish } = may(
       `rules: [{ allow: [publish], topics: ['\${cert.san.uri}/x', 't/\${jwt.network}'] }]`,
@@ -259,6 +297,23 @@ test.each([
     /^acl\.yaml:2:34: rules\.0\.topics\.0 is not a topic/,
   ],
   ['rules:\n  - { allow: [publish], topics: ["${user}"] }', /names a variable that there is not/],
+  ['rules:\n  - { deny: [publish], topics: ["a/${username/#"] }', /names a variable that there is/],
+  [
+    'rules:\n  - { users: ["*-x"], deny: [publish], topics: [t] }',
+    /users\.0 must have a \* at its/,
+  ],
+  [
+    'rules:\n  - { clients: ["${username}"], deny: [publish], topics: [t] }',
+    /clients\.0 must be a n/,
+  ],
+  [
+    'rules:\n  - { claims: {}, deny: [publish], topics: [t] }',
+    /rules\.0\.claims must not be empty/,
+  ],
+  [
+    'rules:\n  - { claims: { id: 9007199254740993 }, deny: [publish], topics: [t] }',
+    /claims\.id must be text, a number, true or false; a number of more than 15 digits/,
+  ],
   [
     'rules:\n  - { allow: [publish, subscribe], topics: ["$share/g/t"] }',
     /rules\.0 must be about subscribe alone where a topic names a group/,

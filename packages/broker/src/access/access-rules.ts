@@ -73,7 +73,7 @@ export class AccessRules {
     const own: OwnRule[] = []
     for (const [index, rule] of this.#rules.entries()) {
       if (!isAbout(rule, identity)) continue
-      const topics = rule.topics.flatMap((topic) => topicsOf(topic, identity))
+      const topics = topicsFor(rule, identity)
       if (topics.length === 0) continue
       const decision = { allowed: rule.allow !== undefined, rule: index + 1, name: rule.name }
       own.push({ decision, actions: rule.allow ?? rule.deny ?? [], topics })
@@ -93,11 +93,15 @@ export function explain({ rules }: RulesText, identity: Identity, asked: Asked):
   return steps
 }
 
+function topicsFor({ topics, deny }: RuleText, identity: Identity): readonly RuleTopic[] {
+  return topics.flatMap((topic) => topicsOf(topic, identity, deny !== undefined))
+}
+
 function whyNot(rule: RuleText, identity: Identity, asked: Asked): string | undefined {
   const { action } = asked
   if (!isAbout(rule, identity)) return 'is about others'
   if (!(rule.allow ?? rule.deny ?? []).includes(action)) return `says nothing of ${action}`
-  const topics = rule.topics.flatMap((text) => topicsOf(text, identity))
+  const topics = topicsFor(rule, identity)
   if (topics.length === 0) return 'has a variable that this client has no value for'
   if (topics.some((topic) => fitsTopic(topic, rule.allow !== undefined, asked))) return undefined
   return missOf(topics, asked)

@@ -48,10 +48,14 @@ export function provedValues(variable: IdentityVariable, identity: Identity): re
   }
 }
 
-/** A claim may be one value or a list. */
+/** A claim may be one value or a list: text, a number, true or false. Anything else is none. */
 export function claimValues(claim: unknown): readonly string[] {
   const values: readonly unknown[] = Array.isArray(claim) ? claim : [claim]
-  return values
-    .filter((value) => typeof value === 'string' || typeof value === 'number')
-    .map(String)
+  return values.filter(isClaimValue).map(String)
+}
+
+/** A whole number that was rounded when it was read could be that of somebody else. */
+export function isClaimValue(value: unknown): value is string | number | boolean {
+  if (typeof value === 'number') return Number.isSafeInteger(value) || !Number.isInteger(value)
+  return typeof value === 'string' || typeof value === 'boolean'
 }

@@ -30,6 +30,7 @@ interface RuleGroup {
   readonly open: boolean
 }
 
+const ANY_GROUP: RuleGroup = { name: '', open: true }
 /** Of one topic of a rule: a certificate may have many names. */
 const EXPANSIONS_MAX = 64
 const IN_GROUP = /^\$share\/([^/]+)\/(.+)$/s
@@ -44,14 +45,24 @@ export function subscribeTo(filter: string): Asked {
   return { action: 'subscribe', topic: topicFilter, group }
 }
 
-/** One per value of its variables; none where one of them has no value. */
-export function topicsOf(text: string, identity: Identity): readonly RuleTopic[] {
+/**
+ * One per value of its variables; none where one of them has no value. Of more than EXPANSIONS_MAX a rule that
+ * allows has the first ones, and one that denies is about all topics that the variables could name.
+ */
+export function topicsOf(text: string, identity: Identity, denies: boolean): readonly RuleTopic[] {
   const [, group, filter = text] = IN_GROUP.exec(text) ?? []
   const filters = expand(filter, identity)
-  if (group === undefined) return filters.map((one) => ({ filter: one, group: undefined }))
-  return groupsOf(group, identity)
-    .flatMap((one) => filters.map((inner) => ({ filter: inner, group: one })))
-    .slice(0, EXPANSIONS_MAX)
+  const groups = group === undefined ? [undefined] : groupsOf(group, identity)
+  const topics = groups.flatMap((one) => filters.map((inner) => ({ filter: inner, group: one })))
+  if (topics.length <= EXPANSIONS_MAX) return topics
+  if (!denies) return topics.slice(0, EXPANSIONS_MAX)
+  return [{ filter: openAtVariable(filter), group: group === undefined ? undefined : ANY_GROUP }]
+}
+
+/** The levels before the first variable, and whatever follows. */
+function openAtVariable(filter: string): string {
+  const place = filter.search(IDENTITY_VARIABLE)
+  return place === -1 ? filter : `${filter.slice(0, filter.lastIndexOf('/', place) + 1)}#`
 }
 
 /** Whether a rule decides: one that allows where it covers all that is asked, one that denies where it touches it. */
@@ -78,7 +89,7 @@ function fitsGroup(group: RuleGroup | undefined, asked: string | undefined): boo
 }
 
 function groupsOf(text: string, identity: Identity): readonly RuleGroup[] {
-  if (text === '+') return [{ name: '', open: true }]
+  if (text === '+') return [ANY_GROUP]
   const open = text.endsWith('*')
   // A URI has levels; the name of a group is one.
   return expand(open ? text.slice(0, -1) : text, identity)
@@ -100,7 +111,8 @@ function expand(text: string, identity: Identity): readonly string[] {
           .filter((value) => filter !== '' || !value.startsWith('$'))
           .map((value) => `${filter}${value}${rest}`),
       )
-      .slice(0, EXPANSIONS_MAX)
+      // One too many tells that there are more.
+      .slice(0, EXPANSIONS_MAX + 1)
   }
   return filters
 }

@@ -13,6 +13,7 @@
 import { isSharedFilter, isValidTopicFilter, parseSharedFilter } from '@breakwater/mqtt'
 import { ConfigError, IDENTITY_VARIABLE, isIdentityVariable } from '@breakwater/config'
 import * as v from 'valibot'
+import { isClaimValue } from './identity.ts'
 import { isNode, LineCounter, parseDocument, type Document } from 'yaml'
 
 export const ACTIONS = ['publish', 'subscribe'] as const
@@ -23,7 +24,7 @@ export interface RuleText {
   readonly users?: readonly string[] | undefined
   readonly clients?: readonly string[] | undefined
   readonly certificates?: readonly string[] | undefined
-  readonly claims?: Readonly<Record<string, string | number>> | undefined
+  readonly claims?: Readonly<Record<string, string | number | boolean>> | undefined
   readonly anonymous?: boolean | undefined
   readonly allow?: readonly Action[] | undefined
   readonly deny?: readonly Action[] | undefined
@@ -39,7 +40,16 @@ const RULES_MAX = 10_000
 const VARIABLES = new RegExp(IDENTITY_VARIABLE, 'g')
 
 const name = v.pipe(v.string('must be text'), v.nonEmpty('must not be empty'))
-const names = v.pipe(v.array(name, 'must be a list of names'), v.nonEmpty('must not be empty'))
+/** Of a user, a client or a certificate. What would never fit would let a rule that denies be passed over. */
+const pattern = v.pipe(
+  name,
+  v.check(
+    (text) => !text.slice(0, -1).includes('*'),
+    'must have a * at its end only, for any rest',
+  ),
+  v.check((text) => !text.includes('${'), 'must be a name: variables stand in topics only'),
+)
+const names = v.pipe(v.array(pattern, 'must be a list of names'), v.nonEmpty('must not be empty'))
 const actions = v.pipe(
   v.array(v.picklist(ACTIONS, 'must be publish or subscribe'), 'must be a list of actions'),
   v.nonEmpty('must not be empty'),
@@ -47,8 +57,10 @@ const actions = v.pipe(
 const topic = v.pipe(
   name,
   v.check(
-    (text) => [...text.matchAll(VARIABLES)].every(([, inner]) => isIdentityVariable(inner ?? '')),
-    'names a variable that there is not: ${clientid}, ${username}, ${cert.cn}, ${cert.san.uri}, ${cert.san.dns}, ${cert.san.email} or ${jwt.CLAIM}',
+    (text) =>
+      [...text.matchAll(VARIABLES)].every(([, inner]) => isIdentityVariable(inner ?? '')) &&
+      !text.replaceAll(VARIABLES, 'x').includes('${'),
+    'names a variable that there is not; there are ${clientid}, ${username}, ${cert.cn}, ${cert.san.uri}, ${cert.san.dns}, ${cert.san.email}, ${identity.GROUP} and ${jwt.CLAIM}',
   ),
   v.check(
     (text) => isValidTopicFilter(text.replaceAll(VARIABLES, 'x')),
@@ -72,10 +84,16 @@ const rule = v.pipe(
       clients: v.optional(names),
       certificates: v.optional(names),
       claims: v.optional(
-        v.record(
-          v.string(),
-          v.union([v.string(), v.number()], 'must be text or a number'),
-          'must map claims to values',
+        v.pipe(
+          v.record(
+            v.string(),
+            v.custom<string | number | boolean>(
+              isClaimValue,
+              'must be text, a number, true or false; a number of more than 15 digits is text in quotes',
+            ),
+            'must map claims to values',
+          ),
+          v.check((claims) => Object.keys(claims).length > 0, 'must not be empty'),
         ),
       ),
       anonymous: v.optional(v.boolean('must be true or false')),

@@ -107,12 +107,8 @@ export class AccessControl implements Disposable {
       return { refused: 'certificate-expired' }
     if (expiresAt !== undefined && expiresAt <= nowMs) return { refused: 'login-expired' }
     const user = answer.username ?? ''
-    // What CONNECT says is bounded where it is read; this name is that of a token, a certificate or the hook.
-    const userBytes = Buffer.byteLength(user)
-    if (userBytes > this.#usernameBytesMax) {
-      const detail = `a user name of ${userBytes} bytes; usernameBytesMax is ${this.#usernameBytesMax}`
-      return { refused: 'bad-credentials', detail }
-    }
+    const fault = usernameFault(user, this.#usernameBytesMax)
+    if (fault !== undefined) return { refused: 'bad-credentials', detail: fault }
     const identity: Identity = {
       clientId,
       username: user === '' ? undefined : user,
@@ -183,6 +179,19 @@ function certificateRefusal(
   if (username !== undefined && username !== name)
     return { refused: 'not-authorized', detail: 'the user name is not that of its certificate' }
   return undefined
+}
+
+/**
+ * What is wrong with the name that a token, a certificate or the hook gives; that of CONNECT is checked where it is
+ * read. In UTF-8 every half of a surrogate pair is the same character, so two such names would be one user
+ * [MQTT-1.5.3-1].
+ */
+function usernameFault(user: string, bytesMax: number): string | undefined {
+  const bytes = Buffer.byteLength(user)
+  if (bytes > bytesMax) return `a user name of ${bytes} bytes; usernameBytesMax is ${bytesMax}`
+  return user.isWellFormed() && !user.includes('\0')
+    ? undefined
+    : 'a user name that MQTT does not have: it holds a NUL or half of a surrogate pair'
 }
 
 function fitsBinding(binding: ClientIdRule, identity: Identity): boolean {

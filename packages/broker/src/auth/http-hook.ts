@@ -140,7 +140,8 @@ function read({ status, text }: ServiceAnswer, asked: string | undefined): Told 
   if (expiresAt !== undefined && end === undefined)
     throw new Error(`answered with an expiresAt that is no date: ${shown(expiresAt)}`)
   const answer = {
-    username: username ?? asked,
+    // As in CONNECT, a user name of length 0 is none.
+    username: username === '' ? asked : (username ?? asked),
     ...(claims === undefined ? {} : { claims }),
     ...(end === undefined ? {} : { expiresAt: end }),
   }

@@ -42,7 +42,7 @@ export function createTokenAuthenticator(options: TokenOptions): Authenticator {
   }
   return async ({ username, password, deadlineMs }) => {
     const token = password?.toString('latin1') ?? ''
-    if (!TOKEN.test(token)) return undefined
+    if (!TOKEN.test(token) || !hasHeader(token)) return undefined
     const cameAt = performance.now()
     for (;;) {
       const known = keys.current
@@ -56,6 +56,15 @@ export function createTokenAuthenticator(options: TokenOptions): Authenticator {
       const why = await keys.renew(deadlineMs)
       if (why !== undefined) return unavailable(why)
     }
+  }
+}
+
+/** A password may have dots: what begins with no header is none of a token. */
+function hasHeader(token: string): boolean {
+  try {
+    return typeof decodeProtectedHeader(token).alg === 'string'
+  } catch {
+    return false
   }
 }
 
