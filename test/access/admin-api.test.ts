@@ -102,6 +102,8 @@ describe('with a token', () => {
     ['POST', 'clients/nobody', 405],
     ['POST', 'nodes/lookup', 404],
     ['GET', 'constructor', 404],
+    ['POST', 'clients/constructor', 405],
+    ['POST', 'sessions/toString', 404],
     ['GET', 'clients/', 404],
     ['GET', 'clients?%zz', 400],
   ])('%s %s is answered with %i and one line of JSON', async (method, path, status) => {
@@ -122,6 +124,7 @@ describe('with a token', () => {
     ['a fingerprint of another hash', { fingerprint: 'ab'.repeat(20) }],
     ['a time that is over', { clientId: 'a', until: '2020-01-01T00:00:00Z' }],
     ['a time that is none', { clientId: 'a', until: 'tomorrow' }],
+    ['a day that is none', { clientId: 'a', until: '2999-02-31T00:00:00Z' }],
     ['a reason that is too long', { clientId: 'a', reason: 'x'.repeat(257) }],
     ['a list', []],
   ])('a revocation of %s is refused with 400', async (_title, body) => {
@@ -144,6 +147,10 @@ describe('with a token', () => {
     expect(await post('application/json', '{"clientId":')).toMatch(/ 400 /)
     expect(await post('text/plain', '{"clientId":"a"}')).toMatch(/ 415 /)
     expect(await post('application/json', '"\xff"')).toMatch(/ 400 /)
+    // Which of the two was meant?
+    expect(await post('application/json', '{"clientId":"a","clientId":"b"}')).toMatch(/ 400 /)
+    expect(await post('application/json', '{"clientId":"a","client\\u0049d":"b"}')).toMatch(/ 400 /)
+    expect(await post('application/json', '{"clientId":"a:\\"b\\":{"}')).toMatch(/ 201 /)
   })
 
   it('a body that is too large is refused, announced or not', async () => {

@@ -154,10 +154,9 @@ export class AdminApi {
       place === -1 ? [url, ''] : [url.slice(0, place), url.slice(place + 1)]
     const [name = '', segment, ...rest] = path.slice(PREFIX.length + 1).split('/')
     const resource = Object.hasOwn(this.#resources, name) ? this.#resources[name] : undefined
-    const action =
-      method === 'POST' && segment !== undefined && rest.length === 0
-        ? resource?.actions?.[segment]
-        : undefined
+    const { actions = {} } = resource ?? {}
+    const isAction = method === 'POST' && segment !== undefined && rest.length === 0
+    const action = isAction && Object.hasOwn(actions, segment) ? actions[segment] : undefined
     const methods = segment === undefined ? resource?.all : resource?.one
     if (rest.length > 0 || segment === '' || (action === undefined && methods === undefined))
       throw new ApiError(404, 'there is nothing here; see docs/ADMIN-API.md')

@@ -24,12 +24,15 @@ export async function readObject(
   if (!/^application\/json\s*(;|$)/i.test(headers['content-type'] ?? ''))
     throw new ApiError(415, 'the body must be JSON, with content-type: application/json')
   if (Number(headers['content-length'] ?? 0) > BODY_BYTES_MAX) throw tooLarge()
-  const parsed = parse(await readAll(request))
+  const text = decode(await readAll(request))
+  const parsed = parse(text)
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
     throw new ApiError(400, 'the body must be a JSON object')
   const unknown = Object.keys(parsed).find((name) => !known.includes(name))
   if (unknown !== undefined)
     throw new ApiError(400, `there is no field "${shortened(unknown)}"; known: ${known.join(', ')}`)
+  if (fieldsIn(text) > Object.keys(parsed).length)
+    throw new ApiError(400, 'a field is given more than once')
   return parsed as Record<string, unknown>
 }
 
@@ -49,12 +52,35 @@ async function readAll(request: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
-function parse(body: Buffer): unknown {
+function decode(body: Buffer): string {
   try {
-    return JSON.parse(UTF8.decode(body))
+    return UTF8.decode(body)
   } catch {
-    throw new ApiError(400, 'the body is not JSON in UTF-8')
+    throw notJson()
   }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw notJson()
+  }
+}
+
+/** How many fields an object has as it is written: of two of one name the parser gives the last one. */
+function fieldsIn(json: string): number {
+  let [fields, depth] = [0, 0]
+  for (const [token] of json.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\]:]/g)) {
+    if (token === '{' || token === '[') depth += 1
+    else if (token === '}' || token === ']') depth -= 1
+    else if (token === ':' && depth === 1) fields += 1
+  }
+  return fields
+}
+
+function notJson(): ApiError {
+  return new ApiError(400, 'the body is not JSON in UTF-8')
 }
 
 function tooLarge(): ApiError {

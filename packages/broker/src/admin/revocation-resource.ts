@@ -15,6 +15,7 @@ import { isName, NAME_FORM, readNamed } from './named.ts'
 import { readObject } from './request-body.ts'
 
 const REASON_CHARACTERS_MAX = 256
+const TIME = /^\d{4}-\d{2}-\d{2}T[\d:.]+(?:Z|[+-]\d{2}:\d{2})$/
 const FIELDS: readonly string[] = [...REVOCATION_KEYS, 'until', 'reason']
 
 export interface RevocationResourceOptions {
@@ -92,9 +93,10 @@ function readValue(key: RevocationKey, given: unknown): string {
 }
 
 function readTime(given: unknown, nowMs: number): number {
-  const isTime =
-    typeof given === 'string' && /^\d{4}-\d{2}-\d{2}T[\d:.]+(Z|[+-]\d{2}:\d{2})$/.test(given)
-  const ms = isTime ? Date.parse(given) : Number.NaN
+  const text = typeof given === 'string' && TIME.test(given) ? given : ''
+  // The parser takes the 31st of February for the 3rd of March.
+  const isDay = new Date(`${text.slice(0, 10)}T00:00Z`).getUTCDate() === Number(text.slice(8, 10))
+  const ms = isDay ? Date.parse(text) : Number.NaN
   if (Number.isNaN(ms)) throw new ApiError(400, 'until must be a time such as 2027-01-31T00:00:00Z')
   if (ms <= nowMs) throw new ApiError(400, 'until is over')
   return ms
