@@ -1,9 +1,12 @@
 /** An identity counts only if something proved it: user names that nothing checks, and client ids bound to users. */
-import { Authority } from '@breakwater/broker'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Authority, setPassword } from '@breakwater/broker'
 import { expect, test } from 'vitest'
 import { connectAt } from '../cluster/cluster.ts'
 import { unique } from '../conformance/suite.ts'
 import { startNode, type TestNode } from '../kit/node.ts'
+import { temporaryDirectory } from '../kit/temporary-directory.ts'
 import { WireClient, type WireAddress } from '../kit/wire-client.ts'
 import type { ConnectFields } from '../kit/wire-encoder.ts'
 import { MountedSecret } from '../tls/mounted-secret.ts'
@@ -169,4 +172,14 @@ test('rules that speak of client ids which nothing binds are named in one line a
   expect(later.node.logs().filter(({ msg }) => msg === said)).toEqual([])
   await later.change("rules: [{ clients: [meter-*], allow: [publish], topics: ['#'] }]")
   await later.node.logged(({ msg }) => msg === said)
+})
+
+test('the first user of a password file that begins with a byte order mark logs in', async () => {
+  const path = join(temporaryDirectory('users-'), 'passwords')
+  writeFileSync(path, `\ufeff${await setPassword('', 'ann', 'sesame')}`)
+  const environment = { BREAKWATER_PASSWORD_FILE: path }
+  await using node = await startNode({ allowAnonymous: false, environment })
+  expect(await codeOf(node, { username: 'ann', password: 'sesame' })).toBe(0)
+  // The mark is a character of MQTT [MQTT-1.5.3-3], so this is another user.
+  expect(await codeOf(node, { username: '\ufeffann', password: 'sesame' })).toBe(4)
 })

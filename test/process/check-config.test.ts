@@ -93,6 +93,21 @@ const MISTAKES: readonly Row[] = [
     'PASSWORD_FILE',
     { BREAKWATER_PASSWORD_FILE: file(`${line}\n${line}\n`) },
   ],
+  [
+    'a user name with a NUL',
+    'PASSWORD_FILE',
+    { BREAKWATER_PASSWORD_FILE: file(line.replace('keeper', 'kee\0per')) },
+  ],
+  [
+    'a password file that is not UTF-8',
+    'PASSWORD_FILE',
+    { BREAKWATER_PASSWORD_FILE: file(Buffer.from(line.replace('keeper', 'k\u00e9per'), 'latin1')) },
+  ],
+  [
+    'rules that are not UTF-8',
+    'ACL_FILE',
+    { BREAKWATER_ACL_FILE: file(Buffer.from('rules: [] # \u00e9\n', 'latin1')) },
+  ],
   ['a JWKS that is not there', 'JWT_KEYS', { BREAKWATER_JWT_KEYS: nowhere }],
   ['a JWKS that is a directory', 'JWT_KEYS', { BREAKWATER_JWT_KEYS: directory }],
   ['a JWKS that is no JSON', 'JWT_KEYS', { BREAKWATER_JWT_KEYS: garbage }],

@@ -18,12 +18,25 @@ const ADVICE: Readonly<Record<string, string>> = {
   EISDIR: 'name a file, not a directory',
 }
 
-/** @throws {ConfigError} one line that names the setting, the file and what is wrong with it */
+/** Drops the byte order mark that some editors put at the beginning. */
+const UTF8 = new TextDecoder('utf-8', { fatal: true })
+
+/**
+ * Bytes that are not UTF-8 would all become one character: two users of a password file could be one.
+ *
+ * @throws {ConfigError} one line that names the setting, the file and what is wrong with it
+ */
 export function readNamedFile(setting: string, path: string): string {
+  let bytes: Buffer
   try {
-    return readFileSync(path, 'utf8')
+    bytes = readFileSync(path)
   } catch (cause) {
     throw unreadable(setting, path, cause as { code?: string })
+  }
+  try {
+    return UTF8.decode(bytes)
+  } catch (cause) {
+    throw new ConfigError(`${setting}: ${path} is not UTF-8; save it as UTF-8`, { cause })
   }
 }
 

@@ -95,7 +95,7 @@ export class PasswordFile {
       const colon = line.indexOf(':')
       const hash = line.slice(colon + 1)
       const verify = parseScryptHash(hash) ?? parseMosquittoHash(hash)
-      if (colon < 1 || verify === undefined) {
+      if (colon < 1 || verify === undefined || line.includes('\0')) {
         throw new ConfigError(
           `BREAKWATER_PASSWORD_FILE: ${path} line ${index + 1} is not name:$scrypt$…; use \`breakwater passwd\``,
         )
