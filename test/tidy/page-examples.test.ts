@@ -83,7 +83,7 @@ test('every client id rule that ACCESS shows lets a listener start', () => {
   expect(rules.length).toBeGreaterThan(2)
   for (const rule of rules) {
     const { listeners } = decide({
-      BREAKWATER_PASSWORD_FILE: 'users',
+      BREAKWATER_JWT_KEYS: 'keys.json',
       BREAKWATER_CLIENT_ID: rule,
     })
     expect(listeners[0]?.clientId?.text).toBe(rule)

@@ -91,7 +91,8 @@ export function decideConfig(settings: Settings): Config {
   const jwt = decideJwt(settings, read)
   const authHttp = decideAuthHttp(settings, read)
   const embedded = redisUrl === undefined
-  const logins = [passwordFile, jwt, authHttp].some((way) => way !== undefined)
+  const claims = jwt !== undefined || authHttp !== undefined
+  const facts = { embedded, logins: claims || passwordFile !== undefined, claims }
   const listeners = parseListeners(
     values.listen?.trim() ?? 'mqtts://127.0.0.1:8883',
     {
@@ -99,7 +100,7 @@ export function decideConfig(settings: Settings): Config {
       anonymous: read<boolean | undefined>('allowAnonymous', parseBoolean, () => undefined),
       clientId: read<ClientIdRule | undefined>('clientId', parseClientIdRule, () => undefined),
     },
-    { embedded, logins },
+    facts,
     (why) => new ConfigError(`${settings.origin('listen')}: ${why}`),
   )
   const readPair = (
@@ -116,11 +117,11 @@ export function decideConfig(settings: Settings): Config {
   const ack = read('ack', parseAck, () => 'stored' as const)
   checkEffects(settings, { listeners, admin, redisUrl, ack })
   for (const listener of listeners)
-    checkAccess(
-      listener,
-      { embedded, logins },
-      (why) => new ConfigError(`${settings.origin('passwordFile')}: ${why}`),
-    )
+    checkAccess(listener, facts, (name, why) => {
+      // A listener has its rule from its URL, unless there is a common one.
+      const setting = values[name] === undefined && name === 'clientId' ? 'listen' : name
+      return new ConfigError(`${settings.origin(setting)}: ${why}`)
+    })
   return Object.freeze({
     listeners,
     admin,

@@ -6,6 +6,7 @@ function anonymousAt(environment: Record<string, string>): readonly boolean[] {
   return decideConfig(readSettings(environment)).listeners.map(({ anonymous }) => anonymous)
 }
 
+const USERS = { BREAKWATER_PASSWORD_FILE: 'users' }
 const NAMES = '?client-auth=optional&client-ca=ca.crt&identity=cn'
 
 test.each([
@@ -42,6 +43,18 @@ test('where one listener knows certificates, no other one lets anonymous clients
 })
 
 test.each([
+  ['mqtts://h?client-auth=optional&client-ca=ca.crt&client-id=${cert.cn}', USERS],
+  ['mqtts://h?client-id=${jwt.device}', { BREAKWATER_JWT_KEYS: 'keys.json' }],
+  ['mqtts://h?client-id=${jwt.device}', { BREAKWATER_AUTH_HTTP_URL: 'https://auth.example' }],
+  [`mqtts://h${NAMES}&client-id=\${jwt.device}`, { BREAKWATER_JWT_KEYS: 'keys.json' }],
+  [`mqtts://h${NAMES}&client-id=\${username}`, {}],
+  [`mqtts://h${NAMES}:(?<site>.)(?<name>.)&client-id=\${identity.site}`, {}],
+])('%s with %o has clients that its rule for client ids fits', (listen, environment) => {
+  const texts = environment as unknown as Record<string, string>
+  expect(anonymousAt({ BREAKWATER_LISTEN: listen, ...texts })).toEqual([false])
+})
+
+test.each([
   [
     'mqtts://0.0.0.0',
     {},
@@ -61,7 +74,24 @@ test.each([
   [
     'mqtts://127.0.0.1',
     { BREAKWATER_CLIENT_ID: '${username}' },
-    /clients without credentials have no \$\{username\} for client-id=\$\{username\}/,
+    /^BREAKWATER_CLIENT_ID: .*clients without credentials have no \$\{username\} for client-id=\$\{username\}/,
+  ],
+  [
+    'mqtt://0.0.0.0?client-id=${cert.cn}',
+    USERS,
+    /^BREAKWATER_LISTEN: nobody could connect at mqtt .*its clients have no \$\{cert.cn\}/,
+  ],
+  ['mqtts://h,mqtts://h:1', { ...USERS, BREAKWATER_CLIENT_ID: '${jwt.device}' }, /no \$\{jwt.devi/],
+  [
+    `mqtts://h${NAMES.replace('optional', 'required')}&client-id=\${jwt.device}`,
+    { BREAKWATER_JWT_KEYS: 'keys.json' },
+    /its clients have no \$\{jwt.device\}/,
+  ],
+  [`mqtts://h${NAMES}&client-id=\${identity.site}`, {}, /its clients have no \$\{identity.site\}/],
+  [
+    `mqtts://h${NAMES}:(?<name>.%2B)&client-id=\${identity.name}`,
+    {},
+    /its clients have no \$\{identity.name\}/,
   ],
 ])('%s with %o does not start', (listen, environment, message) => {
   const texts = environment as unknown as Record<string, string>

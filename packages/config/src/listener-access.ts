@@ -1,6 +1,7 @@
 /** Whom a listener lets in without credentials, and whether it lets in anybody at all. */
 import { isIPv4 } from 'node:net'
 import type { ClientIdRule } from './client-id-rule.ts'
+import type { IdentityVariable } from './identity-variable.ts'
 import type { ListenerTls } from './listener-tls.ts'
 
 /** What is known of one listener before that is decided. */
@@ -17,6 +18,8 @@ export interface LoginFacts {
   readonly embedded: boolean
   /** Whether a password file, tokens or a hook can say who a client is. */
   readonly logins: boolean
+  /** Whether one of them tells claims: tokens or a hook. */
+  readonly claims: boolean
 }
 
 /**
@@ -50,23 +53,44 @@ function isLoopback(host: string): boolean {
  */
 export function checkAccess(
   { name, host, port, anonymous, clientId, tls }: Access,
-  { logins }: LoginFacts,
-  fail: (why: string) => Error,
+  facts: LoginFacts,
+  fail: (setting: 'passwordFile' | 'clientId', why: string) => Error,
 ): void {
   const where = `${name} (${host}:${port})`
-  if (logins || hasIdentity({ tls })) return
-  if (!anonymous)
+  const identifies = facts.logins || hasIdentity({ tls })
+  if (!identifies && !anonymous)
     throw fail(
+      'passwordFile',
       `nobody could connect at ${where}: give a file made with \`breakwater passwd FILE USER\`, or allow ` +
         'clients without credentials: anonymous=true at this listener, or BREAKWATER_ALLOW_ANONYMOUS=true',
     )
-  const showsCertificate = tls !== undefined && tls.clientAuth !== 'none'
-  const unknown = clientId?.variables.find((name) => !showsCertificate || !name.startsWith('cert.'))
-  if (unknown !== undefined)
-    throw fail(
-      `nobody could connect at ${where}: clients without credentials have no \${${unknown}} for client-id=${clientId?.text}; ` +
-        'say client-id=any, or a text for all of them such as client-id=guest-*',
-    )
+  const unknown = clientId?.variables.find((variable) => !mayHave(variable, tls, facts))
+  if (unknown === undefined) return
+  const clients = identifies ? 'its clients' : 'clients without credentials'
+  throw fail(
+    'clientId',
+    `nobody could connect at ${where}: ${clients} have no \${${unknown}} for client-id=${clientId?.text}; ` +
+      'say client-id=any, or a text for all of them such as client-id=guest-*',
+  )
+}
+
+/** Whether a client of a listener could have a value for a variable of its rule for client ids. */
+function mayHave(
+  variable: IdentityVariable,
+  tls: ListenerTls | undefined,
+  { logins, claims }: LoginFacts,
+): boolean {
+  const identity = tls?.identity
+  if (variable.startsWith('cert.')) return tls !== undefined && tls.clientAuth !== 'none'
+  if (variable.startsWith('identity.')) {
+    const group = variable.slice('identity.'.length)
+    // The group `name` is the user name.
+    return group !== 'name' && identity?.pattern?.source.includes(`(?<${group}>`) === true
+  }
+  // Whoever must show a certificate that makes a name logs in with nothing else.
+  const asksLogins = identity === undefined || tls?.clientAuth === 'optional'
+  if (variable.startsWith('jwt.')) return claims && asksLogins
+  return logins || identity !== undefined
 }
 
 interface Access {
