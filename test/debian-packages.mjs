@@ -55,14 +55,14 @@ async function withBackports(use) {
   const { output } = await apt(['indextargets', '--format', format, 'Created-By: Packages'])
   const release = /^VERSION_CODENAME=(\w+)/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1]
   const found = output.split('\n').map((line) => line.split(' '))
-  const [network] = found.find(([, codename]) => codename === release) ?? []
-  if (network === undefined) return undefined
+  const [site] = found.find(([, codename]) => codename === release) ?? []
+  if (site === undefined) return undefined
   const directory = mkdtempSync(join(tmpdir(), 'breakwater-apt-'))
   try {
     const list = join(directory, 'sources.list')
     const own = '/etc/apt/sources.list'
     const before = existsSync(own) ? readFileSync(own, 'utf8') : ''
-    writeFileSync(list, `${before}\ndeb ${network} ${release}-backports main\n`)
+    writeFileSync(list, `${before}\ndeb ${site} ${release}-backports main\n`)
     const options = ['-o', `Dir::Etc::SourceList=${list}`]
     if ((await apt(['update', ...aptOptions, ...options])).code !== 0) return undefined
     return await use(options)

@@ -1,5 +1,8 @@
 // `npm test`: everything a fresh checkout needs, then every gate and every test, in one command.
-// `npm test -- PATH` hands its arguments to vitest and leaves the gates out.
+// `npm test -- PATH` hands its arguments to vitest and leaves the gates out; with `--watch` it runs them again
+// whenever a file that they use changes.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -28,12 +31,16 @@ await main(async () => {
   forwardSignals(interruptStage)
   if (!process.stdout.isTTY) env.NO_COLOR ??= '1'
   env.BREAKWATER_TEST_REDIS_MODE = await redisMode({ node, env })
+  if (filter.includes('--watch')) {
+    await watch(filter, env)
+    return
+  }
 
   const directory = mkdtempSync(join(tmpdir(), 'breakwater-test-'))
   const results = []
   try {
     if (filter.length === 0) {
-      for (const access of gates) results.push(await runGate(access, env))
+      for (const gate of gates) results.push(await runGate(gate, env))
       results.push(await runTests({ name: 'unit', args: ['--project', 'unit'], env, directory }))
       const args = ['--project', 'integration']
       results.push(await runTests({ name: 'integration', args, env, directory }))
@@ -46,6 +53,13 @@ await main(async () => {
   }
   close(results)
 })
+
+/** Until it is ended; the keys are those of vitest. */
+async function watch(args, env) {
+  const child = spawn(binary('vitest'), [...args], { cwd: root, env, stdio: 'inherit' })
+  const [code] = await once(child, 'close')
+  process.exitCode = code ?? 1
+}
 
 /** Decided once for the whole run, by trying; the tests are told in BREAKWATER_TEST_REDIS_MODE. */
 async function redisMode({ node, env }) {

@@ -36,7 +36,7 @@ const closed = (node: TestNode): readonly LogLine[] =>
 test('the service is told who comes, and its word counts', async () => {
   await using service = await startHttpService((response, { body }) => {
     const result = { ann: 'allow', bob: 'deny' }[String(body?.['username'])] ?? 'ignore'
-    response.end(JSON.stringify({ result, username: 'Ann', claims: { network: 'north' } }))
+    response.end(JSON.stringify({ result, username: 'Ann', claims: { site: 'north' } }))
   })
   await using node = await startAsking(service)
   expect(await login(node)).toBe(0)

@@ -30,7 +30,7 @@ test('a token says who the client is and what it may do; its end is the end of t
   const rules = join(directory, 'acl.yaml')
   writeFileSync(
     rules,
-    "rules: [{ claims: { role: meter }, allow: [publish, subscribe], topics: ['${jwt.network}/#'] }]",
+    "rules: [{ claims: { role: meter }, allow: [publish, subscribe], topics: ['${jwt.site}/#'] }]",
   )
   const ruled = { ...environment, BREAKWATER_ACL_FILE: rules }
   await using node = await startNode({ allowAnonymous: false, environment: ruled })
@@ -38,7 +38,7 @@ test('a token says who the client is and what it may do; its end is the end of t
     username: 'ann',
     password: await sign(seconds, claims),
   })
-  const claims = { role: 'meter', network: 'north' }
+  const claims = { role: 'meter', site: 'north' }
   await using client = await connectAt(node, { clientId: 'c', ...(await login(60, claims)) })
   expect(await client.subscribe(['north/#', 1])).toEqual([1])
   expect(await client.subscribe(['south/#', 1])).toEqual([0x80])

@@ -159,7 +159,7 @@ function benchRetainedMemory(title: string, topicOf: (index: number) => string):
 function benchRetainedTimes(): void {
   const index = new RetainedIndex()
   for (let at = 0; at < 100_000; at++) {
-    index.add(received(`network/${Math.floor(at / 1_000)}/dev/${at % 1_000}/state/${at % 10}`))
+    index.add(received(`site/${Math.floor(at / 1_000)}/dev/${at % 1_000}/state/${at % 10}`))
   }
   for (let at = 0; at < 10; at++) index.add(received(`wide/${at * 7}/rare/value`))
   for (let at = 0; at < 10; at++) index.add(received(`deep/a/b/c/${at}`))
@@ -177,7 +177,7 @@ function benchRetainedTimes(): void {
   time('wide/+/rare/value', 10_000)
   time('+/+/rare/value', 1_000)
   time('+/7/dev/500/#', 1_000)
-  time('network/5/dev/+/state/3', 100)
+  time('site/5/dev/+/state/3', 100)
   time('+/+/+/+/none', 10)
   time('#', 5)
   const flat = new RetainedIndex()
@@ -194,9 +194,9 @@ benchRouteMemory()
 benchRouteTimes()
 benchRetainedMemory('dev/N/data', (index) => `dev/${index}/data`)
 benchRetainedMemory(
-  'network/N/room/N/sensor/N/temperature',
+  'site/N/room/N/sensor/N/temperature',
   (index) =>
-    `network/${index % 100}/room/${Math.floor(index / 100) % 1_000}/sensor/${Math.floor(index / 100_000)}/temperature`,
+    `site/${index % 100}/room/${Math.floor(index / 100) % 1_000}/sensor/${Math.floor(index / 100_000)}/temperature`,
 )
 benchRetainedMemory(
   'tenant/UUID/status',

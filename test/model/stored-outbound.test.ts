@@ -22,9 +22,9 @@ class LateStore extends MemoryStore {
   override async readQueue(
     ...args: Parameters<MemoryStore['readQueue']>
   ): Promise<readonly QueuedMessage[]> {
-    await access(this.#asked)
+    await gate(this.#asked)
     const found = await super.readQueue(...args)
-    await access(this.#found)
+    await gate(this.#found)
     return found
   }
 
@@ -39,7 +39,7 @@ class LateStore extends MemoryStore {
   }
 }
 
-async function access(waiting: (() => void)[]): Promise<void> {
+async function gate(waiting: (() => void)[]): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
   waiting.push(resolve)
   await promise

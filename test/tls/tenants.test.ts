@@ -9,7 +9,7 @@ import { meet } from './tls-peer.ts'
 const RULES = `
 rules:
   - { allow: [publish, subscribe], topics: ['\${identity.tenant}/\${username}/#'] }
-  - { allow: [publish, subscribe], topics: ['network/\${identity.network}/#'] }
+  - { allow: [publish, subscribe], topics: ['site/\${identity.site}/#'] }
 `
 
 it.each(['TLSv1.2', 'TLSv1.3'] as const)(
@@ -22,7 +22,7 @@ it.each(['TLSv1.2', 'TLSv1.3'] as const)(
         BREAKWATER_TLS_CLIENT_CA: secret.path('ca.crt'),
         BREAKWATER_TLS_CLIENT_AUTH: 'required',
         BREAKWATER_TLS_IDENTITY:
-          'uri:spiffe://(?<tenant>[^/]+)/device/(?<name>[^/]+)(?:/(?<network>.+))?',
+          'uri:spiffe://(?<tenant>[^/]+)/device/(?<name>[^/]+)(?:/(?<site>.+))?',
         BREAKWATER_ACL_FILE: secret.path('acl.yaml'),
       },
     })
@@ -50,7 +50,7 @@ it.each(['TLSv1.2', 'TLSv1.3'] as const)(
         })
         await using _ = client
         expect((await client.connect({ clientId: 'b' })).returnCode).toBe(0)
-        const filters = ['north/buoy/#', 'south/buoy/#', '#', 'network/3/#', 'network/#']
+        const filters = ['north/buoy/#', 'south/buoy/#', '#', 'site/3/#', 'site/#']
         expect(await client.subscribe(...filters.map((filter) => [filter, 0] as const))).toEqual(
           granted,
         )

@@ -54,7 +54,7 @@ test.each(['a,b', 'a\\b', 'a"b', 'ä', 'a+b', ' a', 'x CN=y'])('a common name %j
 })
 
 test('named groups are found with the name, and never guessed', async () => {
-  const pattern = /^(?:spiffe:\/\/(?<tenant>[^/]+)\/(?<name>[^/]+)(?:\/(?<network>[^/]+))?)$/u
+  const pattern = /^(?:spiffe:\/\/(?<tenant>[^/]+)\/(?<name>[^/]+)(?:\/(?<site>[^/]+))?)$/u
   const one = await certificate('x', 'spiffe://north/buoy-7')
   expect(identityOf(one, rule('uri', pattern))).toEqual({
     name: 'buoy-7',

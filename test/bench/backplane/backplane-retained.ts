@@ -26,7 +26,7 @@ export async function measureRetained(): Promise<void> {
     else answered += 1
   })
   const subscribe = async (run: number): Promise<number> => {
-    const filter = `network/+/alarm-${run}`
+    const filter = `site/+/alarm-${run}`
     const began = performance.now()
     const end = received + MATCHES
     subscriber.send(encodeSubscribe(1, [[filter, 0]]))
@@ -69,6 +69,6 @@ async function retainAll(publisher: PacketFlow): Promise<void> {
 
 function topicOf(index: number): string {
   const run = Math.floor(index / MATCHES)
-  const network = `network/${index % 1_000}`
-  return run < RUNS ? `${network}/alarm-${run}` : `${network}/device-${index}/state`
+  const site = `site/${index % 1_000}`
+  return run < RUNS ? `${site}/alarm-${run}` : `${site}/device-${index}/state`
 }

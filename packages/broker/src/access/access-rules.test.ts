@@ -267,7 +267,7 @@ describe('variables', () => {
 
   it('of a certificate or a token may have several values', () => {
     const { publish } = may(
-      `rules: [{ allow: [publish], topics: ['\${cert.san.uri}/x', 't/\${jwt.network}'] }]`,
+      `rules: [{ allow: [publish], topics: ['\${cert.san.uri}/x', 't/\${jwt.site}'] }]`,
       {
         ...ann,
         certificate: { cn: undefined, uri: ['spiffe://a/b', 'spiffe://c'], dns: [], email: [] },

@@ -89,5 +89,5 @@ function parseObject(option: string, text: string): Record<string, unknown> {
   } catch {
     // The same line says it.
   }
-  throw new ConfigError(`acl explain: --${option} is a JSON object, such as '{"network":"north"}'`)
+  throw new ConfigError(`acl explain: --${option} is a JSON object, such as '{"site":"north"}'`)
 }

@@ -48,11 +48,11 @@ async function ask(
   return await authenticate(credentials)
 }
 
-const GOOD = { sub: 'ann', aud: 'mqtt', iss: 'maker', network: 'north' }
+const GOOD = { sub: 'ann', aud: 'mqtt', iss: 'maker', site: 'north' }
 
 test('a token says who it is, what it claims, and until when', async () => {
   const answer = await ask(await token(GOOD))
-  expect(answer).toMatchObject({ username: 'ann', claims: { network: 'north' } })
+  expect(answer).toMatchObject({ username: 'ann', claims: { site: 'north' } })
   const inMs = (answer as { expiresAt: number }).expiresAt - Date.now()
   expect(inMs).toBeGreaterThan(3_590_000)
   expect(inMs).toBeLessThanOrEqual(3_600_000)

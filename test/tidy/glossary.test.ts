@@ -1,0 +1,30 @@
+/** docs/GLOSSARY.md explains words that the code has. */
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { filesBelow } from './source-files.ts'
+
+const page = readFileSync('docs/GLOSSARY.md', 'utf8')
+const terms = [...page.matchAll(/^\| ([\w -]+) \| (.+) \|$/gm)]
+  .map(([, term = '', meaning = '']) => ({ term, meaning }))
+  .filter(({ term }) => term !== 'term')
+
+test('the terms of the glossary are sorted, each there once, each with a meaning', () => {
+  expect(terms.length).toBeGreaterThan(30)
+  const names = terms.map(({ term }) => term)
+  expect(names).toEqual([...new Set(names)].toSorted((a, b) => a.localeCompare(b)))
+  for (const { meaning } of terms) expect(meaning).toMatch(/^[a-zQ].{10}/)
+})
+
+test('each term of the glossary occurs in the source, as a word or as a part of a name', () => {
+  const source = filesBelow('packages', ['.ts'])
+    .filter(({ path }) => path.includes('/src/') && !path.endsWith('.test.ts'))
+    .map(({ text }) => text.toLowerCase())
+    .join('\n')
+  const missing = terms
+    .map(({ term }) => term)
+    .filter((term) => {
+      const [first = '', ...rest] = term.split(/[ -]/)
+      return ![term, [first, ...rest].join('')].some((form) => source.includes(form))
+    })
+  expect(missing).toEqual([])
+})
