@@ -103,6 +103,15 @@ describeChart('values that contradict each other', (helm) => {
     expect(await helm.refusal({ values })).toMatch(complaint)
   })
 
+  test.each([
+    { extraEnv: [{ name: 'BREAKWATER_JWT_KEYS', value: 'https://id.example/keys' }] },
+    { extraEnv: [{ name: 'BREAKWATER_AUTH_HTTP_URL', value: 'https://auth.example' }] },
+    { extraEnvFrom: [{ configMapRef: { name: 'logins' } }] },
+  ])('no password file is needed with %o, and client ids may be bound', async (extra) => {
+    const auth = { passwordSecret: { name: '' }, clientId: '${username}' }
+    expect(await helm.template({ values: { auth, ...extra } })).toMatchObject({ exitCode: 0 })
+  })
+
   test('all complaints come at once', async () => {
     const values = { replicaCount: 2, auth: { passwordSecret: { name: '' } } }
     const refusal = await helm.refusal({ values })

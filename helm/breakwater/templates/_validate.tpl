@@ -26,10 +26,17 @@ way out.
 {{- if and $redis.prefix (not $hasRedis) -}}
 {{- $wrong = append $wrong "redis.prefix: has no effect without redis.url or redis.urlSecret.name" -}}
 {{- end -}}
-{{- if not (or .Values.auth.passwordSecret.name .Values.auth.allowAnonymous) -}}
-{{- $wrong = append $wrong "auth: nobody could connect; name the Secret with the password file in auth.passwordSecret.name, or set auth.allowAnonymous to true" -}}
+{{- /* Tokens and the HTTP hook have no values of their own; what extraEnvFrom brings is not known here. */ -}}
+{{- $logins := or .Values.auth.passwordSecret.name (not (empty .Values.extraEnvFrom)) -}}
+{{- range .Values.extraEnv -}}
+{{- if has .name (list "BREAKWATER_JWT_KEYS" "BREAKWATER_AUTH_HTTP_URL" "BREAKWATER_TLS_IDENTITY") -}}
+{{- $logins = true -}}
 {{- end -}}
-{{- if and (not .Values.auth.passwordSecret.name) .Values.auth.allowAnonymous (contains "${" .Values.auth.clientId) -}}
+{{- end -}}
+{{- if not (or $logins .Values.auth.allowAnonymous) -}}
+{{- $wrong = append $wrong "auth: nobody could connect; name the Secret with the password file in auth.passwordSecret.name, set BREAKWATER_JWT_KEYS or BREAKWATER_AUTH_HTTP_URL in extraEnv, or set auth.allowAnonymous to true" -}}
+{{- end -}}
+{{- if and (not $logins) .Values.auth.allowAnonymous (contains "${" .Values.auth.clientId) -}}
 {{- $wrong = append $wrong (printf "auth.clientId: clients without credentials have no value for %s; set it to any, or to a text for all of them such as guest-*" .Values.auth.clientId) -}}
 {{- end -}}
 {{- with .Values.tls -}}
