@@ -87,6 +87,7 @@ export async function openNode(parts: NodeParts, stopping: () => void): Promise<
       connect: sessions.connect,
       subscriptions: sessions.subscriptions,
       rate: limits,
+      ratePauses: events.readPauses['control-rate'],
       unexpected: (what, error) => events.unexpected(what, error),
     }),
   )

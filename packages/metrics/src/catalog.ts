@@ -8,6 +8,7 @@
  * docs/METRICS.md is held equal to this file by test/tidy/metrics-docs.test.ts.
  */
 import { ADMIN_METRICS } from './admin-catalog.ts'
+import { CLIENT_METRICS } from './client-catalog.ts'
 import { LOGIN_METRICS } from './login-catalog.ts'
 import type { MetricType } from './metric-definition.ts'
 
@@ -363,11 +364,13 @@ const MESSAGE_METRICS = {
 export const catalog: typeof NODE_METRICS &
   typeof ADMIN_METRICS &
   typeof MESSAGE_METRICS &
-  typeof LOGIN_METRICS = {
+  typeof LOGIN_METRICS &
+  typeof CLIENT_METRICS = {
   ...NODE_METRICS,
   ...ADMIN_METRICS,
   ...MESSAGE_METRICS,
   ...LOGIN_METRICS,
+  ...CLIENT_METRICS,
 }
 
 export type Catalog = typeof catalog

@@ -1,6 +1,12 @@
 export { type AdminBounds, type AdminRefusal } from './admin-connections.ts'
 export { catalog, type Catalog, type MetricName } from './catalog.ts'
 export {
+  FILTER_REFUSALS,
+  type FilterRefusal,
+  READ_PAUSES,
+  type ReadPause,
+} from './client-catalog.ts'
+export {
   type AdminRoute,
   type AdminServer,
   type AdminServerOptions,

@@ -1,6 +1,8 @@
 import { expect } from 'vitest'
+import type { FilterRefusal, ReadPause } from '@breakwater/metrics'
 import type { TestNode } from '../../kit/node.ts'
 import { WireClient } from '../../kit/wire-client.ts'
+import { MetricsPage } from '../metrics-page.ts'
 import type { ConnectFields } from '../../kit/wire-encoder.ts'
 
 /** Drives one limit to its bound and beyond it, with nodes of its own. */
@@ -30,4 +32,23 @@ export async function expectClosedWith(
   await client.expectClosed()
   await node.logged((line) => line['msg'] === 'connection closed')
   expect(node.closeReasons()).toEqual([reason])
+}
+
+/** The node has counted so many filters that it refused, all of them for this reason. */
+export async function expectFiltersRefused(
+  node: TestNode,
+  reason: FilterRefusal,
+  filters: number,
+): Promise<void> {
+  const page = await MetricsPage.of(node)
+  const metric = 'breakwater_filters_refused_total'
+  expect([page.value(metric, { reason }), page.value(metric)]).toEqual([filters, filters])
+}
+
+/** The node has counted pauses of reading for this reason, and for no other one. */
+export async function expectReadPauses(node: TestNode, reason: ReadPause): Promise<void> {
+  const page = await MetricsPage.of(node)
+  const metric = 'breakwater_read_pauses_total'
+  expect(page.value(metric, { reason })).toBeGreaterThan(0)
+  expect(page.value(metric)).toBe(page.value(metric, { reason }))
 }

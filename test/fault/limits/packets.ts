@@ -2,7 +2,13 @@ import { expect } from 'vitest'
 import { startNode, type TestNode } from '../../kit/node.ts'
 import { WireClient } from '../../kit/wire-client.ts'
 import * as wire from '../../kit/wire-encoder.ts'
-import { connect, expectClosedWith, LISTEN_PLAIN as listen, type LimitDriver } from './driver.ts'
+import {
+  connect,
+  expectClosedWith,
+  expectFiltersRefused,
+  LISTEN_PLAIN as listen,
+  type LimitDriver,
+} from './driver.ts'
 
 async function drivePacketBytes(): Promise<void> {
   await using node = await startNode({ listen, limits: { packetBytesMax: 200 } })
@@ -69,6 +75,7 @@ async function driveTopicBytes(): Promise<void> {
   await using client = await connect(node)
   const [longest, longer] = ['é'.repeat(8), `${'é'.repeat(8)}x`]
   expect(await client.subscribe([longest, 1], [longer, 1])).toEqual([1, 0x80])
+  await expectFiltersRefused(node, 'too-long', 1)
   client.send(wire.encodePublish({ topic: longest, qos: 0 }))
   expect((await client.expect('publish')).topic).toBe(longest)
   await using willing = await connect(node, { will: { topic: longest } })
@@ -89,6 +96,7 @@ async function driveTopicLevels(): Promise<void> {
     ['+/+/#', 0],
   )
   expect(codes).toEqual([1, 0x80, 0, 0x80, 0])
+  await expectFiltersRefused(node, 'too-deep', 2)
   client.send(wire.encodePublish({ topic: 'a/b/c', qos: 0 }))
   expect((await client.expect('publish')).topic).toBe('a/b/c')
   client.send(wire.encodePublish({ topic: 'a/b/c/d', qos: 1 }))
@@ -107,6 +115,7 @@ async function driveFilters(): Promise<void> {
   expect(await client.subscribe(['d', 0], ['e', 0])).toEqual([0, 0x80])
   await using other = await connect(node)
   expect(await other.subscribe(['x', 0], ['y', 0], ['z', 0])).toEqual([0, 0, 0])
+  await expectFiltersRefused(node, 'filters-full', 2)
 }
 
 async function driveFilterBytes(): Promise<void> {
@@ -125,6 +134,7 @@ async function driveFilterBytes(): Promise<void> {
   await resuming.drop()
   await using resumed = await connect(node, { clientId: 'resuming', clean: false })
   expect(await resumed.subscribe([short, 0])).toEqual([0x80])
+  await expectFiltersRefused(node, 'filter-bytes-full', 3)
 }
 
 async function driveShapesOfClient(): Promise<void> {
@@ -142,6 +152,7 @@ async function driveShapesOfClient(): Promise<void> {
   expect(await deep.subscribe(['+/a', 0], ['a/b', 0])).toEqual([0x80, 0])
   await deep.unsubscribe(filters[0]?.[0] as string)
   expect(await deep.subscribe(...filters)).toEqual([0, 0, 0x80])
+  await expectFiltersRefused(node, 'shapes-full', 5)
 }
 
 async function driveShapesOfNode(): Promise<void> {

@@ -2,10 +2,10 @@ import { expect } from 'vitest'
 import type { Limits } from '@breakwater/config'
 import { startNode } from '../../kit/node.ts'
 import * as wire from '../../kit/wire-encoder.ts'
-import { connect, LISTEN_PLAIN as listen, type LimitDriver } from './driver.ts'
+import { connect, expectReadPauses, LISTEN_PLAIN as listen, type LimitDriver } from './driver.ts'
 
 /** Publishes 30 messages of 100 bytes at once; gives the ms until all are acknowledged, in order. */
-async function publishThirty(limits: Partial<Limits>): Promise<number> {
+async function publishThirty(limits: Partial<Limits>, isPaused: boolean): Promise<number> {
   await using node = await startNode({ listen, limits })
   await using client = await connect(node)
   const startedAt = performance.now()
@@ -16,18 +16,20 @@ async function publishThirty(limits: Partial<Limits>): Promise<number> {
   )
   for (let packetId = 1; packetId <= 30; packetId += 1)
     expect(await client.expect('puback')).toEqual({ type: 'puback', packetId })
-  return performance.now() - startedAt
+  const ms = performance.now() - startedAt
+  if (isPaused) await expectReadPauses(node, 'publish-rate')
+  return ms
 }
 
 async function driveMessages(): Promise<void> {
   // 20 at once, 9 more by the time the last one is read.
-  expect(await publishThirty({ publishMessagesPerSecondMax: 20 })).toBeGreaterThan(400)
-  expect(await publishThirty({ publishMessagesPerSecondMax: 0 })).toBeLessThan(300)
+  expect(await publishThirty({ publishMessagesPerSecondMax: 20 }, true)).toBeGreaterThan(400)
+  expect(await publishThirty({ publishMessagesPerSecondMax: 0 }, false)).toBeLessThan(300)
 }
 
 async function driveBytes(): Promise<void> {
-  expect(await publishThirty({ publishBytesPerSecondMax: 2_000 })).toBeGreaterThan(400)
-  expect(await publishThirty({ publishBytesPerSecondMax: 0 })).toBeLessThan(300)
+  expect(await publishThirty({ publishBytesPerSecondMax: 2_000 }, true)).toBeGreaterThan(400)
+  expect(await publishThirty({ publishBytesPerSecondMax: 0 }, false)).toBeLessThan(300)
 }
 
 /**
@@ -49,7 +51,9 @@ async function controlThirty(limits: Partial<Limits>): Promise<number> {
   )
   for (let round = 0; round < 10; round += 1)
     for (const answer of ['suback', 'unsuback', 'pingresp'] as const) await client.take(answer)
-  return performance.now() - startedAt
+  const ms = performance.now() - startedAt
+  await expectReadPauses(node, 'control-rate')
+  return ms
 }
 
 async function driveControlPackets(): Promise<void> {

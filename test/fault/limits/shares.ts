@@ -10,7 +10,12 @@ import { WireClient } from '../../kit/wire-client.ts'
 import * as wire from '../../kit/wire-encoder.ts'
 import type { ConnectFields } from '../../kit/wire-encoder.ts'
 import { MetricsPage } from '../metrics-page.ts'
-import { connect, LISTEN_PLAIN as listen, type LimitDriver } from './driver.ts'
+import {
+  connect,
+  expectFiltersRefused,
+  LISTEN_PLAIN as listen,
+  type LimitDriver,
+} from './driver.ts'
 
 async function driveInboundQos2Bytes(): Promise<void> {
   await using node = await startNode({ listen, limits: { inboundQos2BytesMax: 300 } })
@@ -222,6 +227,7 @@ async function driveGroupsOfClient(): Promise<void> {
   expect(await client.subscribe(group(3), group(4))).toEqual([0, 0x80])
   await using other = await connect(node)
   expect(await other.subscribe(group(4))).toEqual([0])
+  await expectFiltersRefused(node, 'groups-full', 3)
 }
 
 async function driveGroupsOfUser(): Promise<void> {
@@ -238,6 +244,7 @@ async function driveGroupsOfUser(): Promise<void> {
   const twice = [group(2), group(3), group(3), ['t', 0]] as const
   expect(await second.subscribe(...twice)).toEqual([0, 0x80, 0x80, 0])
   expect(await second.subscribe(group(1), group(2))).toEqual([0, 0])
+  await expectFiltersRefused(b, 'user-groups-full', 1)
   await using other = await connect(a, { username: 'bob', password: 'b' })
   expect(await other.subscribe(group(3))).toEqual([0])
   await second.unsubscribe('$share/2/t')

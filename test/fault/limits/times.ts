@@ -15,7 +15,13 @@ import { temporaryDirectory } from '../../kit/temporary-directory.ts'
 import { WireClient } from '../../kit/wire-client.ts'
 import * as wire from '../../kit/wire-encoder.ts'
 import { PacketFlow } from '../packet-flow.ts'
-import { connect, expectClosedWith, LISTEN_PLAIN as listen, type LimitDriver } from './driver.ts'
+import {
+  connect,
+  expectClosedWith,
+  expectReadPauses,
+  LISTEN_PLAIN as listen,
+  type LimitDriver,
+} from './driver.ts'
 
 async function elapsedMs(work: Promise<unknown>): Promise<number> {
   const startedAt = performance.now()
@@ -97,6 +103,7 @@ async function driveInbound(): Promise<void> {
     await delay(100)
     await other.expectSilence()
     expect(client.socket.bytesRead).toBe(6)
+    await expectReadPauses(node, 'inbound-full')
     await goOn()
     for (const packetId of [1, 2, 3])
       expect(await client.take('puback')).toEqual({ type: 'puback', packetId })

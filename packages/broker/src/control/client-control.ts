@@ -6,6 +6,7 @@
  * until the session is open and its filters are programmed. One control packet at a time: `busy`.
  */
 import { Message } from '@breakwater/bus'
+import type { Counter } from '@breakwater/metrics'
 import type { StoredSubscription } from '@breakwater/store'
 import type { Refused } from '../auth/answer.ts'
 import type { Connection } from '../connection/connection.ts'
@@ -59,6 +60,8 @@ export interface ControlHost {
   readonly connect: ConnectSteps
   readonly subscriptions: SubscribeSteps
   readonly rate: ControlRateLimits
+  /** How often one has used up its rate. */
+  readonly ratePauses: Counter
   readonly unexpected: (what: string, error: unknown) => void
 }
 
@@ -126,7 +129,7 @@ export class ClientControl implements StreamOwner, Contender {
     this.clientId = frame.clientId
     this.#login = { username: frame.username, password: frame.password }
     this.#host = host
-    this.rate = new ControlRate(connection, host.rate)
+    this.rate = new ControlRate(connection, host.rate, host.ratePauses)
     this.ended = new Promise((resolve) => {
       this.#end = resolve
     })

@@ -6,6 +6,7 @@
 import { isSharedFilter, isValidTopicFilter, topicMatchesFilter, type QoS } from '@breakwater/mqtt'
 import { Message } from '@breakwater/bus'
 import type { Config } from '@breakwater/config'
+import type { FilterRefusal } from '@breakwater/metrics'
 import {
   ImportQueue,
   type AedesDeployment,
@@ -14,6 +15,7 @@ import {
   type StoredSubscription,
 } from '@breakwater/store'
 import { FilterRequests, NO_FILTERS } from '../lifecycle/subscription-rules.ts'
+import { WHY_REFUSED } from '../observe/filter-refusal.ts'
 import type { ImportReport } from './import-report.ts'
 import { refusalOfClient, refusalOfLasting, refusalOfMessage } from './importable.ts'
 
@@ -107,7 +109,7 @@ export class ImportRun {
         ? 'invalid filter'
         : isSharedFilter(filter)
           ? 'shared subscription, which aedes does not have'
-          : asked.refusal(filter)
+          : whyRefused(asked.refusal(filter))
       if (why !== undefined) report.leaveOut('filter', why)
       return why === undefined
     })
@@ -214,4 +216,8 @@ function granted(
     if (theirs > (highest ?? -1) && topicMatchesFilter(topic, filter)) highest = theirs
   const lower = Math.max(1, Math.min(qos, highest ?? qos)) as QoS
   return new Message(topic, payload, lower, retain)
+}
+
+function whyRefused(refusal: FilterRefusal | undefined): string | undefined {
+  return refusal && WHY_REFUSED[refusal]
 }

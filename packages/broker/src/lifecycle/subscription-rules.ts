@@ -6,6 +6,7 @@ import {
   type QoS,
 } from '@breakwater/mqtt'
 import type { Limits } from '@breakwater/config'
+import type { FilterRefusal } from '@breakwater/metrics'
 import { filterShapeId } from '@breakwater/matching'
 
 /** What a client holds already, for the limits per client. */
@@ -43,7 +44,7 @@ export class FilterRequests {
   readonly #limits: Limits
   readonly #isAllowed: (filter: string) => boolean
   /** By filter, why it is refused; undefined: it is granted. */
-  readonly #decided = new Map<string, string | undefined>()
+  readonly #decided = new Map<string, FilterRefusal | undefined>()
   readonly #shapes = new Set<number>()
   #shapeCount: number
   #filterCount: number
@@ -62,7 +63,7 @@ export class FilterRequests {
   }
 
   /** Why a filter is refused with 0x80, or undefined. */
-  refusal(filter: string): string | undefined {
+  refusal(filter: string): FilterRefusal | undefined {
     const known = this.#decided.get(filter)
     if (known !== undefined || this.#decided.has(filter)) return known
     const why = this.#decide(filter)
@@ -70,26 +71,21 @@ export class FilterRequests {
     return why
   }
 
-  #decide(filter: string): string | undefined {
+  #decide(filter: string): FilterRefusal | undefined {
     const { topicBytesMax, topicLevelsMax, filtersPerClientMax } = this.#limits
-    if (isSharedFilter(filter) && parseSharedFilter(filter) === undefined)
-      return 'not $share/<group>/<filter>'
+    if (isSharedFilter(filter) && parseSharedFilter(filter) === undefined) return 'malformed-share'
     const bytes = Buffer.byteLength(filter)
-    if (bytes > topicBytesMax) return 'longer than topicBytesMax'
-    if (topicLevels(filter) > topicLevelsMax) return 'more levels than topicLevelsMax'
+    if (bytes > topicBytesMax) return 'too-long'
+    if (topicLevels(filter) > topicLevelsMax) return 'too-deep'
     if (this.#held.filters.has(filter)) return this.#denied(filter)
-    if (this.#filterCount >= filtersPerClientMax) return 'more filters than filtersPerClientMax'
-    if (this.#filterBytes + bytes > this.#limits.filterBytesPerClientMax)
-      return 'more bytes of filters than filterBytesPerClientMax'
+    if (this.#filterCount >= filtersPerClientMax) return 'filters-full'
+    if (this.#filterBytes + bytes > this.#limits.filterBytesPerClientMax) return 'filter-bytes-full'
     const isGroup = isSharedFilter(filter)
-    if (isGroup && this.#groupCount >= this.#limits.sharedGroupsPerClientMax)
-      return 'more shared subscriptions than sharedGroupsPerClientMax'
+    if (isGroup && this.#groupCount >= this.#limits.sharedGroupsPerClientMax) return 'groups-full'
     const shape = shapeOf(filter)
     const isNewShape = shape !== undefined && this.#isNewShape(shape)
-    if (isNewShape && this.#shapeCount >= this.#limits.shapesPerClientMax)
-      return 'more wildcard shapes than shapesPerClientMax'
-    if (this.#deniedCount >= filtersPerClientMax)
-      return 'more filters that the access rules do not allow than filtersPerClientMax'
+    if (isNewShape && this.#shapeCount >= this.#limits.shapesPerClientMax) return 'shapes-full'
+    if (this.#deniedCount >= filtersPerClientMax) return 'denied-unasked'
     const denied = this.#denied(filter)
     if (denied !== undefined) return denied
     this.#filterCount += 1
@@ -106,9 +102,9 @@ export class FilterRequests {
     return shape === DEEP || (this.#held.shapes?.has(shape) !== true && !this.#shapes.has(shape))
   }
 
-  #denied(filter: string): string | undefined {
+  #denied(filter: string): FilterRefusal | undefined {
     if (this.#isAllowed(filter)) return undefined
     this.#deniedCount += 1
-    return 'the access rules do not allow it'
+    return 'denied'
   }
 }

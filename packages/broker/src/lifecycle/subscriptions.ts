@@ -8,6 +8,7 @@
 import { isSharedFilter, type QoS, REFUSED, type SubscribeFrame } from '@breakwater/mqtt'
 import type { Cluster } from '@breakwater/cluster'
 import type { Config } from '@breakwater/config'
+import type { FilterRefusal } from '@breakwater/metrics'
 import type { OpenedSession, Store, StoredSubscription } from '@breakwater/store'
 import type { Permissions } from '../access/permissions.ts'
 import { FilterRequests, shapeOf } from './subscription-rules.ts'
@@ -67,7 +68,7 @@ export class Subscriptions {
     const { clientId } = connection
     await store.removeSubscriptions({ clientId, epoch }, denied)
     for (const filter of denied) {
-      events.subscriptionRefused(factsOf(connection), filter, 'the access rules do not allow it')
+      events.subscriptionRefused(factsOf(connection), filter, 'denied')
       router.stored.delete(clientId, filter)
     }
     await this.#leaveStored(denied, clientId)
@@ -86,12 +87,12 @@ export class Subscriptions {
     )
     const granted = new Map<string, QoS>()
     const codes: number[] = []
-    const refusals = new Map<string, string>()
-    const refuse = (filter: string, why: string): void => {
+    const refusals = new Set<string>()
+    const refuse = (filter: string, why: FilterRefusal): void => {
       if (refusals.has(filter)) return
-      refusals.set(filter, why)
-      if (refusals.size <= REFUSALS_SAID)
-        events.subscriptionRefused(factsOf(connection), filter, why)
+      refusals.add(filter)
+      if (refusals.size > REFUSALS_SAID) events.filtersRefused[why].add(1)
+      else events.subscriptionRefused(factsOf(connection), filter, why)
     }
     const slices = new Slices()
     for (const { filter, qos } of requests) {
@@ -105,9 +106,10 @@ export class Subscriptions {
       }
     }
     const tooMany = await this.#groupsTooMany(session, granted)
+    if (!connection.open) return { codes: [], granted: [] }
     for (const filter of tooMany) {
       granted.delete(filter)
-      refuse(filter, 'more groups of its user than sharedGroupsPerUserMax')
+      refuse(filter, 'user-groups-full')
     }
     if (tooMany.size > 0)
       for (const [index, { filter }] of requests.entries())
@@ -132,7 +134,7 @@ export class Subscriptions {
       return new Set(asked.filter((_, index) => entered[index] === false))
     } catch (error) {
       connection.close('store-unavailable', (error as Error).message)
-      return new Set(asked)
+      return NONE
     }
   }
 

@@ -1,6 +1,14 @@
 /** The counters that the hot path adds to, each series resolved once, when the node starts. */
 import { type QoS, PacketType, packetTypeNames } from '@breakwater/mqtt'
-import type { Counter, Gauge, Histogram } from '@breakwater/metrics'
+import {
+  FILTER_REFUSALS,
+  READ_PAUSES,
+  type Counter,
+  type FilterRefusal,
+  type Gauge,
+  type Histogram,
+  type ReadPause,
+} from '@breakwater/metrics'
 import {
   closeReasonIds,
   DROP_REASONS,
@@ -26,6 +34,8 @@ export class EventCells {
   readonly busIn: Counter
   readonly busOut: Counter
   readonly publishAck: readonly (Histogram | undefined)[]
+  readonly filtersRefused: Readonly<Record<FilterRefusal, Counter>>
+  readonly readPauses: Readonly<Record<ReadPause, Counter>>
   readonly #dropped: Readonly<Record<DropReason, PerQos<Counter>>>
   readonly #connack: readonly Counter[]
   readonly #open: ReadonlyMap<string, Gauge>
@@ -47,6 +57,10 @@ export class EventCells {
     this.#dropped = Object.fromEntries(
       DROP_REASONS.map((reason) => [reason, perQos((qos) => dropped.cell({ reason, qos }))]),
     ) as Record<DropReason, PerQos<Counter>>
+    const refused = instruments.counter('filters_refused_total')
+    this.filtersRefused = perReason(FILTER_REFUSALS, (reason) => refused.cell({ reason }))
+    const pauses = instruments.counter('read_pauses_total')
+    this.readPauses = perReason(READ_PAUSES, (reason) => pauses.cell({ reason }))
     this.packetsIn = packetCells(instruments, 'in')
     this.packetsOut = packetCells(instruments, 'out')
     const bus = instruments.counter('bus_messages_total')
@@ -93,6 +107,16 @@ function packetCells(
 ): readonly (Counter | undefined)[] {
   const packets = instruments.counter('packets_total')
   return PACKET_TYPES.map((type) => type && packets.cell({ direction, type }))
+}
+
+function perReason<Reason extends string>(
+  reasons: readonly Reason[],
+  make: (reason: Reason) => Counter,
+): Readonly<Record<Reason, Counter>> {
+  return Object.fromEntries(reasons.map((reason) => [reason, make(reason)])) as Record<
+    Reason,
+    Counter
+  >
 }
 
 function perQos<Value>(make: (qos: '0' | '1' | '2') => Value): PerQos<Value> {

@@ -3,9 +3,10 @@
  * apart. Client ids and addresses are in log lines, never in labels; payloads are in neither.
  */
 import type { QoS } from '@breakwater/mqtt'
-import type { AdminRefusal } from '@breakwater/metrics'
+import type { AdminRefusal, FilterRefusal } from '@breakwater/metrics'
 import { closeReason, type CloseReasonId } from '../connection/close-reason.ts'
 import { EventCells } from './event-cells.ts'
+import { WHY_REFUSED } from './filter-refusal.ts'
 import type { BrokerInstruments } from './instruments.ts'
 import type { LogKind } from '../log/kinds.ts'
 import type { Subject } from '../log/line-rate.ts'
@@ -321,8 +322,9 @@ export class Events extends EventCells {
     )
   }
 
-  subscriptionRefused(facts: ConnectionFacts, filter: string, why: string): void {
-    const fields = (): object => ({ ...lineOf(facts), filter, why })
+  subscriptionRefused(facts: ConnectionFacts, filter: string, why: FilterRefusal): void {
+    this.filtersRefused[why].add(1)
+    const fields = (): object => ({ ...lineOf(facts), filter, why: WHY_REFUSED[why] })
     this.#say('subscription-refused', 'info', fields, 'subscription refused', facts.id)
   }
 

@@ -155,6 +155,7 @@ export class PublishLane implements InboundLane {
     } else this.#store('publish', packetId, message.detached())
     if (qos === 0 && this.#router.congests(message)) {
       this.#connection.hold(Hold.BUS)
+      this.#events.readPauses['bus-full'].add(1)
       this.#router.whenClear(() => this.#connection.release(Hold.BUS))
     }
     return undefined
@@ -263,8 +264,10 @@ export class PublishLane implements InboundLane {
     else if (
       this.#entries.length >= this.#options.limits.inboundMessagesMax ||
       this.#waitingBytes >= INBOUND_BYTES_MAX
-    )
+    ) {
       this.#connection.hold(Hold.INBOUND)
+      this.#events.readPauses['inbound-full'].add(1)
+    }
     return entry
   }
 
@@ -353,6 +356,7 @@ export class PublishLane implements InboundLane {
     )
     if (waitMs === 0) return
     this.#connection.hold(Hold.RATE)
+    this.#events.readPauses['publish-rate'].add(1)
     setTimeout(() => this.#connection.release(Hold.RATE), waitMs).unref()
   }
 }
