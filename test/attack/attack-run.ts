@@ -31,6 +31,8 @@ export interface AttackResult {
   readonly ratio: number
   readonly growthMib: number | undefined
   readonly redisMib: number | undefined
+  /** Nodes that were declared dead meanwhile. */
+  readonly deaths: number
   /** Of the bystander, while the node was attacked. */
   readonly roundTripsMs: readonly number[]
   /** What does not hold, each a sentence. */
@@ -55,6 +57,7 @@ export async function runAttack(
   // What is compiled at the first time is no cost of either.
   await harmless.strike()
   const redisBefore = await scene.redisMib()
+  const deathsBefore = await scene.deaths()
   const before = memoryMib(scene.node)
   const spans = {
     attack: new Span(scene, quiet),
@@ -78,6 +81,7 @@ export async function runAttack(
     growthMib: before === undefined || peak === undefined ? undefined : peak - before,
     redisMib:
       redisBefore === undefined || redisAfter === undefined ? undefined : redisAfter - redisBefore,
+    deaths: (await scene.deaths()) - deathsBefore,
     roundTripsMs,
   }
   const judged = { ...measured, ratio: perByte(measured.attack) / perByte(measured.harmless) }
@@ -86,7 +90,7 @@ export async function runAttack(
 
 function faultsOf(
   { ratioMax = RATIO_MAX, growthMibMax = GROWTH_MIB_MAX, redisMibMax = REDIS_MIB_MAX }: AttackCase,
-  { attack, harmless, ratio, growthMib = 0, redisMib = 0 }: Omit<AttackResult, 'faults'>,
+  { attack, harmless, ratio, growthMib = 0, redisMib = 0, deaths }: Omit<AttackResult, 'faults'>,
 ): string[] {
   const faults: string[] = []
   const allowedMs =
@@ -100,6 +104,7 @@ function faultsOf(
     faults.push(`the node took ${growthMib.toFixed(0)} MiB more (${growthMibMax} at most)`)
   if (redisMib > redisMibMax)
     faults.push(`Redis took ${redisMib.toFixed(0)} MiB more (${redisMibMax} at most)`)
+  if (deaths > 0) faults.push(`nodes were declared dead: ${deaths}`)
   return faults
 }
 

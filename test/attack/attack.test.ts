@@ -4,6 +4,7 @@ import { quietOf, runAttack, type Quiet } from './attack-run.ts'
 import { ATTACKS } from './cases.ts'
 import { startScene, type Scene, type SceneName } from './scene.ts'
 
+const SEED = 1
 const SHORT = { roundsMax: 2, enoughCpuMs: 40 }
 
 describe.each(['alone', 'accounts', 'cluster'] as const satisfies readonly SceneName[])(
@@ -12,7 +13,7 @@ describe.each(['alone', 'accounts', 'cluster'] as const satisfies readonly Scene
     let scene: Scene | undefined
     let quiet: Quiet | undefined
     beforeAll(async () => {
-      scene = await startScene(name)
+      scene = await startScene(name, SEED)
       quiet = await quietOf(scene)
     })
     afterAll(() => scene?.[Symbol.asyncDispose]())

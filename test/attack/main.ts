@@ -3,6 +3,7 @@
  *
  *   npm run attack -- --case "denied filters" --rounds 20
  */
+import { randomInt } from 'node:crypto'
 import { Command } from 'commander'
 import { number } from '../kit/number-option.ts'
 import type { AttackCase } from './attack-case.ts'
@@ -16,8 +17,14 @@ const options = new Command('npm run attack --')
   .option('--case <text>', 'only those with this in their name')
   .option('--rounds <count>', 'of each case', number({ min: 1, max: 100_000, whole: true }), 20)
   .option('--minutes <count>', 'begin no case after so long', number({ min: 0.1, max: 10_000 }))
+  .option(
+    '--seed <number>',
+    'of all that is drawn',
+    number({ min: 0, max: 2 ** 31, whole: true }),
+    randomInt(2 ** 31),
+  )
   .parse()
-  .opts<{ case?: string; rounds: number; minutes?: number }>()
+  .opts<{ case?: string; rounds: number; minutes?: number; seed: number }>()
 
 const wanted = ATTACKS.filter(({ name }) => name.includes(options.case ?? ''))
 if (wanted.length === 0) {
@@ -29,7 +36,9 @@ if (wanted.length === 0) {
 async function attack(cases: readonly AttackCase[]): Promise<number> {
   const endsAt = performance.now() + (options.minutes ?? Infinity) * 60_000
   const rows: (readonly string[])[] = []
-  console.log(`${cases.length} cases, ${options.rounds} rounds of each\n${headings.join(' | ')}`)
+  console.log(
+    `${cases.length} cases, ${options.rounds} rounds of each, seed ${options.seed}\n${headings.join(' | ')}`,
+  )
   let isSound = true
   for (const name of new Set(cases.map(({ scene }) => scene)))
     for (const each of cases.filter(({ scene }) => scene === name)) {
@@ -50,7 +59,7 @@ async function oneCase(
 ): Promise<{ cells: readonly string[]; isSound: boolean }> {
   let quiet: Quiet | undefined
   try {
-    await using scene = await startScene(name)
+    await using scene = await startScene(name, options.seed)
     quiet = await quietOf(scene)
     const result = await runAttack(attackCase, scene, {
       quiet,

@@ -2,12 +2,14 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { limitDeclarations, limitVariable } from '@breakwater/config'
+import { keysWith } from '@breakwater/redis'
 import { Redis } from 'ioredis'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { startHttpService } from '../access/http-service.ts'
 import { spawnNode, type NodeOptions, type NodeProcess } from '../kit/node.ts'
 import { startRedis, type TestRedis } from '../kit/redis/redis.ts'
 import { temporaryDirectory } from '../kit/temporary-directory.ts'
+import { randomOf, type Random } from '../soak/random.ts'
 import { Bystander } from './bystander.ts'
 
 export type SceneName = 'alone' | 'accounts' | 'cluster'
@@ -15,6 +17,8 @@ export type SceneName = 'alone' | 'accounts' | 'cluster'
 export interface Scene extends AsyncDisposable {
   /** The one that is attacked. */
   readonly node: NodeProcess
+  /** Of all that cases draw. */
+  readonly random: Random
   readonly ports: { readonly ws: number; readonly proxy: number }
   readonly bystander: Bystander
   /** Passwords by user, where there are users: the bystander, and one more. */
@@ -23,6 +27,8 @@ export interface Scene extends AsyncDisposable {
   token(kid?: string): Promise<string>
   /** MiB of Redis, where there is one. */
   redisMib(): Promise<number | undefined>
+  /** Nodes of the cluster that were declared dead so far. */
+  deaths(): Promise<number>
 }
 
 /** The heap of the chart's pod. */
@@ -42,11 +48,12 @@ const directory = temporaryDirectory('attack-')
 /** What the test kit changes, so that a slow machine fails no test: here it is as it is by default. */
 const DEFAULTS = ['logLinesPerSecondMax', 'logLinesPerClientPerSecondMax'] as const
 
-export function startScene(name: SceneName): Promise<Scene> {
-  return name === 'cluster' ? startClustered() : startAlone(name)
+export function startScene(name: SceneName, seed: number): Promise<Scene> {
+  const random = randomOf(seed, name)
+  return name === 'cluster' ? startClustered(random) : startAlone(name, random)
 }
 
-async function startAlone(name: 'alone' | 'accounts'): Promise<Scene> {
+async function startAlone(name: 'alone' | 'accounts', random: Random): Promise<Scene> {
   await using stack = new AsyncDisposableStack()
   const hasUsers = name === 'accounts'
   const users: Record<string, string> = hasUsers
@@ -72,10 +79,10 @@ async function startAlone(name: 'alone' | 'accounts'): Promise<Scene> {
   const bystander = stack.use(
     await Bystander.start({ publishesAt: address, receivesAt: address, ...credentials }),
   )
-  return sceneOf({ node, bystander, users, tokens, resources: stack.move() })
+  return sceneOf({ random, node, bystander, users, tokens, resources: stack.move() })
 }
 
-async function startClustered(): Promise<Scene> {
+async function startClustered(random: Random): Promise<Scene> {
   await using stack = new AsyncDisposableStack()
   const redis = stack.use(await startRedis({ args: ['--save', ''] }))
   const settings = { ...optionsOf(), redisUrl: redis.url, redisPrefix: redis.prefix }
@@ -88,10 +95,11 @@ async function startClustered(): Promise<Scene> {
       receivesAt: { host: node.host, port: node.port },
     }),
   )
-  return sceneOf({ node, bystander, users: {}, redis, resources: stack.move() })
+  return sceneOf({ random, node, bystander, users: {}, redis, resources: stack.move() })
 }
 
 interface Parts {
+  readonly random: Random
   readonly node: NodeProcess
   readonly bystander: Bystander
   readonly users: Readonly<Record<string, string>>
@@ -100,12 +108,13 @@ interface Parts {
   readonly resources: AsyncDisposableStack
 }
 
-function sceneOf({ node, bystander, users, tokens, redis, resources }: Parts): Scene {
+function sceneOf({ random, node, bystander, users, tokens, redis, resources }: Parts): Scene {
   const client =
     redis === undefined
       ? undefined
       : resources.adopt(new Redis(redis.url), (connection) => connection.disconnect())
   return {
+    random,
     node,
     ports: { ws: node.ports[WS] ?? 0, proxy: node.ports[PROXY] ?? 0 },
     bystander,
@@ -118,6 +127,12 @@ function sceneOf({ node, bystander, users, tokens, redis, resources }: Parts): S
       const info = await client?.info('memory')
       const bytes = /^used_memory:(\d+)/m.exec(info ?? '')?.[1]
       return bytes === undefined ? undefined : Number(bytes) / MIB
+    },
+    async deaths() {
+      if (redis === undefined || client === undefined) return 0
+      const entries = await client.xrange(keysWith(redis.prefix).clusterLog, '-', '+')
+      return entries.filter(([, fields]) => fields.some((text) => text.includes('"died":true')))
+        .length
     },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   }

@@ -1,6 +1,7 @@
 /** What comes before a client is let in. */
 import { encodeConnect, encodePublish, remainingLength } from '../../kit/wire-encoder.ts'
 import type { AttackCase, PartyMaker } from '../attack-case.ts'
+import type { Random } from '../../soak/random.ts'
 import { Attacker } from '../attacker.ts'
 import { eachTime, many, nextName } from '../parties.ts'
 import type { Scene } from '../scene.ts'
@@ -12,7 +13,7 @@ type PortOf = (scene: Scene) => number
 interface Knock {
   readonly port?: PortOf
   readonly isTls?: boolean
-  readonly bytes: () => Buffer
+  readonly bytes: (scene: Scene) => Buffer
   /** How the client ends it; by default it waits until the node does. */
   readonly end?: 'reset' | 'fin'
 }
@@ -26,7 +27,7 @@ function knocks({ port = plain, isTls = false, bytes, end }: Knock): PartyMaker 
     const one = async (): Promise<void> => {
       const options = isTls ? { ca: scene.node.ca } : { isMqtt: false }
       const attacker = await Attacker.open(port(scene), options)
-      attacker.send(bytes())
+      attacker.send(bytes(scene))
       if (end === 'reset') {
         // What was written is on its way before the reset.
         await new Promise<void>((resolve) => void attacker.socket.write('', () => resolve()))
@@ -56,6 +57,10 @@ function fullConnect(): Buffer {
   return encodeConnect({ clientId: nextName(), will })
 }
 
+function noise(random: Random, bytes: number): Buffer {
+  return Buffer.from(many(bytes, () => random.integer(0, 255)))
+}
+
 const PROXY_HEADER = 'PROXY TCP4 192.0.2.7 192.0.2.1 40000 1883\r\n'
 
 export const arrivals: readonly AttackCase[] = [
@@ -78,6 +83,21 @@ export const arrivals: readonly AttackCase[] = [
       for (const { socket } of attackers) socket.destroy()
       await Promise.all(attackers.map((attacker) => attacker.end()))
       return attackers.reduce((sum, { bytes }) => sum + bytes, 0)
+    }),
+    harmless: knocks({ bytes: fullConnect, end: 'fin' }),
+  },
+  {
+    name: 'largest CONNECTs',
+    sends: 'CONNECTs of 16 KB with the longest client id, and a will in 100 levels of 4 KB',
+    comparedWith: 'CONNECTs of that size with a short client id and a short topic',
+    scene: 'alone',
+    attack: knocks({
+      bytes: () => {
+        const topic = `free${'/'.padEnd(41, 'w').repeat(99)}`
+        const payload = 'x'.repeat(CONNECT_BYTES - 4_500)
+        return encodeConnect({ clientId: nextName().padEnd(256, 'x'), will: { topic, payload } })
+      },
+      end: 'fin',
     }),
     harmless: knocks({ bytes: fullConnect, end: 'fin' }),
   },
@@ -130,7 +150,8 @@ export const arrivals: readonly AttackCase[] = [
     scene: 'alone',
     attack: knocks({
       port: ({ node }) => node.tlsPort,
-      bytes: () => Buffer.alloc(2_000, 'no TLS '),
+      // No record begins with an n.
+      bytes: ({ random }) => Buffer.concat([Buffer.from('no TLS '), noise(random, 1_993)]),
     }),
     harmless: visits(),
   },
@@ -141,7 +162,7 @@ export const arrivals: readonly AttackCase[] = [
     scene: 'alone',
     attack: knocks({
       port: ({ ports }) => ports.proxy,
-      bytes: () => Buffer.alloc(2_000, 'no header '),
+      bytes: ({ random }) => Buffer.concat([Buffer.from('no header '), noise(random, 1_990)]),
     }),
     harmless: visits(({ ports }) => ports.proxy, PROXY_HEADER),
   },

@@ -53,6 +53,18 @@ export const loginCases: readonly AttackCase[] = [
     harmless: logins(device, 20),
   },
   {
+    name: 'longest passwords',
+    sends: 'CONNECTs with the longest user names and passwords of 15 KB, each another one',
+    comparedWith: 'CONNECTs of a user with the right password',
+    scene: 'accounts',
+    attack: logins((_scene, index) => {
+      const clientId = nextName()
+      const username = `nobody-${index}-`.padEnd(256, 'x')
+      return Promise.resolve({ clientId, username, password: 'p'.repeat(15_000) })
+    }, 20),
+    harmless: logins(device, 20),
+  },
+  {
     name: 'foreign client ids',
     sends: "CONNECTs of another user with the bystander's client id",
     comparedWith: 'CONNECTs of that user with client ids of their own',

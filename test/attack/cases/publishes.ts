@@ -2,6 +2,8 @@
 import {
   encodePingreq,
   encodePuback,
+  encodePubcomp,
+  encodePubrec,
   encodePublish,
   encodePubrel,
   encodeSubscribe,
@@ -13,6 +15,20 @@ import { crowdOf, many, nextName, stays, talks } from '../parties.ts'
 /** Nearly `topicBytesMax`, in nearly `topicLevelsMax` levels. */
 function longTopic(index: number): string {
   return `free/${index}/${'é'.repeat(20)}${'/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'.repeat(92)}`
+}
+
+/** So many levels, of one character but for the last but one. */
+function deepTopic(levels: number, index: number): string {
+  return `free/${'a/'.repeat(levels - 3)}${index}/a`
+}
+
+/** 31 filters with as many levels, which part from the topics of `deepTopic` at their end. */
+function deepFilters(levels: number): Buffer {
+  const begin = `free/${'a/'.repeat(levels - 3)}`
+  return encodeSubscribe(
+    1,
+    many(31, (index) => [`${begin.replace('a', '+')}+/b${index}`, 0]),
+  )
 }
 
 const KILOBYTES = 'x'.repeat(100_000)
@@ -97,6 +113,13 @@ function subscribers(reads: boolean): PartyMaker {
   }
 }
 
+const straySteps = many(7_000, (index) => [
+  encodePubrec(index + 1),
+  encodePubrel(index + 1),
+  encodePubcomp(index + 1),
+]).flat()
+const smallest = talks({ frames: many(8_000, () => encodePublish({ topic: 'free/a' })) })
+
 export const publishes: readonly AttackCase[] = [
   {
     name: 'long topics',
@@ -110,6 +133,24 @@ export const publishes: readonly AttackCase[] = [
           topic: `free/site-${index % 10}/building/floor/device-${index}/on`,
           payload: 'x'.repeat(50),
         }),
+      ),
+    }),
+  },
+  {
+    name: 'deepest topics',
+    sends: '5,000 publishes in 100 levels, by a client with filters of as many levels',
+    comparedWith: 'publishes of that size in 6 levels, by a client with filters of as many',
+    scene: 'alone',
+    // Each level is a step, and each byte is half a level.
+    ratioMax: 8,
+    attack: stays({
+      before: [deepFilters(100)],
+      frames: many(5_000, (index) => encodePublish({ topic: deepTopic(100, index) })),
+    }),
+    harmless: stays({
+      before: [deepFilters(6)],
+      frames: many(5_000, (index) =>
+        encodePublish({ topic: deepTopic(6, index), payload: 'x'.repeat(188) }),
       ),
     }),
   },
@@ -152,7 +193,26 @@ export const publishes: readonly AttackCase[] = [
     sends: '20,000 PUBACKs of messages that were never sent',
     comparedWith: 'as many bytes of the smallest publishes',
     scene: 'alone',
-    attack: talks({ frames: many(20_000, (index) => encodePuback((index % 60_000) + 1)) }),
-    harmless: talks({ frames: many(8_000, () => encodePublish({ topic: 'free/a' })) }),
+    attack: talks({ frames: many(20_000, (index) => encodePuback(index + 1)) }),
+    harmless: smallest,
+  },
+  {
+    name: 'stray steps of QoS 2',
+    sends: '21,000 PUBREC, PUBREL and PUBCOMP of messages that were never sent',
+    comparedWith: 'as many bytes of the smallest publishes',
+    scene: 'alone',
+    attack: talks({ frames: straySteps }),
+    harmless: smallest,
+    // Half of the bytes of a publish, and a PUBREC is answered.
+    ratioMax: 8,
+  },
+  {
+    name: 'stray steps of QoS 2, stored',
+    sends: '21,000 PUBREC, PUBREL and PUBCOMP of a persistent session without messages',
+    comparedWith: 'as many bytes of the smallest publishes',
+    scene: 'cluster',
+    attack: talks({ connect: { clean: false }, frames: straySteps }),
+    harmless: smallest,
+    ratioMax: 8,
   },
 ]

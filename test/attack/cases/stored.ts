@@ -1,8 +1,13 @@
 /** What a client can leave in Redis, and what it costs to look at it again; with a second node in the cluster. */
-import { encodePublish, encodePubrel, encodeSubscribe } from '../../kit/wire-encoder.ts'
+import {
+  encodePublish,
+  encodePubrel,
+  encodeSubscribe,
+  encodeUnsubscribe,
+} from '../../kit/wire-encoder.ts'
 import type { AttackCase, Party, PartyMaker } from '../attack-case.ts'
 import { Attacker } from '../attacker.ts'
-import { crowdOf, many, nextName, stays, talks } from '../parties.ts'
+import { crowdOf, eachTime, many, nextName, stays, talks } from '../parties.ts'
 import { behindFilters, grants } from './subscriptions.ts'
 
 /** Persistent sessions with one filter, all of one user, and a publisher; each strike is 20 publishes of 5 KB. */
@@ -83,6 +88,42 @@ function unreleased(released: boolean): PartyMaker {
   })
 }
 
+const HEAVY: readonly Buffer[] = [
+  encodeSubscribe(
+    1,
+    many(6_400, (index) => [`free/${index + 100_000}`, 1]),
+  ),
+  encodeSubscribe(
+    2,
+    many(7_000, () => ['free/again', 1]),
+  ),
+  encodeSubscribe(
+    3,
+    many(400, (index) => [`free/${'+/'.repeat(96)}${index + 100_000}`, 1]),
+  ),
+  encodeSubscribe(
+    4,
+    many(4_500, (index) => [`$share/${index}/free/a`, 1]),
+  ),
+  encodeUnsubscribe(
+    5,
+    many(6_900, (index) => `free/${index + 100_000}`),
+  ),
+  encodeUnsubscribe(
+    6,
+    many(7_000, () => 'free/again'),
+  ),
+]
+
+/** Of a persistent session. */
+const heavyPackets: PartyMaker = eachTime(async ({ node, random }) => {
+  const connect = { clientId: nextName(), clean: false }
+  await using attacker = await Attacker.connect(node.port, connect)
+  attacker.send(...many(8, () => random.pick(HEAVY)))
+  await attacker.settled()
+  return attacker.bytes
+})
+
 export const stored: readonly AttackCase[] = [
   {
     name: 'many filters in a cluster',
@@ -97,6 +138,14 @@ export const stored: readonly AttackCase[] = [
         ),
       ],
     }),
+    harmless: grants({ filters: 1_000, length: 12, perPacket: 100 }),
+  },
+  {
+    name: 'heavy packets',
+    sends: 'eight packets of 90 KB at once, drawn: of many, repeated, unknown and deep filters',
+    comparedWith: 'SUBSCRIBEs of 100 filters of 12 bytes that are granted',
+    scene: 'cluster',
+    attack: heavyPackets,
     harmless: grants({ filters: 1_000, length: 12, perPacket: 100 }),
   },
   {
