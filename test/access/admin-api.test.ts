@@ -34,7 +34,7 @@ const POST = [
   'Content-Type: application/json',
 ] as const
 
-describe('with a token', () => {
+describe('the admin API of a node that has a token file', () => {
   const environment = adminEnvironment()
   let node: TestNode
   beforeAll(async () => {
@@ -55,7 +55,7 @@ describe('with a token', () => {
     ['POST', 'revocations'],
     ['DELETE', 'revocations/clientId:c'],
     ['GET', 'nothing-here'],
-  ])('%s %s needs it', async (method, path) => {
+  ])('answers %s %s with 401 without the right token', async (method, path) => {
     for (const token of [null, '', 'another token', `${ADMIN_TOKEN}x`, ADMIN_TOKEN.slice(1)]) {
       const answer = await askAdmin(node, method, path, { token })
       expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([401, 'Bearer'])
@@ -106,33 +106,33 @@ describe('with a token', () => {
     ['POST', 'sessions/toString', 404],
     ['GET', 'clients/', 404],
     ['GET', 'clients?%zz', 400],
-  ])('%s %s is answered with %i and one line of JSON', async (method, path, status) => {
+  ])('answers %s %s with status %i and a one-line error in JSON', async (method, path, status) => {
     const answer = await askAdmin(node, method, path)
     expect([answer.status, answer.body?.['error']]).toEqual([status, expect.stringMatching(/^.+$/)])
     if (status === 405) expect(answer.headers.get('allow')).toMatch(/^(GET|POST|DELETE|, )+$/)
   })
 
   it.each([
-    ['nothing', {}],
+    ['no field', {}],
     ['two keys', { clientId: 'a', username: 'b' }],
     ['an unknown field', { clientId: 'a', colour: 'red' }],
     ['an empty value', { clientId: '' }],
     ['a number', { clientId: 1 }],
     ['a value that is too long', { clientId: 'é'.repeat(32_768) }],
-    ['a value that is no Unicode', { clientId: '\ud800' }],
-    ['a serial number that is none', { serial: 'xyz' }],
+    ['a value that is not valid Unicode', { clientId: '\ud800' }],
+    ['a serial number that is not hexadecimal', { serial: 'xyz' }],
     ['a fingerprint of another hash', { fingerprint: 'ab'.repeat(20) }],
-    ['a time that is over', { clientId: 'a', until: '2020-01-01T00:00:00Z' }],
-    ['a time that is none', { clientId: 'a', until: 'tomorrow' }],
-    ['a day that is none', { clientId: 'a', until: '2999-02-31T00:00:00Z' }],
+    ['an end in the past', { clientId: 'a', until: '2020-01-01T00:00:00Z' }],
+    ['an end that is not a timestamp', { clientId: 'a', until: 'tomorrow' }],
+    ['an end on a day that does not exist', { clientId: 'a', until: '2999-02-31T00:00:00Z' }],
     ['a reason that is too long', { clientId: 'a', reason: 'x'.repeat(257) }],
-    ['a list', []],
-  ])('a revocation of %s is refused with 400', async (_title, body) => {
+    ['a list as its body', []],
+  ])('refuses a revocation with %s, with status 400', async (_title, body) => {
     const answer = await askAdmin(node, 'POST', 'revocations', { body })
     expect([answer.status, answer.body?.['error']]).toEqual([400, expect.stringMatching(/\w/)])
   })
 
-  it('a body that is no JSON, or of another type, is refused', async () => {
+  it('refuses a body that is not valid JSON or has another content type', async () => {
     const post = (type: string, body: string): Promise<string> =>
       answerTo(
         node,
@@ -153,7 +153,7 @@ describe('with a token', () => {
     expect(await post('application/json', '{"clientId":"a:\\"b\\":{"}')).toMatch(/ 201 /)
   })
 
-  it('a body that is too large is refused, announced or not', async () => {
+  it('refuses a body that is too large, with and without Content-Length', async () => {
     const announced = [...POST, 'Content-Length: 1000000', '\r\n'].join('\r\n')
     expect(await answerTo(node, announced)).toMatch(/ 413 /)
     const chunk = `${(600_000).toString(16)}\r\n${'x'.repeat(600_000)}\r\n`
@@ -161,12 +161,12 @@ describe('with a token', () => {
     expect(await answerTo(node, unannounced)).toMatch(/ 413 /)
   })
 
-  it('a body that does not come is not waited for', async () => {
+  it('answers 408 when the body does not arrive', async () => {
     const slow = [...POST, 'Content-Length: 100', '\r\n{"clientId"'].join('\r\n')
     expect(await answerTo(node, slow)).toMatch(/ 408 /)
   })
 
-  it('clients are listed page by page, shown one by one, and closed', async () => {
+  it('lists clients page by page, shows one client, and closes one', async () => {
     await using stack = new AsyncDisposableStack()
     const ids = Array.from({ length: 5 }, () => `${unique('c')}/ä`)
     const clients = []
@@ -203,7 +203,7 @@ describe('with a token', () => {
     expect((await askAdmin(node, 'DELETE', path)).status).toBe(404)
   })
 
-  it('says nothing that opens anything', async () => {
+  it('shows no password, token or key', async () => {
     await using _client = await connectAt(node, ANN)
     for (const path of ['nodes', 'clients', 'revocations']) {
       const text = JSON.stringify((await askAdmin(node, 'GET', path)).body)
@@ -213,7 +213,7 @@ describe('with a token', () => {
     expect(logs).not.toMatch(new RegExp(`her secret|${ADMIN_TOKEN}`))
   })
 
-  it('the token changes with its file; a file that holds none is not used', async () => {
+  it('takes a new token when the file changes, and keeps the old token when the file holds none', async () => {
     const path = environment['BREAKWATER_ADMIN_TOKEN_FILE'] as string
     const next = 'quite-another-token-now'
     writeFileSync(path, 'short')
@@ -229,8 +229,8 @@ describe('with a token', () => {
   })
 })
 
-describe('without a token file', () => {
-  it('this machine may read, by an address or localhost, and nobody may change anything', async () => {
+describe('the admin API of a node without a token file', () => {
+  it('lets this machine read, by address or as localhost, and lets nobody change anything', async () => {
     await using node = await startNode({ listen })
     const ask = (method: string, path: string, host = 'localhost'): Promise<string> =>
       answerTo(node, `${method} /api/v1/${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
@@ -248,8 +248,8 @@ describe('without a token file', () => {
   })
 })
 
-describe('in a cluster', () => {
-  it('lists the nodes, and closes a client at another one', async () => {
+describe('the admin API of a cluster', () => {
+  it('lists the nodes, and closes a client that is connected to another node', async () => {
     await using redis = await startRedis()
     const settings = { redisUrl: redis.url, redisPrefix: redis.prefix, listen }
     const environment = adminEnvironment()

@@ -33,7 +33,7 @@ const NAMES = [
 /** What fits into a request line. */
 const short = NAMES.filter((name) => name !== LONGEST)
 
-describe('a client id', () => {
+describe('the admin API', () => {
   let node: TestNode
   beforeAll(async () => {
     node = await startNode({
@@ -46,19 +46,22 @@ describe('a client id', () => {
   })
   afterAll(() => node[Symbol.asyncDispose]())
 
-  it.each(short)('%j is found and closed by a parameter', async (clientId) => {
-    await using client = await connectAt(node, { clientId })
-    const path = `clients?clientId=${encodeURIComponent(clientId)}`
-    expect(await askAdmin(node, 'GET', path)).toMatchObject({ status: 200, body: { clientId } })
-    expect((await askAdmin(node, 'DELETE', path)).status).toBe(204)
-    await client.untilClosed()
-    expect((await askAdmin(node, 'GET', path)).status).toBe(404)
-  })
+  it.each(short)(
+    'finds and closes the client id %j given as a query parameter',
+    async (clientId) => {
+      await using client = await connectAt(node, { clientId })
+      const path = `clients?clientId=${encodeURIComponent(clientId)}`
+      expect(await askAdmin(node, 'GET', path)).toMatchObject({ status: 200, body: { clientId } })
+      expect((await askAdmin(node, 'DELETE', path)).status).toBe(204)
+      await client.untilClosed()
+      expect((await askAdmin(node, 'GET', path)).status).toBe(404)
+    },
+  )
 
   it.each([
     ['of 65,535 bytes', LONGEST],
     ['of two dots', '..'],
-  ])('%s is found, closed and revoked by a body', async (_which, clientId) => {
+  ])('finds, closes and revokes a client id %s given in the body', async (_which, clientId) => {
     await using client = await connectAt(node, { clientId, username: clientId, password: PASSWORD })
     const body = { clientId }
     expect(await askAdmin(node, 'POST', 'clients/lookup', { body })).toMatchObject({
@@ -85,7 +88,7 @@ describe('a client id', () => {
     await using _back = await connectAt(node, { clientId, username: clientId, password: PASSWORD })
   })
 
-  it('that is given twice, or beside another field, is refused, and nobody is closed', async () => {
+  it('refuses a client id that is given twice or beside another field, and closes nobody', async () => {
     await using client = await connectAt(node, { clientId: 'c' })
     for (const [path, body] of [
       ['clients?clientId=c', { clientId: 'c' }],
@@ -98,13 +101,13 @@ describe('a client id', () => {
     await client.expectSilence()
   })
 
-  it('that is too long for a request line is answered 431', async () => {
+  it('answers 431 to a client id that is too long for a request line', async () => {
     const path = `clients?clientId=${encodeURIComponent(LONGEST)}`
     expect(await statusOf(node.adminPort, `/api/v1/${path}`)).toBe(431)
   })
 })
 
-it('HEAD is answered as GET, without the body', async () => {
+it('the admin API answers HEAD as it answers GET, without the body', async () => {
   await using node = await startNode({ listen, environment: adminEnvironment() })
   const whole = await askAdmin(node, 'GET', 'clients')
   const head = await askAdmin(node, 'HEAD', 'clients')
@@ -112,7 +115,7 @@ it('HEAD is answered as GET, without the body', async () => {
   expect(head.headers.get('content-length')).toBe(whole.headers.get('content-length'))
 })
 
-it('a path with dots is no other path', async () => {
+it('the admin API does not resolve dots in a path', async () => {
   await using node = await startNode({ listen, environment: adminEnvironment() })
   await using _client = await connectAt(node, { clientId: '..' })
   const shown = await statusOf(node.adminPort, '/api/v1/clients/..')
@@ -121,7 +124,7 @@ it('a path with dots is no other path', async () => {
 })
 
 it.each(['GET', 'HEAD', 'POST', 'DELETE'])(
-  'a defect behind a %s is 500 and told, never 408 or 503',
+  'an unexpected error during a %s is answered 500 and logged, never answered 408 or 503',
   async (method) => {
     const defects: unknown[] = []
     const broken = (): never => {

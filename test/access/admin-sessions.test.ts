@@ -44,7 +44,7 @@ function facts(node: TestNode, clientId: string): Promise<AdminAnswer> {
 }
 
 describe('a stored session that an operator ends', () => {
-  it('is gone with its filters and its queue, and its client id is free for another user', async () => {
+  it('is deleted with its filters and its queue, and its client id is free for another user', async () => {
     await using pair = await startPair()
     const { near, far } = pair
     const clientId = unique('c')
@@ -83,7 +83,7 @@ describe('a stored session that an operator ends', () => {
   })
 
   it.each(['near', 'far'] as const)(
-    'closes its client as kicked, which is connected to the %s node, and publishes its will',
+    'closes its client at the %s node with the reason kicked, and publishes the will',
     async (where) => {
       await using pair = await startPair()
       const clientId = unique('c')
@@ -104,7 +104,7 @@ describe('a stored session that an operator ends', () => {
     },
   )
 
-  it('is ended once where several ask at once, and a clean client is none', async () => {
+  it('is ended once when several requests ask at once; a clean client has no stored session to end', async () => {
     await using node = await startNode({ listen, environment })
     const clientId = unique('c')
     await using client = await connectAt(node, { clientId, clean: false })
@@ -117,7 +117,7 @@ describe('a stored session that an operator ends', () => {
     await clean.expectSilence()
   })
 
-  it('is ended by a body where its client id fits no path', async () => {
+  it('is ended by a request body when its client id does not fit into a path', async () => {
     await using node = await startNode({ listen, environment })
     await using client = await connectAt(node, { clientId: '..', clean: false })
     const body = { clientId: '..' }

@@ -33,7 +33,7 @@ const REACHING = [
   '$share/g/deep/+/x',
 ] as const
 
-test('no filter that reaches what is denied is granted, and nothing of it arrives', async () => {
+test('a filter that reaches a denied topic is refused, and no message of that topic arrives', async () => {
   await using ruled = await startRuled(OPEN)
   await using insider = await connectAt(ruled.node, { clientId: 'insider' })
   for (const topic of ['a/secret', 'deep/secret/x'])
@@ -55,7 +55,7 @@ test('no filter that reaches what is denied is granted, and nothing of it arrive
   }
 })
 
-test('a refused filter of a mixed SUBSCRIBE is not stored with the session', async () => {
+test('a filter that is refused in a SUBSCRIBE with granted ones is not stored with the session', async () => {
   await using redis = await startRedis()
   const options = { redisUrl: redis.url, redisPrefix: redis.prefix }
   await using ruled = await startRuled(RULES, options)
@@ -81,7 +81,7 @@ test.each([
   ['a/open', 'a/+', ['a/open', 'a/secret']],
   ['deep/x', 'deep/#', ['deep/x', 'deep/secret/x']],
 ])(
-  'what a filter had queued is not delivered when it is denied at resume (%s by %s)',
+  'messages that a filter queued are not delivered when the filter is denied at resume (%s by %s)',
   async (allowed, wide, topics) => {
     await using ruled = await startRuled(OPEN)
     const asleep = { clientId: 'sleeper', clean: false }
@@ -106,7 +106,7 @@ test.each([
   },
 )
 
-test('a will that new rules deny is not published, its client is told by the close', async () => {
+test('a will that new rules deny is not published, and the node closes its client', async () => {
   await using ruled = await startRuled(OPEN)
   await using watcher = await connectAt(ruled.node, { clientId: 'watcher' })
   await watcher.subscribe(['a/secret', 1], ['b/last', 1])
@@ -125,7 +125,7 @@ rules:
   await watcher.expectSilence()
 })
 
-test('retained messages are replayed by the rules of the moment', async () => {
+test('the rules in force at a replay decide which retained messages are replayed', async () => {
   await using ruled = await startRuled(OPEN)
   await using publisher = await connectAt(ruled.node, { clientId: 'publisher' })
   for (const topic of ['b/x', 'a/secret'])
@@ -145,7 +145,7 @@ test('retained messages are replayed by the rules of the moment', async () => {
   expect(await client.receive(1)).toMatchObject([{ topic: 'a/secret', retain: true }])
 })
 
-test('a member of a group whose filter is denied by now gets nothing more of the group', async () => {
+test('a member of a group gets no more messages of the group after its filter has been denied', async () => {
   await using ruled = await startRuled(OPEN)
   const asleep = { clientId: 'member', clean: false }
   await using member = await connectAt(ruled.node, asleep)

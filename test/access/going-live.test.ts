@@ -61,7 +61,7 @@ async function reasonOf(node: TestNode, clientId: string): Promise<unknown> {
   return line['reason']
 }
 
-test('a client that connects while the rules change has the new ones, and so has its session', async () => {
+test('new rules apply to a client that connects while the rules change, and to its session', async () => {
   await using ruled = await startRuled(OPEN, behindProxy)
   const clientId = unique('c')
   await using before = await connectAt(ruled.node, { clientId, clean: false })
@@ -81,7 +81,7 @@ test('a client that connects while the rules change has the new ones, and so has
   expect(await client.receive(1)).toMatchObject([{ topic: 'own/a' }])
 })
 
-test('a will that the rules deny by the time at which a session goes live is refused', async () => {
+test('a CONNECT is refused when new rules deny its will before the session goes live', async () => {
   await using ruled = await startRuled(OPEN, behindProxy)
   const clientId = unique('c')
   const will = { topic: 'open/last', payload: 'words', qos: 1 as const }
@@ -93,7 +93,7 @@ test('a will that the rules deny by the time at which a session goes live is ref
   expect(await reasonOf(ruled.node, clientId)).toBe('not-authorized')
 })
 
-test('a filter that the rules deny while it is being stored is not granted', async () => {
+test('a filter that new rules deny while the filter is being stored is refused', async () => {
   await using ruled = await startRuled(OPEN, behindProxy)
   await using client = await connectAt(ruled.node, { clean: false })
   const filter = unique('open/filter')
@@ -106,7 +106,7 @@ test('a filter that the rules deny while it is being stored is not granted', asy
   expect(ruled.node.closeReasons()).toEqual(['access-revoked'])
 })
 
-test('a password that is gone from the file by the time at which a session goes live is refused', async () => {
+test('a login is refused when its password is removed from the file before the session goes live', async () => {
   const file = join(temporaryDirectory('users-'), 'passwords')
   const put = (text: string): void => {
     writeFileSync(`${file}.new`, text)
@@ -152,7 +152,7 @@ test('a password that is gone from the file by the time at which a session goes 
   expect(returnCode).toBe(0)
 })
 
-test('a login that ends while the client waits for its session never gets CONNACK 0', async () => {
+test('a login that expires while the client waits for its session never gets CONNACK 0', async () => {
   const { privateKey, publicKey } = await generateKeyPair('EdDSA', { extractable: true })
   const keys = join(temporaryDirectory('jwt-'), 'keys.json')
   writeFileSync(keys, JSON.stringify({ keys: [await exportJWK(publicKey)] }))
@@ -176,7 +176,7 @@ test('a login that ends while the client waits for its session never gets CONNAC
 })
 
 test.each(['clientId', 'username'])(
-  'a client whose %s is revoked while it waits for its session is refused',
+  'a client is refused when its %s is revoked while the client waits for its session',
   async (key) => {
     const users = { ann: 'sesame' }
     const environment = adminEnvironment()
@@ -199,7 +199,7 @@ test.each(['clientId', 'username'])(
   },
 )
 
-test('a client whose certificate is revoked while it waits for its session is refused', async () => {
+test('a client is refused when its certificate is revoked while the client waits for its session', async () => {
   const authority = await Authority.create('devices')
   const device = await authority.issue({ commonName: 'buoy', usage: 'client' })
   const files = async (

@@ -33,7 +33,7 @@ async function login(node: TestNode, fields: ConnectFields = {}): Promise<number
 const closed = (node: TestNode): readonly LogLine[] =>
   node.logs().filter(({ msg }) => msg === 'connection closed')
 
-test('the service is told who comes, and its word counts', async () => {
+test('the auth service gets client id, user name, password and address, and its answer decides the login', async () => {
   await using service = await startHttpService((response, { body }) => {
     const result = { ann: 'allow', bob: 'deny' }[String(body?.['username'])] ?? 'ignore'
     response.end(JSON.stringify({ result, username: 'Ann', claims: { site: 'north' } }))
@@ -50,7 +50,7 @@ test('the service is told who comes, and its word counts', async () => {
   })
 })
 
-test('an answer with a user name of length 0 names nobody else than the client has', async () => {
+test('an answer of the auth service with an empty user name leaves the client the user name of its CONNECT', async () => {
   await using service = await startHttpService((response) => {
     response.end('{"result":"allow","username":""}')
   })
@@ -60,7 +60,7 @@ test('an answer with a user name of length 0 names nobody else than the client h
   expect(await login(node, { clientId: 'bob' })).toBe(2)
 })
 
-test('a right answer is remembered for all that was asked but the port, a wrong one is not', async () => {
+test('an allowing answer of the auth service is cached for the same question from any port, a denying answer is not cached', async () => {
   await using service = await startHttpService((response, { body }) => {
     response.end(JSON.stringify({ result: body?.['username'] === 'ann' ? 'allow' : 'deny' }))
   })
@@ -98,14 +98,14 @@ test.each([
     (response: ServerResponse) => response.writeHead(403).end('{"result":"allow"}'),
     /status 403/,
   ],
-  ['no JSON', (response: ServerResponse) => response.end('allow'), /no JSON/],
+  ['something that is not JSON', (response: ServerResponse) => response.end('allow'), /no JSON/],
   [
-    'another result',
+    'an unknown result',
     (response: ServerResponse) => response.end('{"result":"yes"}'),
     /something else/,
   ],
   [
-    'too much',
+    'more than 65,536 bytes',
     (response: ServerResponse) => response.end(`{"x":"${'x'.repeat(100_000)}"}`),
     /65536 bytes/,
   ],
@@ -114,7 +114,7 @@ test.each([
     (response: ServerResponse) => response.writeHead(302, { location: '/' }).end(),
     /status 302/,
   ],
-  ['nothing', () => undefined, /no answer within 200 ms/],
+  ['silence', () => undefined, /no answer within 200 ms/],
   [
     'half an answer',
     (response: ServerResponse) =>
@@ -122,27 +122,27 @@ test.each([
     /ECONNRESET/,
   ],
   [
-    'an end in words',
+    'an expiry in words',
     (response: ServerResponse) => response.end('{"result":"allow","expiresAt":"tomorrow"}'),
     /expiresAt that is no date: string/,
   ],
   [
-    'an end that no date can name',
+    'an expiry that no date can represent',
     (response: ServerResponse) => response.end('{"result":"allow","expiresAt":1e300}'),
     /no date: 1e\+300/,
   ],
   [
-    'an endless end',
+    'an infinite expiry',
     (response: ServerResponse) => response.end('{"result":"allow","expiresAt":1e999}'),
     /no date: Infinity/,
   ],
   [
-    'an end before time',
+    'an expiry before 1970',
     (response: ServerResponse) => response.end('{"result":"allow","expiresAt":-1}'),
     /no date: -1/,
   ],
 ] as const)(
-  '%s is no answer, and the log names the host and the cause',
+  'an auth service that answers with %s refuses the login, and the log names the host and the cause',
   async (_, respond, cause) => {
     await using service = await startHttpService((response) => respond(response))
     await using node = await startAsking(service, { authHttpTimeoutMs: 200 })
@@ -154,7 +154,7 @@ test.each([
   },
 )
 
-test('a login whose end is past is refused and publishes nothing', async () => {
+test('a login with an expiry in the past is refused, and its will is not published', async () => {
   const seconds = Math.floor(Date.now() / 1_000)
   await using service = await startHttpService((response, { body }) => {
     const expiresAt = body?.['username'] === 'ann' ? seconds - 1 : seconds + 600
@@ -169,7 +169,7 @@ test('a login whose end is past is refused and publishes nothing', async () => {
   await watcher.expectSilence()
 })
 
-test('a service that is away is named with its host and the cause', async () => {
+test('the log names host and cause when the auth service is unreachable', async () => {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -179,7 +179,7 @@ test('a service that is away is named with its host and the cause', async () => 
   await node.logged(({ detail }) => detail === `${host}: ECONNREFUSED`)
 })
 
-test('a service that fails again and again is left alone', async () => {
+test('the node pauses its requests to an auth service that keeps failing', async () => {
   await using service = await startHttpService((response) => response.writeHead(503).end())
   await using node = await startAsking(service)
   for (let time = 0; time < 20; time += 1) expect(await login(node)).toBe(3)
@@ -188,7 +188,7 @@ test('a service that fails again and again is left alone', async () => {
 })
 
 test.each([400, 403, 429, 500])(
-  'a user whom the service answers with status %d keeps nobody else out',
+  'a user for whom the auth service answers status %d does not keep other users from logging in',
   async (status) => {
     await using service = await startHttpService((response, { body }) => {
       if (body?.['username'] === 'eve') response.writeHead(status).end()

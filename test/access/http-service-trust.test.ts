@@ -31,7 +31,7 @@ const replace = (file: string, text: string): void => {
 const isRead = (node: TestNode, file: string) =>
   node.logged(({ path, why }) => path === file && why === undefined)
 
-test('the HTTP hook is trusted by an authority of the operator’s, which may change', async () => {
+test('the node trusts the auth service by a configured authority, which may be replaced', async () => {
   const [first, second] = [await Authority.create('one'), await Authority.create('two')]
   const leaf = { commonName: 'auth', usage: 'server', alternativeNames: ['127.0.0.1'] } as const
   const tls = await second.issue(leaf)
@@ -54,7 +54,7 @@ test('the HTTP hook is trusted by an authority of the operator’s, which may ch
   expect(await login(node)).toBe(0)
 })
 
-test('a certificate for another host is named as the cause', async () => {
+test('the log names a certificate for another host as the cause', async () => {
   const authority = await Authority.create('one')
   const tls = await authority.issue({
     commonName: 'auth',
@@ -74,7 +74,7 @@ test('a certificate for another host is named as the cause', async () => {
   await node.logged(({ detail }) => detail === `${service.host}: ERR_TLS_CERT_ALTNAME_INVALID`)
 })
 
-test('keys of tokens are fetched from a service that an authority of the operator’s has signed', async () => {
+test('token keys are fetched from a service whose certificate a configured authority has signed', async () => {
   const authority = await Authority.create('one')
   const tls = await authority.issue({
     commonName: 'keys',
@@ -94,7 +94,7 @@ test('keys of tokens are fetched from a service that an authority of the operato
   expect(await login(node, await token.setExpirationTime('1h').sign(privateKey))).toBe(0)
 })
 
-test('the HTTP hook is shown the token of a file, which may change, and no log line holds it', async () => {
+test('the node sends the auth service the token of a file, which may change, and logs the token nowhere', async () => {
   await using service = await startHttpService((response, { headers }) => {
     const isRight = headers.authorization === 'Bearer second-token'
     response.writeHead(isRight ? 200 : 401).end('{"result":"allow"}')

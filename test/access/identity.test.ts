@@ -35,7 +35,7 @@ function at(node: TestNode, place: number): WireAddress {
   return { host: node.host, port: node.ports[place] as number, tls }
 }
 
-test('a user name that no certificate proves is refused where certificates identify, and beside it', async () => {
+test('a user name that the certificate does not prove is refused on listeners that identify by certificate', async () => {
   const authority = await Authority.create('devices')
   const secret = new MountedSecret({ 'ca.crt': authority.pair.cert })
   const names = `client-auth=optional&identity=cn&client-ca=${secret.path('ca.crt')}`
@@ -75,7 +75,7 @@ test('[MQTT-3.1.3-11] where anonymous clients are allowed, credentials that noth
   expect(ruled.node.closeReasons().filter((reason) => reason === 'bad-credentials')).toHaveLength(3)
 })
 
-test('[MQTT-3.1.3-11] a user name of length 0 is none: with rules, sessions and revocations', async () => {
+test('[MQTT-3.1.3-11] an empty user name counts as no user name in rules, sessions and revocations', async () => {
   await using ruled = await startRuled(OPS_RULES)
   await using first = await connectAt(ruled.node, { clientId: 'd', clean: false, username: '' })
   expect(await first.subscribe(['secret', 1])).toEqual([0x80])
@@ -86,7 +86,7 @@ test('[MQTT-3.1.3-11] a user name of length 0 is none: with rules, sessions and 
   expect(connack).toMatchObject({ returnCode: 0, sessionPresent: true })
 })
 
-test('[MQTT-3.1.3-11] a user name of length 0 is none: beside a certificate that says another name', async () => {
+test('[MQTT-3.1.3-11] an empty user name does not contradict the name in a certificate', async () => {
   const authority = await Authority.create('devices')
   const secret = new MountedSecret({ 'ca.crt': authority.pair.cert })
   const names = `client-auth=required&identity=cn&client-ca=${secret.path('ca.crt')}`
@@ -98,7 +98,7 @@ test('[MQTT-3.1.3-11] a user name of length 0 is none: beside a certificate that
   expect(await codeOf(address, { username: 'other' })).toBe(5)
 })
 
-test('anonymous clients come in at the listener that allows them, and at no other one', async () => {
+test('anonymous clients are accepted only at the listener that allows them', async () => {
   await using node = await startNode({
     users: { ann: 'sesame' },
     allowAnonymous: false,
@@ -122,7 +122,7 @@ const as = (username: keyof typeof USERS): ConnectFields => ({
   password: USERS[username],
 })
 
-test("[MQTT-3.1.3-9] a client id that is not its user's is refused, with a password too", async () => {
+test('[MQTT-3.1.3-9] a client id that does not belong to the user is refused, even with the right password', async () => {
   await using node = await startNode({
     users: USERS,
     environment: { BREAKWATER_CLIENT_ID: '${username}' },
@@ -156,7 +156,7 @@ test("[MQTT-3.1.3-9] a client id that is not its user's is refused, with a passw
   expect(await codeOf(equal as WireAddress, { ...as('ann'), password: 'x' }, 'ann-2')).toBe(4)
 })
 
-test('rules that speak of client ids which nothing binds are named in one line at the start', async () => {
+test('one log line at the start names the rules about client ids that no setting binds to users', async () => {
   const rules = "rules: [{ allow: [publish, subscribe], topics: ['devices/${clientid}/#'] }]"
   const said =
     'the access rules speak of client ids, and any client may have any client id there: set BREAKWATER_CLIENT_ID'

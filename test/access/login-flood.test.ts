@@ -64,21 +64,21 @@ const series = async (
   labels: Readonly<Record<string, string>> = { kind: 'password' },
 ): Promise<number> => (await MetricsPage.of(node)).value(`breakwater_${name}`, labels)
 
-test('120 connections with ever-new user names do not keep anybody out', async () => {
+test('120 connections that try a new user name each time keep no other user from logging in', async () => {
   const users = Array.from({ length: 11 }, (_, index) => `device-${index}`)
   const node = await startWith(users)
   flood(node, 120, (tries) => `stranger-${tries}`)
   for (const user of users) expect(await login(node, user, PASSWORD), user).toBe(0)
 })
 
-test('a user name that is tried from 60 connections keeps nobody else out', async () => {
+test('60 connections that try one user name keep no other user from logging in', async () => {
   const users = Array.from({ length: 5 }, (_, index) => `device-${index}`)
   const node = await startWith([...users, 'victim'], { failedLoginsPerUserPerMinuteMax: 0 })
   flood(node, 60, () => 'victim')
   for (const user of users) expect(await login(node, user, PASSWORD), user).toBe(0)
 })
 
-test('300 devices that share one user name get in at a node that has never seen it', async () => {
+test('300 devices that share one user name log in at a node that has never seen that name', async () => {
   await using node = await startWith(['fleet'])
   const devices = await Promise.all(
     Array.from({ length: 300 }, async (_, index) => {
@@ -93,7 +93,7 @@ test('300 devices that share one user name get in at a node that has never seen 
   await Promise.all(devices.map((device) => device.drop()))
 })
 
-test('the check of a client that has left is not made', async () => {
+test('the password of a client that has disconnected is not checked', async () => {
   const users = Array.from({ length: 40 }, (_, index) => `device-${index}`)
   await using node = await startWith(users, { loginChecksMax: 1 })
   for (const [index, username] of users.entries()) {
@@ -106,7 +106,7 @@ test('the check of a client that has left is not made', async () => {
   await expect.poll(() => series(node, 'logins_waiting')).toBe(0)
 })
 
-test('300 devices that share one user name get in where a service is asked about each', async () => {
+test('300 devices that share one user name log in when the auth service is asked about each', async () => {
   const held: ServerResponse[] = []
   let isHeld = true
   await using service = await startHttpService((response) => {

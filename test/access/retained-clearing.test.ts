@@ -8,7 +8,7 @@ import { startRuled } from './ruled.ts'
 
 const MANY = 250
 
-test('a retained message outlives the right to publish it, until an operator clears it', async () => {
+test('a retained message stays after its publisher lost the right to publish it, until an operator clears it', async () => {
   const rules = (deny: string): string => `
 rules:
   - { deny: [publish], topics: ['${deny}/#'] }
@@ -30,7 +30,7 @@ rules:
   await after.expectSilence()
 })
 
-test('retained messages are cleared in the whole cluster, and no others', async () => {
+test('the admin API clears the retained messages of a filter in the whole cluster, and no others', async () => {
   await using redis = await startRedis()
   const options = {
     redisUrl: redis.url,

@@ -11,7 +11,7 @@ rules:
   - { allow: [publish, subscribe], topics: ['open/#', 'own/\${clientid}/#'] }
 `
 
-test('a denied publish is acknowledged, goes nowhere and is counted', async () => {
+test('a denied publish is acknowledged and counted, and reaches nobody', async () => {
   await using ruled = await startRuled(RULES)
   await using watcher = await connectAt(ruled.node, { clientId: 'w' })
   await watcher.subscribe(['open/news', 1])
@@ -37,7 +37,7 @@ test('with BREAKWATER_PUBLISH_DENIED=close a denied publish ends the connection'
   expect(ruled.node.closeReasons()).toEqual(['publish-denied', 'publish-denied'])
 })
 
-test('a SUBSCRIBE is granted filter by filter; no wildcard or group slips past a deny', async () => {
+test('each filter of a SUBSCRIBE is granted or refused by itself; neither a wildcard nor a group circumvents a deny rule', async () => {
   await using ruled = await startRuled(RULES)
   await using client = await connectAt(ruled.node, { clientId: 'c', clean: false })
   const asked = [
@@ -66,7 +66,7 @@ test('a SUBSCRIBE is granted filter by filter; no wildcard or group slips past a
   ])
 })
 
-test('a group that rules name is joined by nobody else, after a resume too', async () => {
+test('a group that the rules reserve is closed to other clients, also after a resume', async () => {
   const groups = (user: string): string => `
 rules:
   - { users: [${user}], allow: [subscribe], topics: ['$share/workers/jobs/#'] }
@@ -92,7 +92,7 @@ rules:
   await back.expectSilence()
 })
 
-test('a will that may not be published is refused with CONNECT', async () => {
+test('a CONNECT is refused when its will may not be published', async () => {
   await using ruled = await startRuled(RULES)
   for (const [topic, returnCode] of [
     ['open/last', 0],
@@ -104,7 +104,7 @@ test('a will that may not be published is refused with CONNECT', async () => {
   }
 })
 
-test('new rules hold for who is connected, and a bad file changes nothing', async () => {
+test('new rules apply to connected clients, and an invalid rules file changes nothing', async () => {
   await using ruled = await startRuled(RULES)
   await using publisher = await connectAt(ruled.node, { clientId: 'p' })
   await using subscriber = await connectAt(ruled.node, { clientId: 's' })
@@ -122,7 +122,7 @@ test('new rules hold for who is connected, and a bad file changes nothing', asyn
   expect(other.isClosed).toBe(false)
 })
 
-test('a session that resumes has neither filters nor queued messages that are denied by now', async () => {
+test('a session that resumes loses the filters and queued messages that are denied by then', async () => {
   await using ruled = await startRuled(RULES)
   await using client = await connectAt(ruled.node, { clientId: 'c', clean: false })
   await client.subscribe(['open/a', 1])

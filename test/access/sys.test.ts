@@ -45,7 +45,7 @@ function names(said: ReadonlyMap<string, string>, how: 'retained' | 'live'): str
   return found.map((key) => key.slice(start.length)).sort()
 }
 
-test('a node says what docs/SYS.md lists, retained to a new subscriber and then live', async () => {
+test('a node publishes the $SYS topics that docs/SYS.md lists, retained to a new subscriber and then live', async () => {
   await using node = await startNode(OFTEN)
   await using reader = await read(node, '$SYS/#')
   const state = `nodes/${node.id}/state`
@@ -69,7 +69,7 @@ test('a node says what docs/SYS.md lists, retained to a new subscriber and then 
     expect(Number(live(name)), name).toBeGreaterThan(3)
 })
 
-test('wildcards do not reach it, a message of a client neither', async () => {
+test('neither a leading wildcard nor a message of a client reaches $SYS topics', async () => {
   await using node = await startNode(OFTEN)
   await using wide = await read(node, '#', '+/broker/uptime', '+/#', '$share/g/$SYS/#')
   await using narrow = await read(node, '$SYS/broker/uptime')
@@ -85,7 +85,7 @@ test('wildcards do not reach it, a message of a client neither', async () => {
   await expect.poll(() => later.said.get('retained uptime'), WAIT).toMatch(/^\d+ seconds$/)
 })
 
-test('with an interval of 0s there is nothing', async () => {
+test('with an interval of 0s the node publishes no $SYS topics', async () => {
   await using node = await startNode({ environment: { BREAKWATER_SYS_INTERVAL: '0s' } })
   await using client = await connectAt(node)
   await client.subscribe(['$SYS/#', 0])
@@ -94,7 +94,7 @@ test('with an interval of 0s there is nothing', async () => {
   expect((await client.receive(1))[0]?.topic).toBe('x')
 })
 
-test('with rules, only a rule that names it lets a client read', async () => {
+test('with access rules, a client may read $SYS topics only by a rule that names them', async () => {
   const file = join(temporaryDirectory('acl-'), 'acl.yaml')
   writeFileSync(
     file,
@@ -120,7 +120,7 @@ rules:
   expect((await operator.receive(1))[0]).toMatchObject({ qos: 0, retain: true })
 })
 
-test('every node of a cluster can be read at each; unread, nothing leaves a node or stays in Redis', async () => {
+test('the $SYS topics of every node can be read at each node; without a reader they stay in the node', async () => {
   await using cluster = await startCluster(OFTEN)
   const { a, b, c } = cluster
   await using stack = new AsyncDisposableStack()
@@ -154,7 +154,7 @@ test('every node of a cluster can be read at each; unread, nothing leaves a node
   await expect.poll(() => names(later.said, 'retained'), WAIT).toEqual(living)
 })
 
-test('mosquitto_sub shows it', async (context) => {
+test('mosquitto_sub shows the $SYS topics', async (context) => {
   const [subscribe] = skipWithout(context, 'mosquitto_sub')
   await using node = await startNode()
   const to = ['-h', node.host, '-p', `${node.port}`, '-V', '311', '-C', '1']

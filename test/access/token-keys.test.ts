@@ -47,7 +47,7 @@ async function login(node: TestNode, password: string): Promise<number> {
   return (await client.connect({ clientId: 'c', username: 'ann', password })).returnCode
 }
 
-test('a new key is fetched when the first token comes that names it, or names none', async () => {
+test('a new key is fetched when the first token arrives that names it or names no key', async () => {
   let keys: readonly JWK[] = [{ ...old.jwk, kid: 'old' }]
   await using service = await startHttpService((response) => response.end(JSON.stringify({ keys })))
   await using node = await startFetching(service.url)
@@ -63,7 +63,7 @@ test('a new key is fetched when the first token comes that names it, or names no
   )
 })
 
-test('tokens that name ever-new keys cost a bounded number of fetches, and keep no new key out', async () => {
+test('tokens that each name another unknown key cost a bounded number of fetches, and do not delay a new key', async () => {
   let keys: readonly JWK[] = [{ ...old.jwk, kid: 'old' }]
   await using service = await startHttpService((response) => response.end(JSON.stringify({ keys })))
   await using node = await startFetching(service.url, { jwtKeysFetchesPerMinuteMax: 60 })
@@ -80,7 +80,7 @@ test('tokens that name ever-new keys cost a bounded number of fetches, and keep 
   expect(service.questions.length).toBeLessThanOrEqual(5 + seconds)
 })
 
-test('while the service is away known keys stay in use, and an unknown one is nobody’s fault', async () => {
+test('while the key service is unreachable known keys stay in use, and a token with an unknown key is answered as unavailable', async () => {
   let isWell = true
   await using service = await startHttpService((response) => {
     if (isWell) response.end(JSON.stringify({ keys: [{ ...old.jwk, kid: 'old' }] }))
@@ -101,19 +101,22 @@ test('while the service is away known keys stay in use, and an unknown one is no
 })
 
 test.each([
-  ['no JSON', '<html>', /is no JSON Web Key Set/],
+  ['something that is not JSON', '<html>', /is no JSON Web Key Set/],
   ['no keys', '{"keys":[]}', /holds no key/],
   ['a private key', '{"keys":[{"kty":"EC","d":"x"}]}', /holds a private key/],
-])('a service that answers %s is told from one that is away', async (_, text, why) => {
-  await using service = await startHttpService((response) => response.end(text))
-  await using node = await startFetching(service.url)
-  const line = await node.logged(({ msg }) => String(msg).startsWith('keys of tokens cannot'))
-  expect(line['why']).toMatch(why)
-  expect(line['why']).toContain(service.host)
-  expect(await login(node, await sign(old.key, 'old'))).toBe(3)
-})
+])(
+  'the log distinguishes a key service that answers with %s from an unreachable one',
+  async (_, text, why) => {
+    await using service = await startHttpService((response) => response.end(text))
+    await using node = await startFetching(service.url)
+    const line = await node.logged(({ msg }) => String(msg).startsWith('keys of tokens cannot'))
+    expect(line['why']).toMatch(why)
+    expect(line['why']).toContain(service.host)
+    expect(await login(node, await sign(old.key, 'old'))).toBe(3)
+  },
+)
 
-test('a file of keys is read again when it changes; a bad version is refused, and the old one stays', async () => {
+test('a key file is read again when it changes; an invalid version is refused, and the old keys stay in use', async () => {
   const file = join(temporaryDirectory('keys-'), 'keys.json')
   const put = (text: string): void => {
     writeFileSync(`${file}.new`, text)

@@ -25,7 +25,7 @@ async function authority() {
   return { directory, environment, sign }
 }
 
-test('a token says who the client is and what it may do; its end is the end of the connection', async () => {
+test('a token gives the client its user name and claims, and its expiry closes the connection', async () => {
   const { directory, environment, sign } = await authority()
   const rules = join(directory, 'acl.yaml')
   writeFileSync(
@@ -54,7 +54,7 @@ test('a token says who the client is and what it may do; its end is the end of t
   expect(node.closeReasons()).toEqual(['login-expired', 'bad-credentials', 'login-expired'])
 })
 
-test('a token that names a user of more than 256 bytes lets nobody in', async () => {
+test('a token with a user name of more than 256 bytes is refused', async () => {
   const { environment, sign } = await authority()
   await using node = await startNode({ allowAnonymous: false, environment })
   const [longest, longer] = ['é'.repeat(128), `${'é'.repeat(128)}x`]
@@ -72,7 +72,7 @@ test('a token that names a user of more than 256 bytes lets nobody in', async ()
   expect(node.logs().at(-1)?.['detail']).toBe('a user name of 257 bytes; usernameBytesMax is 256')
 })
 
-test('[MQTT-1.5.3-1] [MQTT-1.5.3-2] a token that names a user which MQTT does not have lets nobody in', async () => {
+test('[MQTT-1.5.3-1] [MQTT-1.5.3-2] a token with a user name that MQTT text cannot hold is refused', async () => {
   const { environment, sign } = await authority()
   await using node = await startNode({ allowAnonymous: false, environment })
   const names = ['x\ud800', 'x\udfff', 'x\0y']
@@ -84,7 +84,7 @@ test('[MQTT-1.5.3-1] [MQTT-1.5.3-2] a token that names a user which MQTT does no
   expect(node.closeReasons()).toEqual(names.map(() => 'bad-credentials'))
 })
 
-test('a password with two dots is a password, also where tokens let clients in', async () => {
+test('a password with two dots is checked as a password, also on a listener that accepts tokens', async () => {
   const { environment } = await authority()
   const password = 'correct.horse.battery'
   await using node = await startNode({ users: { ann: password }, environment })
