@@ -218,11 +218,11 @@ describe('the admin API of a node that has a token file', () => {
     const next = 'quite-another-token-now'
     writeFileSync(path, 'short')
     await node.logged(
-      ({ msg }) => msg === 'a new version of the file is refused; the old one stays in use',
+      ({ msg }) => msg === 'file changed: the new version is refused, the old one stays in use',
     )
     expect((await askAdmin(node, 'GET', 'nodes')).status).toBe(200)
     writeFileSync(path, `${next}\n`)
-    await node.logged(({ msg }) => msg === 'a new version of the file is in use')
+    await node.logged(({ msg }) => msg === 'file changed: the new version is in use')
     expect((await askAdmin(node, 'GET', 'nodes')).status).toBe(401)
     expect((await askAdmin(node, 'GET', 'nodes', { token: next })).status).toBe(200)
     expect(JSON.stringify(node.logs())).not.toMatch(/short|quite-another/)

@@ -159,7 +159,7 @@ test('[MQTT-3.1.3-9] a client id that does not belong to the user is refused, ev
 test('one log line at the start names the rules about client ids that no setting binds to users', async () => {
   const rules = "rules: [{ allow: [publish, subscribe], topics: ['devices/${clientid}/#'] }]"
   const said =
-    'the access rules speak of client ids, and any client may have any client id there: set BREAKWATER_CLIENT_ID'
+    'access rules use client ids, but any client may take any client id at these listeners: set BREAKWATER_CLIENT_ID'
   const listen = ['mqtt://127.0.0.1:0', 'mqtt://127.0.0.1:0?client-id=${username}']
   await using open = await startRuled(rules, { users: USERS, listen })
   const lines = open.node.logs().filter(({ msg }) => msg === said)

@@ -97,7 +97,7 @@ test('while the key service is unreachable known keys stay in use, and a token w
   expect(page.value('breakwater_jwt_keys_fetches_total', { result: 'error' })).toBeGreaterThan(0)
   isWell = true
   expect(await login(node, await sign(fresh.key, 'fresh'))).toBe(4)
-  await node.logged(({ msg }) => msg === 'keys of tokens are fetched again')
+  await node.logged(({ msg }) => msg === 'token keys fetched again')
 })
 
 test.each([
@@ -109,7 +109,7 @@ test.each([
   async (_, text, why) => {
     await using service = await startHttpService((response) => response.end(text))
     await using node = await startFetching(service.url)
-    const line = await node.logged(({ msg }) => String(msg).startsWith('keys of tokens cannot'))
+    const line = await node.logged(({ msg }) => String(msg).startsWith('token keys cannot'))
     expect(line['why']).toMatch(why)
     expect(line['why']).toContain(service.host)
     expect(await login(node, await sign(old.key, 'old'))).toBe(3)

@@ -48,7 +48,7 @@ it('without a replica nobody is acknowledged at level replicated:1, and with one
   await using replica = await startRedisProcess(['--replicaof', '127.0.0.1', port])
   expect(replica.url).not.toBe(redis.url)
   await expect.poll(() => isAcknowledged(node), { timeout: 60_000 }).toBe(true)
-  await node.logged(({ msg }) => msg === 'writes are confirmed again')
+  await node.logged(({ msg }) => msg === 'Redis confirms writes again')
 }, 120_000)
 
 async function isAcknowledged(node: TestNode): Promise<boolean> {

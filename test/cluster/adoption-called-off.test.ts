@@ -49,7 +49,8 @@ it('leaves a node the clients that it still has when it is back', async () => {
   }
   storing.release()
   await heir.logged(
-    ({ msg, nodeId }) => msg === 'clients of a departed node adopted' && nodeId === back.id,
+    ({ msg, nodeId }) =>
+      msg === 'took over the clients of a node that is gone' && nodeId === back.id,
   )
 
   expect(await reader.receive(1)).toMatchObject([{ topic: `${root}/${first}` }])

@@ -99,7 +99,7 @@ it('also where one of them is still connected here, and the node does not know t
   await still.expectSilence()
 })
 
-it('also where it stops before it has heard who they are', async () => {
+it('a node that stops before Redis has answered which clients it adopted leaves them to another node', async () => {
   const clientIds = named()
   const nodeId = await depart(clientIds)
   const { prefix: redisPrefix } = redis

@@ -32,8 +32,7 @@ it(
       await leaving.subscribe([topic, 1])
       await leaving.disconnect()
     }
-    const expired = (): number =>
-      a.logs().filter(({ msg }) => msg === 'abandoned sessions expired').length
+    const expired = (): number => a.logs().filter(({ msg }) => msg === 'sessions expired').length
     // From here on Redis knows the script: an answer that is kept is that of a call which was executed.
     await leave({ clientId: unique('first'), clean: false })
     await expect.poll(expired).toBe(1)

@@ -73,7 +73,7 @@ it('an abandoned session expires and leaves nothing behind; a connected one does
 
   await Promise.any(
     [cluster.a, cluster.b, cluster.c].map((node) =>
-      node.logged(({ msg }) => msg === 'abandoned sessions expired'),
+      node.logged(({ msg }) => msg === 'sessions expired'),
     ),
   )
   await expect.poll(() => keysOf(cluster, leaving)).toEqual([])

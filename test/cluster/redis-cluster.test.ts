@@ -44,9 +44,7 @@ describe.skipIf(findProgram('redis-server') === undefined)('two nodes on a Redis
   })
 
   it('have a ticket key in common', async () => {
-    const lines = [a, b].map((node) =>
-      node.logged(({ msg }) => msg === 'another ticket key is in use'),
-    )
+    const lines = [a, b].map((node) => node.logged(({ msg }) => msg === 'TLS ticket key rotated'))
     const [first, second] = await Promise.all(lines)
     expect(first?.['from']).toEqual(second?.['from'])
   })

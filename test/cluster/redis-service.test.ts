@@ -28,7 +28,7 @@ async function page(node: TestNode): Promise<string> {
   ).join('\n')
 }
 
-const REDIS_LINES = /redis connection failed|redis refuses|redis is back|redis still/
+const REDIS_LINES = /Redis connection failed|Redis refuses|Redis works again|redis still/
 
 describe('an address that leads to a new master, whose old one has become its replica', () => {
   test('is followed without a restart, and no acknowledged message is lost', async () => {
@@ -69,11 +69,11 @@ test('a server that answers and takes no writes is up and not writable, and it i
   await expect.poll(async () => await page(node)).toMatch(/^breakwater_store_writable 0$/m)
   expect(await page(node)).toMatch(/^breakwater_redis_up 1$/m)
   await operator.config('SET', 'maxmemory', '0')
-  await node.logged(({ msg }) => msg === 'redis is back')
+  await node.logged(({ msg }) => msg === 'Redis works again')
   const lines = node.logs().filter(({ msg }) => REDIS_LINES.test(String(msg)))
   expect(lines.map(({ msg }) => msg)).toEqual([
-    'redis refuses what it is asked; it is asked again',
-    'redis is back',
+    'Redis refuses commands; retrying',
+    'Redis works again',
   ])
   expect(lines[0]).toMatchObject({
     fault: 'memory',
@@ -116,6 +116,6 @@ test('a policy that evicts, set while a node runs, is a line and a metric', asyn
   expect(await page(node)).toMatch(metric(0))
   await operator.config('SET', 'maxmemory-policy', 'noeviction')
   proxy.cut()
-  await node.logged(({ msg }) => msg === 'a setting of redis is good again')
+  await node.logged(({ msg }) => msg === 'Redis setting corrected')
   expect(await page(node)).toMatch(metric(1))
 })

@@ -161,7 +161,8 @@ it('goes on at another node where the one that publishes them is killed, too', a
   while (seen.size < MANY_WILLS) await receive()
   expect([...seen.keys()].toSorted()).toEqual(lost.map(({ will }) => will.topic).toSorted())
   const { wills } = await finisher.logged(
-    ({ msg, nodeId }) => msg === 'clients of a departed node adopted' && nodeId === adopter.id,
+    ({ msg, nodeId }) =>
+      msg === 'took over the clients of a node that is gone' && nodeId === adopter.id,
   )
   expect(wills).toBeGreaterThan(0)
 }, 60_000)
@@ -257,7 +258,8 @@ async function expectAdopted({ a, b, c }: Cluster, departed: string): Promise<vo
   await Promise.any(
     [a, b, c].map((node) =>
       node.logged(
-        ({ msg, nodeId }) => msg === 'clients of a departed node adopted' && nodeId === departed,
+        ({ msg, nodeId }) =>
+          msg === 'took over the clients of a node that is gone' && nodeId === departed,
       ),
     ),
   )

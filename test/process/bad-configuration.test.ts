@@ -61,7 +61,7 @@ describe.concurrent('the command', () => {
   it('ends at a variable that it does not know', async () => {
     expectOneLine(
       await serve({ BREAKWATER_TLS_CERTS: 'x' }),
-      /^breakwater: BREAKWATER_TLS_CERTS: unknown variable \(did you mean BREAKWATER_TLS_CERT\?\)$/m,
+      /^breakwater: BREAKWATER_TLS_CERTS: unknown variable; did you mean "BREAKWATER_TLS_CERT"\?$/m,
     )
   })
 

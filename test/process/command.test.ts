@@ -217,9 +217,9 @@ it('a node with a Redis password says it nowhere, also when Redis is lost', asyn
     returnCode: 0,
   })
   await proxy.refuse()
-  await node.logged(({ msg }) => msg === 'redis connection failed; it is tried again')
+  await node.logged(({ msg }) => msg === 'Redis connection failed; retrying')
   await proxy.restore()
-  await node.logged(({ msg }) => msg === 'redis is back')
+  await node.logged(({ msg }) => msg === 'Redis works again')
   const page = await (await fetch(`http://127.0.0.1:${node.adminPort}/metrics`)).text()
   await node.kill('SIGTERM')
   const said = `${JSON.stringify(node.logs())}${page}`
@@ -313,7 +313,7 @@ describe('passwd', () => {
     expect(readFileSync(file, 'utf8')).toMatch(/^# ours\npilot:[^\n]+\n$/)
     expectOneLine(
       await run(['passwd', '--delete', file, 'keeper']),
-      /^breakwater: passwd: there is no user "keeper" in .*; nothing was changed$/m,
+      /^breakwater: passwd: user not found: "keeper" in .*; nothing was changed$/m,
     )
     expect(modeOf(file)).toBe(0o600)
   })

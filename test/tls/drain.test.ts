@@ -110,7 +110,9 @@ it('sends 300 TLS clients to the other node, idle ones first, under QoS 1 load',
     (from) => times.filter((at) => at >= from && at < from + TENTH_MS).length,
   )
   expect(Math.max(...inTenth)).toBeLessThan((IDLE + ACTIVE) * 0.3)
-  const progress = node.logs().filter(({ msg }) => msg === 'clients are being sent to other nodes')
+  const progress = node
+    .logs()
+    .filter(({ msg }) => msg === 'disconnecting clients so that they move to other nodes')
   expect(progress.length).toBeGreaterThan(0)
 
   await watcher.expectSilence()

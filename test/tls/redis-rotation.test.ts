@@ -9,8 +9,8 @@ import { WireClient } from '../kit/wire-client.ts'
 import { MountedSecret } from './mounted-secret.ts'
 
 const FILE = 'BREAKWATER_REDIS_PASSWORD_FILE'
-const IN_USE = 'a new version of the file is in use'
-const REFUSED = 'a new version of the file is refused; the old one stays in use'
+const IN_USE = 'file changed: the new version is in use'
+const REFUSED = 'file changed: the new version is refused, the old one stays in use'
 
 async function metricsOf(node: TestNode): Promise<string> {
   return await (await fetch(`http://127.0.0.1:${node.adminPort}/metrics`)).text()
@@ -126,5 +126,5 @@ test('a wrap key is replaced: what was wrapped under the one before is still rea
   expect(line).toMatchObject({ why: expect.stringContaining('32 random bytes') as string })
   secret.update({ key: Buffer.from(crypto.getRandomValues(new Uint8Array(32))) })
   await node.logged(({ msg }) => msg === IN_USE)
-  expect(node.logs().filter(({ msg }) => String(msg).includes('was wrapped under'))).toEqual([])
+  expect(node.logs().filter(({ msg }) => String(msg).includes('was encrypted with'))).toEqual([])
 })

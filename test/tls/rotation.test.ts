@@ -48,7 +48,7 @@ function said(node: TestNode, msg: string): number {
 }
 
 const USED = 'new certificates are in use'
-const REFUSED = 'new certificates are refused; the old ones stay in use'
+const REFUSED = 'new certificates refused; the old ones stay in use'
 
 async function shown(node: TestNode): Promise<string> {
   using peer = await meet(

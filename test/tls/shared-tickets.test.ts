@@ -14,8 +14,8 @@ import { temporaryDirectory } from '../kit/temporary-directory.ts'
 import { meet, type Peer } from './tls-peer.ts'
 
 const ROTATION_MS = 2_000
-const IN_USE = 'another ticket key is in use'
-const UNREADABLE = /^the ticket key in redis was wrapped under another/
+const IN_USE = 'TLS ticket key rotated'
+const UNREADABLE = /^the TLS ticket key in Redis was encrypted with another/
 const versions = ['TLSv1.2', 'TLSv1.3'] as const
 const authority = await Authority.create('devices')
 const device = await authority.issue({ commonName: 'buoy-7', usage: 'client' })

@@ -166,7 +166,8 @@ export class NoticeBoard {
 /** @throws {Error} what came is none */
 function noticesIn(text: string): readonly Numbered[] {
   const found: unknown = JSON.parse(text)
-  if (!Array.isArray(found) || !found.every(isNumbered)) throw new Error('what came is no notice')
+  if (!Array.isArray(found) || !found.every(isNumbered))
+    throw new Error('received bytes that are not a notice')
   return found
 }
 

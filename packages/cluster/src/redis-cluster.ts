@@ -151,7 +151,7 @@ class RedisCluster implements Cluster {
         const version = await this.#membership.change(steps)
         if (version === 0) {
           this.#presence?.beat()
-          throw new Error('this node is no member of the cluster')
+          throw new Error('this node is not a member of the cluster (declared dead); joining again')
         }
         return steps.map(() => ({ result: version }))
       },

@@ -65,7 +65,7 @@ test.each([
     /^BREAKWATER_QUEUE_POLICY: must be one of drop-oldest, drop-newest, close-publisher, not "drop"$/,
   ],
   [{ BREAKWATER_LISTN: 'x' }, /^BREAKWATER_LISTN: unknown variable/],
-  [{ BREAKWATER_TLS_CRT: 'x' }, /did you mean BREAKWATER_TLS_CERT\?/],
+  [{ BREAKWATER_TLS_CRT: 'x' }, /did you mean "BREAKWATER_TLS_CERT"\?/],
   [{ BREAKWATER_LISTEN: 'http://x' }, /^BREAKWATER_LISTEN: .*mqtts:\/\//],
   [{ BREAKWATER_LISTEN: 'mqtts' }, /^BREAKWATER_LISTEN: "mqtts" is not a URL/],
   [{ BREAKWATER_ADMIN: 'https://x' }, /^BREAKWATER_ADMIN: /],
@@ -207,7 +207,7 @@ test.each([
   ['BREAKWATER_PACKET_BYTES_MAX', 'BREAKWATER_LIMIT_PACKET_BYTES_MAX'],
 ])('%s: did you mean %s?', (variable, meant) => {
   expect(() => decide({ [variable]: 'x' })).toThrow(
-    `${variable}: unknown variable (did you mean ${meant}?)`,
+    `${variable}: unknown variable; did you mean "${meant}"?`,
   )
 })
 
@@ -221,7 +221,7 @@ test.each([
   ['listen: ["mqtts://x:1?client_auth=required"]', 'client-auth'],
   ['listen: ["wss://x:1?orgin=https://a"]', 'origin'],
 ])('in a file "%s": did you mean %s?', (text, meant) => {
-  expect(() => decide({}, yaml(text))).toThrow(`(did you mean ${meant}?)`)
+  expect(() => decide({}, yaml(text))).toThrow(`; did you mean "${meant}"?`)
 })
 
 test.each(['BREAKWATER_X', 'BREAKWATER_', 'BREAKWATER_ENTIRELY_DIFFERENT'])(

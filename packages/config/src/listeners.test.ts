@@ -87,9 +87,13 @@ describe('a listener', () => {
 const CA = 'client-ca=ca.crt'
 
 test.each([
-  ['mqtts://h?clientauth=none', {}, /"clientauth" is no setting of such a listener/],
-  ['mqtt://h?client-auth=none', {}, /"client-auth" is no setting/],
-  ['mqtts://h?origin=https://a.example', {}, /"origin" is no setting/],
+  [
+    'mqtts://h?clientauth=none',
+    {},
+    /unknown listener setting "clientauth"; did you mean "client-auth"/,
+  ],
+  ['mqtt://h?client-auth=none', {}, /unknown listener setting "client-auth"/],
+  ['mqtts://h?origin=https://a.example', {}, /unknown listener setting "origin"/],
   ['mqtts://h/mqtt', {}, /only wss:\/\/ and ws:\/\/ have a path/],
   ['mqtts://h?client-auth=yes', {}, /client-auth must be none, optional, required, not "yes"/],
   ['mqtts://h?client-auth=required', {}, /needs client-ca/],
@@ -99,7 +103,7 @@ test.each([
   ['mqtts://h?cert=a', {}, /1 certificates and 0 keys/],
   [`wss://h?client-auth=optional&${CA}`, {}, /a page of anybody .* origin=https/],
   ['wss://h?origin=https://a.example/x', {}, /must be scheme, host and port only/],
-  ['mqtt://h?frames=packet', {}, /"frames" is no setting/],
+  ['mqtt://h?frames=packet', {}, /unknown listener setting "frames"/],
   ['ws://h?frames=all', {}, /frames must be packet or batch/],
   ['ws://h?frames=packet&frames=batch', {}, /frames is given more than once/],
   ['mqtt://h?anonymous=false&anonymous=true', {}, /anonymous is given more than once/],

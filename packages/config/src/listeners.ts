@@ -161,7 +161,7 @@ class Query {
   end(): void {
     for (const name of this.#params.keys())
       throw this.fail(
-        `"${name}" is no setting of such a listener${didYouMean(name, this.#asked, 'docs/CONFIG.md')}`,
+        `unknown listener setting "${name}"${didYouMean(name, this.#asked, 'docs/CONFIG.md')}`,
       )
   }
 }
@@ -211,7 +211,7 @@ export function blockListOf(networks: readonly string[]): BlockList {
     if (prefix === undefined) list.addAddress(address, family)
     else if (/^\d+$/.test(prefix) && rest.length === 0)
       list.addSubnet(address, Number(prefix), family)
-    else throw new Error(`${network} is no network`)
+    else throw new Error(`"${network}" is not a network such as 10.0.0.0/8`)
   }
   return list
 }

@@ -69,7 +69,7 @@ test.each([
 test.each([
   ['sesame', /^is not a URL/],
   ['http://sesame', /^must start with redis:/],
-  ['redis-cluster://sesame/1', /^names a database: a cluster/],
+  ['redis-cluster://sesame/1', /^names a database, but a Redis Cluster/],
   ['redis://:sesame@', /^is not a URL/],
   ['redis://a:sesame/@host', /^is not a URL/],
   ['redis://sesame,b', /several hosts.*redis-sentinel/],

@@ -64,7 +64,8 @@ export function parseRedisAddress(url: string): RedisAddress {
     )
   const places = names.map((name) => parseHost(name, sentinel ? SENTINEL_PORT : SERVER_PORT))
   const database = parseDatabase(sentinel ? second : first)
-  if (cluster && database !== 0) throw new Error('names a database: a cluster has none but 0')
+  if (cluster && database !== 0)
+    throw new Error('names a database, but a Redis Cluster has only database 0')
   return {
     tls: scheme?.startsWith('rediss') === true,
     hosts: places,

@@ -27,10 +27,10 @@ export function nearestName(name: string, known: readonly string[]): string | un
   return nearest
 }
 
-/** ` (did you mean listen?)`, or where to look. */
+/** `; did you mean "listen"?`, or where to look. */
 export function didYouMean(name: string, known: readonly string[], docs: string): string {
   const nearest = nearestName(name, known)
-  return nearest === undefined ? `, see ${docs}` : ` (did you mean ${nearest}?)`
+  return nearest === undefined ? `, see ${docs}` : `; did you mean "${nearest}"?`
 }
 
 /** Letters changed, put in, left out, or swapped with their neighbour. Bound: the longest name that is known. */

@@ -29,7 +29,7 @@ const NODE_METRICS = {
   eventloop_delay_seconds: {
     type: 'histogram',
     unit: 'seconds',
-    help: 'How long an event that becomes ready at a random moment waits for the event loop',
+    help: 'Event-loop delay: how long an event waits for the event loop',
     labels: {},
   },
   eventloop_utilization_ratio: {
@@ -87,7 +87,7 @@ const NODE_METRICS = {
   admission_held: {
     type: 'gauge',
     unit: 'connections',
-    help: 'Accepted sockets that wait to be begun with; nothing was read of them',
+    help: 'Accepted sockets that wait for admission; nothing was read of them',
     labels: {},
   },
   admission_handshakes: {
@@ -164,7 +164,7 @@ const NODE_METRICS = {
   revocations: {
     type: 'gauge',
     unit: 'revocations',
-    help: 'Revocations by the admin API that are in force at this node; the same at all nodes but for seconds',
+    help: 'Revocations by the admin API that are in force at this node; all nodes agree within seconds',
     labels: {},
   },
 } as const
@@ -294,7 +294,7 @@ const MESSAGE_METRICS = {
   redis_faults_total: {
     type: 'counter',
     unit: 'faults',
-    help: 'Errors of connections to Redis, and refusals of what nobody awaits, by kind; docs/REDIS.md says what to change for each',
+    help: 'Errors of connections to Redis, and refused commands that no client waits for, by kind; docs/REDIS.md says what to change for each',
     labels: { kind: 'redisFaults' },
   },
   redis_setting_ok: {

@@ -109,7 +109,10 @@ export class FrameReader {
   #readHeader(bytes: Buffer, start: number, limit: number): number {
     const fault = this.#faults[bytes[start] as number]
     if (fault !== undefined)
-      return this.#fail(fault, this.#expectsConnect ? 'the first packet is no CONNECT' : undefined)
+      return this.#fail(
+        fault,
+        this.#expectsConnect ? 'the first packet is not a CONNECT' : undefined,
+      )
     let length = 0
     let shift = 0
     for (let index = start + 1; index < limit; index += 1) {

@@ -70,7 +70,7 @@ const RULES: readonly Rule[] = [
   },
   {
     kind: 'tls',
-    fits: /wrong version number|^ERR_SSL_|^EPROTO$|before secure TLS connection|what answers is no Redis/i,
+    fits: /wrong version number|^ERR_SSL_|^EPROTO$|before secure TLS connection|the server that answers is not Redis/i,
     advice: 'one side speaks TLS and the other does not: use rediss:// for TLS, redis:// without',
   },
   {

@@ -70,7 +70,7 @@ async function exchange(
     bytes = Buffer.concat([bytes, chunk])
     const replies = repliesIn(bytes)
     if (replies === undefined || bytes.length > ANSWER_BYTES_MAX)
-      reject(new Error('what answers is no Redis'))
+      reject(new Error('the server that answers is not Redis'))
     else if (replies.length >= commands.length || replies.some((reply) => reply instanceof Error))
       resolve(replies)
   }

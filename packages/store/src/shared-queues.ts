@@ -63,6 +63,6 @@ export interface SharedQueues {
   settle(filter: string, position: number, bytes: number, done: SharedDone): void
   /** Resolves when everything that was settled before is stored. */
   settled(): Promise<void>
-  /** Some that this node has not sent to anybody are anybody's. */
+  /** Some that this node has not sent to a member may be claimed by other nodes. */
   handOn(filter: string, positions: readonly number[], done: SharedDone): void
 }

@@ -272,9 +272,7 @@ async function driveTicketKeys(): Promise<void> {
   })
   const begins = (): number[] =>
     node.logs().flatMap((line) => {
-      return line['msg'] === 'another ticket key is in use'
-        ? [Date.parse(String(line['from']))]
-        : []
+      return line['msg'] === 'TLS ticket key rotated' ? [Date.parse(String(line['from']))] : []
     })
   const [first = 0] = begins()
   await vi.waitFor(() => expect(begins().length).toBeGreaterThan(1), { timeout: 20_000 })

@@ -271,7 +271,7 @@ describe('variables', () => {
       {
         ...ann,
         certificate: { cn: undefined, uri: ['spiffe://a/b', 'spiffe://c'], dns: [], email: [] },
-        claims: { network: ['north', 'south', '#'] },
+        claims: { site: ['north', 'south', '#'] },
       },
     )
     for (const topic of ['spiffe://a/b/x', 'spiffe://c/x', 't/north', 't/south'])

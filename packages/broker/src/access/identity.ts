@@ -13,9 +13,8 @@ export interface Identity {
 }
 
 /**
- * What may stand for a variable in a filter. A value that would change the levels or the reach of the filter
- * stands for nothing: a client that calls itself `#` or `a/b` must not get the topics of others. A URI has
- * slashes by its nature, and was proved by an authority.
+ * The values of a variable in a filter. A value that contains +, # or / never matches, so that a name which a client
+ * chooses cannot widen its access. A URI has slashes by its nature, and was proved by an authority.
  */
 export function valuesOf(variable: IdentityVariable, identity: Identity): readonly string[] {
   const unsafe = variable === 'cert.san.uri' ? /[+#\0]/ : /[+#\0/]/

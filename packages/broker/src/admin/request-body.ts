@@ -30,7 +30,7 @@ export async function readObject(
     throw new ApiError(400, 'the body must be a JSON object')
   const unknown = Object.keys(parsed).find((name) => !known.includes(name))
   if (unknown !== undefined)
-    throw new ApiError(400, `there is no field "${shortened(unknown)}"; known: ${known.join(', ')}`)
+    throw new ApiError(400, `unknown field "${shortened(unknown)}"; known: ${known.join(', ')}`)
   if (fieldsIn(text) > Object.keys(parsed).length)
     throw new ApiError(400, 'a field is given more than once')
   return parsed as Record<string, unknown>

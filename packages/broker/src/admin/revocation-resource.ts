@@ -59,7 +59,7 @@ export class RevocationResource {
     const value = isRevocationKey(key) ? normalValue(key, rest.join(':')) : undefined
     const known = value === undefined ? id : revocationId(key as RevocationKey, value)
     if (!(await fromStore(this.#options.revocations.remove(known))))
-      throw new ApiError(404, 'there is no such revocation')
+      throw new ApiError(404, 'revocation not found')
     this.#options.onChange('removed', known, undefined)
     return { status: 204 }
   }

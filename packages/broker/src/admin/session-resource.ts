@@ -46,5 +46,5 @@ export class SessionResource {
 }
 
 function none(): ApiError {
-  return new ApiError(404, 'there is no stored session of this client id')
+  return new ApiError(404, 'no stored session has this client id')
 }

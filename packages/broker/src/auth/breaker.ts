@@ -1,7 +1,6 @@
 /**
- * Leaves a service alone that fails: after FAILURES_MAX failures in a row nobody is asked about for
- * `pauseMs`;
- * then one question at a time, until one is answered.
+ * Pauses questions to a service that fails: after FAILURES_MAX failures in a row none is asked for `pauseMs`, then
+ * one at a time, until one is answered.
  *
  * A single user name can be what makes the service fail. So the pause is for those names that have failed; one
  * that has not is asked about at once, one at a time, until FAILURES_MAX names have failed.
@@ -24,6 +23,13 @@ export class Breaker {
   /** One question at a time: it is not known whether the service is well again, or for whom. */
   get careful(): boolean {
     return this.#open && (this.#rested || this.#names.size < FAILURES_MAX)
+  }
+
+  /** What is said of a name that is not asked about. */
+  get reason(): string {
+    const waitS = Math.ceil(Math.max(0, this.#pausedUntil - performance.now()) / 1_000)
+    const next = waitS === 0 ? 'as soon as the try under way has ended' : `in ${waitS} s`
+    return `auth service failed ${this.#failures} times; next try ${next}`
   }
 
   /** Whether a question about this name may be asked; then one of the other two follows. */

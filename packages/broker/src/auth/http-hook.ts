@@ -9,7 +9,7 @@
  * not remembered waits for its turn (`login-queue.ts`).
  *
  * Bounds: `authHttpTimeoutMs` per question, `authHttpRequestsMax` at once, `authHttpCacheMs` and those of
- * `answer-cache.ts`. A service that cannot be reached, is too slow or answers 5xx is left alone for
+ * `answer-cache.ts`. A service that cannot be reached, is too slow or answers 5xx five times in a row is not asked for
  * `authHttpPauseMs` (`breaker.ts`): clients are told that the server is unavailable.
  */
 import { createHmac, randomBytes } from 'node:crypto'
@@ -26,7 +26,7 @@ export interface HttpHookOptions {
   /** 0: every CONNECT is asked about. */
   readonly cacheMs: number
   readonly requestsMax: number
-  /** How long a service that fails is left alone. */
+  /** How long a service that fails is not asked. */
   readonly pauseMs: number
   /** Makes that of the questions; as many as `places` says are asked at once. */
   readonly queue: (places: () => number) => LoginQueue
@@ -75,8 +75,7 @@ export class HttpHook {
 
   async #check(flow: string, mark: string, credentials: Credentials): Promise<Answer | undefined> {
     const { host } = this.#options.client
-    if (!this.#breaker.begins(flow))
-      return unavailable(`${host}: it failed several times and is left alone for a moment`)
+    if (!this.#breaker.begins(flow)) return unavailable(`${host}: ${this.#breaker.reason}`)
     let given: ServiceAnswer
     try {
       given = await this.#ask(credentials)
@@ -138,7 +137,7 @@ function read({ status, text }: ServiceAnswer, asked: string | undefined): Told 
   if (result === 'deny') return { answer: { refused: 'bad-credentials' }, bytes }
   const end = loginEnd(expiresAt)
   if (expiresAt !== undefined && end === undefined)
-    throw new Error(`answered with an expiresAt that is no date: ${shown(expiresAt)}`)
+    throw new Error(`answered with an expiresAt that is not a date: ${shown(expiresAt)}`)
   const answer = {
     // As in CONNECT, a user name of length 0 is none.
     username: username === '' ? asked : (username ?? asked),

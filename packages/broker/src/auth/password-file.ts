@@ -190,7 +190,7 @@ export function removeUser(text: string, path: string, username: string): string
   const lines = text.split('\n')
   const rest = lines.filter((line) => !line.startsWith(`${username}:`))
   if (rest.length === lines.length || username === '' || username.startsWith('#'))
-    throw new ConfigError(`passwd: there is no user "${username}" in ${path}; nothing was changed`)
+    throw new ConfigError(`passwd: user not found: "${username}" in ${path}; nothing was changed`)
   return rest.join('\n')
 }
 

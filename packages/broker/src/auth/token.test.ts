@@ -57,7 +57,7 @@ test('a token says who it is, what it claims, and until when', async () => {
   expect(inMs).toBeGreaterThan(3_590_000)
   expect(inMs).toBeLessThanOrEqual(3_600_000)
   expect(await ask(await token(GOOD), {}, 'ann')).toMatchObject({ username: 'ann' })
-  expect(await ask(await token(GOOD), { usernameClaim: 'network' })).toMatchObject({
+  expect(await ask(await token(GOOD), { usernameClaim: 'site' })).toMatchObject({
     username: 'north',
   })
 })
@@ -101,7 +101,7 @@ test.each([1e300, 8.7e12])(
       .sign(secret)
     expect(await ask(signed)).toEqual({
       refused: 'bad-credentials',
-      detail: 'the claim exp is no date',
+      detail: 'the claim exp is not a date',
     })
   },
 )

@@ -113,12 +113,12 @@ function identityIn(
 ): Answer {
   const name = payload[usernameClaim]
   if (typeof name !== 'string' || name === '')
-    return refused(`the claim ${usernameClaim} is no text`)
+    return refused(`the claim ${usernameClaim} is not a string`)
   // MQTT 3.1.1 has no password without a user name; one that says another name is a mistake.
   if (username !== undefined && username !== name)
     return refused(`the user name is not that of the claim ${usernameClaim}`)
   const expiresAt = loginEnd(payload.exp)
-  if (expiresAt === undefined) return refused('the claim exp is no date')
+  if (expiresAt === undefined) return refused('the claim exp is not a date')
   return { username: name, claims: payload, expiresAt }
 }
 

@@ -55,12 +55,12 @@ export const CLOSE_REASONS = {
   'held-full': {
     logLevel: 'debug',
     fault: 'operator',
-    meaning: 'heldMax sockets waited to be begun with',
+    meaning: 'heldMax sockets were already waiting for admission',
   },
   'held-too-long': {
     logLevel: 'debug',
     fault: 'operator',
-    meaning: 'the node did not get to it within heldTimeoutMs',
+    meaning: 'the node did not admit it within heldTimeoutMs',
   },
   'address-rate': {
     logLevel: 'debug',
@@ -85,22 +85,23 @@ export const CLOSE_REASONS = {
   'proxy-refused': {
     logLevel: 'info',
     fault: 'operator',
-    meaning: 'no PROXY header where one belongs, or not from a proxy that is named',
+    meaning: 'the PROXY header was missing or malformed, or the address is not one of `proxies`',
   },
   'websocket-refused': {
     logLevel: 'info',
     fault: 'client',
-    meaning: 'HTTP that is no WebSocket for MQTT: path, origin or sub-protocol [MQTT-6.0.0-3]',
+    meaning:
+      'an HTTP request that is not a WebSocket for MQTT: wrong path, origin or sub-protocol [MQTT-6.0.0-3]',
   },
   'connect-timeout': {
     logLevel: 'info',
     fault: 'client',
-    meaning: 'no whole CONNECT came in time [MQTT-3.1.0-1]',
+    meaning: 'no complete CONNECT arrived within connectTimeoutMs [MQTT-3.1.0-1]',
   },
   'malformed-packet': {
     logLevel: 'info',
     fault: 'client',
-    meaning: 'bytes that are no MQTT packet',
+    meaning: 'bytes that are not an MQTT packet',
   },
   'protocol-violation': {
     logLevel: 'info',
@@ -161,7 +162,7 @@ export const CLOSE_REASONS = {
     connackCode: 3,
     logLevel: 'info',
     fault: 'client',
-    meaning: 'too many failed logins of its user name or address; it was not drawn in time',
+    meaning: 'too many failed logins of its user name or address',
   },
   'logins-full': {
     connackCode: 3,
@@ -208,13 +209,14 @@ export const CLOSE_REASONS = {
   'publish-denied': {
     logLevel: 'info',
     fault: 'client',
-    meaning: 'it published where it may not, and `BREAKWATER_PUBLISH_DENIED` is `close`',
+    meaning:
+      'it published to a topic that its rules do not allow, and `BREAKWATER_PUBLISH_DENIED` is `close`',
   },
   'authentication-unavailable': {
     connackCode: 3,
     logLevel: 'warn',
     fault: 'operator',
-    meaning: 'nobody could say who it is: keys or the HTTP hook did not answer',
+    meaning: 'the login could not be checked: token keys or the HTTP hook did not answer',
   },
   'not-authorized': {
     connackCode: 5,

@@ -38,7 +38,7 @@ export class WebSocketHandshake {
       handleProtocols: (offered) => PROTOCOLS.find((one) => offered.has(one)) ?? false,
     })
     this.#http.on('request', ({ socket }: IncomingMessage) =>
-      this.#refuse(socket, 426, 'a request that is no WebSocket'),
+      this.#refuse(socket, 426, 'a request that is not a WebSocket handshake'),
     )
     this.#http.on('clientError', (error: Error & { code?: string }, socket) => {
       const incoming = this.#incoming.get(socket)

@@ -92,7 +92,7 @@ export class Events extends EventCells {
 
   /** So many clients are still served. */
   draining(clients: number): void {
-    this.#say('node', 'info', { clients }, 'clients are being sent to other nodes')
+    this.#say('node', 'info', { clients }, 'disconnecting clients so that they move to other nodes')
   }
 
   nodeStopped(): void {
@@ -104,7 +104,7 @@ export class Events extends EventCells {
       'node',
       'warn',
       { ca: caPath },
-      'no certificate is configured: a development CA is in use',
+      'no certificate is configured: certificates of a development CA are used',
     )
   }
 
@@ -117,7 +117,7 @@ export class Events extends EventCells {
       'node',
       'warn',
       { listeners },
-      'the access rules speak of client ids, and any client may have any client id there: set BREAKWATER_CLIENT_ID',
+      'access rules use client ids, but any client may take any client id at these listeners: set BREAKWATER_CLIENT_ID',
     )
   }
 
@@ -164,7 +164,13 @@ export class Events extends EventCells {
     const fields = { listener, peer, reason, detail }
     this.#say('connection-refused', logLevel, fields, 'connection closed', hostOf(peer))
     if (SHED_REASONS.has(reason))
-      this.#say('connections-shed', 'warn', { reason }, 'new connections are shed', reason)
+      this.#say(
+        'connections-shed',
+        'warn',
+        { reason },
+        'closing new connections: the node has as many as it can take',
+        reason,
+      )
   }
 
   /** `connectionsMax` is more than the limit on open files allows. */
@@ -173,7 +179,7 @@ export class Events extends EventCells {
       'node',
       'warn',
       { connectionsMax },
-      'the limit on open files allows fewer connections than set',
+      'the limit on open files (ulimit -n) allows fewer connections than connectionsMax',
     )
   }
 
@@ -211,22 +217,17 @@ export class Events extends EventCells {
       'files',
       'error',
       { listener, why },
-      'new certificates are refused; the old ones stay in use',
+      'new certificates refused; the old ones stay in use',
     )
   }
 
   storeReplaced(): void {
-    this.#say(
-      'redis',
-      'warn',
-      {},
-      'another redis server answers, or it was started again: what it knows is checked',
-    )
+    this.#say('redis', 'warn', {}, 'Redis restarted or failed over; verifying sessions')
   }
 
   /** A file of passwords, rules or the admin token has changed. */
   fileInUse(path: string): void {
-    this.#say('files', 'info', { path }, 'a new version of the file is in use')
+    this.#say('files', 'info', { path }, 'file changed: the new version is in use')
   }
 
   /** Somebody has asked for it (SIGHUP). */
@@ -240,7 +241,7 @@ export class Events extends EventCells {
       'files',
       'error',
       { path, why },
-      'a new version of the file is refused; the old one stays in use',
+      'file changed: the new version is refused, the old one stays in use',
     )
   }
 
@@ -249,7 +250,7 @@ export class Events extends EventCells {
       .gauge('tls_ticket_key_timestamp_seconds')
       .cell()
       .set(from.getTime() / 1_000)
-    this.#say('ticket-key', 'info', { from }, 'another ticket key is in use')
+    this.#say('ticket-key', 'info', { from }, 'TLS ticket key rotated')
   }
 
   ticketKeyUnreadable(): void {
@@ -257,7 +258,7 @@ export class Events extends EventCells {
       'ticket-key',
       'error',
       {},
-      'the ticket key in redis was wrapped under another BREAKWATER_TLS_TICKET_WRAP_KEY; tickets of this node are good here only',
+      'the TLS ticket key in Redis was encrypted with another BREAKWATER_TLS_TICKET_WRAP_KEY; clients resume TLS sessions of this node only here',
     )
   }
 
@@ -266,7 +267,7 @@ export class Events extends EventCells {
       'files',
       'warn',
       { directory, error: error.message },
-      'directory is polled, not watched',
+      'directory cannot be watched; polling it every filePollMs',
     )
   }
 
@@ -275,7 +276,7 @@ export class Events extends EventCells {
       'files',
       'warn',
       { listener, authority, since },
-      'an authority of clients has ended: certificates below it are refused',
+      'a client authority has expired; certificates that it signed are refused',
     )
   }
 
@@ -284,7 +285,7 @@ export class Events extends EventCells {
       'files',
       'warn',
       { listener, since },
-      'the revocation list in use should have been replaced',
+      'the certificate revocation list is past its next update; replace it',
     )
   }
 
@@ -347,11 +348,16 @@ export class Events extends EventCells {
 
   /** What Redis has executed is not confirmed in time at the level of `BREAKWATER_ACK`; undefined: it is again. */
   acknowledgementsHeld(why: string | undefined): void {
-    if (why === undefined) this.#say('redis', 'info', {}, 'writes are confirmed again')
+    if (why === undefined) this.#say('redis', 'info', {}, 'Redis confirms writes again')
     else {
       this.#instruments.counter('store_unconfirmed_total').cell().add(1)
       if (!this.#held)
-        this.#say('redis', 'warn', { why }, 'writes are not confirmed: nothing is acknowledged')
+        this.#say(
+          'redis',
+          'warn',
+          { why },
+          'Redis does not confirm writes at the level of BREAKWATER_ACK; publishes stay unacknowledged',
+        )
     }
     this.#held = why !== undefined
   }
@@ -364,12 +370,12 @@ export class Events extends EventCells {
   }
 
   sessionsExpired(clientIds: readonly string[]): void {
-    this.#say('sessions', 'info', { count: clientIds.length }, 'abandoned sessions expired')
+    this.#say('sessions', 'info', { count: clientIds.length }, 'sessions expired')
   }
 
   /** A node is gone; those of its clients that left a will and were not back. Undefined: of some earlier one. */
   clientsAdopted(nodeId: string | undefined, wills: number): void {
-    this.#say('sessions', 'info', { nodeId, wills }, 'clients of a departed node adopted')
+    this.#say('sessions', 'info', { nodeId, wills }, 'took over the clients of a node that is gone')
   }
 
   /** A defect of this broker, seen where it cannot be told to anybody. */

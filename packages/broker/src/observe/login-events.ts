@@ -46,7 +46,7 @@ export class LoginEvents {
     this.#instruments.counter('jwt_keys_fetches_total').cell({ result: 'ok' }).add(1)
     if (this.#keysFault === undefined) return
     this.#keysFault = undefined
-    this.#log.say('token-keys', 'info', { keys }, 'keys of tokens are fetched again')
+    this.#log.say('token-keys', 'info', { keys }, 'token keys fetched again')
   }
 
   /** It repeats, so it is logged when its cause changes. */
@@ -58,7 +58,7 @@ export class LoginEvents {
       'token-keys',
       'error',
       { why },
-      'keys of tokens cannot be fetched; those that are known stay in use for jwtKeysAgeMaxMs',
+      'token keys cannot be fetched; the known ones stay in use for jwtKeysAgeMaxMs',
     )
   }
   #keysFault: string | undefined

@@ -93,9 +93,7 @@ export class RedisEvents {
       'redis',
       'warn',
       factsOf(fault),
-      isRefusal
-        ? 'redis refuses what it is asked; it is asked again'
-        : 'redis connection failed; it is tried again',
+      isRefusal ? 'Redis refuses commands; retrying' : 'Redis connection failed; retrying',
     )
   }
 
@@ -116,7 +114,7 @@ export class RedisEvents {
     if (kinds.length === 0) return
     if (this.#lasting.size === 0) this.#stop()
     const seconds = Math.round((nowMs - sinceMs) / 1_000)
-    this.#log.say('redis', 'info', { kinds, seconds }, 'redis is back')
+    this.#log.say('redis', 'info', { kinds, seconds }, 'Redis works again')
   }
 
   /** An attempt to start failed. */
@@ -147,7 +145,7 @@ export class RedisEvents {
       'bad-value',
       'error',
       { kind, key, error },
-      'a value in redis cannot be read: it is left out',
+      'skipped a value in Redis that cannot be read',
       kind,
     )
   }
@@ -162,10 +160,10 @@ export class RedisEvents {
     if (before === why) return
     if (why === undefined) {
       this.#unfit.delete(kind)
-      this.#log.say('redis', 'info', { setting: kind }, 'a setting of redis is good again')
+      this.#log.say('redis', 'info', { setting: kind }, 'Redis setting corrected')
     } else {
       this.#unfit.set(kind, why)
-      this.#log.say('redis', 'error', { setting: kind, why }, 'a setting of redis must be changed')
+      this.#log.say('redis', 'error', { setting: kind, why }, 'Redis setting must be changed')
     }
   }
 

@@ -23,7 +23,7 @@ export interface SharedMembershipOptions {
   readonly queueOf: (group: SharedGroup) => SharedQueue
 }
 
-/** So long no member of a node takes anything before its messages are anybody's. */
+/** After so many ms without progress at a node other nodes may claim its messages. */
 const STALL_MS = 1_000
 const RETRY_MS = 1_000
 

@@ -201,7 +201,7 @@ const checkDrive = (input: FleetInput): void => {
     )
   }
   if (input.command !== 'pubsub' && input.pattern !== undefined) {
-    throw new InputError(`--pattern: ${input.command} has none, only pubsub has`)
+    throw new InputError(`--pattern: an option of pubsub, not of ${input.command}`)
   }
 }
 

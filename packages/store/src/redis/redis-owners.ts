@@ -89,7 +89,8 @@ export class RedisOwners {
     // The session may have been in this node's hands until now: what it settled must be seen here.
     if (claim.persistent) await this.#written(claim.clientId)
     await this.#reached()
-    if (claimant?.isWanted() === false) throw new Error('nobody waits for the client any more')
+    if (claimant?.isWanted() === false)
+      throw new Error('the connection ended before its client id was claimed')
     const make = () => this.#claim(claim, number)
     try {
       return await (claim.persistent ? this.#confirmed(claim.clientId, make) : make())
