@@ -8,7 +8,7 @@ describe('the memory bus', () => {
     return { join: async () => hub.join(), [Symbol.asyncDispose]: async () => undefined }
   })
 
-  test('of one node knows that there is no other', async () => {
+  test('a bus of one node knows of no other node', async () => {
     const hub = new MemoryBusHub()
     const only = hub.join()
     expect(only.clustered).toBe(false)

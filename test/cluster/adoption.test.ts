@@ -73,14 +73,14 @@ async function expectWills(clientIds: readonly string[], by = watcher): Promise<
   )
 }
 
-it('also where the answer that names them is lost', async () => {
+it('clients of a dead node are adopted even if the answer that names them is lost', async () => {
   const clientIds = named()
   await departUnheard(await depart(clientIds))
   proxy.cut()
   await expectWills(clientIds)
 })
 
-it('also where Redis is away for longer than anybody waits', async () => {
+it('clients of a dead node are adopted even if Redis is away for longer than the time-outs', async () => {
   const clientIds = named()
   await departUnheard(await depart(clientIds))
   await proxy.refuse()
@@ -89,7 +89,7 @@ it('also where Redis is away for longer than anybody waits', async () => {
   await expectWills(clientIds)
 })
 
-it('also where one of them is still connected here, and the node does not know that it has gone', async () => {
+it('clients of a dead node are adopted even if one of them is still connected here and the node does not know that it has gone', async () => {
   const [moved, other] = [unique('moved'), unique('other')]
   await using still = await connectAt(heir, { clientId: moved })
   await announceDeparture(await depart([moved]))

@@ -13,7 +13,7 @@ import { connectAt } from './cluster.ts'
 const LIMITS = { connectTimeoutMs: 3_000 }
 const UNAVAILABLE = 3
 
-it('also where it was made while the node was cut off, and its client has gone elsewhere', async () => {
+it('a late claim frees its client id even if it was made while the node was cut off and the client has gone elsewhere', async () => {
   await using redis = await startRedis()
   await using proxy = await startRedisProxy(redis.url)
   const settings = { redisPrefix: redis.prefix }
@@ -46,7 +46,7 @@ it('also where it was made while the node was cut off, and its client has gone e
   await watcher.expectSilence()
 })
 
-it('but makes whoever had it let go where Redis has taken it, and leaves nothing', async () => {
+it('a late claim that Redis has taken makes the former owner let go, and leaves nothing', async () => {
   await using redis = await startRedis()
   await using proxy = await startRedisProxy(redis.url)
   const settings = { redisPrefix: redis.prefix }

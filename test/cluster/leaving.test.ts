@@ -8,7 +8,7 @@ import { startRedisProxy } from '../kit/redis/redis-proxy.ts'
 import { startRedis } from '../kit/redis/redis.ts'
 import { connectAt } from './cluster.ts'
 
-it('also where Redis was away for longer than anybody waits, and was started again', async () => {
+it('a client that has left is forgotten even if Redis was away for longer than the time-outs and started again', async () => {
   await using redis = await startRedis()
   await using proxy = await startRedisProxy(redis.url)
   const limits = { storeTimeoutMs: 1_000 }

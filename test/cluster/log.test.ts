@@ -59,7 +59,7 @@ test('a filter that is announced anew waits for those who know the new words', a
   await Promise.all([second, third])
 })
 
-test('who reads everything again waits for the others as before', async () => {
+test('a node that reads everything again waits for the other nodes as before', async () => {
   await using redis = await startRedis()
   const members = new Map<string, Member>()
   await using a = await join(members, redis, 'a', PATIENT)
@@ -80,7 +80,7 @@ test('who reads everything again waits for the others as before', async () => {
   await Promise.all([announced, next, last])
 })
 
-test('a changed topic is known at once here and by whoever catches up, a silent node or not', async () => {
+test('a changed topic is known at once at this node and at each node that catches up, even if another node is silent', async () => {
   await using redis = await startRedis()
   const members = new Map<string, Member>()
   await using a = await join(members, redis, 'a', PATIENT)
@@ -104,7 +104,7 @@ test('a changed topic is known at once here and by whoever catches up, a silent 
   expect(a.topics).toEqual([...expected, 'x', 'y'])
 })
 
-test('who cannot read the end of the log is told so after the time-out, not before', async () => {
+test('a caller that waits for the end of the log gets an error after the time-out, and not before', async () => {
   await using redis = await startRedis()
   await using proxy = await startRedisProxy(redis.url)
   const members = new Map<string, Member>()

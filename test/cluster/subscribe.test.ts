@@ -49,7 +49,7 @@ describe('a message that is published after SUBACK, at another node', () => {
 })
 
 describe.each(['memory', 'redis'] as const)('a session (%s)', (kind) => {
-  it('is not resumed by another user, who is refused and disturbs nobody', async () => {
+  it('a stored session is not resumed by another user, whose refusal disturbs no other client', async () => {
     await using redis = await startRedis()
     const where = kind === 'redis' ? { redisUrl: redis.url, redisPrefix: redis.prefix } : {}
     await using node = await startNode({ ...where, users: { ann: 'a', bob: 'b' } })

@@ -105,7 +105,7 @@ describe('[MQTT-3.1.4-2] a take-over from another node', () => {
     await expectNothingDelivered(watcher, fence)
   })
 
-  it(`leaves exactly one of two connections, who has the session, in ${RACES} races`, async () => {
+  it(`a take-over leaves exactly one of two connections with the session, in ${RACES} races`, async () => {
     await using publisher = await connectAt(cluster.c)
     const races = Array.from({ length: RACES }, (_, race) => race)
     const run = async (): Promise<void> => {

@@ -45,7 +45,7 @@ conformance('Keep-alive', { stores: STORES }, (broker) => {
     for (const packet of await client.untilClosed()) expect(packet.type).toBe('publish')
   })
 
-  it.concurrent('[MQTT-3.1.2-24] half a packet is no packet: a client that never finishes one is closed', async () => {
+  it.concurrent('[MQTT-3.1.2-24] half a packet does not count: a client that never finishes one is closed', async () => {
     await using client = await broker.connect({ keepAliveSeconds: 1 })
     client.send(encodePublish({ topic: unique('t'), payload: 'unfinished' }).subarray(0, 8))
     await client.expectClosed()

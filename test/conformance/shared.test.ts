@@ -110,20 +110,23 @@ conformance('Shared subscriptions', { stores: STORES }, (broker) => {
     await expectNothingDelivered(second, publisher)
   })
 
-  itOfBreakwater('a session that ends is no member any more', async () => {
-    const topic = unique('t')
-    const clientId = unique('c')
-    await using publisher = await broker.connect()
-    await using first = await broker.resume(clientId)
-    await first.subscribe([`$share/g/${topic}`, 1])
-    await first.disconnect()
-    await publisher.publish({ topic, payload: 'missed', qos: 1 })
-    await using second = await broker.connect({ clientId, clean: true })
-    await second.disconnect()
-    await using third = await broker.resume(clientId)
-    await third.subscribe([`$share/g/${topic}`, 1])
-    await expectNothingDelivered(third, publisher)
-  })
+  itOfBreakwater(
+    'a session that ends is no longer a member of its shared subscriptions',
+    async () => {
+      const topic = unique('t')
+      const clientId = unique('c')
+      await using publisher = await broker.connect()
+      await using first = await broker.resume(clientId)
+      await first.subscribe([`$share/g/${topic}`, 1])
+      await first.disconnect()
+      await publisher.publish({ topic, payload: 'missed', qos: 1 })
+      await using second = await broker.connect({ clientId, clean: true })
+      await second.disconnect()
+      await using third = await broker.resume(clientId)
+      await third.subscribe([`$share/g/${topic}`, 1])
+      await expectNothingDelivered(third, publisher)
+    },
+  )
 
   itOfBreakwater(
     'an acknowledged QoS 2 message that is not released yet is released after a resume',

@@ -84,7 +84,7 @@ describe.concurrent('a publisher above its rate waits, and loses nothing', () =>
 })
 
 describe('the rate of one publisher', () => {
-  it('is no concern of another', async () => {
+  it('the publish rate of one client does not slow another', async () => {
     await using node = await startNode({ limits: { publishMessagesPerSecondMax: 10 } })
     let slowAcknowledged = 0
     await using slow = await PacketFlow.connect(node, { clientId: 'slow' }, () => {

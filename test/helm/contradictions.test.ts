@@ -119,7 +119,7 @@ describeChart('values that contradict each other', (helm) => {
     expect(refusal).toMatch(/auth: /)
   })
 
-  test('a volume of the user can be mounted, and a URL with a user name alone is no secret', async () => {
+  test('a volume of the user can be mounted, and a URL with a user name but no password is allowed in values', async () => {
     const values = {
       replicaCount: 2,
       redis: { url: 'rediss://user@redis:6379/1' },

@@ -15,7 +15,7 @@ describe('programs', () => {
     expect(findProgram('no-such-program')).toBeUndefined()
   })
 
-  test('a folder or a file that cannot be executed is no program', () => {
+  test('a folder, or a file that cannot be executed, is not taken for a program', () => {
     expect(findProgram('.')).toBeUndefined()
   })
 

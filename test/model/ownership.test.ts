@@ -101,14 +101,14 @@ async function play(steps: readonly Step[], nodes: number): Promise<void> {
 }
 
 describe.each([2, 3])('the highest epoch wins, alone, between %i nodes', (nodes) => {
-  it('and is granted when everybody before it has said the last word', async () => {
+  it('ownership is granted when every earlier owner has let go and its will is stored', async () => {
     await fc.assert(
       fc.asyncProperty(exactSteps, (steps) => play(steps, nodes)),
       { numRuns: 500, interruptAfterTimeLimit: 8_000, endOnFailure: true },
     )
   })
 
-  it('also where notices are lost, time passes and owners never finish', async () => {
+  it('ownership keeps its rules even if notices are lost, time passes and owners never finish', async () => {
     await fc.assert(
       fc.asyncProperty(anySteps, (steps) => play(steps, nodes)),
       { numRuns: 500, interruptAfterTimeLimit: 8_000, endOnFailure: true },
@@ -116,7 +116,7 @@ describe.each([2, 3])('the highest epoch wins, alone, between %i nodes', (nodes)
   })
 })
 
-it('leaves nothing of one that is put back while it hears that it has been replaced', async () => {
+it('an owner that is restored while it learns that it has been replaced leaves nothing behind', async () => {
   const model = new Model(2)
   const clean = { stuck: false, persistent: false, user: 'ann' }
   model.connect(0, clean)

@@ -135,7 +135,7 @@ describe('the stored sessions equal their model after any sequence of changes', 
     )
   })
 
-  it('also where so many texts come and go that the pool moves those that stay', () => {
+  it('stored filters match like their model even if so many texts come and go that the pool moves the rest', () => {
     const sessions = new StoredFilters(3, new SharedTable(3))
     const text = (index: number): string => `${index % 3 === 0 ? '😀' : 'é'}/${index}/`.repeat(20)
     const count = 15_000

@@ -108,7 +108,7 @@ describe('acl explain', () => {
     expect(denied.stdout).toMatch(/^denied: publish to a\/d\n/)
   })
 
-  it('ends with 2 where there is no answer', async () => {
+  it('acl explain ends with code 2 where it has no answer', async () => {
     for (const end of [
       await explain('a/c', '--action', 'read'),
       await explain('a/c'),
@@ -303,7 +303,7 @@ describe('passwd', () => {
     })
   })
 
-  it('deletes a user, and says where there is no such user', async () => {
+  it('passwd deletes a user, and says so where the user does not exist', async () => {
     const file = path('passwords')
     writeFileSync(
       file,

@@ -167,7 +167,7 @@ describe('a start ends', () => {
     )
   })
 
-  it('at a server that is no Redis Cluster', async () => {
+  it('a node with a redis-cluster URL ends in one line at a server that is not a Redis Cluster', async () => {
     await using redis = await startRedisProcess([])
     expect(await refusalOf(redis.url.replace('redis:', 'redis-cluster:'))).toMatch(
       /is no Redis Cluster: use redis:/,

@@ -176,7 +176,7 @@ const suite = (): void => {
     expect(result.verdict.exitCode).toBe(5)
   })
 
-  test('a message of somebody else is foreign, not wrong', async () => {
+  test('a message of another publisher counts as foreign, not as wrong', async () => {
     const result = await runWith((frame, type, count) => {
       if (!isPublish(type) || count !== 7) return [frame]
       const other = Buffer.from(frame)

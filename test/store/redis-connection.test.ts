@@ -130,7 +130,7 @@ describe('a Redis that cannot be used', () => {
 })
 
 describe('a connection that hangs', () => {
-  test('is no answer to a ping', async () => {
+  test('a Redis that hangs does not answer a ping in time', async () => {
     await using server = await startRedis()
     await using proxy = await startRedisProxy(server.url)
     const redis = await connected(settingsOf(proxy.url))

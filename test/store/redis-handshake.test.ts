@@ -54,18 +54,21 @@ async function refusal(work: Promise<unknown>): Promise<Error> {
 }
 
 describe('a database', () => {
-  test.each(ROLES)('that the server does not have is no database 0: %s', async (role) => {
-    await using server = await startRedisProcess(['--databases', '4'])
-    const error = await refusal(connected(settingsOf(`${server.url}/99`), role))
-    expect(error.message).toMatch(/^redis:\/\/\S+: SELECT 99: ERR DB index is out of range$/)
-    expect(faultOf(error)).toMatchObject({ kind: 'database', lasting: true })
-    const redis = await connected(settingsOf(`${server.url}/3`), role)
-    await operatorOf(server.url).select(3)
-    if (role !== 'subscriber') await redis.set('k', 'v')
-    expect(await operatorOf(`${server.url}/0`).get('k')).toBeNull()
-  })
+  test.each(ROLES)(
+    'a database that the server does not have is an error, not database 0: %s',
+    async (role) => {
+      await using server = await startRedisProcess(['--databases', '4'])
+      const error = await refusal(connected(settingsOf(`${server.url}/99`), role))
+      expect(error.message).toMatch(/^redis:\/\/\S+: SELECT 99: ERR DB index is out of range$/)
+      expect(faultOf(error)).toMatchObject({ kind: 'database', lasting: true })
+      const redis = await connected(settingsOf(`${server.url}/3`), role)
+      await operatorOf(server.url).select(3)
+      if (role !== 'subscriber') await redis.set('k', 'v')
+      expect(await operatorOf(`${server.url}/0`).get('k')).toBeNull()
+    },
+  )
 
-  test('that the user may not select is no database 0', async () => {
+  test('a database that the user may not select is an error, not database 0', async () => {
     await using server = await startRedisProcess([])
     await operatorOf(server.url).call(
       'ACL',
@@ -126,7 +129,7 @@ test('a user who may not read INFO is told so', async () => {
   expect(faultOf(await refusal(connected(settingsOf(url))))).toMatchObject({ kind: 'permission' })
 })
 
-test('what answers and is no Redis is not one', async () => {
+test('a server that answers but is not Redis is refused', async () => {
   const server = createServer((socket) => socket.on('data', () => socket.end('HTTP/1.1 400\r\n')))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -137,7 +140,7 @@ test('what answers and is no Redis is not one', async () => {
 })
 
 describe('a replica', () => {
-  test('is no server to write to, and one to read an earlier deployment from', async () => {
+  test('a replica is refused for writing, and accepted for reading an earlier deployment', async () => {
     await using master = await startRedisProcess([])
     await using replica = await startRedisProcess(['--replicaof', '127.0.0.1', portOf(master.url)])
     for (const role of ROLES) {

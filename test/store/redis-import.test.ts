@@ -95,7 +95,7 @@ test('a queue is seen when it is whole; what an earlier run left of one is throw
   expect(await redis.ttl(keys.queue('c'))).toBe(-1)
 })
 
-test('a will waits for whoever adopts it, and a client that is back first cancels it', async () => {
+test('an imported will waits for the node that adopts it, and a client that is back first cancels it', async () => {
   const { store, target } = await open()
   const message = new Message('w', Buffer.from('last'), 1, false)
   const will = (clientId: string) => ({ clientId, user: undefined, message })

@@ -50,7 +50,7 @@ describe('a claim that fails because Redis hangs, and happens all the same', () 
     await expect.poll(() => client.exists(keys.owners(bucket), keys.wills(bucket))).toBe(0)
   })
 
-  test('takes the client id where somebody had it, who can learn of it', async () => {
+  test('a claim whose answer is lost takes the client id from its owner, which can learn of it', async () => {
     await using proxy = await startRedisProxy(redis.url)
     await using behind = redisStores({ url: proxy.url, prefix: redis.prefix })
     const store = await behind.openRaw({ timeoutMs: TIMEOUT_MS })

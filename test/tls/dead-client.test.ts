@@ -14,7 +14,7 @@ async function gauge(node: TestNode, of: 'handshakes' | 'held'): Promise<number>
   return (await MetricsPage.of(node)).value(`breakwater_admission_${of}`)
 }
 
-it('who has gone before its turn is not shaken hands with', async () => {
+it('a client that has gone before its turn costs no TLS handshake', async () => {
   const limits = { handshakesMax: 1, heldTimeoutMs: 60_000, handshakeTimeoutMs: 60_000 }
   await using node = await startNode({ limits })
   const open = async () => {

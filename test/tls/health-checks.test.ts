@@ -152,7 +152,7 @@ describe('what has sent something is no health check:', () => {
     expect(await nextEnd(from)).toMatchObject({ reason: 'connection-lost' })
   })
 
-  it('who stays and says nothing ends when the time is up', async () => {
+  it('a health check that stays and sends nothing is closed at the handshake time-out', async () => {
     const from = node.logs().length
     const socket = await open('mqtts for other proxies')
     expect(await nextEnd(from)).toMatchObject({ reason: 'proxy-refused' })

@@ -134,7 +134,7 @@ describe('behind a proxy', () => {
     expect(await nextRefusal(seen)).toMatchObject({ reason: 'proxy-refused', detail })
   })
 
-  it('who sends half a header is closed when its time is up, who leaves at once', async () => {
+  it('a connection with half a PROXY header is closed at the time-out, and at once if the peer leaves', async () => {
     const seen = node.logs().length
     const socket = await open(PLAIN)
     socket.write('PROXY TCP4 ')

@@ -97,7 +97,7 @@ describe('nodes with one wrap key', () => {
     )
   })
 
-  it('go on with their key while there is no Redis, also after new certificates', async () => {
+  it('nodes keep their ticket key while Redis is away, even after new certificates', async () => {
     using first = await at(cluster.a)
     await cluster.proxy.refuse()
     // As far as TLS: nobody gets a session now.
@@ -123,7 +123,7 @@ describe('nodes with one wrap key', () => {
     expect([third.reused, fourth.reused]).toEqual([false, true])
   })
 
-  it('and one with another: it says so once, and its tickets are good there alone', async () => {
+  it('a node with another wrap key says so once, and its tickets are good at that node alone', async () => {
     await using other = await startNode({
       ...cluster.settings,
       environment: {

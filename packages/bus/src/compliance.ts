@@ -156,7 +156,7 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
       }
     })
 
-    test('of one turn are taken in order, whoever they are for, and `done` comes once for each', async () => {
+    test('messages of one turn are taken in order, whichever nodes they are for, and each calls back once', async () => {
       await using under = await open()
       const [a, b] = (await joinAll(under, 2)) as [Node, Node]
       const targets = [[b.bus.nodeId], [], ['no such node']]

@@ -55,7 +55,7 @@ test('a chain that begins later is not better than one that is good now', async 
     expect(days(bestChain(leafKnown, order, now).endsMs)).toBe(20)
 })
 
-test('authorities that have signed each other are no endless way', async () => {
+test('two authorities that have signed each other do not make an endless chain', async () => {
   const east = await Authority.create('east', 500, 3)
   const west = await Authority.create('west', 400, 3)
   const ring = [

@@ -101,7 +101,7 @@ test('a bundle and a list that hold something else are refused by name', async (
   expect(() => new ClientTrust(authority.pair.cert, 'x')).toThrow(/BEGIN X509 CRL/)
 })
 
-test('bytes that are no list are refused, wherever they break off', async () => {
+test('bytes that are not a revocation list are refused, wherever they are cut', async () => {
   const list = await authority.revoke({ certificates: [pem(await leaf())] })
   const bytes = Buffer.from(list.replace(/-----[^-]+-----/g, ''), 'base64')
   const pemOf = (some: Buffer): string =>

@@ -74,7 +74,7 @@ function alternativeNames(...names: readonly Buffer[]): Buffer {
 
 const uri = (text: string): Buffer => der(0x86, Buffer.from(text, 'latin1'))
 
-test('alternative names are told apart by their kind, and what is no certain text is none', () => {
+test('alternative names are told apart by their kind, and one that is not unambiguous text is left out', () => {
   const critical = der(0x01, Buffer.of(0xff))
   const usage = der(SEQUENCE, KEY_USAGE, critical, der(0x04, Buffer.of(3, 2, 7, 0x80)))
   const names = [

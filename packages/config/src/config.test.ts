@@ -46,7 +46,7 @@ test('nothing set is one embedded node for anonymous clients of this machine alo
   expect(Object.isFrozen(config)).toBe(true)
 })
 
-test('in a cluster somebody must be able to connect: a password file or anonymous on purpose', () => {
+test('a cluster without a password file does not start unless anonymous clients are allowed on purpose', () => {
   expect(() => decide({ BREAKWATER_REDIS_URL: 'redis://127.0.0.1' })).toThrow(
     /^BREAKWATER_PASSWORD_FILE: nobody could connect at mqtts \(127.0.0.1:8883\): give a file/,
   )
@@ -157,7 +157,7 @@ test.each(['stored', 'fsynced', 'replicated:2'])('an acknowledgement may be %s',
   expect(decide({ ...redis, BREAKWATER_ACK: level }).ack).toBe(level)
 })
 
-test('a Redis address that is no URL is not repeated: it may hold a password', () => {
+test('an error about a Redis address that is not a URL does not repeat it, since it may hold a password', () => {
   for (const url of ['redis://keeper:sesame/@127.0.0.1', 'sesame', 'redis://:sesame@']) {
     const start = () => decide({ BREAKWATER_REDIS_URL: url })
     expect(start).toThrow(/^BREAKWATER_REDIS_URL: /)
@@ -166,7 +166,7 @@ test('a Redis address that is no URL is not repeated: it may hold a password', (
 })
 
 test.each(['', '_REDIS', '_ADMIN', '_LIMIT', '_HEADLESS_2', '_SERVICE', '_PORT'])(
-  'what Kubernetes injects for a Service named breakwater%s in lower case is no error',
+  'variables that Kubernetes injects for a Service named breakwater%s are not taken for misspelt settings',
   (rest) => {
     const name = `BREAKWATER${rest}`
     const url = 'tcp://10.0.0.1:6379'

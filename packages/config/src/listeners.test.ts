@@ -71,7 +71,7 @@ describe('a listener', () => {
     ])
   })
 
-  test('with an identity is somebody who may connect, so no password file is needed', () => {
+  test('a listener that takes user names from certificates needs no password file', () => {
     const environment = {
       BREAKWATER_ALLOW_ANONYMOUS: 'false',
       BREAKWATER_TLS_CLIENT_CA: 'ca.crt',

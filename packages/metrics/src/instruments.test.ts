@@ -148,7 +148,7 @@ describe('a histogram', () => {
     expect(valueOf(body, `${name}_count{qos="2"}`)).toBe(0)
   })
 
-  test('is not spoilt by a value that is no duration', async () => {
+  test('a histogram ignores a value that is not a duration', async () => {
     const instruments = node()
     const trips = instruments.histogram('redis_round_trip_seconds').cell()
     for (const seconds of [Number.NaN, -1, 2]) trips.observe(seconds)

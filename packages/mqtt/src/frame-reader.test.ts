@@ -87,7 +87,7 @@ describe('packetBytesMax', () => {
     expect(reader.fault).toBe('packet-too-large')
   })
 
-  test('also when the header comes in two pieces', () => {
+  test('one byte more than packetBytesMax is refused when the header comes in two pieces', () => {
     const reader = readerOf(bound)
     reader.push(Buffer.from([0x30, 0xaa]))
     expect(reader.next()).toBe(false)
@@ -156,7 +156,7 @@ describe('before CONNECT', () => {
     ])
   }
 
-  test('every first byte that is no CONNECT is refused before anything else arrives [MQTT-3.1.0-1]', () => {
+  test('every first byte other than that of CONNECT is refused before anything else arrives [MQTT-3.1.0-1]', () => {
     for (let byte = 0; byte < 256; byte += 1) {
       const reader = connecting()
       reader.push(Buffer.from([byte]))

@@ -24,7 +24,7 @@ it('every key of the table in keys.ts has its kind, with the type that the table
   expect([...kinds].toSorted()).toEqual(redisKeyKinds.filter((kind) => kind !== 'other').toSorted())
 })
 
-it('a name of somebody else is of no kind, whatever it holds', () => {
+it('a key of another application has no kind, whatever it holds', () => {
   for (const name of ['', 'queue', 'v1:{1}:__proto__', 'v1:{1}:unknown:x', 'p:v2:{1}:queue:a'])
     expect(kindOfKey(name)).toEqual({ kind: 'other', type: undefined })
 })

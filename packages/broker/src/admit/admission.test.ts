@@ -31,7 +31,7 @@ test('sockets begin in the order in which they came, a few per turn', async () =
   expect(story).toEqual(['a begins', 'b begins', 'c begins'])
 })
 
-test('who moves on, or goes, makes room for who is held', async () => {
+test('a socket that moves on or closes makes room for one that is held', async () => {
   const { admission, story, arrive } = setUp({ handshakesMax: 1, unansweredMax: 2 })
   const a = arrive('a')
   const b = arrive('b')
@@ -52,14 +52,14 @@ test('who moves on, or goes, makes room for who is held', async () => {
   expect(admission.connections).toBe(0)
 })
 
-test('who goes while it is held is not begun with', async () => {
+test('a socket that closes while it is held is never begun', async () => {
   const { admission, story, arrive } = setUp()
   arrive('a').reach(PermitStage.GONE)
   await turn()
   expect([story, admission.connections]).toEqual([[], 0])
 })
 
-test('whoever is too much is shed at once, for the first reason that holds', () => {
+test('a socket beyond a limit is shed at once, with the first reason that applies', () => {
   const { admission, loopDelay, story, arrive } = setUp({ heldMax: 1, loopDelayMaxMs: 50 }, 2)
   arrive('a')
   arrive('b')
@@ -83,7 +83,7 @@ test('a loop is late that is so every time, not one that made a pause', () => {
   expect(loopDelay.ms).toBe(0)
 })
 
-test('who is held for too long is shed', async () => {
+test('a socket that is held for longer than heldTimeoutMs is shed', async () => {
   const { admission, story, arrive } = setUp({ handshakesMax: 1, heldTimeoutMs: 50 })
   arrive('a')
   arrive('b')

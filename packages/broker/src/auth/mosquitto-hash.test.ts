@@ -23,6 +23,6 @@ test.each([
   '$7$0$c2FsdA==$aGFzaA==',
   LINES.pbkdf2.replace('$101$', '$1e99$'),
   LINES.sha512.slice(0, -4),
-])('%j is no line of mosquitto_passwd', (line) => {
+])('%j is not a line of mosquitto_passwd', (line) => {
   expect(parseMosquittoHash(line)).toBeUndefined()
 })

@@ -119,7 +119,7 @@ test('a token that names no key is tried with each that fits', async () => {
   })
 })
 
-test('what is no token is for somebody else to judge', async () => {
+test('a password that is not a token is left to the other ways of logging in', async () => {
   const others = [
     'sesame',
     'a.b',

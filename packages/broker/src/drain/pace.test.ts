@@ -35,7 +35,7 @@ describe('clients that a node lets go of', () => {
     expect(clientsDue(9_000, { sinceMs: 5_000, leftMs: 10_000 }, 500)).toBe(90)
   })
 
-  it('all go when the time is over, or when there is no rate', () => {
+  it('all clients are closed when the drain time is over, or when no rate is set', () => {
     expect(clientsDue(900, { sinceMs: TICK_MS, leftMs: 0 }, 500)).toBe(900)
     expect(clientsDue(900, { sinceMs: TICK_MS, leftMs: -5 }, 500)).toBe(900)
     expect(clientsDue(900, { sinceMs: 0, leftMs: 10_000 }, Infinity)).toBe(900)

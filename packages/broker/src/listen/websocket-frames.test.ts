@@ -49,7 +49,7 @@ describe('each packet has a frame of its own', () => {
     }
   })
 
-  test('bytes that are no whole packets are framed all the same', () => {
+  test('bytes that do not end with a whole packet are sent in a frame too', () => {
     const bytes = Buffer.concat([PING, packet(10).subarray(0, 5)])
     expect(Buffer.concat(payloads(framePackets(bytes) as Buffer))).toEqual(bytes)
   })

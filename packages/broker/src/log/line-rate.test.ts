@@ -18,7 +18,7 @@ describe('the rate of one kind of lines', () => {
     expect(rate.takeSuppressed()).toEqual({ lines: 1, clients: 1, orMore: false })
   })
 
-  it('is bounded for the node, whoever the clients are, and so is its table', () => {
+  it('the rate of log lines of a kind is bounded for the node, however many clients cause them, and so is its table', () => {
     const rate = new LineRate({ perSecond: 100, perSubjectPerSecond: 10 })
     const startedAt = now()
     const clients = Array.from({ length: 5_000 }, (_, index) => `client ${index}`)
@@ -27,7 +27,7 @@ describe('the rate of one kind of lines', () => {
     expect(rate.takeSuppressed()).toEqual({ lines: 4_900, clients: 4_900, orMore: true })
   })
 
-  it('is one line of each cause in so long, where a kind is that quiet', () => {
+  it('a kind of log line with a period has one line per cause in that period', () => {
     const rate = new LineRate({ perSecond: 100, perSubjectPerSecond: 10, everyMs: 10_000 })
     const startedAt = now()
     const takes = (cause: string, afterMs: number): boolean =>

@@ -10,7 +10,7 @@ import {
 
 export function acknowledgementCompliance({ describe, test }: Suite, open: OpenStore): void {
   describe('acknowledgements', () => {
-    test('take messages out of the queue in any order; what is not there is no error', async () => {
+    test('acknowledgements take messages out of a queue in any order, and one for a message that is not there changes nothing', async () => {
       await using under = await open()
       await under.store.openSession('a', true)
       for (let index = 1; index <= 6; index += 1) await enqueue(under.store, 'a', `${index}`)

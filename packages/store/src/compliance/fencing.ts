@@ -4,7 +4,7 @@ import { append, called, message, type OpenRaw, type Suite } from './store-under
 
 export function fencingCompliance({ describe, test }: Suite, open: OpenRaw): void {
   describe('a session that has another owner', () => {
-    test('takes nothing from the one before, who is told; what waits gets an error', async () => {
+    test('a session with a new owner takes nothing from the former one, which is told, and its waiting writes fail', async () => {
       const fenced: [string, number][] = []
       await using under = await open({ onFenced: (...told) => fenced.push(told) })
       const { store, other } = under
@@ -51,7 +51,7 @@ export function fencingCompliance({ describe, test }: Suite, open: OpenRaw): voi
   })
 
   describe('a QoS 2 publish that is fanned out', () => {
-    test('is forgotten with its effects, also where it has none', async () => {
+    test('a stored QoS 2 publish is forgotten with its effects, and without them where it has none', async () => {
       await using under = await open()
       const { store, other } = under
       const owner = await own(store, 'a')
@@ -85,7 +85,7 @@ export function fencingCompliance({ describe, test }: Suite, open: OpenRaw): voi
   })
 
   describe('the filters of some sessions', () => {
-    test('come in the order of the ids, with none where there is no session', async () => {
+    test('filters of several sessions come in the order of the ids, empty for ids without a session', async () => {
       await using under = await open()
       const clientIds = ['a', 'gone', 'b', 'none']
       for (const clientId of ['a', 'b', 'none']) {

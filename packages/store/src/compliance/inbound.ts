@@ -26,7 +26,7 @@ export function inboundCompliance({ describe, test }: Suite, open: OpenStore): v
       )
     })
 
-    test('are gone when they are deleted; what is not there is no error', async () => {
+    test('stored QoS 2 publishes are gone when they are deleted, and deleting one that is not there changes nothing', async () => {
       await using under = await open()
       await under.store.openSession('a', true)
       await called((done) => under.store.storeInbound('a', 7, message('t'), done))

@@ -39,7 +39,7 @@ export function ownershipCompliance({ describe, test }: Suite, open: OpenRaw): v
       assert.ok(made.epoch < resumed.epoch && resumed.epoch < clean.epoch)
     })
 
-    test('that somebody has names the owner, who keeps the session until it is opened', async () => {
+    test('a claim of a client id that another connection has names the owner, which keeps the session until it is opened', async () => {
       await using under = await open()
       const { store, other } = under
       const before = await owning(store, 'a', { nodeId: 'one' })
@@ -283,7 +283,7 @@ export function ownershipCompliance({ describe, test }: Suite, open: OpenRaw): v
   })
 
   describe('owners that are restored', () => {
-    test('have what nobody has, with their wills, and hear who has what somebody has', async () => {
+    test('restored owners get client ids without an owner, with their wills, and learn the owner of the others', async () => {
       await using under = await open()
       const { store, other } = under
       const will = message('will')

@@ -52,7 +52,7 @@ export function revocationCompliance({ describe, test }: Suite, open: OpenRaw): 
       assert.deepEqual(await entriesOf(revocations), {})
     })
 
-    test('are no more than there may be; those that there are can be changed', async () => {
+    test('revocations beyond the bound are refused, and those within it can be changed', async () => {
       await using under = await open()
       const { revocations } = under.store
       for (let index = 0; index < MAX; index += 1)

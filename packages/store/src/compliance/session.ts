@@ -95,7 +95,7 @@ export function sessionCompliance({ describe, test }: Suite, open: OpenStore): v
       assert.equal((await under.store.openSession('a', true)).present, false)
     })
 
-    test('has an epoch that always rises, whoever opens it and however', async () => {
+    test('the epoch of a session rises with each opening, by any owner and in any way', async () => {
       await using under = await open()
       const epochs: number[] = []
       for (let round = 0; round < 5; round += 1) {

@@ -125,7 +125,7 @@ export function sharedCompliance({ describe, test }: Suite, open: OpenRaw): void
       assert.ok((await enqueue(store, 'a', 'again')) > first + 1)
     })
 
-    test('keeps for anybody what names a node that is no member', async () => {
+    test('the queue of a shared subscription lets any node claim an entry for a node without members', async () => {
       await using under = await open()
       const { store, other } = under
       await join(store, 'na')
@@ -145,7 +145,7 @@ export function sharedCompliance({ describe, test }: Suite, open: OpenRaw): void
       assert.deepEqual(await payloadsOf(other, 'b'), [])
     })
 
-    test('gives to anybody what a node hands on, and that alone', async () => {
+    test('the queue of a shared subscription lets other nodes claim what a node hands on, and nothing else', async () => {
       await using under = await open()
       const { store, other } = under
       await join(store, 'na')

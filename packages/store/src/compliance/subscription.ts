@@ -64,7 +64,7 @@ export function subscriptionCompliance({ describe, test }: Suite, open: OpenStor
       assert.deepEqual(listed(await under.store.openSession('a', true)), ['x 0'])
     })
 
-    test('are removed one by one; a filter that is not there is no error', async () => {
+    test('subscriptions are removed one by one, and removing a filter that is not there changes nothing', async () => {
       await using under = await open()
       await under.store.openSession('a', true)
       await under.store.addSubscriptions('a', [

@@ -152,7 +152,7 @@ export function userCompliance({ describe, test }: Suite, open: OpenRaw): void {
       await store.shared.left(filter, 'uann')
     }
 
-    test('are as many as sharedGroupsPerUserMax; one that it is in already is no further one', async () => {
+    test('a user has at most sharedGroupsPerUserMax groups, and joining one again does not count', async () => {
       await using under = await open({ shares: { sharedGroupsPerUserMax: 2 } })
       const { store, other } = under
       assert.equal(await join(store, 'a'), true)

@@ -28,7 +28,7 @@ describe('what is ready in any order', () => {
     expect(said).toEqual(['told'])
   })
 
-  it('is told once, also where somebody throws, or enters meanwhile', () => {
+  it('each waiter for a topic is called once, even where another one throws or enters meanwhile', () => {
     const { turns, said, enter } = setUp()
     const first = turns.enter('t', () => {
       enter('t')('entered meanwhile')
