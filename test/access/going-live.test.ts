@@ -199,6 +199,17 @@ test.each(['clientId', 'username'])(
   },
 )
 
+test('a client that the admin API closes while it waits for its session never gets CONNACK 0', async () => {
+  await using node = await startNode({ ...behindProxy, environment: adminEnvironment() })
+  const clientId = unique('kicked')
+  let status: number | undefined
+  const { returnCode } = await connectWhile(node, { clientId }, async () => {
+    ;({ status } = await askAdmin(node, 'DELETE', `clients/${clientId}`))
+  })
+  expect({ status, returnCode }).toEqual({ status: 204, returnCode: undefined })
+  expect(await reasonOf(node, clientId)).toBe('kicked')
+})
+
 test('a client is refused when its certificate is revoked while the client waits for its session', async () => {
   const authority = await Authority.create('devices')
   const device = await authority.issue({ commonName: 'buoy', usage: 'client' })

@@ -41,7 +41,7 @@ function hasIdentity({ tls }: Pick<ListenerFacts, 'tls'>): boolean {
   return tls?.identity !== undefined
 }
 
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
 }
 

@@ -62,11 +62,17 @@ describe('a listener', () => {
         {
           path: '/fleet',
           origins: ['https://a.example', 'https://b.example:8443'],
+          localPagesOnly: false,
           frames: 'packet',
         },
         undefined,
       ],
-      ['ws', 1, { path: '/mqtt', origins: undefined, frames: 'batch' }, undefined],
+      [
+        'ws',
+        1,
+        { path: '/mqtt', origins: undefined, localPagesOnly: false, frames: 'batch' },
+        undefined,
+      ],
       ['mqtt', 1883, undefined, ['10.0.0.0/8', '::1']],
     ])
   })

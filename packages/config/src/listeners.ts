@@ -4,7 +4,7 @@
  */
 import { BlockList, isIP } from 'node:net'
 import { parseClientIdRule, type ClientIdRule } from './client-id-rule.ts'
-import { allowsAnonymous, type LoginFacts } from './listener-access.ts'
+import { allowsAnonymous, isLoopback, type LoginFacts } from './listener-access.ts'
 import {
   decideTls,
   TLS_PARAMETERS,
@@ -45,6 +45,11 @@ export interface WebSocketConfig {
   readonly path: string
   /** Pages that may connect, `https://fleet.example`; undefined: all. Only browsers send one. */
   readonly origins: readonly string[] | undefined
+  /**
+   * No page but those of this machine: the listener lets clients of this machine in without credentials, and a
+   * browser on it would be such a client for any page of the Internet.
+   */
+  readonly localPagesOnly: boolean
   /** What one message holds that the node sends: one MQTT packet, or all of a write. */
   readonly frames: 'packet' | 'batch'
 }
@@ -98,7 +103,12 @@ export function parseListeners(
       port: url.port === '' ? PORTS[protocol] : Number(url.port),
       tls,
       webSocket: web
-        ? { path: url.pathname === '/' ? '/mqtt' : url.pathname, origins, frames }
+        ? {
+            path: url.pathname === '/' ? '/mqtt' : url.pathname,
+            origins,
+            localPagesOnly: false,
+            frames,
+          }
         : undefined,
       proxies,
       anonymous:
@@ -111,10 +121,12 @@ export function parseListeners(
           : parseClientIdRule(clientId, (why) => query.fail(`client-id ${why}`)),
     })
   }
-  return listeners.map((listener) => ({
-    ...listener,
-    anonymous: allowsAnonymous(listener, logins, listeners),
-  }))
+  return listeners.map((listener) => {
+    const anonymous = allowsAnonymous(listener, logins, listeners)
+    const { webSocket, host } = listener
+    const localPagesOnly = anonymous && webSocket?.origins === undefined && isLoopback(host)
+    return { ...listener, anonymous, webSocket: webSocket && { ...webSocket, localPagesOnly } }
+  })
 }
 
 type ParsedListener = Omit<ListenerConfig, 'anonymous'> & {

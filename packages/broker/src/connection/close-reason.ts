@@ -272,7 +272,7 @@ export const CLOSE_REASONS = {
     connackCode: 3,
     logLevel: 'error',
     fault: 'server',
-    meaning: 'a defect of this broker; the log line has the stack',
+    meaning: 'a defect of this broker; a line `unexpected error` of the log has the stack',
   },
 } as const
 

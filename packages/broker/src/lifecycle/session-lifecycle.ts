@@ -10,6 +10,7 @@ import type { Cluster } from '@breakwater/cluster'
 import type { Config } from '@breakwater/config'
 import type { Store } from '@breakwater/store'
 import type { AccessControl } from '../auth/access-control.ts'
+import type { Connection } from '../connection/connection.ts'
 import type { CloseReasonId } from '../connection/close-reason.ts'
 import type { ClientControl } from '../control/client-control.ts'
 import type { Events } from '../observe/events.ts'
@@ -38,6 +39,7 @@ export interface SessionLifecycleOptions {
   readonly cluster: Cluster
   readonly router: Router
   readonly events: Events
+  readonly connections: ReadonlySet<Connection>
   readonly access: AccessControl
   readonly enforcement: RevocationEnforcement
 }

@@ -86,14 +86,23 @@ export class WebSocketHandshake {
 
 function refusalOf(
   { url = '', headers }: IncomingMessage,
-  { path, origins }: WebSocketConfig,
+  { path, origins, localPagesOnly }: WebSocketConfig,
 ): [status: number, detail: string] | undefined {
   if (url.split('?', 1)[0] !== path) return [404, 'another path']
   const { origin } = headers
   // Only browsers send one: it says which page wants the connection, not who the client is.
   if (origins !== undefined && origin !== undefined && !origins.includes(origin))
     return [403, 'a page of another origin']
+  if (localPagesOnly && origin !== undefined && !isLocalPage(origin))
+    return [403, 'a page that is not of this machine: name it with origin=']
   const offered = headers['sec-websocket-protocol']?.split(',').map((one) => one.trim()) ?? []
   if (!PROTOCOLS.some((one) => offered.includes(one))) return [400, 'no sub-protocol mqtt']
   return undefined
+}
+
+const LOCAL_HOSTS: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'])
+
+/** By the name in the origin, which the page does not choose; a file is of no host. */
+function isLocalPage(origin: string): boolean {
+  return URL.canParse(origin) && LOCAL_HOSTS.has(new URL(origin).hostname)
 }

@@ -53,6 +53,7 @@ export function buildStages(
     config,
     router,
     events,
+    connections,
     access,
     enforcement,
   })

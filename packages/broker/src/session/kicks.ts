@@ -1,4 +1,5 @@
 /** An operator wants a client closed, wherever it is. In: client ids, notices of other nodes. Out: closes, notices. */
+import type { Connection } from '../connection/connection.ts'
 import type { Bus } from '@breakwater/bus'
 import type { Owner, Store } from '@breakwater/store'
 import type { Session } from './session.ts'
@@ -6,6 +7,8 @@ import type { Session } from './session.ts'
 export interface KicksOptions {
   /** Of this node, by client id. */
   readonly sessions: ReadonlyMap<string, Session>
+  /** All of this node: a client that is still connecting has no session yet. */
+  readonly connections: ReadonlySet<Connection>
   readonly store: Store
   readonly bus: Bus
   readonly cluster: { readonly others: readonly string[] }
@@ -31,8 +34,15 @@ export class Kicks {
 
   /** Whether it was here. */
   here({ clientId, epoch }: Owner): boolean {
-    const session = this.#options.sessions.get(clientId)
-    if (session === undefined || session.epoch > epoch) return false
+    const { sessions, connections } = this.#options
+    let isConnecting = false
+    for (const connection of connections) {
+      if (connection.clientId !== clientId || connection.answered || !connection.open) continue
+      connection.close('kicked')
+      isConnecting = true
+    }
+    const session = sessions.get(clientId)
+    if (session === undefined || session.epoch > epoch) return isConnecting
     session.connection.close('kicked')
     return true
   }
