@@ -129,17 +129,17 @@ test.each([
   [
     'an expiry that no date can represent',
     (response: ServerResponse) => response.end('{"result":"allow","expiresAt":1e300}'),
-    /no date: 1e\+300/,
+    /not a date: 1e\+300/,
   ],
   [
     'an infinite expiry',
     (response: ServerResponse) => response.end('{"result":"allow","expiresAt":1e999}'),
-    /no date: Infinity/,
+    /not a date: Infinity/,
   ],
   [
     'an expiry before 1970',
     (response: ServerResponse) => response.end('{"result":"allow","expiresAt":-1}'),
-    /no date: -1/,
+    /not a date: -1/,
   ],
 ] as const)(
   'an auth service that answers with %s refuses the login, and the log names the host and the cause',

@@ -38,7 +38,7 @@ it('without a replica nobody is acknowledged at level replicated:1, and with one
   expect(node.closeReasons()).toEqual(Array.from({ length: 3 }, () => 'store-unavailable'))
   const page = await MetricsPage.of(node)
   expect(page.value('breakwater_store_unconfirmed_total')).toBeGreaterThan(0)
-  const warned = node.logs().filter(({ msg }) => /not confirmed/.test(String(msg)))
+  const warned = node.logs().filter(({ msg }) => /does not confirm writes/.test(String(msg)))
   expect(warned).toMatchObject([{ level: 'warn', why: '0 of 1 replicas have it' }])
   // What asks for nothing of Redis goes on.
   await using live = await connectAt(node, {}, patient)
