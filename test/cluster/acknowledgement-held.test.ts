@@ -1,4 +1,4 @@
-/** Too few replicas: nothing is acknowledged, whoever waits is told, and it ends when there are enough. */
+/** With too few replicas nothing is acknowledged and the log says so, until there are enough replicas. */
 import { expect, it } from 'vitest'
 import { unique } from '../conformance/suite.ts'
 import { startNode, type TestNode } from '../kit/node.ts'
@@ -12,7 +12,7 @@ import { connectAt } from './cluster.ts'
 const patient = { timeoutMs: 60_000 }
 const PUBREL_1 = Buffer.from([0x62, 2, 0, 1])
 
-it('without a replica nobody is acknowledged at level replicated:1, and with one everybody is', async (context) => {
+it('at level replicated:1 no publish is acknowledged without a replica, and every publish is acknowledged with one', async (context) => {
   skipWithout(context, 'redis-server')
   await using redis = await startRedisProcess(['--repl-diskless-sync-delay', '0'])
   const environment = { BREAKWATER_ACK: 'replicated:1' }

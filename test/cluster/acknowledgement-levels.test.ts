@@ -36,16 +36,16 @@ const cells = rows
     LEVELS.map((level, index) => ({ fault, level, word: words[index] as Word })),
   )
 
-it('the table has a row for every fault, and a word in every cell', () => {
+it('the table of acknowledgement levels in docs/GUARANTEES.md has a row for every fault and a known word in every cell', () => {
   expect(rows[head]?.slice(1)).toEqual(LEVELS.map((level) => `\`${level}\``))
   expect([...new Set(cells.map(({ fault }) => fault))]).toEqual(Object.keys(faults))
   for (const { word } of cells) expect(WORDS).toContain(word)
 })
 
-describe.concurrent('Redis', () => {
+describe.concurrent('an acknowledged message when Redis is', () => {
   for (const { fault: name, level, word } of cells)
     it(
-      `is ${name}: ${level}, ${word}`,
+      `${name}: at level ${level} the outcome is "${word}"`,
       async (context) => {
         skipWithout(context, 'redis-server')
         const fault = faults[name] as Fault

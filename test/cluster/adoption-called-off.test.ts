@@ -1,4 +1,4 @@
-/** A node that was taken for dead is back while its clients are being adopted: the rest of them are its own. */
+/** A node that was declared dead comes back while another node adopts its clients: it keeps those not yet adopted. */
 import { bucketOf, BUCKETS, keysWith } from '@breakwater/redis'
 import { Redis } from 'ioredis'
 import { expect, it } from 'vitest'
@@ -19,7 +19,7 @@ function clientIdIn(half: 0 | 1): string {
   }
 }
 
-it('leaves a node the clients that it still has when it is back', async () => {
+it('an adoption stops when the node comes back, and leaves the node the clients that are still connected to it', async () => {
   await using redis = await startRedis()
   await using heirProxy = await startRedisProxy(redis.url)
   await using backProxy = await startRedisProxy(redis.url)

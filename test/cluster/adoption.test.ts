@@ -1,4 +1,4 @@
-/** The clients of a node that is gone come to another one, whatever gets lost on the way. */
+/** Another node adopts the clients of a departed node, whichever answers are lost meanwhile. */
 import { Message } from '@breakwater/bus'
 import { keysWith } from '@breakwater/redis'
 import { Redis } from 'ioredis'
@@ -73,14 +73,14 @@ async function expectWills(clientIds: readonly string[], by = watcher): Promise<
   )
 }
 
-it('clients of a dead node are adopted even if the answer that names them is lost', async () => {
+it('a node adopts the clients of a departed node when the answer of Redis that names the clients is lost', async () => {
   const clientIds = named()
   await departUnheard(await depart(clientIds))
   proxy.cut()
   await expectWills(clientIds)
 })
 
-it('clients of a dead node are adopted even if Redis is away for longer than the time-outs', async () => {
+it('a node adopts the clients of a departed node after Redis was unreachable for longer than any time-out', async () => {
   const clientIds = named()
   await departUnheard(await depart(clientIds))
   await proxy.refuse()
@@ -89,7 +89,7 @@ it('clients of a dead node are adopted even if Redis is away for longer than the
   await expectWills(clientIds)
 })
 
-it('clients of a dead node are adopted even if one of them is still connected here and the node does not know that it has gone', async () => {
+it('a node adopts a client of a departed node although an earlier connection of that client is still open at the adopting node', async () => {
   const [moved, other] = [unique('moved'), unique('other')]
   await using still = await connectAt(heir, { clientId: moved })
   await announceDeparture(await depart([moved]))
@@ -99,7 +99,7 @@ it('clients of a dead node are adopted even if one of them is still connected he
   await still.expectSilence()
 })
 
-it('a node that stops before Redis has answered which clients it adopted leaves them to another node', async () => {
+it('another node adopts the clients of a departed node when the adopting node stops before it has read their ids', async () => {
   const clientIds = named()
   const nodeId = await depart(clientIds)
   const { prefix: redisPrefix } = redis

@@ -1,4 +1,4 @@
-/** Values in Redis that are none: each kind of key, in every way, under running nodes and before a start. */
+/** Invalid values in Redis: each kind of key, invalid in every way, under running nodes and before a start. */
 import { randomUUID } from 'node:crypto'
 import {
   bucketOf,
@@ -227,21 +227,24 @@ function sumOf(counts: readonly ReadonlyMap<string, number>[], kind: string): nu
   return counts.reduce((sum, count) => sum + (count.get(kind) ?? 0), 0)
 }
 
-test('the table has every kind of key', () => {
+test('the table of bad values has every kind of key in Redis', () => {
   const all = [...Object.keys(KEYS), ...WITHOUT]
   expect(all.toSorted()).toEqual([...redisKeyKinds].toSorted())
 })
 
-describe('under running nodes', () => {
-  test.each(CASES)('a key of the kind %s with %s costs others nothing', async (kind, _, change) => {
-    const [a] = nodes as [TestNode]
-    const keyOf = KEYS[kind] as KeyOf
-    await change(admin, keyOf(keys, a.id)).catch(() => undefined)
-    await othersAreServed(nodes)
-    await victimIsServed(a)
-  })
+describe('a bad value in Redis under running nodes', () => {
+  test.each(CASES)(
+    'in a key of the kind %s, with %s, affects no other client',
+    async (kind, _, change) => {
+      const [a] = nodes as [TestNode]
+      const keyOf = KEYS[kind] as KeyOf
+      await change(admin, keyOf(keys, a.id)).catch(() => undefined)
+      await othersAreServed(nodes)
+      await victimIsServed(a)
+    },
+  )
 
-  test('what was wrong is counted by the kind of its key, and named once', async () => {
+  test('is counted by the kind of its key and logged once', async () => {
     const counts = await Promise.all(nodes.map(counted))
     const lines = nodes.flatMap((node) => node.logs())
     const told = lines.filter(({ msg }) => String(msg).startsWith('skipped a value in Redis'))
@@ -266,11 +269,11 @@ describe('under running nodes', () => {
   })
 })
 
-describe('before a start', () => {
+describe('bad values in Redis before a start', () => {
   test.each([
     ['of another type', true],
-    ['with contents that are none', false],
-  ] as const)('all keys %s stop no node', async (_, isType) => {
+    ['with invalid contents', false],
+  ] as const)('do not stop a node from starting: all keys %s', async (_, isType) => {
     const stranger = randomUUID()
     const before = await Promise.all(nodes.map(counted))
     for (const [kind, name, change] of CASES) {

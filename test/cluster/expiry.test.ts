@@ -13,7 +13,7 @@ const LIMITS = { nodeLeaseMs: 60_000, viewLeaseMs: 20_000 }
 const TIMEOUT_MS = 60_000
 
 it(
-  'what is published to the new one at the node that ends the old one is queued',
+  'a message for a new session is queued while the node that it is published at still expires the old session of that client',
   { timeout: TIMEOUT_MS },
   async () => {
     await using redis = await startRedis()

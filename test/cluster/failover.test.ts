@@ -1,4 +1,4 @@
-/** The sentinels put a replica in the place of the master: what was acknowledged and replicated is there. */
+/** Sentinels promote a replica: every message that was acknowledged and replicated is there. */
 import { expect, it } from 'vitest'
 import { unique } from '../conformance/suite.ts'
 import { startNode } from '../kit/node.ts'
@@ -16,7 +16,7 @@ const MARKER = 'the end'
 const limits = { storeTimeoutMs: 60_000 }
 const patient = { timeoutMs: 70_000 }
 
-it('a failover under load holds publishers up, and loses nothing that the replica has', async (context) => {
+it('a failover by sentinels under load delays publishers, and loses no message that the replica has', async (context) => {
   if (findProgram('redis-server') === undefined) context.skip('redis-server not installed')
   await using redis = await startSentinelRedis()
   const settings = { limits, redisUrl: redis.url }
@@ -52,7 +52,7 @@ it('a failover under load holds publishers up, and loses nothing that the replic
   expect(await live.receive(1)).toMatchObject([{ topic: later }])
 }, 120_000)
 
-it('what a failover loses is lost for good, and nothing else: who misses it is told by the close', async (context) => {
+it('a failover by sentinels loses only what was not replicated, and the nodes close the subscribers that miss messages', async (context) => {
   if (findProgram('redis-server') === undefined) context.skip('redis-server not installed')
   await using master = await startRedisProcess([])
   const { port } = new URL(master.url)

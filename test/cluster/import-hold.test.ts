@@ -1,11 +1,11 @@
-/** An import has the cluster to itself: it and nodes exclude each other in Redis. */
+/** A running import excludes nodes and other imports, and a running node excludes imports, by keys in Redis. */
 import { ImportHold } from '@breakwater/cluster'
 import { keysWith, openPlace, type Keys, type Redis, type Servers } from '@breakwater/redis'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { startNode, type NodeOptions } from '../kit/node.ts'
 import { startRedis } from '../kit/redis/redis.ts'
 
-/** It renews what it holds every two seconds. */
+/** The import renews its key every two seconds. */
 const WAIT = { timeout: 30_000, interval: 50 }
 
 interface Opened {
@@ -27,7 +27,7 @@ async function open(): Promise<Opened> {
   return { servers, redis, keys: keysWith(prefix), settings }
 }
 
-test('it is refused while a node lives, and refuses nodes and other imports until it ends', async () => {
+test('an import is refused while a node runs, and refuses nodes and other imports until it ends', async () => {
   const { servers, keys, settings } = await open()
   {
     await using _node = await startNode(settings)
@@ -44,7 +44,7 @@ test('it is refused while a node lives, and refuses nodes and other imports unti
   await using _later = await startNode(settings)
 })
 
-test('it is over when Redis has lost it: nothing is written any more', async () => {
+test('an import ends and writes nothing more when Redis has lost its lock', async () => {
   const { servers, redis, keys } = await open()
   await using hold = await ImportHold.take(servers, keys)
   await redis.set(keys.clusterImport, 'somebody else')
@@ -53,7 +53,7 @@ test('it is over when Redis has lost it: nothing is written any more', async () 
   expect(await redis.get(keys.clusterImport)).toBe('somebody else')
 })
 
-test('a node that was killed is declared dead: it reads everything anew should it come back', async () => {
+test('an import declares a killed node dead, so the node reads everything anew if it comes back', async () => {
   const { servers, redis, keys } = await open()
   await redis.hset(keys.clusterNodes, 'killed', '{}')
   await redis.zadd(keys.clusterLeases, 1, 'killed')

@@ -1,4 +1,4 @@
-/** A node that is cut off from what the others send it says so on its metrics page, and that it caught up. */
+/** The metrics page of a node shows that it cannot read its inbox, and that it has caught up. */
 import { expect, it } from 'vitest'
 import { unique } from '../conformance/suite.ts'
 import { MetricsPage } from '../fault/metrics-page.ts'
@@ -12,7 +12,7 @@ const PAYLOAD_BYTES = 1_000
 /** Longer than a node waits between two questions: one is under way when Redis answers again. */
 const HELD_MS = 1_500
 
-it('the lag of an inbox rises while its node is held up, and falls when it reads on', async () => {
+it('the inbox lag of a node rises while the node cannot read its inbox, and falls when it reads again', async () => {
   await using redis = await startRedis()
   await using proxy = await startRedisProxy(redis.url)
   await using sender = await startNode({ redisUrl: redis.url, redisPrefix: redis.prefix })

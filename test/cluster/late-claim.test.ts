@@ -1,4 +1,4 @@
-/** A claim that Redis takes when nobody waits for it any more takes a client id from nobody. */
+/** A claim of a client id that Redis executes after the CONNECT was refused leaves no owner without a client. */
 import { bucketOf, keysWith } from '@breakwater/redis'
 import { Redis } from 'ioredis'
 import { expect, it } from 'vitest'
@@ -13,7 +13,7 @@ import { connectAt } from './cluster.ts'
 const LIMITS = { connectTimeoutMs: 3_000 }
 const UNAVAILABLE = 3
 
-it('a late claim frees its client id even if it was made while the node was cut off and the client has gone elsewhere', async () => {
+it('a claim made by a cut-off node, and executed after the client connected to another node, does not disconnect that client', async () => {
   await using redis = await startRedis()
   await using proxy = await startRedisProxy(redis.url)
   const settings = { redisPrefix: redis.prefix }
@@ -46,7 +46,7 @@ it('a late claim frees its client id even if it was made while the node was cut 
   await watcher.expectSilence()
 })
 
-it('a late claim that Redis has taken makes the former owner let go, and leaves nothing', async () => {
+it('a claim whose answer is lost closes the former owner with its will, and leaves no owner in Redis', async () => {
   await using redis = await startRedis()
   await using proxy = await startRedisProxy(redis.url)
   const settings = { redisPrefix: redis.prefix }

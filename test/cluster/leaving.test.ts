@@ -1,4 +1,4 @@
-/** A client that has gone leaves nothing in Redis, whatever gets lost on the way. */
+/** A client that has disconnected leaves nothing in Redis, whichever commands are lost meanwhile. */
 import { bucketOf, keysWith } from '@breakwater/redis'
 import { Redis } from 'ioredis'
 import { expect, it } from 'vitest'
@@ -8,7 +8,7 @@ import { startRedisProxy } from '../kit/redis/redis-proxy.ts'
 import { startRedis } from '../kit/redis/redis.ts'
 import { connectAt } from './cluster.ts'
 
-it('a client that has left is forgotten even if Redis was away for longer than the time-outs and started again', async () => {
+it('a client that disconnects while Redis is unreachable leaves no key behind, even after the time-out and a restart of Redis', async () => {
   await using redis = await startRedis()
   await using proxy = await startRedisProxy(redis.url)
   const limits = { storeTimeoutMs: 1_000 }

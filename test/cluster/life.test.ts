@@ -1,11 +1,11 @@
-/** Nodes that come late, sessions that are abandoned. */
+/** Nodes that join late, and sessions that expire. */
 import { Redis } from 'ioredis'
 import { expect, it } from 'vitest'
 import { unique } from '../conformance/suite.ts'
 import { WireClient } from '../kit/wire-client.ts'
 import { connectAt, startCluster, type Cluster } from './cluster.ts'
 
-it('a node that starts late knows all filters and retained messages', async () => {
+it('a node that joins a running cluster knows all filters and retained messages', async () => {
   await using cluster = await startCluster()
   const root = unique('r')
   const filters = ['plain', '+/x', 'deep/#', 'dev[1]/+', 'back\\slash/+', '__proto__']
@@ -41,7 +41,7 @@ it('a node that starts late knows all filters and retained messages', async () =
   }
 })
 
-it('a late node that leaves again takes nothing with it', async () => {
+it('a node that joins late and leaves again loses no message or session of the cluster', async () => {
   await using cluster = await startCluster()
   const clientId = unique('c')
   const topic = unique('t')
@@ -57,7 +57,7 @@ it('a late node that leaves again takes nothing with it', async () => {
   expect(await resumed.receive(1)).toMatchObject([{ payload: Buffer.from('missed') }])
 })
 
-it('an abandoned session expires and leaves nothing behind; a connected one does not', async () => {
+it('a session without a client expires and leaves no key behind; a session with a connected client does not expire', async () => {
   await using cluster = await startCluster({ environment: { BREAKWATER_SESSION_EXPIRY: '2s' } })
   const topic = unique('t')
   const [staying, leaving] = [unique('staying'), unique('leaving')]

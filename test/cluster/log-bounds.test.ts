@@ -1,10 +1,10 @@
-/** The log is bounded in bytes: what it has dropped is read where it is kept. */
+/** The cluster log is bounded in bytes: a node that missed dropped entries reads the stored state instead. */
 import { Redis } from 'ioredis'
 import { expect, test } from 'vitest'
 import { startRedis } from '../kit/redis/redis.ts'
 import { join, PATIENT, stoppable, type Member } from './log-member.ts'
 
-test('the log is cut off at its beginning: who was behind reads everything again', async () => {
+test('a node that is behind the beginning of the trimmed cluster log reads everything again', async () => {
   await using redis = await startRedis()
   const members = new Map<string, Member>()
   await using a = await join(members, redis, 'a')
@@ -25,7 +25,7 @@ async function logOf(redis: Redis, prefix: string): Promise<{ sizes: number[]; c
   return { sizes: entries.map(([, [, entry = '']]) => Buffer.byteLength(entry)), counted }
 }
 
-test('what is announced at once is split into entries of bounded bytes, and arrives whole', async () => {
+test('a large announcement is split into log entries of bounded bytes, and arrives complete', async () => {
   await using redis = await startRedis()
   const members = new Map<string, Member>()
   await using a = await join(members, redis, 'a', PATIENT)
@@ -46,7 +46,7 @@ test('what is announced at once is split into entries of bounded bytes, and arri
   expect([...b.routes]).toEqual(['a last'])
 })
 
-test('the log holds no more bytes than its bound, and who was behind loses nothing', async () => {
+test('the cluster log holds no more bytes than its bound, and a node that was behind misses nothing', async () => {
   await using redis = await startRedis()
   const members = new Map<string, Member>()
   const logBytesMax = 20_000

@@ -6,7 +6,7 @@ import { startRedis } from '../kit/redis/redis.ts'
 import { startRedisProxy } from '../kit/redis/redis-proxy.ts'
 import { join, PATIENT, stoppable, type Member } from './log-member.ts'
 
-test('what is announced is known everywhere, also to those who join later', async () => {
+test('an announced filter is known at every node, also at nodes that join later', async () => {
   await using redis = await startRedis()
   const members = new Map<string, Member>()
   await using a = await join(members, redis, 'a')
@@ -23,7 +23,7 @@ test('what is announced is known everywhere, also to those who join later', asyn
   for (const member of [b, c]) expect([...member.routes].toSorted()).toEqual(['a y/+', 'a z'])
 })
 
-test('an announcement waits for a silent node as long as its view may hold, not longer', async () => {
+test('an announcement waits for a silent node until that node has lost its view lease, and no longer', async () => {
   await using redis = await startRedis()
   const members = new Map<string, Member>()
   await using a = await join(members, redis, 'a', { viewLeaseMs: 400 })
@@ -34,7 +34,7 @@ test('an announcement waits for a silent node as long as its view may hold, not 
   expect(performance.now() - start).toBeGreaterThan(395)
 })
 
-test('a filter that is announced anew waits for those who know the new words', async () => {
+test('a filter that is announced again waits until every node has confirmed the new announcement', async () => {
   await using redis = await startRedis()
   const members = new Map<string, Member>()
   await using a = await join(members, redis, 'a', PATIENT)
@@ -59,7 +59,7 @@ test('a filter that is announced anew waits for those who know the new words', a
   await Promise.all([second, third])
 })
 
-test('a node that reads everything again waits for the other nodes as before', async () => {
+test('a node that reads everything again still waits for the confirmations of other nodes', async () => {
   await using redis = await startRedis()
   const members = new Map<string, Member>()
   await using a = await join(members, redis, 'a', PATIENT)
@@ -80,7 +80,7 @@ test('a node that reads everything again waits for the other nodes as before', a
   await Promise.all([announced, next, last])
 })
 
-test('a changed topic is known at once at this node and at each node that catches up, even if another node is silent', async () => {
+test('a changed retained topic is known at once at its node and at nodes that catch up, also beside a silent node', async () => {
   await using redis = await startRedis()
   const members = new Map<string, Member>()
   await using a = await join(members, redis, 'a', PATIENT)
@@ -104,7 +104,7 @@ test('a changed topic is known at once at this node and at each node that catche
   expect(a.topics).toEqual([...expected, 'x', 'y'])
 })
 
-test('a caller that waits for the end of the log gets an error after the time-out, and not before', async () => {
+test('a node that cannot read the end of the cluster log gets an error after the time-out, and not before', async () => {
   await using redis = await startRedis()
   await using proxy = await startRedisProxy(redis.url)
   const members = new Map<string, Member>()
@@ -121,7 +121,7 @@ test('a caller that waits for the end of the log gets an error after the time-ou
   await called((done) => a.cluster.whenCaughtUp(done))
 })
 
-test('an entry without topics, of an older node, is read', async () => {
+test('a log entry without topics, as an older version writes it, is read', async () => {
   await using redis = await startRedis()
   const members = new Map<string, Member>()
   await using a = await join(members, redis, 'a')
@@ -136,7 +136,7 @@ test('an entry without topics, of an older node, is read', async () => {
   expect(a.topics).toEqual([])
 })
 
-test('a node that leaves takes its routes with it and is waited for by nobody', async () => {
+test('the routes of a node that leaves are removed, and no node waits for it', async () => {
   await using redis = await startRedis()
   const members = new Map<string, Member>()
   await using a = await join(members, redis, 'a', PATIENT)
@@ -150,7 +150,7 @@ test('a node that leaves takes its routes with it and is waited for by nobody', 
   expect([...a.routes]).toEqual([])
 })
 
-test('a node that is cut off loses its view, is declared dead, and says everything again', async () => {
+test('a node that is cut off loses its view lease, is declared dead, and announces everything again', async () => {
   await using redis = await startRedis()
   await using proxy = await startRedisProxy(redis.url)
   const members = new Map<string, Member>()
@@ -170,7 +170,7 @@ test('a node that is cut off loses its view, is declared dead, and says everythi
   await expect.poll(() => b.cluster.confirmed).toBe(true)
 })
 
-test('what is said again is announced when nobody acts without knowing it', async () => {
+test('a second announcement of all filters completes when every node knows the filters or has lost its view lease', async () => {
   await using redis = await startRedis()
   await using proxies = new AsyncDisposableStack()
   const [ofA, ofB] = [
@@ -198,7 +198,7 @@ test('what is said again is announced when nobody acts without knowing it', asyn
   await expect.poll(() => [...a.routes]).toEqual(['b x'])
 })
 
-test('Redis that comes back empty is filled again, and nobody has lost a lease', async () => {
+test('nodes fill a Redis that comes back empty again, and no node loses its lease', async () => {
   await using redis = await startRedis()
   const members = new Map<string, Member>()
   const times = { leaseMs: 10_000, viewLeaseMs: 200 }
@@ -213,7 +213,7 @@ test('Redis that comes back empty is filled again, and nobody has lost a lease',
   expect(a.events).not.toContain('lease lost')
 })
 
-test('a member that leaves last leaves the log and nothing of itself', async () => {
+test('the last node that leaves keeps the cluster log in Redis, and no key of its own', async () => {
   await using redis = await startRedis()
   const members = new Map<string, Member>()
   const a = await join(members, redis, 'a')
@@ -230,7 +230,7 @@ test('a member that leaves last leaves the log and nothing of itself', async () 
   ])
 })
 
-test('a node that comes back and goes again while it is adopted is adopted once more', async () => {
+test('a node that comes back and departs again during its adoption is adopted once more', async () => {
   await using redis = await startRedis()
   await using a = await join(new Map(), redis, 'a', { leaseMs: 300, viewLeaseMs: 100 })
   await using admin = stoppable(new Redis(redis.url))

@@ -15,7 +15,7 @@ describe('a message published at one node', () => {
     ([0, 1, 2] as const).map((granted) => [published, granted] as const),
   )
   it.each(grid)(
-    'with QoS %i reaches a QoS %i subscriber at another, once, with the lower of the two',
+    'with QoS %i reaches a QoS %i subscriber at another node once, with the lower QoS',
     async (published, granted) => {
       await using subscriber = await connectAt(cluster.b)
       await using publisher = await connectAt(cluster.a)
@@ -30,7 +30,7 @@ describe('a message published at one node', () => {
   )
 
   it.each([1, 2] as const)(
-    'with QoS %i reaches a stored session that is connected to another node, once',
+    'with QoS %i reaches a stored session that is connected to another node once',
     async (qos) => {
       const clientId = unique('c')
       await using subscriber = await connectAt(cluster.b, { clientId, clean: false })
@@ -79,7 +79,7 @@ describe('a message published at one node', () => {
     ['back\\slash/+', 'backslash/a'],
     ['h[a-z]llo/#', 'hello/b'],
   ])(
-    'reads the filter %s as text, not as a pattern: %s does not reach it',
+    'meets the filter %s as plain text, not as a pattern: topic %s does not match',
     async (filter, topic) => {
       const root = unique('r')
       await using subscriber = await connectAt(cluster.b)
@@ -102,7 +102,7 @@ describe('a message published at one node', () => {
     expect(message?.payload.equals(payload)).toBe(true)
   })
 
-  it('comes in the order of its publisher, 300 of each QoS', async () => {
+  it('arrives in the order of its publisher, 300 messages of each QoS', async () => {
     await using subscriber = await connectAt(cluster.b)
     await using publisher = await connectAt(cluster.a)
     const topic = unique('t')
@@ -125,7 +125,7 @@ describe('a message published at one node', () => {
     }
   })
 
-  it('comes once to a client whose filters overlap, and to its publisher too', async () => {
+  it('arrives once at a client whose filters overlap, and also at its publisher', async () => {
     await using subscriber = await connectAt(cluster.b)
     await using publisher = await connectAt(cluster.a)
     const root = unique('r')
@@ -137,7 +137,7 @@ describe('a message published at one node', () => {
     await expectNothingDelivered(subscriber, publisher)
   })
 
-  it('no longer comes to a filter that was given up at another node', async () => {
+  it('does not arrive after its filter was unsubscribed at another node', async () => {
     await using subscriber = await connectAt(cluster.b)
     await using publisher = await connectAt(cluster.a)
     const topic = unique('t')
@@ -150,7 +150,7 @@ describe('a message published at one node', () => {
 
 describe('a retained message set at one node', () => {
   it.each([0, 1, 2] as const)(
-    'with QoS %i goes out live at another without the flag',
+    'with QoS %i is delivered live at another node with RETAIN 0',
     async (qos) => {
       await using subscriber = await connectAt(cluster.b)
       await using publisher = await connectAt(cluster.a)

@@ -1,4 +1,4 @@
-/** The order of one publisher, where its messages take different ways. */
+/** The order of the messages of one publisher when they take different paths through the cluster. */
 import { expect, it } from 'vitest'
 import { unique } from '../conformance/suite.ts'
 import { startNode } from '../kit/node.ts'
@@ -7,7 +7,7 @@ import { startRedis } from '../kit/redis/redis.ts'
 import { encodePingreq, encodePublish } from '../kit/wire-encoder.ts'
 import { connectAt } from './cluster.ts'
 
-it('a message that needs no queue does not overtake a retained one, with QoS 0 either', async () => {
+it('a message that needs no queue does not overtake a retained message of its publisher, at QoS 0 either', async () => {
   await using redis = await startRedis()
   await using proxy = await startRedisProxy(redis.url)
   await using a = await startNode({ redisUrl: proxy.url, redisPrefix: redis.prefix })
@@ -28,7 +28,7 @@ it('a message that needs no queue does not overtake a retained one, with QoS 0 e
   expect(payloads).toEqual([first, 'second'])
 })
 
-it('a message that needs no queue any more does not overtake one that waits for its queue', async () => {
+it('a message that needs no queue after an UNSUBSCRIBE does not overtake an earlier message that waits for its queue', async () => {
   await using redis = await startRedis()
   await using proxy = await startRedisProxy(redis.url)
   await using a = await startNode({ redisUrl: proxy.url, redisPrefix: redis.prefix })

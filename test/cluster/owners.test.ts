@@ -1,4 +1,4 @@
-/** The store forgets who is connected where: the nodes say it again, and there is one owner again. */
+/** Redis loses the owners of client ids: the nodes write them again, and each client id has one owner. */
 import { bucketOf, keysWith } from '@breakwater/redis'
 import { Redis } from 'ioredis'
 import { expect, it, onTestFinished } from 'vitest'
@@ -9,7 +9,7 @@ import { startRedisProxy } from '../kit/redis/redis-proxy.ts'
 
 const LEASE_MS = 1_000
 
-it('a Redis that comes back empty is told who is connected', async () => {
+it('nodes write their connected clients into a Redis that comes back empty', async () => {
   await using cluster = await startCluster({}, ['--save', ''])
   const clientId = unique('c')
   await using first = await connectAt(cluster.a, { clientId })
@@ -22,7 +22,7 @@ it('a Redis that comes back empty is told who is connected', async () => {
   await second.expectSilence()
 })
 
-it('a node that was taken for dead and is back has its clients again', async () => {
+it('a node that was declared dead owns its connected clients again when it comes back', async () => {
   await using cluster = await startCluster({ limits: { nodeLeaseMs: LEASE_MS } })
   await using proxy = await startRedisProxy(cluster.redis.url)
   await using cut = await startNode({ ...cluster.settings, redisUrl: proxy.url })
@@ -47,7 +47,7 @@ it('a node that was taken for dead and is back has its clients again', async () 
   for (const client of [second, third]) await client.expectSilence()
 })
 
-it('a client whose successor has come and gone while nothing was heard of it is found again', async () => {
+it('a cut-off node owns its connected client again after another connection with that client id came and went elsewhere', async () => {
   await using cluster = await startCluster()
   await using proxy = await startRedisProxy(cluster.redis.url)
   await using cut = await startNode({ ...cluster.settings, redisUrl: proxy.url })

@@ -1,4 +1,4 @@
-/** Redis that asks who comes: TLS with certificates on both sides, and a user with few rights. */
+/** A Redis that authenticates: TLS with certificates on both sides, and a user with few rights. */
 import { randomBytes } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -47,7 +47,7 @@ async function exercise(settings: NodeOptions): Promise<void> {
     expect(node.logs().filter(({ msg }) => /redis|store/i.test(String(msg)))).toEqual([])
 }
 
-it('over TLS the server is verified, and sees the certificate of the nodes', async (context) => {
+it('nodes verify the certificate of Redis over TLS, and show Redis their own certificate', async (context) => {
   if (findProgram('redis-server') === undefined) context.skip('redis-server not installed')
   const authority = await Authority.create('Redis test')
   const issue = (usage: 'server' | 'client') =>
@@ -105,7 +105,7 @@ async function limitTo(admin: Redis, url: string, more: readonly string[]): Prom
   return url.replace('redis://', 'redis://breakwater:sesame@')
 }
 
-it('a user with the rights that docs/REDIS.md lists can do everything', async (context) => {
+it('a Redis user with the rights that docs/REDIS.md lists can do everything that nodes need', async (context) => {
   if (findProgram('redis-server') === undefined) context.skip('redis-server not installed')
   await using redis = await startRedisProcess([])
   const admin = new Redis(redis.url)
@@ -119,7 +119,7 @@ it('a user with the rights that docs/REDIS.md lists can do everything', async (c
   admin.disconnect()
 })
 
-it('a user with these rights and those of a Redis Cluster can do everything there', async (context) => {
+it('a Redis user with the additional rights that docs/REDIS.md lists for a Redis Cluster can do everything there', async (context) => {
   if (findProgram('redis-server') === undefined) context.skip('redis-server not installed')
   await using redis = await startRedisClusterServers()
   const more = /On a Redis Cluster it also needs `([^`]+)`/.exec(page)?.[1]?.split(' ') ?? []
@@ -136,7 +136,7 @@ it('a user with these rights and those of a Redis Cluster can do everything ther
 })
 
 for (const level of ['replicated:1', 'fsynced'])
-  it(`at level ${level} a user needs the rights that docs/REDIS.md adds, and is refused without`, async (context) => {
+  it(`at level ${level} a Redis user needs the additional rights that docs/REDIS.md lists, and a node without them does not start`, async (context) => {
     if (findProgram('redis-server') === undefined) context.skip('redis-server not installed')
     await using redis = await startReplicatedRedis([
       '--appendonly',

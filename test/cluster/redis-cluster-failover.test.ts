@@ -18,7 +18,7 @@ const limits = { storeTimeoutMs: 30_000 }
 const patient = { timeoutMs: 40_000 }
 
 it.skipIf(findProgram('redis-server') === undefined)(
-  'the loss of a master under load holds publishers up, and loses nothing that its replica has',
+  'the loss of a Redis Cluster master under load delays publishers, and loses no message that its replica has',
   async () => {
     await using redis = await startRedisClusterServers({ replicas: 1 })
     const settings = { limits, redisUrl: redis.url, redisPrefix: redis.prefix }

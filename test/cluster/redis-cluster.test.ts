@@ -43,13 +43,13 @@ describe.skipIf(findProgram('redis-server') === undefined)('two nodes on a Redis
     await redis[Symbol.asyncDispose]()
   })
 
-  it('have a ticket key in common', async () => {
+  it('share one TLS ticket key', async () => {
     const lines = [a, b].map((node) => node.logged(({ msg }) => msg === 'TLS ticket key rotated'))
     const [first, second] = await Promise.all(lines)
     expect(first?.['from']).toEqual(second?.['from'])
   })
 
-  it('pass messages of every QoS on, keep sessions, and resume them at the other node', async () => {
+  it('deliver messages of every QoS to each other, keep sessions, and resume sessions of the other node', async () => {
     const [topic, clientId] = [unique('t'), unique('c')]
     await using publisher = await connectAt(a, { clientId: unique('p'), clean: false })
     await using clean = await connectAt(b)
@@ -89,7 +89,7 @@ describe.skipIf(findProgram('redis-server') === undefined)('two nodes on a Redis
     }
   })
 
-  it('publish the will of a client of the other node, and share messages out', async () => {
+  it('deliver the will of a client of the other node, and distribute messages among members of a shared subscription', async () => {
     const topic = unique('t')
     await using watcher = await connectAt(a)
     await watcher.subscribe([`${topic}/will`, 1])
@@ -111,7 +111,7 @@ describe.skipIf(findProgram('redis-server') === undefined)('two nodes on a Redis
     for (const member of members) await member.disconnect()
   })
 
-  it('lose nothing and double nothing while slots move under load', async () => {
+  it('lose and duplicate no message while slots move under load', async () => {
     const topic = unique('t')
     const keys = keysWith(redis.prefix)
     const clientIds = Array.from({ length: SESSIONS }, () => unique('s'))
@@ -170,7 +170,7 @@ describe.skipIf(findProgram('redis-server') === undefined)('two nodes on a Redis
     await second.expectSilence()
   }, 120_000)
 
-  it('keep what is for a slot that is half moved, in order, and hold up nobody else', async () => {
+  it('hold writes to a half-moved slot in order, without delaying writes to other slots', async () => {
     const [topic, other, clientId] = [unique('t'), unique('t'), unique('s')]
     await using away = await connectAt(b, { clientId, clean: false })
     await away.subscribe([topic, 1])
@@ -196,8 +196,8 @@ describe.skipIf(findProgram('redis-server') === undefined)('two nodes on a Redis
   }, 120_000)
 })
 
-describe.skipIf(findProgram('redis-server') === undefined)('a node does not start', () => {
-  it('with redis:// on a node of a cluster, nor with redis-cluster:// on one that is none', async () => {
+describe.skipIf(findProgram('redis-server') === undefined)('a node refuses to start', () => {
+  it('with redis:// at a Redis Cluster, and with redis-cluster:// at a single Redis', async () => {
     await using lone = await startRedisProcess([])
     const { host } = new URL(lone.url)
     await expect(startNode({ redisUrl: `redis-cluster://${host}` })).rejects.toThrow(

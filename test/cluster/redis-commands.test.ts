@@ -77,7 +77,7 @@ function filters(length: number): (readonly [string, number])[] {
   return Array.from({ length }, () => [unique('f'), 1])
 }
 
-it('a clean session: CONNECT, SUBSCRIBE, DISCONNECT', async () => {
+it('a clean session costs a bounded number of Redis commands: CONNECT, SUBSCRIBE, DISCONNECT', async () => {
   const [node] = nodes
   await using client = await expectWithin('CONNECT, clean', () => connectAt(node))
   await expectWithin('SUBSCRIBE to 1 filter, clean', () => client.subscribe(...filters(1)))
@@ -88,7 +88,7 @@ it('a clean session: CONNECT, SUBSCRIBE, DISCONNECT', async () => {
   await expectWithin('DISCONNECT, clean', () => client.disconnect())
 })
 
-it('a persistent session: CONNECT, SUBSCRIBE, DISCONNECT, and CONNECT again', async () => {
+it('a persistent session costs a bounded number of Redis commands: CONNECT, SUBSCRIBE, DISCONNECT, and CONNECT again', async () => {
   const [node, other] = nodes
   const fields = { clientId: unique('p'), clean: false }
   await using client = await expectWithin('CONNECT, a new session', () => connectAt(node, fields))
@@ -107,29 +107,32 @@ it.each([
   [1, 'PUBLISH QoS 1 to 1 session'],
   [100, 'PUBLISH QoS 1 to 100 sessions'],
   [MANY, 'PUBLISH QoS 1 to 10,000 sessions'],
-] as const)('QoS 1 to %i sessions at two nodes', async (sessions, name) => {
-  await using stack = new AsyncDisposableStack()
-  const topic = `to/${sessions}`
-  const connected: WireClient[] = []
-  for (let index = 0; index < Math.min(sessions, CONNECTED_MAX); index += 1) {
-    const at = nodes[index % nodes.length] as TestNode
-    const client = stack.use(await connectAt(at, { clientId: unique('s'), clean: false }))
-    await client.subscribe([topic, 1])
-    connected.push(client)
-  }
-  await using publisher = await connectAt(nodes[0])
-  await expectWithin(name, async () => {
-    await publisher.publish({ topic, payload: 'x', qos: 1 })
-    await Promise.all(connected.map((client) => client.expect('publish')))
-  })
-  if (sessions <= CONNECTED_MAX) return
-  const operator = new Redis(redis.url)
-  stack.defer(() => operator.disconnect())
-  for (const away of [0, sessions - CONNECTED_MAX - 1])
-    expect(await operator.xlen(keysWith(prefix).queue(`away-${away}`))).toBe(1)
-})
+] as const)(
+  'a QoS 1 message to %i sessions at two nodes costs a bounded number of Redis commands',
+  async (sessions, name) => {
+    await using stack = new AsyncDisposableStack()
+    const topic = `to/${sessions}`
+    const connected: WireClient[] = []
+    for (let index = 0; index < Math.min(sessions, CONNECTED_MAX); index += 1) {
+      const at = nodes[index % nodes.length] as TestNode
+      const client = stack.use(await connectAt(at, { clientId: unique('s'), clean: false }))
+      await client.subscribe([topic, 1])
+      connected.push(client)
+    }
+    await using publisher = await connectAt(nodes[0])
+    await expectWithin(name, async () => {
+      await publisher.publish({ topic, payload: 'x', qos: 1 })
+      await Promise.all(connected.map((client) => client.expect('publish')))
+    })
+    if (sessions <= CONNECTED_MAX) return
+    const operator = new Redis(redis.url)
+    stack.defer(() => operator.disconnect())
+    for (const away of [0, sessions - CONNECTED_MAX - 1])
+      expect(await operator.xlen(keysWith(prefix).queue(`away-${away}`))).toBe(1)
+  },
+)
 
-it('PUBACK of 100 messages, sent together', async () => {
+it('100 PUBACKs sent together cost a bounded number of Redis commands', async () => {
   await using client = await connectAt(nodes[0], { clientId: unique('s'), clean: false })
   const topic = unique('t')
   await client.subscribe([topic, 1])

@@ -57,7 +57,7 @@ async function subscribeLive(client: WireClient, topic: string): Promise<void> {
   expect(await client.receive(1)).toMatchObject([{ topic: sentinel }])
 }
 
-it('connections to Redis that are cut lose no acknowledged message, neither queued nor live', async () => {
+it('cutting the connections to Redis loses no acknowledged message, neither queued nor live', async () => {
   const topic = unique('t')
   const [offline, connected] = [unique('off'), unique('on')]
   for (const clientId of [offline, connected]) {
@@ -100,7 +100,7 @@ describe('a node that was cut off alone', () => {
     expect(await subscriber.receive(1)).toMatchObject([{ payload: Buffer.from('meanwhile') }])
   })
 
-  it('gives up a client id that was taken meanwhile', async () => {
+  it('closes a client whose client id connected elsewhere meanwhile', async () => {
     await using alone = await startAlone(cluster)
     const clientId = unique('c')
     await using first = await connectAt(alone.node, { clientId })
@@ -128,7 +128,7 @@ describe('a node that was cut off alone', () => {
   })
 })
 
-it('a CONNECT is answered before its deadline, however long a publish may wait', async () => {
+it('a CONNECT is answered before its deadline, however long a publish waits for Redis', async () => {
   const limits = { connectTimeoutMs: 1_000 }
   await using patient = await startNode({ ...cluster.settings, limits })
   cluster.proxy.stall()
@@ -139,7 +139,7 @@ it('a CONNECT is answered before its deadline, however long a publish may wait',
   await cluster.proxy.restore()
 })
 
-describe.each(['refuses connections', 'hangs'] as const)('Redis %s', (how) => {
+describe.each(['refuses connections', 'hangs'] as const)('while Redis %s', (how) => {
   const lose = async (): Promise<void> => {
     if (how === 'hangs') cluster.proxy.stall()
     else await cluster.proxy.refuse()
@@ -167,7 +167,7 @@ describe.each(['refuses connections', 'hangs'] as const)('Redis %s', (how) => {
     expect(cluster.a.closeReasons()).toEqual(['store-unavailable', 'store-unavailable'])
   })
 
-  it('QoS 0 between clients of one node goes on at once', async () => {
+  it('QoS 0 messages between clients of one node are delivered without delay', async () => {
     await using subscriber = await connectAt(cluster.a, {}, { timeoutMs: storeTimeoutMs / 2 })
     await using publisher = await connectAt(cluster.a)
     const topic = unique('t')
@@ -180,7 +180,7 @@ describe.each(['refuses connections', 'hangs'] as const)('Redis %s', (how) => {
     await publisher.expectSilence()
   })
 
-  it('all recovers without a restart', async () => {
+  it('publishes and sessions work again without a restart of the node afterwards', async () => {
     const clientId = unique('c')
     const topic = unique('t')
     const before = await connectAt(cluster.b, { clientId, clean: false })

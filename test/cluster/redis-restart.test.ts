@@ -1,4 +1,4 @@
-/** Redis ends and starts again, with its data: what was acknowledged before, meanwhile and after is there. */
+/** Redis restarts with its data: every message acknowledged before, during and after the restart is there. */
 import { keysWith } from '@breakwater/redis'
 import { Redis } from 'ioredis'
 import { expect, it } from 'vitest'
@@ -42,7 +42,7 @@ it('a restart of Redis loses no acknowledged message, retained message or sessio
   expect(await resumed.receive(1)).toMatchObject([{ payload: Buffer.from('kept'), retain: true }])
 })
 
-it('a node that was declared dead while Redis started again tells its clean subscribers', async (context) => {
+it('a node that was declared dead during a restart of Redis closes its clean subscribers, which may have missed messages', async (context) => {
   if (findProgram('redis-server') === undefined) context.skip('redis-server not installed')
   await using redis = await startRedis({ args: DURABLE })
   await using proxy = await startRedisProxy(redis.url)

@@ -1,4 +1,4 @@
-/** Redis behind one address that leads to another server one day, as that of a Kubernetes Service does. */
+/** Redis behind an address whose server changes, such as that of a Kubernetes Service. */
 import { Redis } from 'ioredis'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { startNode, type TestNode } from '../kit/node.ts'
@@ -30,8 +30,8 @@ async function page(node: TestNode): Promise<string> {
 
 const REDIS_LINES = /Redis connection failed|Redis refuses|Redis works again|redis still/
 
-describe('an address that leads to a new master, whose old one has become its replica', () => {
-  test('is followed without a restart, and no acknowledged message is lost', async () => {
+describe('a Redis address whose master changes, as behind a Kubernetes Service,', () => {
+  test('is followed to the new master without a restart, and no acknowledged message is lost', async () => {
     await using replicated = await startReplicatedRedis([])
     const { master, replica } = replicated
     await using proxy = await startRedisProxy(master.url)
@@ -59,7 +59,7 @@ describe('an address that leads to a new master, whose old one has become its re
   })
 })
 
-test('a server that answers and takes no writes is up and not writable, and it is said once', async () => {
+test('a Redis that answers but takes no writes is reported as up and not writable, in one log line', async () => {
   await using redis = await startRedisProcess([])
   await using node = await startNode({ redisUrl: redis.url })
   const operator = operatorOf(redis.url)
@@ -82,7 +82,7 @@ test('a server that answers and takes no writes is up and not writable, and it i
   expect(await page(node)).toMatch(/^breakwater_store_writable 1$/m)
 })
 
-test('an outage of all connections is a line for each kind, however often they fail', async () => {
+test('an outage of Redis is logged once for each kind of connection, however often connections fail', async () => {
   await using redis = await startRedisProcess([])
   await using proxy = await startRedisProxy(redis.url)
   await using node = await startNode({ redisUrl: proxy.url })
@@ -99,7 +99,7 @@ test('an outage of all connections is a line for each kind, however often they f
   expect(faults).toContain('unreachable')
 })
 
-test('a policy that evicts, set while a node runs, is a line and a metric', async () => {
+test('an evicting maxmemory-policy that is set while a node runs is shown in a log line and a metric', async () => {
   await using redis = await startRedisProcess([])
   await using proxy = await startRedisProxy(redis.url)
   await using node = await startNode({ redisUrl: proxy.url })

@@ -1,4 +1,4 @@
-/** What happens at a node while it reads everything anew that it knows of the others. */
+/** A node serves clients while it reads all filters and retained topics of other nodes again. */
 import { bucketOf, keysWith, RETAINED_BUCKETS } from '@breakwater/redis'
 import { Redis } from 'ioredis'
 import { expect, it } from 'vitest'
@@ -9,7 +9,7 @@ import { startRedis } from '../kit/redis/redis.ts'
 import { encodePublish } from '../kit/wire-encoder.ts'
 import { connectAt } from './cluster.ts'
 
-it('a message that was stored meanwhile is acknowledged when it is on its way to all nodes', async () => {
+it('a message that is stored while its node reads all filters again is acknowledged once it has been sent to all nodes', async () => {
   await using redis = await startRedis()
   await using proxy = await startRedisProxy(redis.url)
   await using a = await startNode({ redisUrl: proxy.url, redisPrefix: redis.prefix })

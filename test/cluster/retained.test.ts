@@ -1,4 +1,4 @@
-/** Retained messages of one node at another: known at once, equal to Redis after every race and loss. */
+/** Retained messages set at one node and read at another: known at once, equal to Redis after every race and loss. */
 import { encodeMessage, Message } from '@breakwater/bus'
 import { bucketOf, keysWith, RETAINED_BUCKETS } from '@breakwater/redis'
 import { Redis } from 'ioredis'
@@ -87,7 +87,7 @@ async function expectEqual(node: TestNode): Promise<void> {
 
 describe('a retained message', () => {
   it.each([0, 1, 2] as const)(
-    `whose acknowledgement was seen is found at the other node, ${TRIES} times: QoS %i`,
+    `that was acknowledged is found at the other node, ${TRIES} times: QoS %i`,
     async (qos) => {
       await using publisher = await connectAt(a)
       await using subscriber = await connectAt(b)
@@ -105,7 +105,7 @@ describe('a retained message', () => {
     },
   )
 
-  it('is found by exact filters and by several of one SUBSCRIBE, at QoS 1 also in a stored session', async () => {
+  it('is found by exact filters, by several filters of one SUBSCRIBE, and at QoS 1 in a stored session', async () => {
     await using publisher = await connectAt(a)
     const root = unique('several')
     for (const name of ['x', 'y', 'z'])
@@ -117,7 +117,7 @@ describe('a retained message', () => {
     for (const { retain, qos } of found) expect({ retain, qos }).toEqual({ retain: true, qos: 1 })
   })
 
-  it('keeps characters that are wildcards elsewhere', async () => {
+  it('keeps a topic with characters that are wildcards elsewhere', async () => {
     const root = unique('glob')
     const names = ['[ab]', 'a', '*', '?', 'x', '\\a', '\\', '[', ']', '^a', '{a,b}']
     await using publisher = await connectAt(a)
@@ -131,7 +131,7 @@ describe('a retained message', () => {
     }
   })
 
-  it('costs no look at Redis where nothing is retained', async () => {
+  it('is not looked up in Redis by a SUBSCRIBE when no retained message matches', async () => {
     await storeUntold(Array.from({ length: 1_000 }, (_, index) => `elsewhere/${index}`))
     const c = await join()
     expect(await indexSize(c)).toBe(1_000)
@@ -154,7 +154,7 @@ describe('a retained message', () => {
   })
 })
 
-describe('the index equals Redis', () => {
+describe('the retained index of a node equals Redis', () => {
   it('after sets and clears of the same topics at two nodes', async () => {
     const topics = Array.from({ length: 30 }, (_, index) => `race/${index}`)
     const rounds = 60
@@ -180,7 +180,7 @@ describe('the index equals Redis', () => {
     }
   })
 
-  it('at a node that starts with many', async () => {
+  it('at a node that starts when many retained messages exist', async () => {
     const topics = Array.from({ length: 20_000 }, (_, index) => `many/${index % 100}/${index}`)
     await storeUntold(topics)
     const c = await join()
@@ -258,7 +258,7 @@ async function watchRetained(): Promise<
   }
 }
 
-it('what a node stored and told nobody, because it was killed, is found by the others', async () => {
+it('other nodes find a retained message that a killed node stored and did not announce', async () => {
   const limits = { nodeLeaseMs: 1_000, viewLeaseMs: 400 }
   const settings = { redisUrl: redis.url, redisPrefix: unique('killed:'), limits }
   await using judge = await startNode(settings)

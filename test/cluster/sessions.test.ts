@@ -21,7 +21,7 @@ async function leaveAtA(...filters: readonly (readonly [string, QoS])[]): Promis
 }
 
 describe('a client that leaves node A and resumes at node C', () => {
-  it('gets what it missed, in order, published at three nodes', async () => {
+  it('gets the messages that were published at three nodes meanwhile, in order', async () => {
     const topic = unique('t')
     const clientId = await leaveAtA([topic, 2])
     for (const [index, node] of [cluster.a, cluster.b, cluster.c].entries()) {
@@ -38,7 +38,7 @@ describe('a client that leaves node A and resumes at node C', () => {
     await resumed.expectSilence()
   })
 
-  it('gets what it missed before what is published while it catches up', async () => {
+  it('gets queued messages before the messages that are published while it catches up', async () => {
     const topic = unique('t')
     const clientId = await leaveAtA([topic, 1])
     await using publisher = await connectAt(cluster.b)
@@ -57,7 +57,7 @@ describe('a client that leaves node A and resumes at node C', () => {
     expect(payloads.map(Number)).toEqual(Array.from({ length: 2_000 }, (_, index) => index))
   })
 
-  it('gets what it did not acknowledge again, with the same packet id and DUP, before the rest', async () => {
+  it('gets unacknowledged messages again first, with the same packet id and DUP', async () => {
     const topic = unique('t')
     const clientId = unique('c')
     await using publisher = await connectAt(cluster.b)
@@ -77,7 +77,7 @@ describe('a client that leaves node A and resumes at node C', () => {
     expect(missed).toMatchObject({ payload: Buffer.from('missed'), dup: false })
   })
 
-  it('finishes a QoS 2 message with PUBREL alone where its PUBREC had come', async () => {
+  it('finishes a QoS 2 message with PUBREL alone after the broker has its PUBREC', async () => {
     const topic = unique('t')
     const clientId = unique('c')
     await using publisher = await connectAt(cluster.b)
@@ -94,7 +94,7 @@ describe('a client that leaves node A and resumes at node C', () => {
     await expectNothingDelivered(resumed, publisher)
   })
 
-  it('finishes a QoS 2 publish that it began there: fanned out once', async () => {
+  it('finishes a QoS 2 publish begun at A, which is delivered once', async () => {
     const topic = unique('t')
     const clientId = unique('c')
     await using watcher = await connectAt(cluster.b)
@@ -115,7 +115,7 @@ describe('a client that leaves node A and resumes at node C', () => {
     await expectNothingDelivered(watcher, resumed)
   })
 
-  it('has its filters there: live messages come, and an UNSUBSCRIBE holds at every node', async () => {
+  it('keeps its filters at C: live messages arrive, and an UNSUBSCRIBE takes effect at every node', async () => {
     const [kept, dropped] = [unique('kept'), unique('dropped')]
     const clientId = await leaveAtA([kept, 1], [`${dropped}/+`, 1])
     const moved = await connectAt(cluster.c, { clientId, clean: false })
@@ -137,7 +137,7 @@ describe('a client that leaves node A and resumes at node C', () => {
     await back.expectSilence()
   })
 
-  it('is told that its session is there, also where it has no filters', async () => {
+  it('gets session present 1, also for a session without filters', async () => {
     const clientId = unique('c')
     for (const [node, sessionPresent] of [
       [cluster.a, false],
@@ -151,9 +151,9 @@ describe('a client that leaves node A and resumes at node C', () => {
   })
 })
 
-describe('a clean CONNECT at another node', () => {
+describe('a CONNECT with clean session 1 at another node', () => {
   it.each(['offline', 'connected'])(
-    'ends the stored session, which was %s: nothing arrives',
+    'ends the stored session of a client that was %s: no message arrives',
     async (state) => {
       const topic = unique('t')
       const clientId = unique('c')
@@ -174,7 +174,7 @@ describe('a clean CONNECT at another node', () => {
   )
 })
 
-describe('names that are dangerous elsewhere', () => {
+describe('a client id with special characters', () => {
   it.each([
     '__proto__',
     'constructor',
@@ -184,7 +184,7 @@ describe('names that are dangerous elsewhere', () => {
     '{}',
     '%2F',
     'x'.repeat(256),
-  ])('is a client id like any other: %s', async (clientId) => {
+  ])('works like any other client id: %s', async (clientId) => {
     const topic = unique('t')
     await using publisher = await connectAt(cluster.b)
     await using first = await connectAt(cluster.a, { clientId, clean: false })

@@ -38,8 +38,8 @@ async function keysOfGroup(filter: string): Promise<string[]> {
   return keys.filter((key) => key.includes('}:shared') && key.endsWith(`:${filter}`))
 }
 
-describe.each([1, 2] as const)('with QoS %i', (qos) => {
-  it('a member whose window is full is passed over, and what it has goes to another when it leaves', async () => {
+describe.each([1, 2] as const)('a shared subscription at QoS %i:', (qos) => {
+  it('a member whose window is full is passed over, and its messages go to another member when it leaves', async () => {
     const topic = unique('t')
     const filter = `$share/g/${topic}`
     const silent = await Member.join(cluster.a, filter, qos, { acknowledges: false })
@@ -55,7 +55,7 @@ describe.each([1, 2] as const)('with QoS %i', (qos) => {
     await expect.poll(() => keysOfGroup(filter)).toEqual([])
   })
 
-  it('what the last member of a node has not acknowledged goes to another node', async () => {
+  it('the messages that the last member of a node has not acknowledged go to another node', async () => {
     const topic = unique('t')
     const filter = `$share/g/${topic}`
     const silent = await Member.join(cluster.a, filter, qos, { acknowledges: false })
@@ -71,7 +71,7 @@ describe.each([1, 2] as const)('with QoS %i', (qos) => {
     await expect.poll(() => keysOfGroup(filter)).toEqual([])
   })
 
-  it('a node of which no member takes anything hands on to another', async () => {
+  it('a node whose members all have full windows hands messages on to another node', async () => {
     const topic = unique('t')
     const filter = `$share/g/${topic}`
     const silent = await Member.join(cluster.a, filter, qos, { acknowledges: false })
@@ -84,7 +84,7 @@ describe.each([1, 2] as const)('with QoS %i', (qos) => {
     await Promise.all([silent.drop(), member.leave()])
   })
 
-  it('all that a killed node had arrives at others', async () => {
+  it('all messages that a killed node held arrive at other nodes', async () => {
     const topic = unique('t')
     const filter = `$share/g/${topic}`
     await using doomed = await spawnNode(cluster.settings)
@@ -102,7 +102,7 @@ describe.each([1, 2] as const)('with QoS %i', (qos) => {
     await expect.poll(() => keysOfGroup(filter)).toEqual([])
   })
 
-  it('all that a stopped node had arrives at others', async () => {
+  it('all messages that a stopped node held arrive at other nodes', async () => {
     const topic = unique('t')
     const filter = `$share/g/${topic}`
     const stopped = await cluster.join()
@@ -117,7 +117,7 @@ describe.each([1, 2] as const)('with QoS %i', (qos) => {
     await expect.poll(() => keysOfGroup(filter)).toEqual([])
   })
 
-  it('a group with offline members alone keeps messages until one is back', async () => {
+  it('a group whose members are all offline keeps messages until a member is back', async () => {
     const topic = unique('t')
     const filter = `$share/g/${topic}`
     const clientIds = [unique('c'), unique('c')]
@@ -140,7 +140,7 @@ describe.each([1, 2] as const)('with QoS %i', (qos) => {
   })
 })
 
-it('a client that stops reading costs the group nothing: the others get the rest', async () => {
+it('a member that stops reading delays no message of the group: the other members get the rest', async () => {
   const topic = unique('t')
   const filter = `$share/g/${topic}`
   const stuck = await Member.join(cluster.a, filter, 1)
@@ -157,7 +157,7 @@ it('a client that stops reading costs the group nothing: the others get the rest
   for (const member of members) await member.leave()
 })
 
-it('a QoS 2 exchange that a client has begun is finished when it resumes its session', async () => {
+it('a shared subscription finishes a QoS 2 exchange that a member has begun when the member resumes its session', async () => {
   const topic = unique('t')
   const clientId = unique('c')
   const filter = `$share/g/${topic}`
@@ -178,7 +178,7 @@ it('a QoS 2 exchange that a client has begun is finished when it resumes its ses
   await other.leave()
 })
 
-it('each message reaches one member, once, while connections to Redis are cut', async () => {
+it('each message of a shared subscription reaches one member once while connections to Redis are cut', async () => {
   const topic = unique('t')
   const filter = `$share/g/${topic}`
   const members = await Promise.all(
@@ -207,7 +207,7 @@ it('each message reaches one member, once, while connections to Redis are cut', 
   await expect.poll(() => keysOfGroup(filter)).toEqual([])
 })
 
-it('nothing is lost while members come and go at three nodes', async () => {
+it('a shared subscription loses no message while members come and go at three nodes', async () => {
   const topic = unique('t')
   const filter = `$share/g/${topic}`
   const gone: Member[] = []

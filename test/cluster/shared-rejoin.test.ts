@@ -1,4 +1,4 @@
-/** A node that was declared dead and is back keeps what its groups got since, whoever hears of it how late. */
+/** A node that comes back after it was declared dead keeps the messages that its groups got since. */
 import { keysWith } from '@breakwater/redis'
 import { Redis } from 'ioredis'
 import { expect, it } from 'vitest'
@@ -10,7 +10,7 @@ import { connectAt } from './cluster.ts'
 
 const LIMITS = { nodeLeaseMs: 1_500, viewLeaseMs: 500 }
 
-it('a node that is behind the log does not end a group whose node is back', async () => {
+it('a node that is behind in the cluster log does not end a shared group whose node has come back', async () => {
   await using redis = await startRedis()
   await using ofLate = await startRedisProxy(redis.url)
   await using ofBack = await startRedisProxy(redis.url)

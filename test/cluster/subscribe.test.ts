@@ -1,4 +1,4 @@
-/** What a SUBACK at one node says about all nodes, and whom a session belongs to. */
+/** What a SUBACK at one node guarantees at all nodes, and which user a session belongs to. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { unique } from '../conformance/suite.ts'
 import { startNode } from '../kit/node.ts'
@@ -36,7 +36,7 @@ describe('a message that is published after SUBACK, at another node', () => {
     },
   )
 
-  it('is not sent to a node without a subscriber', async () => {
+  it('is not sent to nodes without a subscriber', async () => {
     await using subscriber = await connectAt(cluster.b)
     await using publisher = await connectAt(cluster.a)
     const topic = unique('one-node')
@@ -49,7 +49,7 @@ describe('a message that is published after SUBACK, at another node', () => {
 })
 
 describe.each(['memory', 'redis'] as const)('a session (%s)', (kind) => {
-  it('a stored session is not resumed by another user, whose refusal disturbs no other client', async () => {
+  it('is not resumed by another user: the node refuses that user and disturbs no client', async () => {
     await using redis = await startRedis()
     const where = kind === 'redis' ? { redisUrl: redis.url, redisPrefix: redis.prefix } : {}
     await using node = await startNode({ ...where, users: { ann: 'a', bob: 'b' } })
@@ -71,7 +71,7 @@ describe.each(['memory', 'redis'] as const)('a session (%s)', (kind) => {
     expect(resumed).toMatchObject({ returnCode: 0, sessionPresent: true })
   })
 
-  it('that is clean keeps its client id from no user: it is taken over, here and from another node', async () => {
+  it('that is clean does not reserve its client id for its user: another user takes it over, at the same and at another node', async () => {
     await using redis = await startRedis()
     const where = kind === 'redis' ? { redisUrl: redis.url, redisPrefix: redis.prefix } : {}
     const options = { ...where, users: { ann: 'a', bob: 'b' }, allowAnonymous: true }

@@ -47,7 +47,7 @@ describe('[MQTT-3.1.4-2] a take-over from another node', () => {
     expect(await second.receive(1)).toMatchObject([{ payload: Buffer.from('yours') }])
   })
 
-  it('keeps the session with the winner: filters, what was in flight, and what comes', async () => {
+  it('keeps the session for the new connection: filters, messages in flight, and new messages', async () => {
     const clientId = unique('c')
     const topic = unique('t')
     await using publisher = await connectAt(cluster.c)
@@ -67,7 +67,7 @@ describe('[MQTT-3.1.4-2] a take-over from another node', () => {
     expect(await third.receive(1)).toMatchObject([{ payload: Buffer.from('missed') }])
   })
 
-  it('is granted when everything that the loser had sent is in force, its will included', async () => {
+  it('completes after everything that the old connection sent has taken effect, its will included', async () => {
     const topic = unique('t')
     await using watcher = await connectAt(cluster.c)
     await watcher.subscribe([topic, 1])
@@ -90,7 +90,7 @@ describe('[MQTT-3.1.4-2] a take-over from another node', () => {
     }
   })
 
-  it('publishes the will of the loser once, and not that of the winner', async () => {
+  it('publishes the will of the old connection once, and not the will of the new one', async () => {
     const clientId = unique('c')
     const topic = unique('t')
     await using watcher = await connectAt(cluster.c)
@@ -105,7 +105,7 @@ describe('[MQTT-3.1.4-2] a take-over from another node', () => {
     await expectNothingDelivered(watcher, fence)
   })
 
-  it(`a take-over leaves exactly one of two connections with the session, in ${RACES} races`, async () => {
+  it(`leaves exactly one of two connections, which has the session, in ${RACES} races`, async () => {
     await using publisher = await connectAt(cluster.c)
     const races = Array.from({ length: RACES }, (_, race) => race)
     const run = async (): Promise<void> => {
@@ -115,7 +115,7 @@ describe('[MQTT-3.1.4-2] a take-over from another node', () => {
     await Promise.all(Array.from({ length: RACERS }, run))
   })
 
-  it('is decided also between ten connections on three nodes', async () => {
+  it('leaves exactly one of ten connections on three nodes', async () => {
     const clientId = unique('race')
     await using stack = new AsyncDisposableStack()
     const nodes = [cluster.a, cluster.b, cluster.c]

@@ -30,7 +30,7 @@ const willOf = (topic: string, index: number): WireWill & { readonly topic: stri
   retain: index % 4 === 0,
 })
 
-describe('the wills of a node', () => {
+describe('the wills of the clients of a node', () => {
   let cluster: Cluster
   beforeAll(async () => {
     cluster = await startCluster({
@@ -43,7 +43,7 @@ describe('the wills of a node', () => {
   })
   afterAll(() => cluster[Symbol.asyncDispose]())
 
-  it('that is killed are published by another one, each once, unless its client is back', async () => {
+  it('that is killed are published once by another node, unless the client has come back', async () => {
     const root = unique('r')
     await using watcher = await watch(cluster.a, root)
     await using doomed = await spawnNode(cluster.settings)
@@ -78,7 +78,7 @@ describe('the wills of a node', () => {
     expect(new Set(retained.map(({ retain }) => retain))).toEqual(new Set([true]))
   })
 
-  it('that is killed never come behind what their clients say when they are back', async () => {
+  it('that is killed never arrive after messages that their clients publish when they are back', async () => {
     const root = unique('r')
     await using watcher = await watch(cluster.a, root, 1)
     await using doomed = await spawnNode(cluster.settings)
@@ -113,7 +113,7 @@ describe('the wills of a node', () => {
     }
   })
 
-  it('that stops wait for their clients, and are published for those that stay away', async () => {
+  it('that stops wait for the clients to come back, and are published for clients that do not', async () => {
     const root = unique('r')
     await using watcher = await watch(cluster.a, root)
     const leaving = await cluster.join()
@@ -137,7 +137,7 @@ describe('the wills of a node', () => {
   })
 })
 
-it('goes on at another node where the one that publishes them is killed, too', async () => {
+it('a third node publishes the wills of a killed node when the node that was publishing them is killed as well', async () => {
   await using redis = await startRedis()
   const settings = { redisUrl: redis.url, redisPrefix: redis.prefix }
   // Too young, with such a lease, to judge anybody.
@@ -167,7 +167,7 @@ it('goes on at another node where the one that publishes them is killed, too', a
   expect(wills).toBeGreaterThan(0)
 }, 60_000)
 
-it('waits for a client whose connection was lost, as long as the window says', async () => {
+it('a will waits for its client to come back as long as the will window says after a lost connection', async () => {
   await using cluster = await startCluster({ limits: { willTakeOverWindowMs: WINDOW_MS } })
   const root = unique('r')
   await using watcher = await watch(cluster.c, root)
@@ -187,7 +187,7 @@ it('waits for a client whose connection was lost, as long as the window says', a
   await expectNothingMore(watcher, cluster.b, root)
 })
 
-it('is not published by a node that was cut off while the client went elsewhere', async () => {
+it('a will is not published by a cut-off node when the client has connected to another node', async () => {
   await using cluster = await startCluster({ limits: { takeOverTimeoutMs: 300 } })
   await using proxy = await startRedisProxy(cluster.redis.url)
   await using cut = await startNode({ ...cluster.settings, redisUrl: proxy.url })
