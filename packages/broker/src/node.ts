@@ -25,7 +25,7 @@ import { buildStages } from './node/stages.ts'
 import type { Events } from './observe/events.ts'
 import { Gauges } from './observe/gauges.ts'
 import type { BrokerInstruments } from './observe/instruments.ts'
-import { ServerTree } from './observe/sys-topics.ts'
+import { SysTopics } from './observe/sys-topics.ts'
 import { SessionExpiry } from './session/expiry.ts'
 import { VERSION } from './version.ts'
 
@@ -101,7 +101,7 @@ export async function openNode(parts: NodeParts, stopping: () => void): Promise<
   const nodeId = bus.nodeId
   if (config.sysIntervalMs > 0)
     stack.use(
-      new ServerTree({
+      new SysTopics({
         nodeId,
         intervalMs: config.sysIntervalMs,
         instruments,

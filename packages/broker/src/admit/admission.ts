@@ -93,7 +93,7 @@ export class Admission implements Disposable {
     }
   }
 
-  /** Whether a client at this site may begin now. */
+  /** Whether a client of this network may begin now. */
   takes(network: string): boolean {
     return this.#addresses?.takes(network, performance.now()) ?? true
   }

@@ -23,7 +23,7 @@ export interface AdmissionCandidate {
   shed(reason: CloseReasonId, detail: string): void
 }
 
-/** Told of a visit that is at another stage now. */
+/** Told of a permit that is at another stage now. */
 export type Moved = (permit: AdmissionPermit, from: PermitStage) => void
 
 export class AdmissionPermit {

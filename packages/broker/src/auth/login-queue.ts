@@ -3,7 +3,7 @@
  *
  * - Equal checks are one: a login that asks what is being asked already gets the same answer.
  * - A check begins when one of `places` is free and it is its turn. Turns go round over user names and over
- *   addresses (`turns.ts`): neither a name that is tried from everywhere nor an address that tries every name
+ *   addresses (`fair-queue.ts`): neither a name that is tried from everywhere nor an address that tries every name
  *   delays the others.
  * - A check needs a token of its name and of its address (`failed-logins.ts`), and gives it back unless the
  *   login was wrong. Those without one wait; each second `throttledLoginsPerSecondMax` of them are checked all

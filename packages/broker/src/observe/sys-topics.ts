@@ -18,7 +18,7 @@ import { VERSION } from '../version.ts'
 
 const ROOT = '$SYS/broker'
 
-export interface ServerTreeOptions {
+export interface SysTopicsOptions {
   readonly nodeId: string
   readonly intervalMs: number
   readonly instruments: BrokerInstruments
@@ -31,14 +31,14 @@ export interface ServerTreeOptions {
 
 type Values = Readonly<Record<string, string | number>>
 
-export class ServerTree implements Disposable {
-  readonly #options: ServerTreeOptions
+export class SysTopics implements Disposable {
+  readonly #options: SysTopicsOptions
   readonly #startedAt = performance.now()
   readonly #own: () => Values
   readonly #known = new Set<string>()
   readonly #timer: NodeJS.Timeout
 
-  constructor(options: ServerTreeOptions) {
+  constructor(options: SysTopicsOptions) {
     this.#options = options
     this.#own = countersOf(options)
     this.#say()
@@ -104,7 +104,7 @@ export class ServerTree implements Disposable {
 }
 
 /** Reads what concerns this node alone; the series are looked up once. */
-function countersOf({ instruments, listeners, events }: ServerTreeOptions): () => Values {
+function countersOf({ instruments, listeners, events }: SysTopicsOptions): () => Values {
   const bytes = instruments.counter('bytes_total')
   const dropped = instruments.counter('messages_dropped_total')
   const subscriptions = instruments.gauge('subscriptions')

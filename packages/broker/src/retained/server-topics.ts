@@ -1,6 +1,6 @@
 /**
  * What the node says of itself under `$SYS`, as of the last interval: for subscribers that come in between.
- * In memory only. Bounds: the topics that server-tree.ts declares, and one per node of the cluster.
+ * In memory only. Bounds: the topics that sys-topics.ts declares, and one per node of the cluster.
  */
 import { topicMatchesFilter } from '@breakwater/mqtt'
 import type { Message } from '@breakwater/bus'

@@ -29,7 +29,7 @@ interface Taker {
   readonly free: () => void
 }
 
-/** The tenures of a node by client id, and who waits for their end. */
+/** The ownership records of a node by client id, and who waits for their end. */
 export class OwnershipRecords {
   /** In the order of their claims: one, and for a short time more of them. */
   readonly #records = new Map<string, readonly OwnershipRecord[]>()
