@@ -8,7 +8,7 @@ const SEED = 1
 const SHORT = { roundsMax: 2, enoughCpuMs: 40 }
 
 describe.each(['alone', 'accounts', 'cluster'] as const satisfies readonly SceneName[])(
-  'a node with a heap of 384 MB (%s) serves a bystander, and no byte costs it much more than a harmless one',
+  'a node with a heap of 384 MB (%s) serves a well-behaved client under attack, and an attacking byte costs little more CPU than a harmless byte:',
   (name) => {
     let scene: Scene | undefined
     let quiet: Quiet | undefined

@@ -25,7 +25,7 @@ const bench = (...args: string[]): Promise<Finished> =>
     })
   })
 
-test('a run measures every broker and writes what it found', async (context) => {
+test('a benchmark run measures every broker and writes a result file', async (context) => {
   skipWithout(context, 'mosquitto')
   if (!existsSync(BREAKWATER)) context.skip('packages/broker is not built')
   const file = join(folder, 'result.json')
@@ -48,7 +48,7 @@ test('a run measures every broker and writes what it found', async (context) => 
   for (const { cpuUsPerMessage } of brokers) expect(cpuUsPerMessage[0]).toBeGreaterThan(0)
 })
 
-test('what it cannot do is refused in one line', async () => {
+test('the benchmark refuses an unknown scenario in one line', async () => {
   const { exitCode, stdout, stderr } = await bench('--only', 'no-such')
   expect({ exitCode, stdout, stderr }).toEqual({
     exitCode: 1,

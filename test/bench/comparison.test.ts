@@ -1,4 +1,4 @@
-/** What a run's samples are turned into, without any broker. */
+/** How a benchmark turns samples into a comparison, without any broker. */
 import { describe, expect, test } from 'vitest'
 import { parseCommandLine, UsageError, type Invocation } from './command-line.ts'
 import { judge } from './goal.ts'
@@ -26,14 +26,14 @@ function sample(round: number, cpuUsPerMessage: number, fields: Partial<Sample> 
   }
 }
 
-describe('a comparison', () => {
-  test('has the middle value as median, or the mean of the two in the middle', () => {
+describe('a benchmark comparison', () => {
+  test('takes the middle value as median, or the mean of the two middle values', () => {
     expect(spreadOf([3, 1, 2])).toEqual({ median: 2, min: 1, max: 3 })
     expect(spreadOf([4, 1, 2, 3])).toEqual({ median: 2.5, min: 1, max: 4 })
     expect(spreadOf([])).toBeUndefined()
   })
 
-  test('takes the ratio within each round', () => {
+  test('computes ratios within each round', () => {
     const { comparisons } = describeScenario(
       pairs,
       new Map([
@@ -48,7 +48,7 @@ describe('a comparison', () => {
     })
   })
 
-  test('leaves out a sample that does not count, and says so', () => {
+  test('leaves out a sample that lost messages, and says so', () => {
     const result = describeScenario(
       pairs,
       new Map([
@@ -60,7 +60,7 @@ describe('a comparison', () => {
     expect(result.brokers[0]?.notes).toEqual(['round 1 does not count: 3 messages lost'])
   })
 
-  test('compares latencies only where the generator was in time', () => {
+  test('compares latencies only when the load generator kept its schedule', () => {
     const late = { generatorBound: true, p99Ms: 500 }
     const { comparisons } = describeScenario(
       pairs,
@@ -73,7 +73,7 @@ describe('a comparison', () => {
   })
 })
 
-describe('a goal', () => {
+describe('a benchmark goal', () => {
   const goal = { kind: 'cpu-ratio', against: 'mosquitto', atMost: 0.25 } as const
 
   test.each([
@@ -88,21 +88,21 @@ describe('a goal', () => {
     })
   })
 
-  test('is neither reached nor missed where the rival was not measured', () => {
+  test('is neither reached nor missed when the rival was not measured', () => {
     expect(judge(goal, undefined)).toMatchObject({ measured: undefined, reached: undefined })
   })
 })
 
-describe('the command line', () => {
+describe('the command line of the benchmark', () => {
   const names = (...args: string[]): string[] =>
     (parseCommandLine(args) as Invocation).scenarios.map(({ name }) => name)
 
-  test('takes a whole name as that one scenario and a part as all that begin so', () => {
+  test('takes a full scenario name as that scenario, and a prefix as all scenarios that begin with the prefix', () => {
     expect(names('--only', 'steady-qos0')).toEqual(['steady-qos0'])
     expect(names('--only', 'steady')).toEqual(['steady-qos0', 'steady-qos1', 'steady-qos0-tls'])
   })
 
-  test('asks for the idle connections with the rest, and alone by name', () => {
+  test('runs the idle-connection scenario by default, and alone when --only names it', () => {
     expect(parseCommandLine(['--only', 'pairs'])).toMatchObject({ idle: undefined })
     expect(parseCommandLine(['--only', 'idle'])).toMatchObject({ scenarios: [] })
     expect((parseCommandLine([]) as Invocation).idle).toBeDefined()
@@ -116,7 +116,7 @@ describe('the command line', () => {
   )
 })
 
-test('a result file keeps what it was given, in lines of at most 100 characters but for texts', () => {
+test('a benchmark result file keeps its data, in lines of at most 100 characters except for long strings', () => {
   const scenario = describeScenario(
     pairs,
     new Map([['breakwater', [sample(0, 1 / 3), sample(1, 0.5)]]]),

@@ -8,7 +8,7 @@ describe('the memory bus', () => {
     return { join: async () => hub.join(), [Symbol.asyncDispose]: async () => undefined }
   })
 
-  test('a bus of one node knows of no other node', async () => {
+  test('of a single node reports that no other node exists', async () => {
     const hub = new MemoryBusHub()
     const only = hub.join()
     expect(only.clustered).toBe(false)

@@ -27,7 +27,7 @@ describe('the Redis bus', () => {
 })
 
 describe('a publisher whose connection is cut', () => {
-  test('loses nothing, doubles nothing and keeps the order', async () => {
+  test('loses no message, duplicates none and keeps their order', async () => {
     await using proxy = await startRedisProxy(redis.url)
     await using buses = redisBuses(redis)
     const [a, b] = await Promise.all([buses.join({}, proxy.url), buses.join()])
@@ -53,7 +53,7 @@ describe('a publisher whose connection is cut', () => {
 })
 
 describe('a subscriber whose connection is cut', () => {
-  test('says so once it hears everything again', async () => {
+  test('reports a gap once the subscription is restored', async () => {
     await using proxy = await startRedisProxy(redis.url)
     await using buses = redisBuses(redis)
     const [a, b] = await Promise.all([buses.join(), buses.join({}, proxy.url)])
@@ -75,7 +75,7 @@ describe('a subscriber whose connection is cut', () => {
     expect(heard).toEqual(['1', '2', '3', '4', '5'])
   })
 
-  test('by Redis itself, with CLIENT KILL, hears everything again too', async () => {
+  test('by CLIENT KILL receives all later messages', async () => {
     await using own = await startRedis({ args: ['--maxclients', '100'] })
     await using buses = redisBuses(own)
     const [a, b] = await Promise.all([buses.join(), buses.join()])
@@ -91,7 +91,7 @@ describe('a subscriber whose connection is cut', () => {
 })
 
 describe.each(['hangs', 'is down'] as const)('a Redis that %s', (how) => {
-  test('makes publish and notify fail after the time-out and not before, once each, and works again', async () => {
+  test('makes publish and notify fail once each after the time-out, not earlier, and works again afterwards', async () => {
     await using proxy = await startRedisProxy(redis.url)
     await using buses = redisBuses(redis)
     const [a, b] = await Promise.all([
@@ -119,7 +119,7 @@ describe.each(['hangs', 'is down'] as const)('a Redis that %s', (how) => {
     expect(done).toHaveLength(10)
   })
 
-  test('refuses at once what is too much, by number and by bytes', async () => {
+  test('makes the bus refuse messages beyond its bounds at once, by number and by bytes', async () => {
     await using proxy = await startRedisProxy(redis.url)
     await using buses = redisBuses(redis)
     const b = await buses.join()
@@ -136,7 +136,7 @@ describe.each(['hangs', 'is down'] as const)('a Redis that %s', (how) => {
     for (const why of await Promise.all(waiting)) expect(why).toContain('not taken by Redis')
   })
 
-  test('does not hold up closing; what waits gets its error', async () => {
+  test('does not delay closing the bus; pending calls get an error', async () => {
     await using proxy = await startRedisProxy(redis.url)
     await using buses = redisBuses(redis)
     const b = await buses.join()
@@ -149,13 +149,13 @@ describe.each(['hangs', 'is down'] as const)('a Redis that %s', (how) => {
   })
 })
 
-describe('what is not from a node', () => {
+describe('a payload on a bus channel that no node has written', () => {
   test.each([
-    ['no msgpack at all', Buffer.from('hello')],
-    ['msgpack of something else', Buffer.from([0x81, 0xa1, 0x61, 0x01])],
-    ['nothing', Buffer.alloc(0)],
-    ['noise', Buffer.from([0xc1, 0xff, 0xdf, 0xff, 0xff])],
-  ])('is a fault and costs nobody anything: %s', async (_, noise) => {
+    ['text', Buffer.from('hello')],
+    ['a MessagePack value of another shape', Buffer.from([0x81, 0xa1, 0x61, 0x01])],
+    ['an empty payload', Buffer.alloc(0)],
+    ['random bytes', Buffer.from([0xc1, 0xff, 0xdf, 0xff, 0xff])],
+  ])('is counted as a fault and affects no other message: %s', async (_, noise) => {
     await using buses = redisBuses(redis)
     const [a, b] = await Promise.all([buses.join(), buses.join()])
     const heard = heardBy(b)
@@ -170,8 +170,8 @@ describe('what is not from a node', () => {
   })
 })
 
-describe('a handler that throws', () => {
-  test('costs the other messages of the frame nothing', async () => {
+describe('a bus handler that throws', () => {
+  test('does not affect the other messages of the frame', async () => {
     await using buses = redisBuses(redis)
     const [a, b] = await Promise.all([buses.join(), buses.join()])
     const heard: string[] = []

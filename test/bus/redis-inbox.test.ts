@@ -1,4 +1,4 @@
-/** What the bus has in Redis: inboxes that are cut off, full, gone, spoilt, and what they cost. */
+/** The inboxes of the bus in Redis: when they are cut off, full, deleted or corrupt, and what they cost. */
 import { setImmediate as turn } from 'node:timers/promises'
 import { keysWith } from '@breakwater/redis'
 import { Redis } from 'ioredis'
@@ -34,9 +34,9 @@ async function callsOf(operator: Redis, ...commands: readonly string[]): Promise
   )
 }
 
-describe('connections that are cut', () => {
+describe('cutting all connections to Redis', () => {
   test(
-    'all of them, under load, cost no message, double none and change no order',
+    'under load loses no message, duplicates none and keeps their order',
     async () => {
       // CLIENT KILL reaches every client of the server.
       await using own = await startRedis({ args: ['--maxclients', '100'] })
@@ -69,7 +69,7 @@ describe('connections that are cut', () => {
 })
 
 describe('a full inbox', () => {
-  test('does not hold up the publisher, is told to its node, and takes again', async () => {
+  test('does not delay the publisher, is reported to its node, and takes messages again later', async () => {
     await using buses = redisBuses(redis)
     const dropped = new Map<string, number>()
     const a = await buses.join({
@@ -94,7 +94,7 @@ describe('a full inbox', () => {
     expect([gaps.length, gapsOfC]).toEqual([1, []])
   })
 
-  test('becomes so by what is not read, and empty by what is', async () => {
+  test('is full of unread messages, and has room again once they are read', async () => {
     await using proxy = await startRedisProxy(redis.url)
     await using buses = redisBuses(redis)
     let dropped = 0
@@ -124,7 +124,7 @@ describe('a full inbox', () => {
 })
 
 describe('the lag of an inbox', () => {
-  test('is what waits and for how long while its node is held up, and nothing afterwards', async () => {
+  test('is the number and the age of unread messages while its node does not read, and zero afterwards', async () => {
     await using proxy = await startRedisProxy(redis.url)
     await using buses = redisBuses(redis)
     const [a, b] = await Promise.all([buses.join(), buses.join({}, proxy.url)])
@@ -158,7 +158,7 @@ describe('the lag of an inbox', () => {
     expect(await b.lag()).toEqual({ bytes: 0, seconds: 0 })
   })
 
-  test('is not what Redis lost, and is unknown where the inbox is another', async () => {
+  test('does not count messages that Redis has lost, and is unknown when the inbox was created anew', async () => {
     await using buses = redisBuses(redis)
     const [a, b] = await Promise.all([buses.join(), buses.join()])
     const heard = heardBy(b)
@@ -173,8 +173,8 @@ describe('the lag of an inbox', () => {
   })
 })
 
-describe('an inbox that is gone', () => {
-  test('is made again by its node, which tells of the gap once, and goes on', async () => {
+describe('an inbox that was deleted', () => {
+  test('is created again by its node, which reports one gap and goes on', async () => {
     await using buses = redisBuses(redis)
     const dropped: unknown[] = []
     const a = await buses.join({ onDropped: (...what) => dropped.push(what) })
@@ -195,7 +195,7 @@ describe('an inbox that is gone', () => {
     expect(await operator.pttl(keys.inboxBytes(b.nodeId))).toBeGreaterThan(500_000)
   })
 
-  test('with what it held, and made again unseen by the sender, is one gap and no second', async () => {
+  test('with unread messages, and created again before the sender notices, is reported as one gap', async () => {
     await using proxy = await startRedisProxy(redis.url)
     await using buses = redisBuses(redis)
     const [a, b] = await Promise.all([buses.join(), buses.join({}, proxy.url)])
@@ -214,7 +214,7 @@ describe('an inbox that is gone', () => {
     expect(gaps).toHaveLength(1)
   })
 
-  test('of a node that left stays gone, and a killed one leaves it only for a time', async () => {
+  test('stays deleted after its node has left; the inbox of a killed node expires', async () => {
     const operator = operatorOf(redis.url)
     const buses = redisBuses(redis)
     const { prefix } = buses.settings
@@ -234,7 +234,7 @@ describe('an inbox that is gone', () => {
   })
 })
 
-test('a frame that was appended twice, since its answer was lost, is heard once', async () => {
+test('a frame that was appended twice because the answer was lost is received once', async () => {
   await using proxy = await startRedisProxy(redis.url)
   await using buses = redisBuses(redis)
   const [a, b] = await Promise.all([buses.join(), buses.join({}, proxy.url)])
@@ -255,8 +255,8 @@ test('a frame that was appended twice, since its answer was lost, is heard once'
   expect([signals, gaps]).toEqual([[1], []])
 })
 
-describe('what Redis has lost', () => {
-  test('of the middle of an inbox is a gap, seen by the number of what comes next', async () => {
+describe('a loss of inbox entries in Redis', () => {
+  test('in the middle of an inbox is a gap, found by the number of the next frame', async () => {
     await using proxy = await startRedisProxy(redis.url)
     await using buses = redisBuses(redis)
     const [a, b] = await Promise.all([buses.join(), buses.join({}, proxy.url)])
@@ -275,7 +275,7 @@ describe('what Redis has lost', () => {
     expect(gaps).toEqual([`Redis lost what ${a.nodeId} had appended`])
   })
 
-  test('of the end of an inbox is a gap', async () => {
+  test('at the end of an inbox is a gap', async () => {
     await using buses = redisBuses(redis)
     const [a, b] = await Promise.all([buses.join(), buses.join()])
     const [heard, gaps] = [heardBy(b), gapsOf(b)]
@@ -292,7 +292,7 @@ describe('what Redis has lost', () => {
   })
 })
 
-describe('what is no frame', () => {
+describe('an inbox entry that is not a valid frame', () => {
   test.each([
     ['a later version', Buffer.from([2, 1, 97])],
     ['nothing', Buffer.alloc(0)],
@@ -310,8 +310,8 @@ describe('what is no frame', () => {
   })
 })
 
-describe('a turn', () => {
-  test('costs one append per target, however many messages and signals it has', async () => {
+describe('one turn of the event loop', () => {
+  test('costs one append per target, for any number of messages and signals', async () => {
     await using own = await startRedis({ args: ['--maxclients', '100'] })
     await using buses = redisBuses(own)
     const [a, b, c] = await Promise.all([buses.join(), buses.join(), buses.join()])
@@ -338,7 +338,7 @@ describe('a turn', () => {
   })
 })
 
-test('a frame counts, at both ends, where it brings messages, and not where it brings signals alone', async () => {
+test('a frame is counted by sender and receiver when it carries messages, and not when it carries only signals', async () => {
   await using buses = redisBuses(redis)
   const frames = { a: [] as string[], b: [] as string[] }
   const a = await buses.join({ onFrame: (direction) => frames.a.push(direction) })
@@ -358,7 +358,7 @@ test('a frame counts, at both ends, where it brings messages, and not where it b
   expect(frames).toEqual({ a: ['out'], b: ['in'] })
 })
 
-test('scripts that the server has forgotten are loaded again', async () => {
+test('the bus loads its scripts again after Redis has forgotten them', async () => {
   await using own = await startRedis({ args: ['--maxclients', '100'] })
   await using buses = redisBuses(own)
   const [a, b] = await Promise.all([buses.join(), buses.join()])

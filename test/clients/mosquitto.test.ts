@@ -43,7 +43,7 @@ function publish(node: TestNode, ...args: readonly string[]): Promise<ProgramEnd
 }
 
 describe('mosquitto_pub at one node, mosquitto_sub at another', () => {
-  it.each(['0', '1', '2'])('pass a message with QoS %s', async (qos) => {
+  it.each(['0', '1', '2'])('exchange a message with QoS %s', async (qos) => {
     const topic = unique('t')
     await using subscriber = await subscribe(cluster.b, '-t', `${topic}/+`, '-q', qos, '-C', '1')
     const end = await publish(cluster.a, '-t', `${topic}/x`, '-m', 'calm water', '-q', qos)
@@ -52,7 +52,7 @@ describe('mosquitto_pub at one node, mosquitto_sub at another', () => {
     expect((await subscriber.ended).code).toBe(0)
   })
 
-  it('pass a retained message, which can be removed again', async () => {
+  it('exchange a retained message, which can be removed again', async () => {
     const topic = unique('t')
     await publish(cluster.a, '-t', topic, '-m', 'kept', '-q', '1', '-r')
     await using subscriber = await subscribe(cluster.c, '-t', topic, '-C', '1')
@@ -65,7 +65,7 @@ describe('mosquitto_pub at one node, mosquitto_sub at another', () => {
     expect(await again.said(' 1 ')).toBe(`0 1 ${sentinel} sentinel`)
   })
 
-  it('pass what was missed to a session that resumes at a third', async () => {
+  it('deliver missed messages to a session that resumes at a third node', async () => {
     const topic = unique('t')
     const session = ['-i', unique('c'), '-c', '-q', '1', '-t', topic]
     await using first = await subscribe(cluster.a, ...session, '-E')
@@ -79,7 +79,7 @@ describe('mosquitto_pub at one node, mosquitto_sub at another', () => {
     expect(await resumed.ended).toMatchObject({ code: 0, stdout: 'one\ntwo\nthree' })
   })
 
-  it('pass the will of a client that was killed', async () => {
+  it('deliver the will of a client that was killed', async () => {
     const topic = unique('t')
     await using watcher = await subscribe(cluster.c, '-t', topic, '-q', '1', '-C', '1')
     const will = ['--will-topic', topic, '--will-payload', 'went down', '--will-qos', '1']
@@ -90,7 +90,7 @@ describe('mosquitto_pub at one node, mosquitto_sub at another', () => {
 })
 
 describe('a mosquitto client', () => {
-  it('with the right password is served, with a wrong one told so', async () => {
+  it('with the right password is served, and with a wrong password gets an error message', async () => {
     const message = ['-t', unique('t'), '-m', 'x', '-q', '1', '-u', user]
     expect(await publish(cluster.a, ...message, '-P', password)).toMatchObject({ code: 0 })
     const end = await publish(cluster.a, ...message, '-P', 'wrong')
@@ -110,7 +110,7 @@ describe('a mosquitto client', () => {
     expect(line['detail']).toMatch(/UNKNOWN_CA/)
   })
 
-  it('that speaks MQTT 5 is told that its version is not spoken', async () => {
+  it('that speaks MQTT 5 is told that the protocol version is not supported', async () => {
     const end = await publish(cluster.c, '-V', '5', '-t', 'x', '-m', 'x')
     expect(end.code).not.toBe(0)
     await cluster.c.logged(({ reason }) => reason === 'unsupported-protocol-version')

@@ -51,7 +51,7 @@ async function nextMessage(client: MqttClient): Promise<Arrived> {
 }
 
 describe('MQTT.js clients of different nodes', () => {
-  it.each([0, 1, 2] as const)('pass a message with QoS %i', async (qos) => {
+  it.each([0, 1, 2] as const)('exchange a message with QoS %i', async (qos) => {
     const topic = unique('t')
     await using subscriber = await connect(cluster.b)
     await using publisher = await connect(cluster.a)
@@ -65,7 +65,7 @@ describe('MQTT.js clients of different nodes', () => {
     })
   })
 
-  it('pass a retained message', async () => {
+  it('exchange a retained message', async () => {
     const topic = unique('t')
     await using publisher = await connect(cluster.a)
     await publisher.publishAsync(topic, 'kept', { qos: 1, retain: true })
@@ -75,7 +75,7 @@ describe('MQTT.js clients of different nodes', () => {
     expect(await arrived).toMatchObject({ payload: 'kept', packet: { retain: true, qos: 1 } })
   })
 
-  it('pass what was missed to a session that resumes at a third node', async () => {
+  it('deliver missed messages to a session that resumes at a third node', async () => {
     const topic = unique('t')
     const session = { clientId: unique('c'), clean: false }
     await using first = await connect(cluster.a, session)
@@ -90,7 +90,7 @@ describe('MQTT.js clients of different nodes', () => {
     await expect.poll(() => payloads).toEqual(['one', 'two', 'three'])
   })
 
-  it('pass the will of a client whose network is gone', async () => {
+  it('deliver the will of a client that lost its network', async () => {
     const topic = unique('t')
     await using watcher = await connect(cluster.c)
     await watcher.subscribeAsync(topic, { qos: 1 })
@@ -103,7 +103,7 @@ describe('MQTT.js clients of different nodes', () => {
 })
 
 describe('an MQTT.js client', () => {
-  it('connects again by itself, to the same session, when its connection is cut', async () => {
+  it('reconnects to its session by itself when its connection is cut', async () => {
     const topic = unique('t')
     await using client = await connect(cluster.a, { clean: false, reconnectPeriod: 50 })
     await client.subscribeAsync(topic, { qos: 1 })
@@ -120,7 +120,7 @@ describe('an MQTT.js client', () => {
     await expect(connect(cluster.a, { ca: cert })).rejects.toThrow(/unable to verify|self.signed/)
   })
 
-  it('with the right password is served, with a wrong one gets return code 0x04', async () => {
+  it('with the right password is served, and with a wrong password gets return code 0x04', async () => {
     await using _client = await connect(cluster.a, credentials)
     const wrong = connect(cluster.a, { ...credentials, password: 'wrong' })
     await expect(wrong).rejects.toMatchObject({ code: 4 })

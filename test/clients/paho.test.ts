@@ -24,7 +24,7 @@ describe.each(['paho_c_sub', 'paho_cs_sub'] as const)('%s', (name) => {
     ['ws', 1],
     ['wss', 2],
   ] as const)(
-    'gets every retained message over %s, and those that come together',
+    'receives every retained message over %s, also those sent in one write',
     async ([scheme, listener], context) => {
       const [program, stdbuf] = skipWithout(context, name, 'stdbuf')
       const topic = unique('t')

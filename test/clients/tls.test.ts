@@ -62,7 +62,7 @@ async function refusedHandshake(options: ConnectionOptions): Promise<string> {
 }
 
 describe('a TLS listener', () => {
-  it.each(['TLSv1.2', 'TLSv1.3'] as const)('takes %s', async (version) => {
+  it.each(['TLSv1.2', 'TLSv1.3'] as const)('accepts %s', async (version) => {
     await using client = await secure({ minVersion: version, maxVersion: version })
     expect((client.socket as TLSSocket).getProtocol()).toBe(version)
     expect(await client.connect()).toMatchObject({ returnCode: 0 })
@@ -86,7 +86,7 @@ describe('a TLS listener', () => {
     ['without ALPN', undefined, false],
     ['with ALPN mqtt', ['mqtt'], 'mqtt'],
     ['with ALPN mqtt among others', ['h2', 'mqtt', 'x'], 'mqtt'],
-  ] as const)('takes a client %s', async (_title, protocols, chosen) => {
+  ] as const)('accepts a client %s', async (_title, protocols, chosen) => {
     const options = protocols === undefined ? {} : { ALPNProtocols: [...protocols] }
     await using client = await secure(options)
     expect((client.socket as TLSSocket).alpnProtocol).toBe(chosen)
@@ -105,8 +105,11 @@ describe('a TLS listener', () => {
   it.each([
     ['MQTT', encodeConnect({ clientId: 'plain' })],
     ['HTTP', Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')],
-    ['nothing that is known', Buffer.from(Array.from({ length: 512 }, (_, index) => index % 256))],
-  ])('closes a client that speaks plain %s, with a reason', async (_title, bytes) => {
+    [
+      'bytes of no known protocol',
+      Buffer.from(Array.from({ length: 512 }, (_, index) => index % 256)),
+    ],
+  ])('closes a client that sends plain %s, with a reason', async (_title, bytes) => {
     await using client = await WireClient.open({ host: node.host, port: node.tlsPort })
     client.send(bytes)
     const end = nextEnd()
@@ -120,14 +123,14 @@ describe('a TLS listener', () => {
     await closed
   })
 
-  it('closes a client that says nothing, when its time is up', async () => {
+  it('closes a client that sends nothing within the handshake time-out', async () => {
     await using client = await WireClient.open({ host: node.host, port: node.tlsPort })
     expect(await nextEnd()).toMatchObject({ reason: 'handshake-timeout' })
     await client.expectClosed()
   })
 
   it.each(['ends', 'resets'] as const)(
-    'counts a connection that %s before it has sent a byte once, as a health check',
+    'counts a connection that %s before its first byte once, as a health check',
     async (how) => {
       const socket = connectTcp(node.tlsPort, node.host)
       await once(socket, 'connect')
@@ -139,7 +142,7 @@ describe('a TLS listener', () => {
     },
   )
 
-  it('closes a client that leaves in the middle of its handshake, once', async () => {
+  it('counts a client that disconnects during its handshake once', async () => {
     const socket = connectTcp(node.tlsPort, node.host)
     await once(socket, 'connect')
     // The head of a ClientHello whose rest never comes.
@@ -149,7 +152,7 @@ describe('a TLS listener', () => {
   })
 })
 
-it('a TLS client on the plain port is closed with a reason', async () => {
+it('closes a TLS client on the plain port, with a reason', async () => {
   const socket = connectTls({ host: node.host, port: node.port, ca: node.ca })
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
   socket.on('error', () => undefined)

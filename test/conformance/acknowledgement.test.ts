@@ -43,7 +43,7 @@ async function expectViolation(broker: Broker, client: WireClient, packet: Buffe
 conformance('Acknowledgements of messages that the server sent', { stores: STORES }, (broker) => {
   for (const session of SESSIONS) {
     it.each(WRONG)(
-      `[Breakwater] [MQTT-4.3.2-2] [MQTT-4.8.0-1] a message of QoS %i that is answered with %s ends the connection (${session} session)`,
+      `[Breakwater] [MQTT-4.3.2-2] [MQTT-4.8.0-1] answering a QoS %i message with %s ends the connection (${session} session)`,
       async (qos, wrong) => {
         const { client, packetId } = await holding(broker, session, qos)
         await using _client = client
@@ -51,7 +51,7 @@ conformance('Acknowledgements of messages that the server sent', { stores: STORE
       },
     )
 
-    it(`[Breakwater] [MQTT-4.8.0-1] PUBACK behind PUBREC ends the connection (${session} session)`, async () => {
+    it(`[Breakwater] [MQTT-4.8.0-1] a PUBACK after the PUBREC of a message ends the connection (${session} session)`, async () => {
       const { client, packetId } = await holding(broker, session, 2)
       await using _client = client
       client.send(encodePubrec(packetId))
@@ -59,7 +59,7 @@ conformance('Acknowledgements of messages that the server sent', { stores: STORE
       await expectViolation(broker, client, encodePuback(packetId))
     })
 
-    it(`[MQTT-4.3.2-1] [MQTT-4.3.3-1] an acknowledgement that comes twice, or long after its message, is harmless (${session} session)`, async () => {
+    it(`[MQTT-4.3.2-1] [MQTT-4.3.3-1] a repeated or very late acknowledgement is harmless (${session} session)`, async () => {
       for (const qos of [1, 2] as const) {
         const { client, topic, packetId } = await holding(broker, session, qos)
         await using _client = client
@@ -79,7 +79,7 @@ conformance('Acknowledgements of messages that the server sent', { stores: STORE
     })
   }
 
-  it('[MQTT-4.4.0-1] a message that was answered wrongly comes again when its session resumes', async () => {
+  it('[MQTT-4.4.0-1] a message with a wrong acknowledgement is sent again when its session resumes', async () => {
     const { client, clientId, packetId } = await holding(broker, 'persistent', 1)
     await using _client = client
     client.send(encodePubrec(packetId))
@@ -105,7 +105,7 @@ conformance('Acknowledgements of messages that the server sent', { stores: STORE
     await again.expectSilence()
   })
 
-  it('[MQTT-4.3.3-1] a PUBREC of an earlier connection is answered, and its PUBCOMP harms no message that has its packet id by then', async () => {
+  it('[MQTT-4.3.3-1] a PUBREC of an earlier connection is answered, and its PUBCOMP affects no later message with that packet id', async () => {
     const [clientId, topic] = [unique('c'), unique('t')]
     await using client = await broker.resume(clientId)
     await client.subscribe([topic, 2])

@@ -22,16 +22,16 @@ function namedClauses(): Set<string> {
 describe('The statements of MQTT 3.1.1', () => {
   const named = namedClauses()
 
-  it('are each named by a test here, or by a reason why there is none', () => {
+  it('are each named by a conformance test or by a reason why a test is missing', () => {
     const missing = CLAUSES.filter((clause) => !named.has(clause) && !(clause in WITHOUT_TEST))
     expect(missing).toEqual([])
   })
 
-  it('have no reason to be without a test where they have one', () => {
+  it('with a conformance test have no entry among the reasons for a missing test', () => {
     expect(Object.keys(WITHOUT_TEST).filter((clause) => named.has(clause))).toEqual([])
   })
 
-  it('are named correctly: no test and no reason names one that does not exist', () => {
+  it('are named correctly: every statement that a test or a reason names exists', () => {
     const known = new Set(CLAUSES)
     const all = [...named, ...Object.keys(WITHOUT_TEST)]
     expect(all.filter((clause) => !known.has(clause))).toEqual([])

@@ -4,7 +4,7 @@ import { conformance, STORES, unique } from './suite.ts'
 
 const LETTERS = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'
 
-/** Ids that code might take for something else; each becomes unique only where that keeps its point. */
+/** Client ids that code might misinterpret; a unique suffix is added only where the id keeps its special form. */
 const HOSTILE_IDS: readonly (readonly [string, string])[] = [
   ['__proto__', '__proto__'],
   ['constructor', 'constructor'],
@@ -16,14 +16,14 @@ const HOSTILE_IDS: readonly (readonly [string, string])[] = [
   ['key separators', 'a:b:{c}:d'],
   ['percent and quotes', `100%25"'`],
   ['a space', ' '],
-  ['null as a word', 'null'],
+  ['the word null', 'null'],
 ]
 
 /** The longest that the standard knows; a node takes 256 bytes unless told otherwise. */
 const LONGEST = { clientIdBytesMax: 65_535, connectBytesMax: 262_144 }
 
 conformance('Client ids', { stores: STORES, limits: LONGEST }, (broker) => {
-  it('[MQTT-3.1.3-6] an empty client id with clean session 1 is given a unique one', async () => {
+  it('[MQTT-3.1.3-6] a client with an empty client id and clean session 1 gets a unique client id', async () => {
     await using first = await broker.connect({ clientId: '' })
     await using second = await broker.connect({ clientId: '' })
     await first.expectSilence()
@@ -55,19 +55,19 @@ conformance('Client ids', { stores: STORES, limits: LONGEST }, (broker) => {
     }
   })
 
-  it('[MQTT-3.1.3-5] ids of 1 to 23 bytes of digits and letters are accepted', async () => {
+  it('[MQTT-3.1.3-5] client ids of 1 to 23 bytes of digits and letters are accepted', async () => {
     for (const clientId of ['Z', LETTERS.slice(0, 23), LETTERS.slice(23, 46), LETTERS.slice(-23)]) {
       await using client = await broker.connect({ clientId })
       await client.expectSilence()
     }
   })
 
-  it('[MQTT-3.1.3-4] an id of 65,535 bytes is a client id like any other, session and all', async () => {
+  it('[MQTT-3.1.3-4] a client id of 65,535 bytes works like any other, with a stored session', async () => {
     const clientId = unique('long').padEnd(65_535, 'x')
     await expectSessionOf(clientId)
   })
 
-  it('[MQTT-3.1.3-2] two ids of 65,535 bytes that differ in the last byte are two clients', async () => {
+  it('[MQTT-3.1.3-2] two client ids of 65,535 bytes that differ in the last byte are two clients', async () => {
     const start = unique('long').padEnd(65_534, 'x')
     await using one = await broker.connect({ clientId: `${start}1` })
     await using two = await broker.connect({ clientId: `${start}2` })
@@ -79,7 +79,7 @@ conformance('Client ids', { stores: STORES, limits: LONGEST }, (broker) => {
     await expectSessionOf(id)
   })
 
-  it('[MQTT-3.1.3-2] ids that differ only in case or in normal form are different clients', async () => {
+  it('[MQTT-3.1.3-2] client ids that differ only in case or in Unicode normal form are different clients', async () => {
     const id = unique('id')
     await using lower = await broker.connect({ clientId: `${id}-café` })
     await using upper = await broker.connect({ clientId: `${id}-CAFÉ` })
@@ -114,7 +114,7 @@ conformance('Client ids', { stores: STORES, limits: LONGEST }, (broker) => {
 
 conformance('Client ids by default', {}, (broker) => {
   it.each([{}, MQTT_31])(
-    '[Breakwater] [MQTT-3.1.3-9] a client id of 257 bytes is refused with 0x02, one of 256 is not: %o',
+    '[Breakwater] [MQTT-3.1.3-9] a client id of 257 bytes is refused with 0x02, a client id of 256 bytes is accepted: %o',
     async (version) => {
       const clientId = unique('é').padEnd(255, 'x')
       expect(Buffer.byteLength(clientId)).toBe(256)

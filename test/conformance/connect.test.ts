@@ -27,7 +27,7 @@ conformance('CONNECT', {}, (broker) => {
   })
 
   it.each([5, 6, 2, 0, 127])(
-    '[MQTT-3.1.2-2] protocol level %i gets return code 0x01, then the end',
+    '[MQTT-3.1.2-2] protocol level %i gets return code 0x01, and the connection is closed',
     async (protocolLevel) => {
       await using client = await broker.open()
       const connack = await client.connect({ protocolLevel, clientId: unique('c') })
@@ -36,7 +36,7 @@ conformance('CONNECT', {}, (broker) => {
     },
   )
 
-  it('[MQTT-3.1.2-2] a CONNECT as MQTT 5 clients write it gets return code 0x01', async () => {
+  it('[MQTT-3.1.2-2] a CONNECT of an MQTT 5 client gets return code 0x01', async () => {
     await using client = await broker.open()
     // Level 5, clean start, keep-alive 60, session expiry interval as its only property.
     client.send(frame(0x10, Buffer.from('00044d5154540502003c05110000003c00026964', 'hex')))
@@ -75,7 +75,7 @@ conformance('CONNECT', {}, (broker) => {
     expect(packets.filter((packet) => packet.type === 'connack').length).toBeLessThan(2)
   })
 
-  it('[MQTT-3.2.0-1] the first packet from the server is the CONNACK, also with requests on its heels', async () => {
+  it('[MQTT-3.2.0-1] the first packet from the server is the CONNACK, also when requests follow the CONNECT at once', async () => {
     await using client = await broker.open()
     const topic = unique('t')
     client.send(
@@ -90,7 +90,7 @@ conformance('CONNECT', {}, (broker) => {
     await client.take('pingresp')
   })
 
-  it('[MQTT-3.1.4-4] a client need not wait for its CONNACK: 200 publishes right behind CONNECT are all acknowledged', async () => {
+  it('[MQTT-3.1.4-4] a client need not wait for the CONNACK: 200 publishes right behind the CONNECT are all acknowledged', async () => {
     await using client = await broker.open()
     const topic = unique('t')
     const packetIds = Array.from({ length: 200 }, (_, index) => index + 1)
@@ -147,14 +147,14 @@ conformance('CONNECT', {}, (broker) => {
     expect(await client.expect('connack')).toMatchObject({ returnCode: 0 })
   })
 
-  it('[MQTT-3.12.4-1] PINGREQ is answered with PINGRESP, one for each', async () => {
+  it('[MQTT-3.12.4-1] each PINGREQ is answered with one PINGRESP', async () => {
     await using client = await broker.connect()
     client.send(encodePingreq(), encodePingreq(), encodePingreq())
     for (let count = 0; count < 3; count++) await client.expect('pingresp')
     await client.expectSilence()
   })
 
-  it('[MQTT-3.14.4-1] [MQTT-3.14.4-2] after DISCONNECT the connection ends and nothing more is answered', async () => {
+  it('[MQTT-3.14.4-1] [MQTT-3.14.4-2] after DISCONNECT the connection ends and no later packet is answered', async () => {
     await using watcher = await broker.connect()
     await using publisher = await broker.connect()
     const topic = unique('t')

@@ -62,7 +62,7 @@ conformance('Credentials', { users: USERS, limits: { connectBytesMax: 131_072 } 
     await client.expectClosed()
   })
 
-  it('[Breakwater] [MQTT-3.2.2-5] a client without credentials gets return code 0x05 where nobody is anonymous', async () => {
+  it('[Breakwater] [MQTT-3.2.2-5] a client without credentials gets return code 0x05 when anonymous clients are not allowed', async () => {
     await using client = await broker.open()
     const connack = await client.connect({ clientId: unique('c') })
     expect(connack).toEqual({ type: 'connack', sessionPresent: false, returnCode: 5 })

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { encodePublish, encodePubrel, type WireText } from '../kit/wire-encoder.ts'
 import { conformance, expectNothingDelivered, STORES, unique } from './suite.ts'
 
-/** Ends of topics that code might take for something else, alter or lose. */
+/** Topic endings that code might misinterpret, alter or lose. */
 const ENDS: readonly (readonly [string, WireText])[] = [
   ['__proto__', '__proto__'],
   ['constructor', 'constructor'],
@@ -24,7 +24,7 @@ const PAYLOADS: readonly (readonly [string, Buffer])[] = [
   ['no bytes', Buffer.alloc(0)],
   ['one NUL', Buffer.from([0])],
   ['every byte value', Buffer.from(Array.from({ length: 256 }, (_, index) => index))],
-  ['what looks like packets', Buffer.from('e000c000d000300400016100', 'hex')],
+  ['bytes that look like packets', Buffer.from('e000c000d000300400016100', 'hex')],
   ['ill-formed UTF-8', Buffer.from([0xc0, 0x80, 0xed, 0xa0, 0x80, 0xff])],
   ['127 bytes', Buffer.alloc(127, 1)],
   ['16,384 bytes', Buffer.alloc(16_384, 2)],
@@ -98,7 +98,7 @@ conformance('Delivery', { stores: STORES, limits: { topicBytesMax: 65_535 } }, (
   })
 
   it.each([0, 1, 2])(
-    '[MQTT-4.7.1-1] first levels __proto__ and constructor are levels like any other (QoS %i)',
+    '[MQTT-4.7.1-1] the first topic levels __proto__ and constructor work like any other (QoS %i)',
     async (qos) => {
       await using publisher = await broker.connect()
       await using subscriber = await broker.connect()
@@ -114,7 +114,7 @@ conformance('Delivery', { stores: STORES, limits: { topicBytesMax: 65_535 } }, (
   )
 
   it.each(['$SYS/broker/version/x', '$SYS/x/y', '$SYS'])(
-    '[Breakwater] [MQTT-3.3.5-2] [MQTT-4.7.2-1] what a client publishes to %s is acknowledged and delivered to nobody',
+    '[Breakwater] [MQTT-3.3.5-2] [MQTT-4.7.2-1] a message that a client publishes to %s is acknowledged and delivered to nobody',
     async (topic) => {
       await using subscriber = await broker.connect()
       await using publisher = await broker.connect()
@@ -137,7 +137,7 @@ conformance('Delivery', { stores: STORES, limits: { topicBytesMax: 65_535 } }, (
     },
   )
 
-  it('[Breakwater] [MQTT-3.3.5-2] what a client publishes to a topic of the broker does not replace its own', async () => {
+  it('[Breakwater] [MQTT-3.3.5-2] a message that a client publishes to a $SYS topic does not replace the message of the broker', async () => {
     const [topic, fence] = ['$SYS/broker/version', unique('fence')]
     await using publisher = await broker.connect()
     await using before = await broker.connect()
@@ -159,7 +159,7 @@ conformance('Delivery', { stores: STORES, limits: { topicBytesMax: 65_535 } }, (
     }
   })
 
-  it('[Breakwater] [MQTT-3.3.5-2] a will to $SYS is delivered to nobody', async () => {
+  it('[Breakwater] [MQTT-3.3.5-2] a will with a $SYS topic is delivered to nobody', async () => {
     const topic = `$SYS/${unique('t')}`
     await using subscriber = await broker.connect()
     await subscriber.subscribe([topic, 0])

@@ -97,7 +97,7 @@ conformance('Topic filters', { limits: { topicBytesMax: 65_535 } }, (broker) => 
     expect(await client.expect('publish')).toMatchObject({ topic: `${start}/a` })
   })
 
-  it('[MQTT-4.7.3-1] a topic may be a single slash, which is two empty levels', async () => {
+  it('[MQTT-4.7.3-1] a topic may be a single slash, which has two empty levels', async () => {
     await using client = await broker.connect()
     await using publisher = await broker.connect()
     await client.subscribe(['/', 0], ['+/+', 0], ['/+', 0])
@@ -110,7 +110,7 @@ conformance('Topic filters', { limits: { topicBytesMax: 65_535 } }, (broker) => 
     expect(await client.take('publish')).toMatchObject({ payload: Buffer.from('fence') })
   })
 
-  it('[MQTT-4.7.3-3] a filter of 65,535 bytes is served', async () => {
+  it('[MQTT-4.7.3-3] a filter of 65,535 bytes receives its messages', async () => {
     await using client = await broker.connect()
     const topic = unique('t').padEnd(65_533, 'x')
     expect(await client.subscribe([`${topic}/+`, 1])).toEqual([1])
@@ -126,7 +126,7 @@ conformance('Topic filters', { limits: { topicBytesMax: 65_535 } }, (broker) => 
     expect(await client.expect('publish')).toMatchObject({ topic })
   })
 
-  it('[MQTT-3.3.2-3] what is delivered matches a filter of its client, with 200 filters of many shapes', async () => {
+  it('[MQTT-3.3.2-3] a delivered message matches a filter of its client, with 200 filters of many shapes', async () => {
     await using client = await broker.connect()
     await using publisher = await broker.connect()
     const start = unique('t')

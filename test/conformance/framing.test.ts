@@ -57,7 +57,7 @@ conformance('Framing', {}, (broker) => {
     await client.disconnect()
   }
 
-  it('[MQTT-4.2.0-1] a whole conversation in one write is answered completely', async () => {
+  it('[MQTT-4.2.0-1] a complete conversation in one write is answered completely', async () => {
     await expectAnswers([streamOf(unique('t'))])
   })
 
@@ -109,7 +109,7 @@ conformance('Framing', {}, (broker) => {
     expect((await client.expect('publish')).payload.equals(payload)).toBe(true)
   })
 
-  it('[Breakwater] [MQTT-4.8.0-1] what was sent before a malformed packet is processed, what follows is not', async () => {
+  it('[Breakwater] [MQTT-4.8.0-1] packets before a malformed packet are processed, and packets after it are not', async () => {
     await using watcher = await broker.connect()
     await using client = await broker.connect()
     const topic = unique('t')

@@ -17,7 +17,7 @@ for (const { title, packets } of readMalformedPackets()) {
     afterAll(() => healthy?.[Symbol.asyncDispose]())
 
     for (const packet of packets) {
-      it(`[${packet.clause}] ${packet.name}: closed, and nobody else is disturbed`, async ({
+      it(`[${packet.clause}] ${packet.name}: the connection is closed, and no other client is disturbed`, async ({
         onTestFailed,
       }) => {
         // What a failure leaves behind in this connection is no fault of the next packet.

@@ -4,7 +4,7 @@ import { conformance, expectNothingDelivered, STORES, unique } from './suite.ts'
 
 /** MQTT 3.1 has no numbered statements; where 3.1.1 says the same, its numbers stand here. */
 conformance('Clients of MQTT 3.1', { stores: STORES }, (broker) => {
-  it('[MQTT-3.1.2-4] [MQTT-3.1.2-5] [MQTT-4.4.0-1] a session is resumed, with its queue and what was in flight', async () => {
+  it('[MQTT-3.1.2-4] [MQTT-3.1.2-5] [MQTT-4.4.0-1] an MQTT 3.1 client resumes its session, with queued messages and messages in flight', async () => {
     const clientId = unique('c')
     const topic = unique('t')
     await using publisher = await broker.connect({ ...MQTT_31 })
@@ -21,7 +21,7 @@ conformance('Clients of MQTT 3.1', { stores: STORES }, (broker) => {
     await expectNothingDelivered(second, publisher)
   })
 
-  it('[MQTT-3.1.4-2] a client of 3.1 and one of 3.1.1 with one client id take over from each other', async () => {
+  it('[MQTT-3.1.4-2] an MQTT 3.1 client and an MQTT 3.1.1 client with the same client id take over from each other', async () => {
     const clientId = unique('c')
     const topic = unique('t')
     await using publisher = await broker.connect()
@@ -37,7 +37,7 @@ conformance('Clients of MQTT 3.1', { stores: STORES }, (broker) => {
     expect(await third.receive(1)).toMatchObject([{ payload: Buffer.from('third') }])
   })
 
-  it('[MQTT-3.1.2-8] [MQTT-3.1.2-17] a will is published and retained', async () => {
+  it('[MQTT-3.1.2-8] [MQTT-3.1.2-17] the will of an MQTT 3.1 client is published and retained', async () => {
     const topic = unique('t')
     await using watcher = await broker.connect({ ...MQTT_31 })
     await watcher.subscribe([topic, 1])
@@ -50,7 +50,7 @@ conformance('Clients of MQTT 3.1', { stores: STORES }, (broker) => {
     expect(await later.expect('publish')).toMatchObject({ retain: true })
   })
 
-  it('[MQTT-3.1.0-2] a second CONNECT closes the connection', async () => {
+  it('[MQTT-3.1.0-2] a second CONNECT of an MQTT 3.1 client closes the connection', async () => {
     await using client = await broker.connect({ ...MQTT_31 })
     client.send(encodeConnect({ ...MQTT_31, clientId: unique('c') }))
     await client.expectClosed()
@@ -72,7 +72,7 @@ conformance('Clients of MQTT 3.1', { stores: STORES }, (broker) => {
     ['the flag of a user name that is missing', 0x10, 0x82],
     ['the flags of a user name and a password that are missing', 0x10, 0xc2],
   ])(
-    '[Breakwater] a CONNECT with %s is accepted: 3.1 does not use it',
+    '[Breakwater] an MQTT 3.1 CONNECT with %s is accepted: MQTT 3.1 ignores that flag',
     async (_what, first, flags) => {
       await using client = await broker.open()
       client.send(connectOf(first, flags))
@@ -85,7 +85,7 @@ conformance('Clients of MQTT 3.1', { stores: STORES }, (broker) => {
     },
   )
 
-  it('[Breakwater] flags that 3.1 does not use are taken in every packet, and DUP where one is sent again', async () => {
+  it('[Breakwater] MQTT 3.1 packets are accepted with unused flags set, and with DUP on repeated packets', async () => {
     await using client = await broker.connect({ ...MQTT_31 })
     const topic = unique('t')
     const id = Buffer.from([0, 9])
@@ -108,7 +108,7 @@ conformance('Clients of MQTT 3.1', { stores: STORES }, (broker) => {
     await client.expectClosed()
   })
 
-  it('[MQTT-3-8.3-4] a SUBSCRIBE with a QoS of 3 closes the connection, also with bits beside it that 3.1 does not use', async () => {
+  it('[MQTT-3-8.3-4] an MQTT 3.1 SUBSCRIBE with QoS 3 closes the connection, also with unused bits set', async () => {
     await using client = await broker.connect({ ...MQTT_31 })
     client.send(
       frame(0x82, Buffer.concat([Buffer.from([0, 9]), field(unique('t')), Buffer.from([0x83])])),
@@ -120,7 +120,7 @@ conformance('Clients of MQTT 3.1', { stores: STORES }, (broker) => {
     ['MQIsdp', 4],
     ['MQTT', 3],
   ])(
-    '[MQTT-3.1.2-2] the protocol name %s does not go with level %i: return code 0x01 or the end',
+    '[MQTT-3.1.2-2] the protocol name %s with level %i gets return code 0x01 or closes the connection',
     async (protocolName, protocolLevel) => {
       await using client = await broker.open()
       client.send(encodeConnect({ protocolName, protocolLevel, clientId: unique('c') }))

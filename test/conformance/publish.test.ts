@@ -14,7 +14,7 @@ const HUNDRED = Array.from({ length: 100 }, (_, index) => index + 1)
 
 conformance('PUBLISH', { stores: STORES }, (broker) => {
   it.each(PAIRS)(
-    '[MQTT-3.8.4-6] [MQTT-2.3.1-5] QoS %i published to a subscription of QoS %i is delivered at the lower one',
+    '[MQTT-3.8.4-6] [MQTT-2.3.1-5] a QoS %i message for a subscription of QoS %i is delivered at the lower QoS',
     async (published, granted) => {
       await using subscriber = await broker.connect()
       await using publisher = await broker.connect()
@@ -32,7 +32,7 @@ conformance('PUBLISH', { stores: STORES }, (broker) => {
     },
   )
 
-  it('[MQTT-3.3.4-1] [MQTT-4.3.2-2] QoS 1 is acknowledged with PUBACK of the same packet id', async () => {
+  it('[MQTT-3.3.4-1] [MQTT-4.3.2-2] a QoS 1 PUBLISH is acknowledged with a PUBACK of the same packet id', async () => {
     await using client = await broker.connect()
     const topic = unique('t')
     for (const packetId of [1, 255, 256, 65_535]) {
@@ -41,7 +41,7 @@ conformance('PUBLISH', { stores: STORES }, (broker) => {
     }
   })
 
-  it('[MQTT-4.3.3-2] [MQTT-2.3.1-6] QoS 2 is answered with PUBREC, PUBREL with PUBCOMP, of the same packet id', async () => {
+  it('[MQTT-4.3.3-2] [MQTT-2.3.1-6] a QoS 2 PUBLISH is answered with PUBREC and its PUBREL with PUBCOMP, of the same packet id', async () => {
     await using client = await broker.connect()
     const topic = unique('t')
     for (const packetId of [1, 256, 65_535]) {
@@ -52,13 +52,13 @@ conformance('PUBLISH', { stores: STORES }, (broker) => {
     }
   })
 
-  it('[MQTT-4.3.1-1] QoS 0 is not acknowledged', async () => {
+  it('[MQTT-4.3.1-1] a QoS 0 PUBLISH is not acknowledged', async () => {
     await using client = await broker.connect()
     client.send(encodePublish({ topic: unique('t'), payload: 'x' }))
     await client.expectSilence()
   })
 
-  it('[MQTT-3.3.4-1] messages that nobody subscribed to are acknowledged all the same', async () => {
+  it('[MQTT-3.3.4-1] a message without a subscriber is acknowledged', async () => {
     await using client = await broker.connect()
     await client.publish({ topic: unique('t'), qos: 1 })
     await client.publish({ topic: unique('t'), qos: 2 })
@@ -164,7 +164,7 @@ conformance('PUBLISH', { stores: STORES }, (broker) => {
     await expectNothingDelivered(subscriber, publisher)
   })
 
-  it('[MQTT-4.3.3-2] after PUBCOMP the same packet id carries a new message', async () => {
+  it('[MQTT-4.3.3-2] after PUBCOMP a PUBLISH with the same packet id is a new message', async () => {
     await using subscriber = await broker.connect()
     await using publisher = await broker.connect()
     const topic = unique('t')
@@ -186,7 +186,7 @@ conformance('PUBLISH', { stores: STORES }, (broker) => {
     }
   })
 
-  it('[MQTT-2.3.1-4] packet ids of the two directions do not disturb each other', async () => {
+  it('[MQTT-2.3.1-4] packet ids of the two directions are independent of each other', async () => {
     await using client = await broker.connect()
     await using publisher = await broker.connect()
     const topic = unique('t')
@@ -231,7 +231,7 @@ conformance('PUBLISH', { stores: STORES }, (broker) => {
     expect(await third.receive(1)).toMatchObject([{ qos: 2 }])
   })
 
-  it('[MQTT-4.5.0-1] a subscriber that never acknowledges holds up nobody else', async () => {
+  it('[MQTT-4.5.0-1] a subscriber that never acknowledges delays no other subscriber', async () => {
     await using publisher = await broker.connect()
     await using silent = await broker.connect()
     await using healthy = await broker.connect()

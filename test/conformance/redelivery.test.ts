@@ -10,7 +10,7 @@ import { conformance, expectNothingDelivered, STORES, unique } from './suite.ts'
 
 conformance('Redelivery', { stores: STORES }, (broker) => {
   it.each([1, 2])(
-    '[MQTT-4.4.0-1] [MQTT-3.3.1-1] an unacknowledged QoS %i PUBLISH comes again on reconnect, with its packet id and DUP',
+    '[MQTT-4.4.0-1] [MQTT-3.3.1-1] an unacknowledged QoS %i PUBLISH is sent again on reconnect, with its packet id and DUP',
     async (qos) => {
       const clientId = unique('c')
       const topic = unique('t')
@@ -30,7 +30,7 @@ conformance('Redelivery', { stores: STORES }, (broker) => {
     },
   )
 
-  it('[MQTT-4.4.0-1] [MQTT-4.6.0-1] several unacknowledged messages come again in their order, before the queue', async () => {
+  it('[MQTT-4.4.0-1] [MQTT-4.6.0-1] several unacknowledged messages are sent again in their order, before queued messages', async () => {
     const clientId = unique('c')
     const topic = unique('t')
     await using publisher = await broker.connect()
@@ -58,7 +58,7 @@ conformance('Redelivery', { stores: STORES }, (broker) => {
     expect(packetIds.size).toBe(5)
   })
 
-  it('[MQTT-4.4.0-1] [MQTT-4.3.3-1] after PUBREC only PUBREL comes again, never the PUBLISH', async () => {
+  it('[MQTT-4.4.0-1] [MQTT-4.3.3-1] after PUBREC only the PUBREL is sent again, never the PUBLISH', async () => {
     const clientId = unique('c')
     const topic = unique('t')
     await using publisher = await broker.connect()
@@ -78,7 +78,7 @@ conformance('Redelivery', { stores: STORES }, (broker) => {
     await expectNothingDelivered(third, publisher)
   })
 
-  it('[MQTT-3.3.1-1] a clean session gets nothing again', async () => {
+  it('[MQTT-3.3.1-1] a clean session gets no message again', async () => {
     const clientId = unique('c')
     const topic = unique('t')
     await using publisher = await broker.connect()
@@ -110,7 +110,7 @@ conformance('Redelivery', { stores: STORES }, (broker) => {
     await expectNothingDelivered(subscriber, second)
   })
 
-  it('[MQTT-4.3.3-2] a PUBREL sent on a new connection completes the flow of the old one', async () => {
+  it('[MQTT-4.3.3-2] a PUBREL on a new connection completes a QoS 2 exchange of the old connection', async () => {
     const clientId = unique('c')
     const topic = unique('t')
     await using subscriber = await broker.connect()

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { targetName } from '../kit/target.ts'
 import { conformance, expectNothingDelivered, STORES, unique } from './suite.ts'
 
-/** One level more than a topic may have, and yet `#` would match the topic of 100 levels before it. */
+/** One level more than a topic may have; its `#` would still match the topic of the 100 levels before it. */
 function tooDeep(start: string): { readonly filter: string; readonly topic: string } {
   const topic = [start, ...Array.from({ length: 99 }, () => 'l')].join('/')
   return { filter: `${topic}/#`, topic }
@@ -43,7 +43,7 @@ conformance('Refused filters', { stores: STORES }, (broker) => {
   )
 
   itOfBreakwater.each([true, false])(
-    '[MQTT-3.8.4-5] nothing of a refused filter is delivered live (clean session %s)',
+    '[MQTT-3.8.4-5] no message that matches only a refused filter is delivered live (clean session %s)',
     async (clean) => {
       await using publisher = await broker.connect()
       await using client = await broker.connect({ clean })
@@ -104,7 +104,7 @@ conformance(
   { limits: { filtersPerClientMax: 5 } },
   (broker) => {
     it.skipIf(targetName !== 'breakwater')(
-      '[Breakwater] [MQTT-3.9.3-1] filters beyond filtersPerClientMax get 0x80 until others are gone',
+      '[Breakwater] [MQTT-3.9.3-1] filters beyond filtersPerClientMax get 0x80 until other filters are unsubscribed',
       async () => {
         await using client = await broker.connect()
         const topic = unique('t')

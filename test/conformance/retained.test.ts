@@ -4,7 +4,7 @@ import { conformance, effective, expectNothingDelivered, STORES, unique } from '
 
 conformance('Retained messages', { stores: STORES }, (broker) => {
   it.each([0, 1, 2])(
-    '[MQTT-3.3.1-5] [MQTT-3.3.1-6] [MQTT-3.3.1-8] a message retained at QoS %i comes to a new subscription with RETAIN 1',
+    '[MQTT-3.3.1-5] [MQTT-3.3.1-6] [MQTT-3.3.1-8] a new subscription gets a message retained at QoS %i with RETAIN 1',
     async (qos) => {
       await using publisher = await broker.connect()
       const topic = unique('t')
@@ -35,7 +35,7 @@ conformance('Retained messages', { stores: STORES }, (broker) => {
     [1, 0],
     [0, 2],
   ])(
-    '[MQTT-3.8.4-6] retained at QoS %i, subscribed at QoS %i: replayed at the lower one',
+    '[MQTT-3.8.4-6] a message retained at QoS %i is replayed to a subscription of QoS %i at the lower QoS',
     async (published, granted) => {
       await using client = await broker.connect()
       const topic = unique('t')
@@ -45,7 +45,7 @@ conformance('Retained messages', { stores: STORES }, (broker) => {
     },
   )
 
-  it('[MQTT-3.3.1-5] [MQTT-3.3.1-7] a later retained message replaces the earlier, at whatever QoS', async () => {
+  it('[MQTT-3.3.1-5] [MQTT-3.3.1-7] a retained message replaces the earlier retained message of its topic, at any QoS', async () => {
     await using publisher = await broker.connect()
     const topic = unique('t')
     for (const qos of [1, 0, 2, 0]) {
@@ -60,7 +60,7 @@ conformance('Retained messages', { stores: STORES }, (broker) => {
     }
   })
 
-  it('[MQTT-3.3.1-12] a message with RETAIN 0 neither replaces nor removes the retained one', async () => {
+  it('[MQTT-3.3.1-12] a message with RETAIN 0 neither replaces nor removes the retained message', async () => {
     await using client = await broker.connect()
     const topic = unique('t')
     await client.publish({ topic, payload: 'kept', qos: 1, retain: true })
@@ -84,7 +84,7 @@ conformance('Retained messages', { stores: STORES }, (broker) => {
     },
   )
 
-  it('[MQTT-3.3.1-10] an empty retained payload is delivered to those who are subscribed, with RETAIN 0', async () => {
+  it('[MQTT-3.3.1-10] an empty retained payload is delivered to existing subscribers with RETAIN 0', async () => {
     await using client = await broker.connect()
     const topic = unique('t')
     await client.subscribe([topic, 1])
@@ -93,7 +93,7 @@ conformance('Retained messages', { stores: STORES }, (broker) => {
   })
 
   it.each([0, 1, 2])(
-    '[MQTT-3.3.1-9] a retained message (QoS %i) comes live to those who are subscribed, with RETAIN 0',
+    '[MQTT-3.3.1-9] a retained message (QoS %i) is delivered live to existing subscribers with RETAIN 0',
     async (qos) => {
       await using subscriber = await broker.connect()
       await using publisher = await broker.connect()
@@ -105,7 +105,7 @@ conformance('Retained messages', { stores: STORES }, (broker) => {
     },
   )
 
-  it('[MQTT-3.3.1-6] wildcard subscriptions get every retained message that matches, once', async () => {
+  it('[MQTT-3.3.1-6] a wildcard subscription gets every matching retained message once', async () => {
     await using client = await broker.connect()
     const start = unique('t')
     const topics = ['', '/a', '/a/b', '/a/c', '/x', '/x/b', '//', '/[z]*?', '/\\'].map(
@@ -163,7 +163,7 @@ conformance('Retained messages', { stores: STORES }, (broker) => {
     }
   })
 
-  it('[MQTT-3.3.1-6] a resumed subscription gets no retained message', async () => {
+  it('[MQTT-3.3.1-6] a resumed session gets no retained messages replayed', async () => {
     const clientId = unique('c')
     const topic = unique('t')
     await using publisher = await broker.connect()
@@ -177,7 +177,7 @@ conformance('Retained messages', { stores: STORES }, (broker) => {
     await expectNothingDelivered(second, publisher)
   })
 
-  it('[MQTT-3.3.1-9] a retained message that was queued for a session comes with RETAIN 0', async () => {
+  it('[MQTT-3.3.1-9] a retained message that was queued for a session is delivered with RETAIN 0', async () => {
     const clientId = unique('c')
     const topic = unique('t')
     await using publisher = await broker.connect()
@@ -201,7 +201,7 @@ conformance('Retained messages', { stores: STORES }, (broker) => {
     expect(await again.expect('publish')).toMatchObject({ retain: true })
   })
 
-  it('[MQTT-3.3.1-6] retained, then subscribed in one write: the subscription sees it', async () => {
+  it('[MQTT-3.3.1-6] a SUBSCRIBE right behind a retained PUBLISH in one write gets that message', async () => {
     for (let round = 0; round < 10; round++) {
       await using client = await broker.connect()
       const topic = unique('t')
@@ -218,7 +218,7 @@ conformance('Retained messages', { stores: STORES }, (broker) => {
     }
   })
 
-  it('[MQTT-4.4.0-1] an unacknowledged retained QoS 1 message comes again on reconnect', async () => {
+  it('[MQTT-4.4.0-1] an unacknowledged retained QoS 1 message is sent again on reconnect', async () => {
     const clientId = unique('c')
     const topic = unique('t')
     await using publisher = await broker.connect()

@@ -3,7 +3,7 @@ import { encodePuback, encodePubcomp, encodePublish, encodePubrec } from '../kit
 import { conformance, expectNothingDelivered, STORES, unique } from './suite.ts'
 
 conformance('Sessions', { stores: STORES }, (broker) => {
-  it('[MQTT-3.2.2-1] clean session 1 gets session-present 0, even where a session was stored', async () => {
+  it('[MQTT-3.2.2-1] clean session 1 gets session-present 0, even when a session was stored', async () => {
     const clientId = unique('c')
     await using stored = await broker.resume(clientId)
     await stored.subscribe([unique('t'), 1])
@@ -48,7 +48,7 @@ conformance('Sessions', { stores: STORES }, (broker) => {
     expect(await second.connect({ clientId, clean: false })).toMatchObject({ sessionPresent: true })
   })
 
-  it('[MQTT-3.1.2-6] [MQTT-3.1.4-3] clean session 1 discards the stored session, for this and every later connection', async () => {
+  it('[MQTT-3.1.2-6] [MQTT-3.1.4-3] clean session 1 discards the stored session for this and every later connection', async () => {
     const clientId = unique('c')
     const topic = unique('t')
     await using publisher = await broker.connect()
@@ -96,7 +96,7 @@ conformance('Sessions', { stores: STORES }, (broker) => {
     },
   )
 
-  it('[MQTT-3.1.2-5] [MQTT-4.6.0-6] queued QoS 1 and 2 messages come in order on reconnect, each at its QoS', async () => {
+  it('[MQTT-3.1.2-5] [MQTT-4.6.0-6] queued QoS 1 and 2 messages are delivered in order on reconnect, each at its QoS', async () => {
     const clientId = unique('c')
     const topic = unique('t')
     await using publisher = await broker.connect()
@@ -115,7 +115,7 @@ conformance('Sessions', { stores: STORES }, (broker) => {
   })
 
   it.each([1, 2])(
-    '[MQTT-4.6.0-6] queued QoS %i messages come before live ones, whenever they are acknowledged',
+    '[MQTT-4.6.0-6] queued QoS %i messages are delivered before live messages, whenever the client acknowledges',
     async (qos) => {
       const clientId = unique('c')
       const topic = unique('t')
@@ -160,7 +160,7 @@ conformance('Sessions', { stores: STORES }, (broker) => {
     await expectNothingDelivered(second, publisher)
   })
 
-  it('[MQTT-3.1.2-4] nothing is queued after UNSUBSCRIBE', async () => {
+  it('[MQTT-3.1.2-4] no message is queued for a filter after UNSUBSCRIBE', async () => {
     const clientId = unique('c')
     const topic = unique('t')
     await using publisher = await broker.connect()
@@ -176,7 +176,7 @@ conformance('Sessions', { stores: STORES }, (broker) => {
     await expectNothingDelivered(second, publisher)
   })
 
-  it('[MQTT-3.1.2-5] a resumed subscription keeps the QoS it was last granted', async () => {
+  it('[MQTT-3.1.2-5] a resumed subscription keeps the QoS that was granted last', async () => {
     const clientId = unique('c')
     const topic = unique('t')
     await using publisher = await broker.connect()
@@ -194,7 +194,7 @@ conformance('Sessions', { stores: STORES }, (broker) => {
     ])
   })
 
-  it('[MQTT-4.1.0-1] two sessions of one topic queue and acknowledge for themselves', async () => {
+  it('[MQTT-4.1.0-1] two sessions that subscribe to one topic queue and acknowledge independently', async () => {
     const topic = unique('t')
     const clientIds = [unique('c'), unique('c')]
     await using publisher = await broker.connect()

@@ -10,7 +10,7 @@ const itOfBreakwater = it.skipIf(targetName === 'mosquitto')
 
 conformance('Shared subscriptions', { stores: STORES }, (broker) => {
   itOfBreakwater.each([0, 1, 2] as const)(
-    'the members of a group take turns, QoS %i',
+    'the members of a shared subscription take turns, QoS %i',
     async (qos) => {
       const topic = unique('t')
       await using publisher = await broker.connect()
@@ -61,7 +61,7 @@ conformance('Shared subscriptions', { stores: STORES }, (broker) => {
     [1, 2],
     [0, 2],
   ] as const)(
-    'a message comes with the lower QoS: published %i, granted %i',
+    'a shared subscription delivers a message published at QoS %i and granted QoS %i at the lower QoS',
     async (qos, granted) => {
       const topic = unique('t')
       await using publisher = await broker.connect()

@@ -28,7 +28,7 @@ conformance('SUBSCRIBE', { stores: STORES }, (broker) => {
     expect(granted).toEqual([2, 0, 1, 2, 0])
   })
 
-  it('[MQTT-3.8.4-5] a filter that stands twice in one SUBSCRIBE gets two return codes', async () => {
+  it('[MQTT-3.8.4-5] a filter that occurs twice in one SUBSCRIBE gets two return codes', async () => {
     await using client = await broker.connect()
     const topic = unique('t')
     expect(await client.subscribe([topic, 1], [unique('t'), 0], [topic, 2])).toEqual([1, 0, 2])
@@ -47,7 +47,7 @@ conformance('SUBSCRIBE', { stores: STORES }, (broker) => {
     expect(await client.expect('publish')).toMatchObject({ payload: Buffer.from('last') })
   })
 
-  it('[MQTT-3.8.4-3] subscribing again replaces the subscription: one delivery, at the new QoS', async () => {
+  it('[MQTT-3.8.4-3] subscribing again replaces the subscription: each message is delivered once, at the new QoS', async () => {
     await using client = await broker.connect()
     const topic = unique('t')
     for (const qos of [0, 2, 1]) {
@@ -58,7 +58,7 @@ conformance('SUBSCRIBE', { stores: STORES }, (broker) => {
     }
   })
 
-  it('[MQTT-3.8.4-3] the flow of messages is not interrupted by subscribing again', async () => {
+  it('[MQTT-3.8.4-3] subscribing again does not interrupt the flow of messages', async () => {
     await using client = await broker.connect()
     await using publisher = await broker.connect()
     const topic = unique('t')
@@ -80,7 +80,7 @@ conformance('SUBSCRIBE', { stores: STORES }, (broker) => {
     expect(payloads).toEqual(Array.from({ length: 100 }, (_, index) => `${index}`))
   })
 
-  it('[MQTT-3.8.4-1] a subscription is in force when its SUBACK is there', async () => {
+  it('[MQTT-3.8.4-1] a subscription is in force when its SUBACK arrives', async () => {
     await using publisher = await broker.connect()
     for (let round = 0; round < 20; round++) {
       await using client = await broker.connect()

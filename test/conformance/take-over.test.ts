@@ -30,7 +30,7 @@ conformance('Take-over', { stores: STORES }, (broker) => {
     },
   )
 
-  it('[MQTT-3.1.4-2] [MQTT-3.1.2-4] the successor goes on with the session: subscriptions and messages in flight', async () => {
+  it('[MQTT-3.1.4-2] [MQTT-3.1.2-4] after a take-over the new connection has the session: subscriptions and messages in flight', async () => {
     const clientId = unique('c')
     const topic = unique('t')
     await using publisher = await broker.connect()
@@ -47,7 +47,7 @@ conformance('Take-over', { stores: STORES }, (broker) => {
     await expectNothingDelivered(second, publisher)
   })
 
-  it('[MQTT-3.1.2-6] a successor with clean session 1 starts with nothing', async () => {
+  it('[MQTT-3.1.2-6] a take-over with clean session 1 starts without subscriptions and messages', async () => {
     const clientId = unique('c')
     const topic = unique('t')
     await using publisher = await broker.connect()
@@ -61,7 +61,7 @@ conformance('Take-over', { stores: STORES }, (broker) => {
     await expectNothingDelivered(second, publisher)
   })
 
-  it('[MQTT-3.1.4-2] the end of a clean predecessor leaves the subscriptions of its successor alone', async () => {
+  it('[MQTT-3.1.4-2] the end of a clean connection that was taken over leaves the subscriptions of the new connection alone', async () => {
     await using publisher = await broker.connect()
     for (let round = 0; round < 10; round++) {
       const clientId = unique('c')
@@ -76,7 +76,7 @@ conformance('Take-over', { stores: STORES }, (broker) => {
     }
   })
 
-  it('[MQTT-3.1.4-2] a message is processed that the predecessor sent before the take-over', async () => {
+  it('[MQTT-3.1.4-2] a message that the old connection sent before the take-over is processed', async () => {
     await using watcher = await broker.connect()
     const clientId = unique('c')
     const topic = unique('t')
@@ -89,7 +89,7 @@ conformance('Take-over', { stores: STORES }, (broker) => {
     await second.expectSilence()
   })
 
-  it('[MQTT-3.1.4-2] of 20 connections in a row with one client id the last one stays, alone', async () => {
+  it('[MQTT-3.1.4-2] of 20 consecutive connections with one client id only the last stays', async () => {
     const clientId = unique('c')
     const topic = unique('t')
     await using stack = new AsyncDisposableStack()
@@ -125,7 +125,7 @@ conformance('Take-over', { stores: STORES }, (broker) => {
     await expectNothingDelivered(successor, publisher)
   })
 
-  it('[MQTT-3.1.4-2] other clients, also of similar ids, are left alone', async () => {
+  it('[MQTT-3.1.4-2] a take-over leaves clients with other client ids alone, also similar ones', async () => {
     const clientId = unique('c')
     await using longer = await broker.connect({ clientId: `${clientId}x` })
     await using spaced = await broker.connect({ clientId: `${clientId} ` })

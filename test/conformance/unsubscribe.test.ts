@@ -13,14 +13,14 @@ conformance('UNSUBSCRIBE', { stores: STORES }, (broker) => {
     }
   })
 
-  it('[MQTT-3.10.4-5] UNSUBACK comes also where no filter was subscribed', async () => {
+  it('[MQTT-3.10.4-5] UNSUBACK is sent also when no filter was subscribed', async () => {
     await using client = await broker.connect()
     client.send(encodeUnsubscribe(7, [unique('t'), `${unique('t')}/#`]))
     expect(await client.expect('unsuback')).toMatchObject({ packetId: 7 })
     await client.expectSilence()
   })
 
-  it('[MQTT-3.10.4-2] after UNSUBACK nothing more is delivered', async () => {
+  it('[MQTT-3.10.4-2] after UNSUBACK no message of the filter is delivered', async () => {
     await using client = await broker.connect()
     await using publisher = await broker.connect()
     const topic = unique('t')
@@ -30,7 +30,7 @@ conformance('UNSUBSCRIBE', { stores: STORES }, (broker) => {
     await expectNothingDelivered(client, publisher)
   })
 
-  it('[MQTT-3.10.4-1] filters are compared character by character: what they match does not count', async () => {
+  it('[MQTT-3.10.4-1] UNSUBSCRIBE compares filters character by character, not by the topics that they match', async () => {
     await using client = await broker.connect()
     const topic = unique('t')
     await client.subscribe([`${topic}/a`, 0])
@@ -49,7 +49,7 @@ conformance('UNSUBSCRIBE', { stores: STORES }, (broker) => {
     await client.expectSilence()
   })
 
-  it('[MQTT-3.10.4-1] an overlapping filter goes on delivering, at its own QoS', async () => {
+  it('[MQTT-3.10.4-1] an overlapping filter still delivers, at its own QoS', async () => {
     await using client = await broker.connect()
     const topic = unique('t')
     await client.subscribe([`${topic}/#`, 1], [`${topic}/x`, 2])
@@ -74,7 +74,7 @@ conformance('UNSUBSCRIBE', { stores: STORES }, (broker) => {
   })
 
   it.each(['$share//x', '$share/g', '$share/g/', '$share/+/x', '$share/#', '$share'])(
-    '[Breakwater] %s asks for no shared subscription: 0x80 in SUBSCRIBE, nothing to end in UNSUBSCRIBE',
+    '[Breakwater] the malformed shared subscription %s gets 0x80 in SUBSCRIBE, and UNSUBSCRIBE ends no subscription',
     async (filter) => {
       await using client = await broker.connect()
       expect(await client.subscribe([filter, 1])).toEqual([0x80])

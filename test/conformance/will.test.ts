@@ -36,7 +36,7 @@ conformance('Wills', { stores: STORES }, (broker) => {
     expect(await watcher.expect('publish')).toMatchObject({ payload: Buffer.from('reset') })
   })
 
-  it('[MQTT-3.1.2-8] a will is published when the server closes for a protocol error', async () => {
+  it('[MQTT-3.1.2-8] a will is published when the server closes the connection for a protocol error', async () => {
     await using watcher = await broker.connect()
     const topic = unique('t')
     await watcher.subscribe([topic, 0])
@@ -67,7 +67,7 @@ conformance('Wills', { stores: STORES }, (broker) => {
     await expectNoWill(watcher)
   })
 
-  it('[MQTT-3.1.2-12] a connection without a will publishes none, also after one that had one', async () => {
+  it('[MQTT-3.1.2-12] a connection without a will publishes none, also after a connection with a will', async () => {
     await using watcher = await broker.connect()
     const topic = unique('t')
     const clientId = unique('c')
@@ -79,7 +79,7 @@ conformance('Wills', { stores: STORES }, (broker) => {
     await expectNoWill(watcher)
   })
 
-  it('[MQTT-3.1.2-10] a will is published once: the next connection loss brings none', async () => {
+  it('[MQTT-3.1.2-10] a will is published once: the loss of the next connection publishes none', async () => {
     await using watcher = await broker.connect()
     const topic = unique('t')
     const clientId = unique('c')
@@ -148,7 +148,7 @@ conformance('Wills', { stores: STORES }, (broker) => {
     expect(await second.receive(1)).toMatchObject([{ payload: Buffer.from('queued'), qos: 1 }])
   })
 
-  it('[MQTT-4.6.0-6] a will comes behind what its client published before', async () => {
+  it('[MQTT-4.6.0-6] a will is delivered after the messages that its client published before', async () => {
     await using watcher = await broker.connect()
     const topic = unique('t')
     await watcher.subscribe([topic, 1])
@@ -166,7 +166,7 @@ conformance('Wills', { stores: STORES }, (broker) => {
     ])
   })
 
-  it('[MQTT-3.1.2-8] the will of a client that is taken over is published, and not its successor’s', async () => {
+  it('[MQTT-3.1.2-8] a take-over publishes the will of the old connection, and not the will of the new connection', async () => {
     await using watcher = await broker.connect()
     const topic = unique('t')
     const clientId = unique('c')
@@ -179,7 +179,7 @@ conformance('Wills', { stores: STORES }, (broker) => {
   })
 
   it.each([true, false])(
-    '[MQTT-3.1.2-8] the successor of a take-over keeps a will of its own (clean session %s)',
+    '[MQTT-3.1.2-8] the new connection of a take-over keeps its own will (clean session %s)',
     async (clean) => {
       await using watcher = await broker.connect()
       const topic = unique('t')
@@ -197,7 +197,7 @@ conformance('Wills', { stores: STORES }, (broker) => {
     },
   )
 
-  it('[MQTT-3.1.2-8] a will goes to its own client’s session, too', async () => {
+  it('[MQTT-3.1.2-8] a will is also delivered to the session of its own client', async () => {
     const topic = unique('t')
     const clientId = unique('c')
     await using watcher = await broker.connect()

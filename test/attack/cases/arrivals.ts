@@ -66,7 +66,7 @@ const PROXY_HEADER = 'PROXY TCP4 192.0.2.7 192.0.2.1 40000 1883\r\n'
 export const arrivals: readonly AttackCase[] = [
   {
     name: 'unfinished CONNECTs',
-    sends: '300 connections at once with 16 KB of a CONNECT, and no end of it',
+    sends: '300 connections at once with the first 16 KB of a CONNECT that never ends',
     comparedWith: 'CONNECTs of that size, one after the other',
     scene: 'alone',
     attack: eachTime(async ({ node }) => {
@@ -102,7 +102,7 @@ export const arrivals: readonly AttackCase[] = [
     harmless: knocks({ bytes: fullConnect, end: 'fin' }),
   },
   {
-    name: 'first packet that is no CONNECT',
+    name: 'first packet other than CONNECT',
     sends: 'connections that begin with 250 KB of PUBLISH',
     comparedWith: visited,
     scene: 'alone',
@@ -145,7 +145,7 @@ export const arrivals: readonly AttackCase[] = [
   },
   {
     name: 'garbage for TLS',
-    sends: 'connections that send 2 KB to a TLS listener that are no TLS',
+    sends: 'connections that send a TLS listener 2 KB that are not TLS',
     comparedWith: visited,
     scene: 'alone',
     attack: knocks({
@@ -157,7 +157,7 @@ export const arrivals: readonly AttackCase[] = [
   },
   {
     name: 'garbage for PROXY',
-    sends: 'connections that send 2 KB to a PROXY listener that are no header',
+    sends: 'connections that send a PROXY listener 2 KB that are not a PROXY header',
     comparedWith: 'a PROXY header, CONNECT, and the end',
     scene: 'alone',
     attack: knocks({
@@ -167,7 +167,7 @@ export const arrivals: readonly AttackCase[] = [
     harmless: visits(({ ports }) => ports.proxy, PROXY_HEADER),
   },
   {
-    name: 'PROXY headers with what no header says',
+    name: 'invalid PROXY headers',
     sends: 'PROXY headers with impossible addresses, ports and families',
     comparedWith: 'a PROXY header, CONNECT, and the end',
     scene: 'alone',

@@ -74,7 +74,7 @@ export const loginCases: readonly AttackCase[] = [
   },
   {
     name: 'tokens of unknown keys',
-    sends: 'CONNECTs with tokens that name a key nobody has, each another one',
+    sends: 'CONNECTs with tokens that each name another unknown key',
     comparedWith: 'CONNECTs with tokens that are good',
     scene: 'accounts',
     // A fetch costs more than a login, and comes twelve times a minute at most.

@@ -123,7 +123,7 @@ const smallest = talks({ frames: many(8_000, () => encodePublish({ topic: 'free/
 export const publishes: readonly AttackCase[] = [
   {
     name: 'long topics',
-    sends: '500 QoS 0 publishes with topics of 4 KB in 94 levels, each another one',
+    sends: '500 QoS 0 publishes, each to another topic of 4 KB in 94 levels',
     comparedWith: 'as many bytes of publishes with topics of 40 bytes in 6 levels',
     scene: 'alone',
     attack: stays({ frames: many(500, (index) => encodePublish({ topic: longTopic(index) })) }),

@@ -1,4 +1,4 @@
-/** What the samples of handshakes are turned into, without any server. */
+/** How the handshake benchmark turns samples into a comparison, without any server. */
 import { expect, test } from 'vitest'
 import { describeHandshakes, formatHandshakes, type HandshakeSample } from './handshake-result.ts'
 
@@ -22,7 +22,7 @@ const result = describeHandshakes(new Date(0), 100, [
   sample('mosquitto', 'resumed', 0, undefined),
 ])
 
-test('ratios are those within the rounds, and medians decide', () => {
+test('the handshake benchmark computes ratios within rounds and judges their medians', () => {
   const full = result.rows.find(
     ({ keys, mutual, kind }) => keys === 'ecdsa' && mutual && kind === 'full',
   )
@@ -36,7 +36,7 @@ test('ratios are those within the rounds, and medians decide', () => {
   ])
 })
 
-test('what could not be measured is said, and claims nothing', () => {
+test('the handshake benchmark reports a missing measurement and claims no result for it', () => {
   const text = formatHandshakes(result)
   expect(text).toMatch(
     /\| ECDSA P-256, mTLS, full \| 2000 \(1000–3000\) \| 1500 \(1000–2000\) \| 500/,

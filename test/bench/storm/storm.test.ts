@@ -1,11 +1,11 @@
-/** The storm in its short form: nobody is lost, nothing is lost, and TLS sessions are resumed at other nodes. */
+/** The short form of the reconnect storm: all devices come back, no message is lost, and TLS sessions are resumed. */
 import { expect, test } from 'vitest'
 import { drawStorms } from './figure.ts'
 import { runStorm } from './storm.ts'
 import { stormTable } from './table.ts'
 
 test(
-  'a node is killed: its devices come back to the others, with their TLS sessions and all messages',
+  'the devices of a killed node reconnect to other nodes, resume their TLS sessions, and lose no message',
   { timeout: 180_000 },
   async () => {
     const report = await runStorm({
