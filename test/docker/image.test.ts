@@ -53,15 +53,15 @@ async function command(options: readonly string[], ...args: readonly string[]): 
 }
 
 if (engine === undefined || findProgram('docker') === undefined) {
-  test('the image is built and runs', (context) => context.skip(missing))
+  test('the Docker image builds and runs', (context) => context.skip(missing))
 } else {
-  describe('the image that the Dockerfile builds', () => {
+  describe('the Docker image', () => {
     beforeAll(() => build(engine), buildTimeoutMs)
     afterAll(async () => {
       await docker('image', 'rm', '--force', image)
     })
 
-    test('runs as a number that is not root, in exec form, without a health check', async () => {
+    test('runs as a numeric non-root user, in exec form, without a HEALTHCHECK', async () => {
       const [inspected] = JSON.parse(await docker('image', 'inspect', image)) as {
         Config: Record<string, unknown>
       }[]
@@ -75,7 +75,7 @@ if (engine === undefined || findProgram('docker') === undefined) {
       expect(inspected?.Config['Healthcheck'] ?? null).toBeNull()
     })
 
-    test('holds compiled code and what it needs to run, nothing else', async () => {
+    test('contains the compiled code and its runtime dependencies, and nothing else', async () => {
       const files = (await command(['--entrypoint=node'], '--eval', listing)).split('\n')
       expect(files).toContain('dist/main.js')
       const own = files.filter((file) => /^dist\/|@breakwater\/[a-z]+\/[a-z]/.test(file))
@@ -88,7 +88,7 @@ if (engine === undefined || findProgram('docker') === undefined) {
         expect(names, name).not.toContain(name)
     })
 
-    test('knows its version', async () => {
+    test('prints its version', async () => {
       const { version } = JSON.parse(
         await readFile(join(root, 'packages/broker/package.json'), 'utf8'),
       ) as { version: string }
@@ -108,7 +108,7 @@ if (engine === undefined || findProgram('docker') === undefined) {
       expect(await readFile(join(folder, 'passwords'), 'utf8')).toMatch(/^alice:\$scrypt\$/)
     })
 
-    test('says in one line what is wrong with its configuration, and fails', async () => {
+    test('exits with an error code and one line about an invalid configuration', async () => {
       await expect(
         command(['-e', 'BREAKWATER_LOG_LEVEL=loud'], 'check-config'),
       ).rejects.toMatchObject({
@@ -117,7 +117,7 @@ if (engine === undefined || findProgram('docker') === undefined) {
       })
     })
 
-    test('serves MQTT over TLS without a privilege, and stops with 0', async () => {
+    test('serves MQTT over TLS without privileges, and stops with exit code 0', async () => {
       const folder = await sharedFolder()
       await command(['-v', `${folder}:/certs`, ...asMe()], 'dev-certs', '/certs')
       await passwd(folder, 'alice', 'open sesame')

@@ -1,4 +1,4 @@
-/** Whoever fills the admin port keeps no probe out. */
+/** Connections that fill the admin port do not keep probes from being answered. */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { expect, it } from 'vitest'
@@ -21,7 +21,7 @@ async function fill({ adminPort }: TestNode, count: number, sent: string): Promi
   )
 }
 
-it('300 idle connections, 300 half-open requests and 300 that keep alive leave the probes to be answered', async () => {
+it('the admin port answers probes beside 300 idle connections, 300 half-sent requests and 300 keep-alive connections', async () => {
   // Long enough that nothing but the room that is made can help.
   const limits = { adminIdleTimeoutMs: 600_000, adminRequestTimeoutMs: 600_000 }
   await using node = await startNode({ listen, limits })
@@ -44,7 +44,7 @@ it('300 idle connections, 300 half-open requests and 300 that keep alive leave t
   for (const socket of sockets) socket.destroy()
 })
 
-it('headers that are too long, or none at all, end their connection alone', async () => {
+it('the admin port closes only the connection that sends oversized or invalid headers', async () => {
   await using node = await startNode({ listen })
   const answers = await Promise.all(
     ['x'.repeat(20_000), `GET /livez HTTP/1.1\r\nHost: x\r\nX: ${'y'.repeat(20_000)}\r\n\r\n`].map(

@@ -1,6 +1,6 @@
 /*
- * More in one turn of the event loop than a write queue may hold, to clients that read: nothing is slow here,
- * so nothing is dropped and nobody waits for ever.
+ * More messages in one turn of the event loop than a write queue may hold, to clients that read: no client is slow,
+ * so no message is dropped and no client waits for ever.
  */
 import { describe, expect, it } from 'vitest'
 import { startNode } from '../kit/node.ts'
@@ -29,8 +29,8 @@ async function subscribe(
   return flow
 }
 
-describe('a burst', () => {
-  it('of 50 publishers at once reaches their subscriber whole', async () => {
+describe('a burst of messages', () => {
+  it('of 50 publishers at once reaches their subscriber completely', async () => {
     await using node = await startNode()
     let received = 0
     await using subscriber = await subscribe(node, 'burst/#', 0, (packet) => {
@@ -50,7 +50,7 @@ describe('a burst', () => {
     await Promise.all(publishers.map((publisher) => publisher.drop()))
   })
 
-  it('to oneself beyond the bound goes on', async () => {
+  it('to the publishing client itself, larger than its write queue, is delivered completely', async () => {
     await using node = await startNode({ limits: { outboundMessagesMax: 16 } })
     let acknowledged = 0
     let received = 0
@@ -67,7 +67,7 @@ describe('a burst', () => {
   })
 
   it.each([true, false])(
-    'at QoS 0 does not leave a QoS 1 message behind it waiting (clean %s)',
+    'at QoS 0 does not block a QoS 1 message that follows (clean %s)',
     async (clean) => {
       await using node = await startNode({ limits: { outboundMessagesMax: 100 } })
       let last = ''
@@ -91,7 +91,7 @@ describe('a burst', () => {
     },
   )
 
-  it('of 20,000 retained messages is replayed to its end', async () => {
+  it('of 20,000 retained messages is replayed completely', async () => {
     await using node = await startNode()
     await using publisher = await PacketFlow.connect(node, { clientId: 'p' })
     const topics = Array.from({ length: 20_000 }, (_, index) => `replay/${index}`)

@@ -77,7 +77,7 @@ class Audience implements AsyncDisposable {
 }
 
 describe('a fan-out to 1,000 subscribers', () => {
-  it('reaches all of them and does not hold up two other clients', async () => {
+  it('reaches every subscriber and does not delay two other clients', async () => {
     await using node = await spawnNode({ listen: ['mqtt://127.0.0.1:0'] })
     await using audience = await Audience.connect(node, SUBSCRIBERS)
     await using publisher = await PacketFlow.connect(node, { clientId: 'publisher' })

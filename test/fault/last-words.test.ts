@@ -1,5 +1,5 @@
 /*
- * A client that writes and closes at once, as most that publish one thing do: what it wrote takes effect, in
+ * A client that writes and closes at once, as clients that publish a single message do: its packets take effect in
  * order, and its DISCONNECT counts, also where the node was not reading at that moment.
  */
 import { once } from 'node:events'
@@ -71,7 +71,11 @@ const SITUATIONS: readonly {
   readonly limits: NonNullable<NodeOptions['limits']>
 }[] = [
   { title: 'memory', store: 'memory', limits: {} },
-  { title: 'above the rate', store: 'memory', limits: { publishMessagesPerSecondMax: 1 } },
+  {
+    title: 'memory, above the publish rate',
+    store: 'memory',
+    limits: { publishMessagesPerSecondMax: 1 },
+  },
   { title: 'redis', store: 'redis', limits: {} },
 ]
 const CASES = SITUATIONS.flatMap((situation) =>
@@ -79,7 +83,7 @@ const CASES = SITUATIONS.flatMap((situation) =>
 )
 
 describe.each(CASES)(
-  'the last words of a client ($title, $transport)',
+  'the packets of a client that closes right after sending ($title, $transport)',
   ({ store, limits, transport }) => {
     async function start(): Promise<{ node: TestNode; resources: AsyncDisposableStack }> {
       await using resources = new AsyncDisposableStack()
@@ -89,7 +93,7 @@ describe.each(CASES)(
       return { node, resources: resources.move() }
     }
 
-    it('are heard when everything from CONNECT to DISCONNECT is one write', async () => {
+    it('take effect when one write holds everything from CONNECT to DISCONNECT', async () => {
       const { node, resources } = await start()
       await using _ = resources
       const hello = wire.encodeConnect({ clientId: 'speaker', will: WILL })
@@ -100,7 +104,7 @@ describe.each(CASES)(
       expect(reasonOf(node, 'speaker')).toBe('disconnected')
     })
 
-    it('are heard when it speaks after its CONNACK and leaves, and its will is not', async () => {
+    it('take effect when the client sends packets and DISCONNECT after its CONNACK, and the will is not published', async () => {
       const { node, resources } = await start()
       await using _ = resources
       const payloads = await heard(node, 'speaker', async () => {
@@ -116,7 +120,7 @@ describe.each(CASES)(
       expect(reasonOf(node, 'speaker')).toBe('disconnected')
     })
 
-    it('are heard before its will when it leaves without DISCONNECT', async () => {
+    it('take effect before the will when the client closes without DISCONNECT', async () => {
       const { node, resources } = await start()
       await using _ = resources
       const hello = wire.encodeConnect({ clientId: 'speaker', will: WILL })

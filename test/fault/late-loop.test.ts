@@ -1,4 +1,4 @@
-/** A node that comes to its sockets late, because it did much else or did not run at all. */
+/** A node that reads its sockets late, because its event loop was busy or its process was stopped. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { connectAt } from '../cluster/cluster.ts'
@@ -9,7 +9,7 @@ import { encodePingreq } from '../kit/wire-encoder.ts'
 /** As long as the node looks away: more than one and a half intervals. */
 const AWAY_MS = 1_800
 
-it('a client that has spoken in time stays, though the node reads it late [MQTT-3.1.2-24]', async () => {
+it('a client that sent its packet in time stays connected although the node reads it late [MQTT-3.1.2-24]', async () => {
   await using node = await startNode()
   await using client = await connectAt(node, { clientId: unique('c'), keepAliveSeconds: 1 })
   // It has looked since CONNECT, and is due to hear of its client.

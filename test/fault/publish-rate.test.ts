@@ -59,8 +59,8 @@ async function deliver(
 
 const numbers = (count: number): string[] => Array.from({ length: count }, (_, index) => `${index}`)
 
-describe.concurrent('a publisher above its rate waits, and loses nothing', () => {
-  it.each([0, 1] as const)('in messages per second, at QoS %i', async (qos) => {
+describe.concurrent('a publisher above its publish rate is slowed down and loses no message', () => {
+  it.each([0, 1] as const)('with a rate in messages per second, at QoS %i', async (qos) => {
     await using node = await startNode({ limits: { publishMessagesPerSecondMax: 100 } })
     const { elapsedMs, payloads } = await deliver(node, { count: 350, qos, bytes: 10 })
     expect(payloads).toEqual(numbers(350))
@@ -68,14 +68,14 @@ describe.concurrent('a publisher above its rate waits, and loses nothing', () =>
     expect(elapsedMs).toBeGreaterThan(2_400)
   })
 
-  it.each([0, 1] as const)('in bytes per second, at QoS %i', async (qos) => {
+  it.each([0, 1] as const)('with a rate in bytes per second, at QoS %i', async (qos) => {
     await using node = await startNode({ limits: { publishBytesPerSecondMax: 100_000 } })
     const { elapsedMs, payloads } = await deliver(node, { count: 350, qos, bytes: 1_000 })
     expect(payloads).toEqual(numbers(350))
     expect(elapsedMs).toBeGreaterThan(2_400)
   })
 
-  it('in whichever of the two is less', async () => {
+  it('with both rates, at the lower of the two', async () => {
     const limits = { publishMessagesPerSecondMax: 1_000, publishBytesPerSecondMax: 100_000 }
     await using node = await startNode({ limits })
     const { elapsedMs } = await deliver(node, { count: 300, qos: 1, bytes: 1_000 })
@@ -83,8 +83,8 @@ describe.concurrent('a publisher above its rate waits, and loses nothing', () =>
   })
 })
 
-describe('the rate of one publisher', () => {
-  it('the publish rate of one client does not slow another', async () => {
+describe('the publish rate of one client', () => {
+  it('does not slow down another client', async () => {
     await using node = await startNode({ limits: { publishMessagesPerSecondMax: 10 } })
     let slowAcknowledged = 0
     await using slow = await PacketFlow.connect(node, { clientId: 'slow' }, () => {

@@ -38,7 +38,7 @@ async function startWith(store: string, queuePolicy: string, qos: number) {
 }
 
 describe.each(['memory', 'redis'])('a full queue (%s)', (store) => {
-  it('with drop-newest does without it: acknowledged, and counted once', async () => {
+  it('with drop-newest drops the new message, which is acknowledged and counted once as dropped', async () => {
     await using started = await startWith(store, 'drop-newest', 1)
     const { node } = started
     await using publisher = await connect(node)
@@ -52,7 +52,7 @@ describe.each(['memory', 'redis'])('a full queue (%s)', (store) => {
     await device.expectSilence()
   })
 
-  it('with close-publisher closes a QoS 1 publisher, whose message is nowhere until it is sent again', async () => {
+  it('with close-publisher closes a QoS 1 publisher, and stores the message nowhere until the publisher sends it again', async () => {
     await using started = await startWith(store, 'close-publisher', 1)
     const { node } = started
     await using live = await connect(node)
@@ -77,7 +77,7 @@ describe.each(['memory', 'redis'])('a full queue (%s)', (store) => {
     await live.expectSilence()
   })
 
-  it('with close-publisher keeps a QoS 2 publish for its PUBREL to come again', async () => {
+  it('with close-publisher keeps a QoS 2 message until its PUBREL is sent again', async () => {
     await using started = await startWith(store, 'close-publisher', 2)
     const { node } = started
     const fields = { clientId: 'publisher', clean: false }
@@ -97,7 +97,7 @@ describe.each(['memory', 'redis'])('a full queue (%s)', (store) => {
     await device.expectSilence()
   })
 
-  it('with close-publisher drops a will, which nobody can send again, and counts it', async () => {
+  it('with close-publisher drops a will, which no client can send again, and counts it', async () => {
     await using started = await startWith(store, 'close-publisher', 1)
     const { node } = started
     await using publisher = await connect(node)

@@ -1,5 +1,5 @@
 /*
- * A device that was away while 100,000 messages came [G6]: one connection gets them all, in order, paced by
+ * A device that was offline while 100,000 messages arrived [G6]: one connection gets them all, in order, paced by
  * its window, and what is published meanwhile after them.
  */
 import { describe, expect, it } from 'vitest'
@@ -39,7 +39,7 @@ async function publishAll(publisher: PacketFlow, from: number, to: number): Prom
 }
 
 describe('a session that is resumed', () => {
-  it(`gets ${QUEUED} messages in order, within its window, and live ones after them`, async () => {
+  it(`gets ${QUEUED} queued messages in order, within its window, and live messages after them`, async () => {
     await using node = await startNode({
       limits: { queueMessagesMax: 2 * QUEUED, inflightMessagesMax: WINDOW },
     })

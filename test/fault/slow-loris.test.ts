@@ -1,5 +1,5 @@
 /**
- * Clients that begin and never go on, at every step of the way in, beside some that work. Few here;
+ * Clients that stop in the middle of connecting, at every step of the way in, beside clients that work. Few here;
  * `BREAKWATER_TEST_LORIS=5000 npm test -- test/fault/slow-loris.test.ts` is the long form, which also says what
  * they cost.
  */
@@ -131,7 +131,7 @@ async function openOf(node: NodeProcess): Promise<number> {
 }
 
 test(
-  `${COUNT} clients that begin and never go on are closed, each with its reason; others go on`,
+  `${COUNT} clients that stop in the middle of connecting are closed, each with its reason, and other clients are served`,
   { timeout: 180_000 },
   async () => {
     const seconds = IS_LONG ? 10 : 3

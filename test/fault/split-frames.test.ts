@@ -33,7 +33,7 @@ const CONVERSATION = Buffer.concat([
   wire.encodeDisconnect(),
 ])
 
-describe('a conversation', () => {
+describe('a conversation of every packet type', () => {
   let node: TestNode
   beforeAll(async () => {
     node = await startNode()
@@ -55,7 +55,7 @@ describe('a conversation', () => {
     return packets
   }
 
-  it('is answered packet by packet', async () => {
+  it('is answered when it is sent packet by packet', async () => {
     const packets = await converse([CONVERSATION])
     const types = packets.map(({ type }) => type)
     expect(types.toSorted()).toEqual(
@@ -77,7 +77,7 @@ describe('a conversation', () => {
     expect(node.closeReasons()).toEqual(['disconnected'])
   })
 
-  it('is answered the same wherever it is cut in two', async () => {
+  it('is answered the same when it is cut in two at any byte', async () => {
     const whole = await converse([CONVERSATION])
     for (let cut = 1; cut < CONVERSATION.length; cut += 1) {
       const packets = await converse([CONVERSATION.subarray(0, cut), CONVERSATION.subarray(cut)])
@@ -85,7 +85,7 @@ describe('a conversation', () => {
     }
   })
 
-  it('is answered the same byte by byte', async () => {
+  it('is answered the same when it is sent byte by byte', async () => {
     const whole = await converse([CONVERSATION])
     const bytes = [...CONVERSATION].map((byte) => Buffer.from([byte]))
     expect(await converse(bytes)).toEqual(whole)

@@ -1,5 +1,5 @@
 /*
- * One subscriber of everything that does not read, beside 20 healthy pairs [G4]. The node is a process of its
+ * One subscriber of # that does not read, beside 20 healthy pairs [G4]. The node is a process of its
  * own, so that its latency is not that of this one.
  */
 import { readFileSync } from 'node:fs'
@@ -50,8 +50,8 @@ function residentBytes(node: NodeProcess): number {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1_024
 }
 
-describe('beside a subscriber of # that does not read, 20 pairs keep their rate', () => {
-  it('at QoS 0: its messages are dropped and counted, then it is closed as stalled', async () => {
+describe('20 publishers and subscribers keep their rate beside a subscriber of # that does not read', () => {
+  it('at QoS 0: messages for that subscriber are dropped and counted, then the node closes its connection as stalled', async () => {
     const outboundBytesMax = 262_144
     const limits = { outboundBytesMax, stallTimeoutMs: 1_500 }
     await using node = await spawnNode({ listen: ['mqtt://127.0.0.1:0'], limits })
@@ -86,7 +86,7 @@ describe('beside a subscriber of # that does not read, 20 pairs keep their rate'
     expect(mostBytes - bytesBefore).toBeLessThan(100_000_000)
   })
 
-  it('at QoS 1, clean: it is closed with queue-overflow', async () => {
+  it('at QoS 1, clean: the node closes that subscriber with queue-overflow', async () => {
     const limits = {
       inflightMessagesMax: 100,
       outboundMessagesMax: 1_000,
@@ -109,7 +109,7 @@ describe('beside a subscriber of # that does not read, 20 pairs keep their rate'
     expect((await MetricsPage.of(node)).dropped('slow-consumer', 1)).toBeGreaterThan(0)
   })
 
-  it('at QoS 1, persistent: nothing is lost, all of it comes in order when it reads again', async () => {
+  it('at QoS 1, persistent: that subscriber gets every message in order when it reads again', async () => {
     await using node = await spawnNode({ listen: ['mqtt://127.0.0.1:0'] })
     await using load = await PairLoad.start(node, {
       ...LOAD,
@@ -147,7 +147,7 @@ describe('beside a subscriber of # that does not read, 20 pairs keep their rate'
     expect(load.connectedPairs).toBe(PAIRS)
   })
 
-  it('at QoS 1, persistent, closed as stalled: all of it comes in order when it is back', async () => {
+  it('at QoS 1, persistent, closed as stalled: that subscriber gets every message in order when it reconnects', async () => {
     // A window that the buffers of two sockets do not hold: it is the socket that says that nobody reads.
     const limits = { stallTimeoutMs: 1_000, inflightMessagesMax: 10_000 }
     await using node = await spawnNode({ listen: ['mqtt://127.0.0.1:0'], limits })

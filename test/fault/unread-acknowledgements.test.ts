@@ -41,7 +41,7 @@ async function floodUntilHeld(publisher: PacketFlow, node: NodeProcess): Promise
 }
 
 describe('a publisher that does not read its acknowledgements', () => {
-  it('is held, and gets every one of them, in order, when it reads again', async () => {
+  it('is not read, and gets every acknowledgement in order when it reads again', async () => {
     const limits = { outboundMessagesMax: OUTBOUND_MESSAGES_MAX }
     await using node = await spawnNode({ listen: ['mqtt://127.0.0.1:0'], limits })
     let acknowledged = 0
@@ -60,7 +60,7 @@ describe('a publisher that does not read its acknowledgements', () => {
     expect(node.closeReasons()).toEqual([])
   })
 
-  it('is closed as stalled if it never does', async () => {
+  it('is closed as stalled if it never reads', async () => {
     const limits = { outboundMessagesMax: OUTBOUND_MESSAGES_MAX, stallTimeoutMs: 1_000 }
     await using node = await spawnNode({ listen: ['mqtt://127.0.0.1:0'], limits })
     await using publisher = await PacketFlow.connect(node, { clientId: 'p', keepAliveSeconds: 1 })

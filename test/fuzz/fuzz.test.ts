@@ -1,4 +1,4 @@
-/** The short form of `npm run fuzz`: what was found once, and something new each time. */
+/** The short form of `npm run fuzz`: the seeds that once found a fault, and a new seed each time. */
 import { randomInt } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { fuzz } from './fuzz-run.ts'
@@ -6,7 +6,7 @@ import { KEPT_SEEDS } from './kept-seeds.ts'
 
 const CONVERSATIONS = 600
 
-describe('a node that is sent noise blames the client, and serves everybody else', () => {
+describe('a node that is sent random bytes blames the client, and serves all other clients', () => {
   it.each([...KEPT_SEEDS, randomInt(2 ** 31)])(
     'seed %i',
     async (seed) => {

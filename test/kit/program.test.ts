@@ -9,7 +9,7 @@ const context = {
   }) as Parameters<typeof skipWithout>[0]['skip'],
 }
 
-describe('programs', () => {
+describe('programs of the machine:', () => {
   test('a program on the PATH is found by its path, a missing one is undefined', () => {
     expect(findProgram('sh')).toMatch(/^\/.*\/sh$/)
     expect(findProgram('no-such-program')).toBeUndefined()
@@ -24,7 +24,7 @@ describe('programs', () => {
     expect(shell).toBe(findProgram('sh'))
   })
 
-  test('a test that needs a missing program is skipped with a reason that names it', () => {
+  test('a test that needs a missing program is skipped with a reason that names the program', () => {
     expect(() => skipWithout(context, 'sh', 'no-such-program')).toThrow(
       new Skipped('no-such-program not installed'),
     )

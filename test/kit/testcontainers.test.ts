@@ -6,13 +6,13 @@ import type { RedisServer } from './redis/redis-process.ts'
 
 const refusal = await containerRefusal()
 
-test('testcontainers starts a Redis that answers, evicts nothing and is gone afterwards', async (context) => {
+test('testcontainers starts a Redis that answers and evicts nothing, and removes it afterwards', async (context) => {
   if (refusal !== undefined) context.skip(refusal)
   const url = await useAndStop(await startRedisContainer([]))
   await expect(ping(url)).rejects.toThrow()
 })
 
-test('a Redis in a container takes arguments of the test', async (context) => {
+test('a Redis in a container takes the server arguments of a test', async (context) => {
   if (refusal !== undefined) context.skip(refusal)
   await using redis = await startRedisContainer(['--databases', '3'])
   const client = await connect(redis.url)

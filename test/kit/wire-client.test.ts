@@ -31,22 +31,22 @@ async function connectedTo(port: number): Promise<WireClient> {
   return WireClient.open({ host: '127.0.0.1', port }, { timeoutMs: 200 })
 }
 
-describe('The wire client', () => {
-  it('names what it waited for in vain', async () => {
+describe('the wire client', () => {
+  it('names the packet that did not arrive in time', async () => {
     await using server = await listen(() => {})
     await using client = await connectedTo(server.port)
     await expect(client.expect('connack')).rejects.toThrow('connack did not come within 200 ms')
     await expect(client.expectClosed()).rejects.toThrow('the server to close did not come')
   })
 
-  it('names what it waited for when the server closes', async () => {
+  it('names the packet that did not arrive before the server closed', async () => {
     await using server = await listen((socket) => socket.end())
     await using client = await connectedTo(server.port)
     await expect(client.expect('suback')).rejects.toThrow('closed while waiting for suback')
     await client.expectClosed()
   })
 
-  it('does not take a packet for silence, nor for the end', async () => {
+  it('reports a packet that arrives instead of silence or of the end', async () => {
     await using server = await listen((socket) =>
       socket.end(Buffer.concat([encodePublish({ topic: 'a', payload: 'x' }), PINGRESP])),
     )
@@ -55,7 +55,7 @@ describe('The wire client', () => {
     await expect(client.expectSilence()).rejects.toThrow('received publish 0 to a')
   })
 
-  it('reads packets that arrive in pieces, in order, and picks one by type', async () => {
+  it('reads packets that arrive in pieces, in order, and finds a packet by its type', async () => {
     await using server = await listen((socket) => {
       const bytes = Buffer.concat([encodePuback(7), encodePublish({ topic: 't' }), PINGRESP])
       for (const byte of bytes) socket.write(Uint8Array.of(byte))
@@ -84,7 +84,7 @@ describe('The wire client', () => {
     expect(failure.cause).toMatchObject({ name: 'WireFault' })
   })
 
-  it('sends exactly what it is given', async () => {
+  it('sends exactly the bytes of the test', async () => {
     const { promise, resolve } = Promise.withResolvers<Buffer>()
     await using server = await listen((socket) => socket.once('data', resolve))
     await using client = await connectedTo(server.port)

@@ -18,7 +18,7 @@ describe('500 devices over TLS on three nodes', () => {
     { qos: 0, pattern: 'pairs' as const },
     { qos: 1, pattern: 'fan-in' as const },
   ])(
-    'nothing is lost at QoS $qos, $pattern, and Prometheus reads all nodes',
+    'lose no message at QoS $qos, $pattern, and Prometheus reads all nodes',
     { timeout: (SECONDS + 60) * 1_000 },
     async ({ qos, pattern }, context) => {
       const [program] = skipWithout(context, 'prometheus')

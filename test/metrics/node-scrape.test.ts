@@ -130,24 +130,24 @@ function series(name: string): Record<string, number> {
   return found
 }
 
-it('is a page that promtool accepts', (context) => {
+it('the metrics page of a busy node is accepted by promtool', (context) => {
   const [promtool] = skipWithout(context, 'promtool')
   const check = spawnSync(promtool, ['check', 'metrics'], { input: text, encoding: 'utf8' })
   expect(check).toMatchObject({ status: 0, stdout: '', stderr: '' })
 })
 
-it(`has at most ${SERIES_MAX} series`, () => {
+it(`the metrics page of a busy node has at most ${SERIES_MAX} series`, () => {
   const count = text.split('\n').filter((line) => line !== '' && !line.startsWith('#')).length
   expect(count).toBeGreaterThan(200)
   expect(count).toBeLessThanOrEqual(SERIES_MAX)
 })
 
-it('holds no client id, no topic, no user and no address', () => {
+it('the metrics page contains no client id, topic, user name or address', () => {
   for (const word of ['listening-client', 'latecomer', 'keeper', 'r/x', '127.0.0.1'])
     expect(text).not.toContain(`"${word}`)
 })
 
-it('counts connections by listener and by the one reason that ended them', () => {
+it('the metrics page counts connections by listener and by close reason', () => {
   expect(series('connections_opened_total')).toEqual({ 'listener=mqtt': 8, 'listener=mqtts': 3 })
   expect(series('connections')).toEqual({ 'listener=mqtt': 1 })
   expect(series('connections_closed_total')).toEqual({
@@ -164,7 +164,7 @@ it('counts connections by listener and by the one reason that ended them', () =>
   })
 })
 
-it('counts CONNACKs by return code, refusals too, and handshakes by result', () => {
+it('the metrics page counts CONNACKs by return code, refusals included, and TLS handshakes by result', () => {
   expect(series('connack_total')).toEqual({
     'code=0': 4,
     'code=1': 1,
@@ -179,7 +179,7 @@ it('counts CONNACKs by return code, refusals too, and handshakes by result', () 
   })
 })
 
-it('counts packets by direction and type', () => {
+it('the metrics page counts packets by direction and type', () => {
   expect(series('packets_total')).toEqual({
     'direction=in,type=connect': 8,
     'direction=in,type=publish': 5,
@@ -204,7 +204,7 @@ it('counts packets by direction and type', () => {
   })
 })
 
-it('counts bytes as the clients do', () => {
+it('the metrics page counts the same bytes as the clients', () => {
   expect(series('bytes_total')).toEqual({
     'direction=in,listener=mqtt': bytes.in,
     'direction=out,listener=mqtt': bytes.out,
@@ -219,7 +219,7 @@ it('counts bytes as the clients do', () => {
   expect(page.get('writes_total')).toBeLessThanOrEqual(packetsOut)
 })
 
-it('counts messages by QoS', () => {
+it('the metrics page counts messages by QoS', () => {
   expect(series('messages_received_total')).toEqual({ 'qos=0': 2, 'qos=1': 2, 'qos=2': 1 })
   expect(series('messages_delivered_total')).toEqual({
     'qos=0,source=live': 1,
@@ -230,11 +230,11 @@ it('counts messages by QoS', () => {
   expect(series('messages_dropped_total')).toEqual({ 'reason=denied,qos=0': 1 })
 })
 
-it('measures how long acknowledgements take', () => {
+it('the metrics page has the latency of acknowledgements', () => {
   expect(series('publish_ack_duration_seconds_count')).toEqual({ 'qos=1': 2, 'qos=2': 1 })
 })
 
-it('shows what is held now', () => {
+it('the metrics page shows current connections, sessions, subscriptions and queues', () => {
   expect(series('sessions')).toEqual({ 'state=online': 1 })
   expect(series('subscriptions')).toEqual({ 'kind=exact': 1, 'kind=wildcard': 1 })
   expect(series('retained_messages')).toEqual({ '': 1 })

@@ -1,4 +1,4 @@
-/** What a scraper and a prober get from the admin server, over real connections. */
+/** What Prometheus and a kubelet get from the admin server, over real connections. */
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
@@ -60,7 +60,7 @@ describe('/metrics', () => {
     expect(check.status).toBe(0)
   })
 
-  test('answers 500 with the fault when the page cannot be made', async () => {
+  test('answers 500 with the error when the page cannot be rendered', async () => {
     await using server = await start({ render: () => Promise.reject(new Error('no such gauge')) })
     const response = await ask(server, '/metrics')
     expect(response.status).toBe(500)
@@ -69,8 +69,8 @@ describe('/metrics', () => {
   })
 })
 
-describe('a probe', () => {
-  test('answers 200, or 503 and what is missing, as the check says at that moment', async () => {
+describe('a probe of the admin server', () => {
+  test('is answered with 200, or with 503 and the missing condition, by the current result of its check', async () => {
     let connected = false
     const readyz = () =>
       connected ? { ok: true, detail: 'ready' } : { ok: false, detail: 'redis: not connected' }
@@ -85,7 +85,7 @@ describe('a probe', () => {
     expect(await after.text()).toBe('ready\n')
   })
 
-  test('answers 500 when its check fails to answer', async () => {
+  test('is answered with 500 when its check throws', async () => {
     const livez = () => {
       throw new Error('the check is broken')
     }
@@ -95,7 +95,7 @@ describe('a probe', () => {
   })
 })
 
-describe('a request', () => {
+describe('a request to the admin server', () => {
   test('with HEAD gets the headers of GET and no body', async () => {
     await using server = await start()
     const response = await ask(server, '/metrics', { method: 'HEAD' })
@@ -117,7 +117,7 @@ describe('a request', () => {
     },
   )
 
-  test('with another method gets 405 and the methods that work', async () => {
+  test('with another method gets 405 and the allowed methods', async () => {
     await using server = await start()
     const response = await ask(server, '/readyz', { method: 'POST', body: 'x'.repeat(100_000) })
     expect(response.status).toBe(405)
@@ -125,7 +125,7 @@ describe('a request', () => {
     expect(response.headers.get('connection')).toBe('close')
   })
 
-  test('under the prefix of a route goes to the route, whatever its method', async () => {
+  test('below the prefix of a route goes to that route, with any method', async () => {
     const handle: NonNullable<Options['routes']>[number]['handle'] = (request, response) => {
       if (request.url === '/api/v1/broken') throw new Error('broken')
       response.writeHead(201).end(request.method)
@@ -141,20 +141,20 @@ describe('a request', () => {
   })
 })
 
-describe('a bound', () => {
+describe('a bound of the admin server', () => {
   test('on headers: more than 8 KiB get 431 and the connection is closed', async () => {
     await using server = await start()
     const socket = await send(server, `GET /livez HTTP/1.1\r\nx: ${'y'.repeat(10_000)}\r\n\r\n`)
     expect(await text(socket)).toMatch(/^HTTP\/1\.1 431 /)
   })
 
-  test('on time: a request that does not end gets 408 and the connection is closed', async () => {
+  test('on the time of a request: an unfinished request gets 408 and the connection is closed', async () => {
     await using server = await start()
     const socket = await send(server, 'GET /livez HTTP/1.1\r\nhost:')
     expect(await text(socket)).toMatch(/^HTTP\/1\.1 408 /)
   })
 
-  test('on connections: the oldest idle one makes room, the newest one is served', async () => {
+  test('on connections: the oldest idle connection is closed for the newest connection', async () => {
     const closed: string[] = []
     await using server = await start({ onRefused: (why) => closed.push(why) })
     const sockets: Socket[] = []
@@ -168,21 +168,21 @@ describe('a bound', () => {
   })
 })
 
-describe('the server', () => {
-  test('says where it listens', async () => {
+describe('the admin server', () => {
+  test('reports the address it listens on', async () => {
     await using server = await start()
     expect(server.address).toBe('127.0.0.1')
     expect(server.port).toBeGreaterThan(0)
   })
 
-  test('cannot start on a port in use, and keeps the code of the error', async () => {
+  test('fails to start on a port in use, with the error code of the system', async () => {
     await using server = await start()
     const second = start({ port: server.port })
     await expect(second).rejects.toThrow(/the admin server cannot listen: .*EADDRINUSE/)
     await expect(second).rejects.toMatchObject({ code: 'EADDRINUSE' })
   })
 
-  test('stops at once beside an idle connection, and may be stopped twice', async () => {
+  test('stops at once with an idle connection, and may be stopped twice', async () => {
     const server = await start()
     const idle = await send(server, 'GET /livez HTTP/1.1\r\nhost: a\r\n\r\n')
     await once(idle, 'data')
@@ -190,7 +190,7 @@ describe('the server', () => {
     await expect(ask(server, '/livez')).rejects.toThrow('fetch failed')
   })
 
-  test('stops within its bound beside an answer that never ends', async () => {
+  test('stops within its bound with an answer that never ends', async () => {
     const server = await start({ routes: [{ prefix: '/stuck', handle: () => {} }] })
     const socket = await send(server, 'GET /stuck HTTP/1.1\r\nhost: a\r\n\r\n')
     await server[Symbol.asyncDispose]()

@@ -1,4 +1,4 @@
-/** The page as Prometheus sees it: well-formed, bounded in series, cheap to fill and to render. */
+/** The metrics page as Prometheus reads it: well-formed, bounded in series, cheap to fill and to render. */
 import { spawnSync } from 'node:child_process'
 import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -53,7 +53,7 @@ function nanosecondsPer(calls: number, batch: () => void): number {
   return median(runs)
 }
 
-test.skipIf(promtoolMissing)('promtool accepts the page (needs promtool)', async () => {
+test.skipIf(promtoolMissing)('promtool accepts the metrics page (needs promtool)', async () => {
   const instruments = largeNode()
   using _runtime = startRuntimeMetrics(instruments, { samplePeriodMs: 1, utilizationWindowMs: 1 })
   instruments.gauge('redis_up').cell().set(1)
@@ -71,16 +71,19 @@ test.skipIf(promtoolMissing)('promtool accepts the page (needs promtool)', async
   expect(status).toBe(0)
 })
 
-test.skipIf(promtoolMissing)('promtool refuses a page with a fault (needs promtool)', async () => {
-  const { body } = await largeNode().render()
-  const input = body.replace('breakwater_connections gauge', 'breakwater_connections counter')
-  const { status, stderr } = spawnSync('promtool', ['check', 'metrics'], {
-    input,
-    encoding: 'utf8',
-  })
-  expect(stderr).toContain('breakwater_connections counter metrics should have "_total" suffix')
-  expect(status).not.toBe(0)
-})
+test.skipIf(promtoolMissing)(
+  'promtool refuses an invalid metrics page (needs promtool)',
+  async () => {
+    const { body } = await largeNode().render()
+    const input = body.replace('breakwater_connections gauge', 'breakwater_connections counter')
+    const { status, stderr } = spawnSync('promtool', ['check', 'metrics'], {
+      input,
+      encoding: 'utf8',
+    })
+    expect(stderr).toContain('breakwater_connections counter metrics should have "_total" suffix')
+    expect(status).not.toBe(0)
+  },
+)
 
 test.skipIf(promtoolMissing)(
   'promtool can parse each query of docs/METRICS.md (needs promtool)',
@@ -105,7 +108,7 @@ test.skipIf(promtoolMissing)(
   },
 )
 
-test(`a large node has at most ${SERIES_MAX} series, each of them once`, async () => {
+test(`the metrics page of a large node has at most ${SERIES_MAX} series, each once`, async () => {
   const series = seriesOf((await largeNode().render()).body)
   const names = series.map((line) => line.slice(0, line.lastIndexOf(' ')))
   expect(series.length).toBeGreaterThan(100)
@@ -113,7 +116,7 @@ test(`a large node has at most ${SERIES_MAX} series, each of them once`, async (
   expect(new Set(names).size).toBe(names.length)
 })
 
-test(`an increment takes at most ${INCREMENT_NS_MAX} ns of CPU time, an observation ${OBSERVE_NS_MAX} ns`, () => {
+test(`incrementing a counter takes at most ${INCREMENT_NS_MAX} ns of CPU time, observing a histogram ${OBSERVE_NS_MAX} ns`, () => {
   const instruments = largeNode()
   const received = instruments.counter('messages_received_total')
   const cells = (['0', '1', '2', '1'] as const).map((qos) => received.cell({ qos }))
@@ -130,7 +133,7 @@ test(`an increment takes at most ${INCREMENT_NS_MAX} ns of CPU time, an observat
   expect(observe).toBeLessThanOrEqual(OBSERVE_NS_MAX)
 })
 
-test(`a page takes at most ${RENDER_MS_MAX} ms of CPU time`, async () => {
+test(`rendering the metrics page takes at most ${RENDER_MS_MAX} ms of CPU time`, async () => {
   const instruments = largeNode()
   const runs: number[] = []
   let bytes = 0

@@ -1,4 +1,4 @@
-/* A clean session: what it gets is in memory only, in order, within its window and its bounds. */
+/* A clean session: its messages are in memory only, in order, within its window and its bounds. */
 import * as fc from 'fast-check'
 import { setImmediate as turn } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
@@ -92,7 +92,7 @@ async function play(played: readonly Step[], bounds: Bounds): Promise<void> {
 }
 
 describe('a clean session', () => {
-  it('gets each message once and in order of its QoS, or is closed with queue-overflow', async () => {
+  it('gets each message once, in order within its QoS, or is closed with queue-overflow', async () => {
     const bounds = fc.record({
       inflightMessagesMax: fc.integer({ min: 1, max: 5 }),
       outboundMessagesMax: fc.integer({ min: 5, max: 30 }),
@@ -103,7 +103,7 @@ describe('a clean session', () => {
     )
   })
 
-  it('is closed by an acknowledgement of the other QoS, and by nothing that is for no message', () => {
+  it('is closed by an acknowledgement of the other QoS, and ignores an acknowledgement without a message', () => {
     const answers = fc.constantFrom('puback', 'pubrec', 'pubcomp')
     fc.assert(
       fc.property(fc.constantFrom<1 | 2>(1, 2), answers, fc.boolean(), (qos, answer, isOurs) => {
@@ -118,7 +118,7 @@ describe('a clean session', () => {
     )
   })
 
-  it('that is always behind does not keep what it was sent', async () => {
+  it('that is always behind keeps no reference to sent messages', async () => {
     setFlagsFromString('--expose-gc')
     const collectGarbage = runInNewContext('gc') as () => void
     const kit = createOutboundKit()

@@ -85,14 +85,14 @@ async function expectNothingLeft(node: TestNode, clientId: string): Promise<void
   await client.expectSilence()
 }
 
-describe('QoS 2 into and out of a node (memory)', () => {
+describe('a QoS 2 message through a node (memory)', () => {
   let node: TestNode
   beforeAll(async () => {
     node = await startNode({ limits: { inflightMessagesMax: WINDOW } })
   })
   afterAll(() => node[Symbol.asyncDispose]())
 
-  it('is exactly once and in order, and leaves nothing behind', async () => {
+  it('is delivered exactly once and in order, and leaves no state behind', async () => {
     await fc.assert(
       fc.asyncProperty(steps, async (played) => {
         await play(node, played)
@@ -105,7 +105,7 @@ describe('QoS 2 into and out of a node (memory)', () => {
   })
 })
 
-describe('QoS 2 into and out of a node (redis)', () => {
+describe('a QoS 2 message through a node (redis)', () => {
   let redis: TestRedis
   let node: TestNode
   let database: Redis
@@ -124,7 +124,7 @@ describe('QoS 2 into and out of a node (redis)', () => {
     await redis[Symbol.asyncDispose]()
   })
 
-  it('is exactly once and in order, and leaves nothing behind', async () => {
+  it('is delivered exactly once and in order, and leaves no state behind', async () => {
     const keys = keysWith(redis.prefix)
     await fc.assert(
       fc.asyncProperty(steps, async (played) => {

@@ -17,7 +17,7 @@ const filters = fc
   .map(([levels, multi]) => [...levels, ...(multi ? ['#'] : [])].join('/'))
   .filter((filter) => filter !== '')
 
-test('covers never says more than is true', () => {
+test('covers() is true only if every topic of the second filter matches the first', () => {
   fc.assert(
     fc.property(filters, filters, (outer, inner) => {
       fc.pre(covers(outer, inner))
@@ -27,7 +27,7 @@ test('covers never says more than is true', () => {
   )
 })
 
-test('covers says what is true, of filters that have one spelling', () => {
+test('covers() is exact for filters in normal form', () => {
   fc.assert(
     fc.property(filters, filters, (outer, inner) => {
       // `#` is `+/#`, and `/#` is `/+/#`: there is no topic without a name above them.
@@ -40,7 +40,7 @@ test('covers says what is true, of filters that have one spelling', () => {
   )
 })
 
-test('intersects is whether both match a topic', () => {
+test('intersects() is true exactly if one topic matches both filters', () => {
   fc.assert(
     fc.property(filters, filters, (first, second) => {
       const both = matches(first).some((topic) => topicMatchesFilter(topic, second))
@@ -58,7 +58,7 @@ test.each([
   ['#', '$SYS/#', false],
   ['$SYS/#', '$SYS/broker/+', true],
   ['a/b', '#', false],
-])('%s covers %s: %s', (outer, inner, covered) => {
+])('the filter %s covers the filter %s: %s', (outer, inner, covered) => {
   expect(covers(outer, inner)).toBe(covered)
 })
 

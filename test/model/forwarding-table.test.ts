@@ -74,7 +74,7 @@ const change: fc.Arbitrary<Change> = fc.oneof(
 )
 
 describe('topic and filter rules', () => {
-  it('generated names and filters are valid, and levels are counted as a split counts them', () => {
+  it('accept all generated names and filters, and count levels as a split at slashes does', () => {
     fc.assert(
       fc.property(topic, filter, (name, pattern) => {
         expect(isValidTopicName(name)).toBe(true)
@@ -84,7 +84,7 @@ describe('topic and filter rules', () => {
     )
   })
 
-  it('a filter is valid exactly if each level keeps its rule [MQTT-4.7.1-2] [MQTT-4.7.1-3]', () => {
+  it('accept a filter exactly if each of its levels is valid [MQTT-4.7.1-2] [MQTT-4.7.1-3]', () => {
     const texts = fc.string({ unit: fc.constantFrom('a', '/', '+', '#', '\0'), maxLength: 8 })
     fc.assert(
       fc.property(texts, (text) => {
@@ -101,7 +101,7 @@ describe('topic and filter rules', () => {
     )
   })
 
-  it('the oracle agrees with a matcher on split levels', () => {
+  it('match in the reference matcher as in a matcher on split levels', () => {
     fc.assert(
       fc.property(topic, filter, (name, pattern) => {
         expect(topicMatchesFilter(name, pattern)).toBe(

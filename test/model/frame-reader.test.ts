@@ -78,8 +78,8 @@ function model(bytes: Buffer): { frames: Buffer[]; fault: string | undefined } {
   }
 }
 
-describe('any valid stream', () => {
-  it('gives the same frames however it is split', () => {
+describe('any valid stream of packets', () => {
+  it('yields the same frames however the stream is split', () => {
     fc.assert(
       fc.property(validStream, cuts, (frames, fractions) => {
         const reader = readerOf(PACKET_BYTES_MAX)
@@ -95,7 +95,7 @@ describe('any valid stream', () => {
     )
   })
 
-  it('gives the same frames when reading stops between any two of them', () => {
+  it('yields the same frames when reading stops between any two frames', () => {
     fc.assert(
       fc.property(
         validStream,
@@ -117,7 +117,7 @@ describe('any valid stream', () => {
     )
   })
 
-  it('is copied only where a frame spans chunks', () => {
+  it('is copied only when a frame spans chunks', () => {
     fc.assert(
       fc.property(validStream, cuts, (frames, fractions) => {
         const reader = readerOf(PACKET_BYTES_MAX)
@@ -145,8 +145,8 @@ const anyBytes = fc.oneof(
   }),
 )
 
-describe('any bytes at all', () => {
-  it('give the frames and the fault of the model, however they are split', () => {
+describe('any sequence of bytes', () => {
+  it('yields the frames and the fault of the model, however the bytes are split', () => {
     fc.assert(
       fc.property(anyBytes, cuts, (bytes, fractions) => {
         const reader = readerOf(PACKET_BYTES_MAX)
@@ -163,7 +163,7 @@ describe('any bytes at all', () => {
     )
   })
 
-  it('leave a reader that is faulty so, whatever comes later', () => {
+  it('leaves a reader faulty after its first fault, whatever follows', () => {
     fc.assert(
       fc.property(anyBytes, validStream, (bytes, frames) => {
         const reader = readerOf(PACKET_BYTES_MAX)
@@ -179,7 +179,7 @@ describe('any bytes at all', () => {
     )
   })
 
-  it('never make a frame larger than packetBytesMax, and refuse it by its header', () => {
+  it('yields no frame larger than packetBytesMax: its header is refused', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(...FIRST_BYTES),

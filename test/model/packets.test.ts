@@ -1,6 +1,6 @@
 /*
- * The parsers of the broker against the encoders of the kit, which know nothing of each other: what is
- * written is read back, and what is read from any bytes at all is exactly what those bytes say.
+ * The parsers of the broker against the encoders of the kit, which are independent of each other: a packet that is
+ * written is read back, and a packet that is read from arbitrary bytes encodes to exactly those bytes.
  */
 import * as fc from 'fast-check'
 import { Message } from '@breakwater/bus'
@@ -66,7 +66,7 @@ interface Will {
 const messageOf = (will: Will): Message =>
   new Message(will.topic, Buffer.from(will.payload), will.qos, will.retain)
 
-describe('what the kit writes is read', () => {
+describe('a packet that the test kit writes is read by the broker:', () => {
   const will = fc.record(
     { topic, payload: bytes, qos, retain: fc.boolean() },
     { requiredKeys: ['topic', 'payload', 'qos', 'retain'] },
@@ -82,7 +82,7 @@ describe('what the kit writes is read', () => {
     { requiredKeys: ['clientId', 'clean', 'keepAliveSeconds'] },
   )
 
-  it('of a CONNECT', () => {
+  it('CONNECT', () => {
     fc.assert(
       fc.property(connect, noise, noise, ({ credentials, ...fields }, before, after) => {
         const frame = wire.encodeConnect({ ...fields, ...credentials })
@@ -101,7 +101,7 @@ describe('what the kit writes is read', () => {
     )
   })
 
-  it('of a SUBSCRIBE and an UNSUBSCRIBE, which the broker writes in the same bytes', () => {
+  it('SUBSCRIBE and UNSUBSCRIBE, which the broker writes in the same bytes', () => {
     const requests = fc.array(fc.record({ filter, qos }), { minLength: 1, maxLength: 5 })
     fc.assert(
       fc.property(packetId, requests, noise, noise, (id, wanted, before, after) => {
@@ -127,8 +127,8 @@ describe('what the kit writes is read', () => {
   })
 })
 
-describe('what the broker writes is read by the kit', () => {
-  it('of a PUBLISH of any size', () => {
+describe('a packet that the broker writes is read by the test kit:', () => {
+  it('PUBLISH of any size', () => {
     const payload = fc.oneof(
       { weight: 5, arbitrary: bytes },
       {
@@ -165,7 +165,7 @@ describe('what the broker writes is read by the kit', () => {
     )
   })
 
-  it('of a SUBACK', () => {
+  it('SUBACK', () => {
     const codes = fc.array(fc.constantFrom(0, 1, 2, 0x80), { minLength: 1, maxLength: 200 })
     fc.assert(
       fc.property(packetId, codes, (id, returnCodes) => {
@@ -177,7 +177,7 @@ describe('what the broker writes is read by the kit', () => {
   })
 })
 
-describe('any bytes at all', () => {
+describe('any sequence of bytes', () => {
   const field = (content: fc.Arbitrary<Uint8Array>): fc.Arbitrary<Uint8Array> =>
     content.map((value) => wire.field(value))
   /** Pieces that look like fields, so that parsers get past the first of them. */
@@ -197,7 +197,7 @@ describe('any bytes at all', () => {
     )
     .map((parts) => Buffer.concat(parts))
 
-  it('are text for the broker exactly if they are for the platform', () => {
+  it('is UTF-8 text for the broker exactly if the platform decodes it', () => {
     const nearlyText = fc
       .tuple(fc.string({ unit: 'binary', maxLength: 80 }), fc.nat(), fc.nat(255), fc.boolean())
       .map(([value, place, byte, isChanged]) => {
@@ -213,7 +213,7 @@ describe('any bytes at all', () => {
     )
   })
 
-  it('are a SUBSCRIBE only if they are the bytes of what was read', () => {
+  it('is read as a SUBSCRIBE only if that SUBSCRIBE encodes to the same bytes', () => {
     fc.assert(
       fc.property(pieces, noise, (body, after) => {
         const read = readSubscribe(Buffer.concat([body, after]), 0, body.length, 4)
@@ -227,7 +227,7 @@ describe('any bytes at all', () => {
     )
   })
 
-  it('are an UNSUBSCRIBE only if they are the bytes of what was read', () => {
+  it('is read as an UNSUBSCRIBE only if that UNSUBSCRIBE encodes to the same bytes', () => {
     fc.assert(
       fc.property(pieces, noise, (body, after) => {
         const read = readUnsubscribe(Buffer.concat([body, after]), 0, body.length, 4)
@@ -241,7 +241,7 @@ describe('any bytes at all', () => {
     )
   })
 
-  it('are a CONNECT or a fault, and never an exception', () => {
+  it('is read as a CONNECT or a fault, and never throws an exception', () => {
     const reasons = new Set<unknown>([
       'malformed',
       'protocol-error',

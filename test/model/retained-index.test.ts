@@ -54,7 +54,7 @@ const matching = (model: ReadonlySet<string>, pattern: string): string[] =>
   [...model].filter((name) => topicMatchesFilter(name, pattern)).sort()
 
 describe('the retained index', () => {
-  it('finds what its model finds after any sequence of changes', () => {
+  it('finds the same topics as its model after any sequence of changes', () => {
     const filters = fc.array(filter, { minLength: 1, maxLength: 4 })
     fc.assert(
       fc.property(steps, filters, (changes, patterns) => {
@@ -74,7 +74,7 @@ describe('the retained index', () => {
     )
   })
 
-  it('finds all that stays, and nothing that never was, while it changes under the walk', () => {
+  it('finds every topic that stays, and no topic that never existed, while it changes during a walk', () => {
     fc.assert(
       fc.property(steps, steps, filter, (before, meanwhile, pattern) => {
         const index = new RetainedIndex()

@@ -23,8 +23,8 @@ function seenBy(self: string, withMembers: readonly string[], localReady: boolea
   return { self, nodes: others, hasLocal, localReady: localReady && hasLocal }
 }
 
-describe('the node that is to deliver', () => {
-  it('is one with members, or nobody where there is none', () => {
+describe('the node that delivers a message of a shared subscription', () => {
+  it('is a node with members, or none if the group is empty', () => {
     fc.assert(
       fc.property(
         strategy,
@@ -40,7 +40,7 @@ describe('the node that is to deliver', () => {
     )
   })
 
-  it('is its own with the strategy local, as long as a member there takes something', () => {
+  it('is the publishing node with the strategy local, while a member at that node takes messages', () => {
     fc.assert(
       fc.property(start, nodes, (at, all) => {
         const [self = ''] = all
@@ -49,7 +49,7 @@ describe('the node that is to deliver', () => {
     )
   })
 
-  it('is another one where no member of its own takes anything and another has some', () => {
+  it('is another node when no member at the publishing node takes messages and another node has members', () => {
     fc.assert(
       fc.property(strategy, start, nodes, (how, at, all) => {
         fc.pre(all.length > 1)
@@ -59,7 +59,7 @@ describe('the node that is to deliver', () => {
     )
   })
 
-  it('is the same whichever node with members chooses by the same hash', () => {
+  it('is the same for the same hash, whichever node with members chooses', () => {
     fc.assert(
       fc.property(start, nodes, (at, all) => {
         const chosen = all.map((self) => chooseNode('hash-topic', at, seenBy(self, all, true)))
@@ -68,7 +68,7 @@ describe('the node that is to deliver', () => {
     )
   })
 
-  it('is each of them in turn', () => {
+  it('is each node with members in turn', () => {
     fc.assert(
       fc.property(start, nodes, (at, all) => {
         const [self = ''] = all
@@ -81,8 +81,8 @@ describe('the node that is to deliver', () => {
   })
 })
 
-describe('the member', () => {
-  it('is the first from the start on that takes it, and any that does if one does', () => {
+describe('the member that gets a message of a shared subscription', () => {
+  it('is the first member from the start position that takes messages', () => {
     fc.assert(
       fc.property(fc.array(fc.boolean(), { maxLength: 8 }), start, (takes, at) => {
         const members = takes.map((ready, place) => ({ ready, place }))
@@ -93,7 +93,7 @@ describe('the member', () => {
     )
   })
 
-  it('is asked for by a hash of what the strategy names alone', () => {
+  it('is chosen by a hash of only the property that the strategy names', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), fc.string(), (topic, client, other) => {
         expect(hashOf('hash-topic', topic, client)).toBe(hashOf('hash-topic', topic, other))
@@ -104,12 +104,12 @@ describe('the member', () => {
     )
   })
 
-  it('of a random start is any of them', () => {
+  it('is any member with a random start position', () => {
     const starts = Array.from({ length: 200 }, () => startOf('random', 0, 0) % 2)
     expect(new Set(starts)).toEqual(new Set([0, 1]))
   })
 
-  it('of a group in order has a place in that order', () => {
+  it('has a position in the order of the group', () => {
     fc.assert(
       fc.property(nodes, fc.string(), (all, name) => {
         const ordered = [...all].sort()

@@ -118,7 +118,7 @@ async function play(played: readonly Step[], window: number, qos: 1 | 2): Promis
 }
 
 describe('a persistent session that is connected', () => {
-  it('gets what is queued once and in order, while it is read and while it is not', async () => {
+  it('gets queued messages once and in order, while its queue is being read and while it is not', async () => {
     await fc.assert(
       fc.asyncProperty(
         steps,

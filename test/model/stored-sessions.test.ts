@@ -118,7 +118,7 @@ function put(filters: Map<string, QoS>, text: string, granted: QoS): void {
 }
 
 describe('the stored sessions equal their model after any sequence of changes', () => {
-  it('in what they match, and in who has a session', () => {
+  it('in the filters that match and in the clients that have a session', () => {
     fc.assert(
       fc.property(
         fc.array(change, { maxLength: 60 }),
@@ -135,7 +135,7 @@ describe('the stored sessions equal their model after any sequence of changes', 
     )
   })
 
-  it('stored filters match like their model even if so many texts come and go that the pool moves the rest', () => {
+  it('even when many texts come and go, and the text pool moves the remaining ones', () => {
     const sessions = new StoredFilters(3, new SharedTable(3))
     const text = (index: number): string => `${index % 3 === 0 ? '😀' : 'é'}/${index}/`.repeat(20)
     const count = 15_000

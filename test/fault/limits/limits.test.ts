@@ -27,7 +27,7 @@ const drivers: Readonly<Record<LimitName, LimitDriver>> = {
   ...logLimits,
 }
 
-describe.concurrent('a limit does at its bound what it says', () => {
+describe.concurrent('a node at a limit behaves as the limit declares', () => {
   test.each(limitNames)('%s', async (name) => {
     await drivers[name]()
   })

@@ -24,7 +24,7 @@ function setting(client: Redis, name: string): Promise<unknown> {
 }
 
 describe('startRedis', () => {
-  test("gives a Redis that answers, evicts nothing, and a prefix of the test's own", async () => {
+  test('gives a Redis that answers and evicts nothing, and a prefix for this test alone', async () => {
     await using one = await startRedis()
     await using other = await startRedis()
     expect(one.prefix).not.toBe(other.prefix)
@@ -36,13 +36,13 @@ describe('startRedis', () => {
     expect(await ask(other.url, (client) => client.get(`${other.prefix}key`))).toBeNull()
   })
 
-  test('passes arguments on, and they win over its own', async () => {
+  test('passes arguments to the server, and they override its defaults', async () => {
     await using redis = await startRedis({ args: ['--maxmemory-policy', 'allkeys-lru'] })
     const policy = await ask(redis.url, (client) => setting(client, 'maxmemory-policy'))
     expect(policy).toBe('allkeys-lru')
   })
 
-  test('uses BREAKWATER_TEST_REDIS_URL under a prefix, and leaves no key there', async (context) => {
+  test('uses BREAKWATER_TEST_REDIS_URL with a prefix, and leaves no key behind', async (context) => {
     skipWithout(context, 'redis-server')
     await using server = await startRedisProcess([])
     const program = fileURLToPath(new URL('./redis-external.fixture.ts', import.meta.url))
@@ -62,7 +62,7 @@ describe('startRedis', () => {
 })
 
 describe("a redis-server of the test's own", () => {
-  test('is gone after its scope, also when it was stopped by a signal', async (context) => {
+  test('is stopped after its scope, also when a signal has suspended it', async (context) => {
     skipWithout(context, 'redis-server')
     const server = await startRedisProcess([])
     const { pid, url } = server
@@ -73,12 +73,12 @@ describe("a redis-server of the test's own", () => {
     await expect(ask(url, (client) => client.ping())).rejects.toThrow()
   })
 
-  test('says why it did not start', async (context) => {
+  test('reports why it did not start', async (context) => {
     skipWithout(context, 'redis-server')
     await expect(startRedisProcess(['--no-such-setting', '1'])).rejects.toThrow(/no-such-setting/)
   })
 
-  test('does not outlive a parent that was killed', async (context) => {
+  test('ends when its parent process is killed', async (context) => {
     skipWithout(context, 'redis-server')
     const module = new URL('./redis-process.ts', import.meta.url).href
     const script = `
