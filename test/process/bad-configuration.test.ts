@@ -50,7 +50,7 @@ function file(content: string): string {
   return path
 }
 
-describe.concurrent('the command', () => {
+describe.concurrent('a start of the node', () => {
   const takenPort = async (): Promise<{ port: number } & AsyncDisposable> => {
     const server = createServer().listen(0, '127.0.0.1')
     await once(server, 'listening')
@@ -58,21 +58,21 @@ describe.concurrent('the command', () => {
     return { port, [Symbol.asyncDispose]: async () => void server.close() }
   }
 
-  it('ends at a variable that it does not know', async () => {
+  it('fails at an unknown variable', async () => {
     expectOneLine(
       await serve({ BREAKWATER_TLS_CERTS: 'x' }),
       /^breakwater: BREAKWATER_TLS_CERTS: unknown variable; did you mean "BREAKWATER_TLS_CERT"\?$/m,
     )
   })
 
-  it('ends at a listener whose port is in use', async () => {
+  it('fails at a listener whose port is in use', async () => {
     await using taken = await takenPort()
     const end = await serve({ BREAKWATER_LISTEN: `mqtt://127.0.0.1:${taken.port}` })
     const where = `BREAKWATER_LISTEN: cannot listen on 127.0.0.1:${taken.port}`
     expectOneLine(end, new RegExp(`^breakwater: ${where} \\(EADDRINUSE\\); .*another port`))
   })
 
-  it('ends at an admin port in use, when all else is open already', async () => {
+  it('fails at an admin port in use, after all listeners are open', async () => {
     await using taken = await takenPort()
     await using redis = await startRedis()
     const end = await serve({
@@ -83,7 +83,7 @@ describe.concurrent('the command', () => {
     expectOneLine(end, /^breakwater: BREAKWATER_ADMIN: cannot listen on .*EADDRINUSE.*another port/)
   })
 
-  it('ends at a password file with a line that is none, without showing the line', async () => {
+  it('fails at an invalid line of a password file, without showing the line', async () => {
     const path = file('# users\nkeeper:sesame\n')
     const end = await serve({ BREAKWATER_PASSWORD_FILE: path })
     expectOneLine(end, /BREAKWATER_PASSWORD_FILE: .* line 2 is not name:.*use `breakwater passwd`/)
@@ -91,7 +91,7 @@ describe.concurrent('the command', () => {
   })
 })
 
-describe('a certificate or key', () => {
+describe('a TLS certificate or key', () => {
   const authority = Authority.create('test')
   const issue = async (notAfter?: Date) =>
     (await authority).issue({
@@ -102,7 +102,7 @@ describe('a certificate or key', () => {
   const refusalWith = (cert: string, key: string) =>
     refusal({ BREAKWATER_TLS_CERT: cert, BREAKWATER_TLS_KEY: key })
 
-  it('that is not there stops the start', async () => {
+  it('that is missing stops the start', async () => {
     const { cert, key } = await issue()
     const nowhere = join(directory, 'nowhere.pem')
     expect(await refusalWith(nowhere, file(key))).toMatch(
@@ -162,7 +162,7 @@ describe('a certificate or key', () => {
     )
   })
 
-  it('that cannot be made for development stops the start', async () => {
+  it('for development that cannot be written stops the start', async () => {
     const notADirectory = file('')
     expect(await refusal({ BREAKWATER_DEV_DIR: join(notADirectory, 'dev') })).toMatch(
       /BREAKWATER_TLS_CERT: is not set, and no development certificate can be made in .*ENOTDIR/,
@@ -177,7 +177,7 @@ describe('a certificate or key', () => {
   })
 })
 
-describe.concurrent('a setting', () => {
+describe.concurrent('an invalid setting', () => {
   it.each([
     [{ BREAKWATER_LISTEN: 'mqtts://192.0.2.1:0' }, /^BREAKWATER_LISTEN: .*EADDRNOTAVAIL.*choose/],
     [{ BREAKWATER_ALLOW_ANONYMOUS: 'false' }, /^BREAKWATER_PASSWORD_FILE: nobody could connect/],
@@ -190,7 +190,7 @@ describe.concurrent('a setting', () => {
     expect(await refusal(environment as unknown as Record<string, string>)).toMatch(line)
   })
 
-  it('of a Redis that evicts keys stops the start', async (context) => {
+  it('of Redis that evicts keys stops the start', async (context) => {
     if (findProgram('redis-server') === undefined) context.skip('redis-server not installed')
     await using redis = await startRedis({ args: ['--maxmemory-policy', 'allkeys-lru'] })
     const line = await refusal({ BREAKWATER_REDIS_URL: redis.url })

@@ -69,17 +69,17 @@ const MISTAKES: readonly Row[] = [
     { BREAKWATER_PASSWORD_FILE: scrypt('0x400$8$5') },
   ],
   [
-    'a password line that takes a core for minutes',
+    'a password line whose check takes minutes of CPU time',
     'PASSWORD_FILE',
     { BREAKWATER_PASSWORD_FILE: scrypt('262144$1$65536') },
   ],
   [
-    'a password line with more memory than Node gives',
+    'a password line that needs more memory than Node allows',
     'PASSWORD_FILE',
     { BREAKWATER_PASSWORD_FILE: scrypt('2$1$999999') },
   ],
   [
-    'a password line whose hash is no base64',
+    'a password line whose hash is not base64',
     'PASSWORD_FILE',
     { BREAKWATER_PASSWORD_FILE: file(`keeper:$scrypt$16384$8$5$${hash}$${'!'.repeat(44)}\n`) },
   ],
@@ -110,17 +110,17 @@ const MISTAKES: readonly Row[] = [
   ],
   ['a JWKS that is not there', 'JWT_KEYS', { BREAKWATER_JWT_KEYS: nowhere }],
   ['a JWKS that is a directory', 'JWT_KEYS', { BREAKWATER_JWT_KEYS: directory }],
-  ['a JWKS that is no JSON', 'JWT_KEYS', { BREAKWATER_JWT_KEYS: garbage }],
+  ['a JWKS that is not JSON', 'JWT_KEYS', { BREAKWATER_JWT_KEYS: garbage }],
   ['a JWKS that is null', 'JWT_KEYS', { BREAKWATER_JWT_KEYS: file('null') }],
   ['a JWKS without keys', 'JWT_KEYS', { BREAKWATER_JWT_KEYS: file('{}') }],
-  ['a JWKS with no key in it', 'JWT_KEYS', { BREAKWATER_JWT_KEYS: jwks() }],
+  ['a JWKS with an empty list of keys', 'JWT_KEYS', { BREAKWATER_JWT_KEYS: jwks() }],
   [
-    'a JWKS whose key is half there',
+    'a JWKS with an incomplete key',
     'JWT_KEYS',
     { BREAKWATER_JWT_KEYS: jwks({ kty: 'EC', crv: 'P-256' }) },
   ],
   [
-    'a JWKS with a symmetric key alone',
+    'a JWKS with only a symmetric key',
     'JWT_KEYS',
     { BREAKWATER_JWT_KEYS: jwks({ kty: 'oct', k: 'AAAA' }) },
   ],
@@ -129,7 +129,7 @@ const MISTAKES: readonly Row[] = [
     'JWT_KEYS',
     { BREAKWATER_JWT_KEYS: jwks(privateKey.export({ format: 'jwk' })) },
   ],
-  ['rules that are no YAML', 'ACL_FILE', { BREAKWATER_ACL_FILE: file('rules: [}\n') }],
+  ['rules that are not YAML', 'ACL_FILE', { BREAKWATER_ACL_FILE: file('rules: [}\n') }],
   ['rules with an unknown alias', 'ACL_FILE', { BREAKWATER_ACL_FILE: file('rules: *nobody\n') }],
   ['rules that are not there', 'ACL_FILE', { BREAKWATER_ACL_FILE: nowhere }],
   [
@@ -154,40 +154,36 @@ const MISTAKES: readonly Row[] = [
     { BREAKWATER_LISTEN: `mqtts://127.0.0.1:0?cert=${nowhere}&key=${key}` },
   ],
   [
-    'a client authority that is no PEM',
+    'a client authority that is not PEM',
     'TLS_CLIENT_CA',
     { ...CLIENTS, BREAKWATER_TLS_CLIENT_CA: garbage },
   ],
   [
-    'a client authority that is none',
+    'a client authority that is not a certificate',
     'TLS_CLIENT_CA',
     { ...CLIENTS, BREAKWATER_TLS_CLIENT_CA: cert },
   ],
   [
-    'a client authority that is no PEM, beside a development certificate',
+    'a client authority that is not PEM, beside a development certificate',
     'TLS_CLIENT_CA',
     { BREAKWATER_TLS_CLIENT_AUTH: 'required', BREAKWATER_TLS_CLIENT_CA: garbage },
   ],
   ['a revocation list that is not there', 'TLS_CRL', { ...CLIENTS, BREAKWATER_TLS_CRL: nowhere }],
-  ['a revocation list that is none', 'TLS_CRL', { ...CLIENTS, BREAKWATER_TLS_CRL: garbage }],
+  ['a revocation list that is not a CRL', 'TLS_CRL', { ...CLIENTS, BREAKWATER_TLS_CRL: garbage }],
   ['a revocation list of another authority', 'TLS_CRL', { ...CLIENTS, BREAKWATER_TLS_CRL: crl }],
+  ['unknown cipher suites', 'TLS_CIPHERS', { ...PAIR, BREAKWATER_TLS_CIPHERS: 'NONSENSE' }],
   [
-    'cipher suites that OpenSSL does not know',
-    'TLS_CIPHERS',
-    { ...PAIR, BREAKWATER_TLS_CIPHERS: 'NONSENSE' },
-  ],
-  [
-    'cipher suites that OpenSSL does not know, beside client authorities',
+    'unknown cipher suites, beside client authorities',
     'TLS_CIPHERS',
     { ...CLIENTS, BREAKWATER_TLS_CIPHERS: 'NONSENSE' },
   ],
   [
-    'cipher suites that OpenSSL does not know, beside a development certificate',
+    'unknown cipher suites, beside a development certificate',
     'TLS_CIPHERS',
     { BREAKWATER_TLS_CIPHERS: 'NONSENSE' },
   ],
   [
-    'no cipher suite of TLS 1.3 where it is the oldest',
+    'cipher suites without one of TLS 1.3 when TLS 1.3 is the minimum version',
     'TLS_CIPHERS',
     {
       ...PAIR,
@@ -216,7 +212,7 @@ const MISTAKES: readonly Row[] = [
     'TLS_CERT',
     { BREAKWATER_DEV_DIR: join(garbage, 'dev') },
   ],
-  ['a Redis authority that is no PEM', 'REDIS_CA', { ...REDIS, BREAKWATER_REDIS_CA: garbage }],
+  ['a Redis authority that is not PEM', 'REDIS_CA', { ...REDIS, BREAKWATER_REDIS_CA: garbage }],
   [
     'a Redis certificate that is not there',
     'REDIS_CERT',
@@ -246,7 +242,7 @@ const MISTAKES: readonly Row[] = [
     { BREAKWATER_LISTEN: 'mqtt://127.0.0.1:21883,ws://127.0.0.1:21883' },
   ],
   [
-    'a listener on a port that another has on all addresses',
+    'a listener on a port that another listener has on all addresses',
     'LISTEN',
     { BREAKWATER_LISTEN: 'mqtt://0.0.0.0:21883,mqtt://127.0.0.1:21883' },
   ],
@@ -272,7 +268,7 @@ async function end(
   return { code, stdout, stderr }
 }
 
-describe('check-config and serve refuse with the same line', () => {
+describe('check-config and serve refuse the same mistake with the same line:', () => {
   it.each(MISTAKES)('%s', async (_mistake, setting, environment) => {
     const checked = await end('check-config', environment)
     expectOneLine(checked, new RegExp(`^breakwater: .*(${setting})`))
@@ -303,7 +299,7 @@ it.each(FILE_SETTINGS)('check-config reads the file that %s names', async (setti
   )
 })
 
-it('check-config in a process of its own ends as in this one, with exit code 1', async () => {
+it('the check-config process ends with the same line as the function, and with exit code 1', async () => {
   const environment = { ...SOUND, BREAKWATER_JWT_KEYS: nowhere }
   const options = { directory, environment }
   const [checked, served] = await Promise.all([
@@ -315,7 +311,7 @@ it('check-config in a process of its own ends as in this one, with exit code 1',
   expect(await end('check-config', { BREAKWATER_JWT_KEYS: nowhere })).toEqual(checked)
 })
 
-it('check-config takes what is sound, and makes no development certificate', async () => {
+it('check-config accepts valid configurations, and makes no development certificate', async () => {
   const devDir = join(directory, 'not-made')
   for (const environment of [
     { BREAKWATER_DEV_DIR: devDir },

@@ -54,7 +54,7 @@ let lastName = 0
 const path = (start: string): string => join(directory, `${start}-${(lastName += 1)}`)
 const modeOf = (file: string): number => statSync(file).mode & 0o777
 
-it('version prints the version and nothing else', async () => {
+it('the version command prints the version and nothing else', async () => {
   const { code, stdout, stderr } = await run(['version'])
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
@@ -72,7 +72,7 @@ it.each([
   expectOneLine(await inProcess(words), line)
 })
 
-it('a Node that is too old is named, with the one that is needed, in one line', async () => {
+it('one line names a Node.js version that is too old and the version that is needed', async () => {
   for (const [name, main] of [
     ['breakwater', MAIN],
     ['fleet', MAIN.replace('broker', 'simulator')],
@@ -99,7 +99,7 @@ describe('acl explain', () => {
   const explain = (topic: string, ...more: string[]): Promise<CommandEnd> =>
     inProcess(['acl', 'explain', '--topic', topic, '--client-id', 'c', '--file', rules, ...more])
 
-  it('ends with 0 where the client may, with 1 where it may not', async () => {
+  it('exits with 0 for an allowed request, with 1 for a denied request', async () => {
     const allowed = await explain('a/c', '--action', 'publish')
     expect(allowed).toMatchObject({ code: 0, stderr: '' })
     expect(allowed.stdout).toMatch(/^allowed: publish to a\/c\n/)
@@ -108,7 +108,7 @@ describe('acl explain', () => {
     expect(denied.stdout).toMatch(/^denied: publish to a\/d\n/)
   })
 
-  it('acl explain ends with code 2 where it has no answer', async () => {
+  it('exits with 2 for an invalid question', async () => {
     for (const end of [
       await explain('a/c', '--action', 'read'),
       await explain('a/c'),
@@ -120,7 +120,7 @@ describe('acl explain', () => {
 })
 
 describe('--config', () => {
-  it('reads a YAML file; a variable wins over it', async () => {
+  it('reads a YAML file; a variable overrides the file', async () => {
     const file = path('node.yaml')
     writeFileSync(file, 'listen: [mqtt://127.0.0.1:0]\nlogLevel: loud\n')
     expectOneLine(
@@ -133,7 +133,7 @@ describe('--config', () => {
     })
   })
 
-  it('refuses a file that is not there', async () => {
+  it('refuses a missing file', async () => {
     expectOneLine(
       await inProcess(['--config', path('nowhere.yaml')]),
       /^breakwater: --config .*ENOENT/,
@@ -142,7 +142,7 @@ describe('--config', () => {
 })
 
 describe('dev-certs', () => {
-  it('makes a CA and a certificate that a node serves with; a second run keeps both', async () => {
+  it('makes a CA and a certificate that a node can use; a second run keeps both', async () => {
     const folder = join(path('certs'), 'deep')
     const first = await run(['dev-certs', folder])
     const names = ['ca.crt', 'server.crt', 'server.key'].map((name) => join(folder, name))
@@ -165,7 +165,7 @@ describe('dev-certs', () => {
     expect(await client.connect()).toMatchObject({ returnCode: 0 })
   })
 
-  it('makes a damaged server certificate again, with the CA that is there', async () => {
+  it('replaces a damaged server certificate, signed by the existing CA', async () => {
     const folder = path('certs')
     await run(['dev-certs', folder])
     const ca = readFileSync(join(folder, 'ca.crt'))
@@ -176,14 +176,14 @@ describe('dev-certs', () => {
     expect(made.verify(new X509Certificate(ca).publicKey)).toBe(true)
   })
 
-  it('says in one line that it cannot write there', async () => {
+  it('reports in one line that the folder is not writable', async () => {
     const file = path('file')
     writeFileSync(file, '')
     expectOneLine(await run(['dev-certs', file]), /^breakwater: EEXIST/)
   })
 })
 
-describe('a node without a certificate of its own', () => {
+describe('a node without a configured certificate', () => {
   it('makes a development CA at its first start and uses it again at the second', async () => {
     const devDir = path('dev')
     mkdirSync(devDir)
@@ -203,7 +203,7 @@ describe('a node without a certificate of its own', () => {
   })
 })
 
-it('a node with a Redis password says it nowhere, also when Redis is lost', async (context) => {
+it('a node shows its Redis password nowhere, also when Redis is lost', async (context) => {
   if (findProgram('redis-server') === undefined) context.skip('redis-server not installed')
   await using redis = await startRedis({ args: ['--requirepass', 'sesame'] })
   await using proxy = await startRedisProxy(redis.url)
@@ -230,7 +230,7 @@ describe('passwd', () => {
   const passwd = (file: string, user: string, password: string): Promise<CommandEnd> =>
     run(['passwd', file, user], { input: password })
 
-  it('makes a file that only its owner can read and that a node takes; replaces a user', async () => {
+  it('makes a file that only its owner can read and that a node accepts; replaces a user', async () => {
     const file = path('passwords')
     expect(await passwd(file, 'keeper', 'first\n')).toEqual({ code: 0, stdout: '', stderr: '' })
     expect(modeOf(file)).toBe(0o600)
@@ -272,19 +272,19 @@ describe('passwd', () => {
     expect(() => statSync(file)).toThrow('ENOENT')
   })
 
-  it('leaves a file alone that has a line which no node would read', async () => {
+  it('leaves a file with an invalid line unchanged', async () => {
     const file = path('passwords')
     writeFileSync(file, 'keeper\n')
     expectOneLine(await passwd(file, 'pilot', 'x'), /PASSWORD_FILE: .* line 1 /)
     expect(readFileSync(file, 'utf8')).toBe('keeper\n')
   })
 
-  it('says in one line that it cannot write there', async () => {
+  it('reports in one line that the folder is not writable', async () => {
     const file = join(path('nowhere'), 'passwords')
     expectOneLine(await passwd(file, 'keeper', 'x'), /^breakwater: ENOENT: .*nowhere/)
   })
 
-  it('asks twice on a terminal and shows nothing of what is typed', async (context) => {
+  it('asks twice on a terminal and does not show the typed password', async (context) => {
     const [script] = skipWithout(context, 'script')
     const file = path('passwords')
     const asked = (answers: readonly string[]) => typeInto(script, file, answers)
@@ -303,7 +303,7 @@ describe('passwd', () => {
     })
   })
 
-  it('passwd deletes a user, and says so where the user does not exist', async () => {
+  it('deletes a user, and reports an unknown user', async () => {
     const file = path('passwords')
     writeFileSync(
       file,
@@ -318,7 +318,7 @@ describe('passwd', () => {
     expect(modeOf(file)).toBe(0o600)
   })
 
-  it('replaces the file as a whole, behind a link too, and not beside another passwd', async () => {
+  it('replaces the file atomically, also behind a symbolic link, and refuses to run beside another passwd', async () => {
     const file = path('passwords')
     const link = path('link')
     writeFileSync(file, '# ours\n')

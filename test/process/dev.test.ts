@@ -8,7 +8,7 @@ import { expect, it, onTestFinished } from 'vitest'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-it('npm run dev starts a node from source, starts it again when a source file changes, and ends with a signal', async () => {
+it('npm run dev starts a node from source, restarts the node when a source file changes, and ends at a signal', async () => {
   const child = spawn(process.execPath, [`${root}/deploy/local/dev.mjs`], {
     env: {
       PATH: process.env['PATH'],

@@ -125,9 +125,9 @@ async function fill(redisUrl: string): Promise<void> {
     })
 }
 
-describe('what aedes had', () => {
+describe('the import of an aedes deployment', () => {
   it(
-    'is served by Breakwater: queues in order, QoS 2 exchanges, retained messages, wills; once',
+    'lets Breakwater serve each once: queues in order, QoS 2 exchanges, retained messages and wills',
     async (context) => {
       if (findProgram('redis-server') === undefined) context.skip('redis-server not installed')
       await using server = await startRedisProcess([])
@@ -241,7 +241,7 @@ describe('what aedes had', () => {
   )
 
   it(
-    'is whole after a run that was killed, and one more: nothing twice, nothing of later undone',
+    'completes in a second run after a killed run: no message is imported twice, and no later change is undone',
     async (context) => {
       if (findProgram('redis-server') === undefined) context.skip('redis-server not installed')
       await using server = await startRedisProcess([])
@@ -303,7 +303,7 @@ describe('what aedes had', () => {
   )
 
   it(
-    'is left out, counted and named where a node would not have taken it',
+    'leaves out, counts and names entries that a node would have refused',
     async (context) => {
       if (findProgram('redis-server') === undefined) context.skip('redis-server not installed')
       await using server = await startRedisProcess([])
@@ -354,7 +354,7 @@ describe('what aedes had', () => {
     TEST_MS,
   )
 
-  it('cannot be read where nothing answers, or there is nowhere to write it', async () => {
+  it('fails when the source does not answer, or when the target cannot be written', async () => {
     const nowhere = 'redis://127.0.0.1:1'
     expectOneLine(await tryImport(nowhere), /^breakwater: import: --from: .*ECONNREFUSED/)
     const end = await breakwater(['import', '--from', nowhere], { directory })

@@ -1,4 +1,4 @@
-/** Standard output of a node is somebody else's: it may be unread, closed or full, and the node goes on. */
+/** A node goes on when the standard output is unread, closed or full. */
 import { expect, it } from 'vitest'
 import { connectAt } from '../cluster/cluster.ts'
 import { MetricsPage } from '../fault/metrics-page.ts'
@@ -10,7 +10,7 @@ const flood = Array.from({ length: 1_000 }, () =>
   encodePublish({ topic: `$SYS/${'x'.repeat(200)}` }),
 )
 
-it('a node whose reader of standard output is gone serves its clients, and counts the lines', async () => {
+it('a node whose standard output was closed serves its clients, and counts the lost lines', async () => {
   await using node = await spawnNode()
   await using client = await connectAt(node)
   node.process.stdout?.destroy()
@@ -23,7 +23,7 @@ it('a node whose reader of standard output is gone serves its clients, and count
   await expect.poll(dropped, { timeout: 15_000 }).toBeGreaterThan(1_900)
 })
 
-it('a node whose standard output nobody reads keeps its memory, and ends at SIGTERM with code 0', async () => {
+it('a node whose standard output is not read stays bounded in memory, and ends at SIGTERM with exit code 0', async () => {
   await using node = await spawnNode()
   await using client = await connectAt(node)
   node.process.stdout?.pause()

@@ -38,7 +38,7 @@ async function run(file: string, ...args: readonly string[]): Promise<End> {
 }
 
 describe.concurrent('npm run', () => {
-  it.each(programs)('%s -- --help says how it is called and does nothing', async (name, file) => {
+  it.each(programs)('%s -- --help prints the usage and does nothing else', async (name, file) => {
     const { code, stdout, stderr } = await run(file, '--help')
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toContain(`npm run ${name}`)
@@ -46,7 +46,7 @@ describe.concurrent('npm run', () => {
   })
 
   it.each(['record-version', 'cluster', 'soak:mutations'])(
-    '%s refuses an option that it does not know, in one line',
+    '%s refuses an unknown option in one line',
     async (name) => {
       const [, file = ''] = programs.find(([known]) => known === name) ?? []
       const { code, stderr } = await run(file, '--nonsense')
@@ -55,7 +55,7 @@ describe.concurrent('npm run', () => {
     },
   )
 
-  it('record-version without a commit says that it is missing, and keeps the version that is there', async () => {
+  it('record-version reports a missing commit, and keeps the recorded version', async () => {
     const kept = `${root}/test/versions/previous/version.json`
     const before = readFileSync(kept)
     const { code, stderr } = await run('test/versions/record.mjs')

@@ -1,4 +1,4 @@
-/** The start of a node whose Redis cannot be used, yet or ever; and a node that loses it again. */
+/** The start of a node whose Redis cannot be used, yet or ever; and a node that loses its Redis later. */
 import { once } from 'node:events'
 import { Authority } from '@breakwater/broker'
 import { ConfigError } from '@breakwater/config'
@@ -44,8 +44,8 @@ async function serves(node: WaitingNode): Promise<void> {
     expect((await probe(node, path)).status).toBe(200)
 }
 
-describe('a node is up and waits', () => {
-  it('for a Redis that is not there, until it is', async () => {
+describe('a starting node answers probes and waits', () => {
+  it('for a Redis that does not run, until it runs', async () => {
     await using redis = await startRedisProcess([])
     await using proxy = await startRedisProxy(redis.url)
     await proxy.refuse()
@@ -56,7 +56,7 @@ describe('a node is up and waits', () => {
     await serves(node)
   })
 
-  it('for a Redis that says nothing, and ends at once when it is told to', async () => {
+  it('for a Redis that does not answer, and ends at once at a signal', async () => {
     await using redis = await startRedisProcess([])
     await using proxy = await startRedisProxy(redis.url)
     proxy.stall()
@@ -66,7 +66,7 @@ describe('a node is up and waits', () => {
     expect(node.lines.at(-1)).toMatchObject({ msg: 'node has stopped' })
   })
 
-  it('for the rights of its user', async () => {
+  it('for the rights of its Redis user', async () => {
     await using redis = await startRedisProcess([])
     const operator = operatorOf(redis.url)
     await operator.call('ACL', 'SETUSER', 'ann', 'on', '>one', '+@all', '~other:*', '&*')
@@ -85,7 +85,7 @@ describe('a node is up and waits', () => {
     await serves(node)
   })
 
-  it('for TLS that it can verify, and for a server that speaks it', async () => {
+  it('for a Redis certificate that verifies, and for a Redis that speaks TLS', async () => {
     const authority = await Authority.create('redis')
     const { cert, key } = await authority.issue({ commonName: 'localhost', usage: 'server' })
     const tls = { ca: authority.pair.cert, cert, key }
@@ -97,7 +97,7 @@ describe('a node is up and waits', () => {
     await waitsFor(plain, /ECONNRESET; .*rediss:\/\//)
   })
 
-  it('for a password that Redis takes, and shows none', async () => {
+  it('for a password that Redis accepts, and shows no password', async () => {
     await using redis = await startRedisProcess(['--requirepass', 'open'])
     const url = redis.url.replace('redis://', 'redis://:sesame@')
     await using node = await startWaitingNode({ redisUrl: url })
@@ -111,7 +111,7 @@ describe('a node is up and waits', () => {
     expect(JSON.stringify(node.lines)).not.toMatch(/sesame|"open"/)
   })
 
-  it('for a Redis that goes away while it is asked how it is configured', async () => {
+  it('for a Redis that disconnects while the node reads its configuration', async () => {
     await using redis = await startRedisProcess([])
     await using proxy = await startRedisProxy(redis.url)
     // Behind the handshake, which asks for INFO in capitals.
@@ -123,7 +123,7 @@ describe('a node is up and waits', () => {
   })
 })
 
-describe('a start ends', () => {
+describe('the start of a node ends', () => {
   const refusalOf = async (redisUrl: string): Promise<string> => {
     const end = startWaitingNode({ redisUrl }).then((node) => node.ready)
     const error = await end.catch((reason: unknown) => reason)
@@ -132,7 +132,7 @@ describe('a start ends', () => {
     return (error as Error).message
   }
 
-  it('at a database that the server does not have, in one line with code 1', async () => {
+  it('at a database that the server does not have, in one line with exit code 1', async () => {
     await using redis = await startRedisProcess(['--databases', '4'])
     const environment = {
       BREAKWATER_LISTEN: 'mqtt://127.0.0.1:0',
@@ -147,7 +147,7 @@ describe('a start ends', () => {
     expect(await operatorOf(redis.url).dbsize()).toBe(0)
   })
 
-  it('at a database that the user may not select', async () => {
+  it('at a database that the Redis user may not select', async () => {
     await using redis = await startRedisProcess([])
     const rights = ['on', '>one', '~*', '&*', '+@all', '-select']
     await operatorOf(redis.url).call('ACL', 'SETUSER', 'ann', ...rights)
@@ -155,7 +155,7 @@ describe('a start ends', () => {
     expect(await refusalOf(`${url}/1`)).toMatch(/SELECT 1: NOPERM .*\+select/)
   })
 
-  it.each(['?db=3', '/0/1', '#1'])('at an address that ends with %s', async (rest) => {
+  it.each(['?db=3', '/0/1', '#1'])('at a Redis address that ends with %s', async (rest) => {
     expect(await refusalOf(`redis://127.0.0.1:1${rest}`)).toMatch(/^BREAKWATER_REDIS_URL: /)
   })
 
@@ -167,7 +167,7 @@ describe('a start ends', () => {
     )
   })
 
-  it('a node with a redis-cluster URL ends in one line at a server that is not a Redis Cluster', async () => {
+  it('at a redis-cluster:// address of a server outside a Redis Cluster', async () => {
     await using redis = await startRedisProcess([])
     expect(await refusalOf(redis.url.replace('redis:', 'redis-cluster:'))).toMatch(
       /is no Redis Cluster: use redis:/,
@@ -175,7 +175,7 @@ describe('a start ends', () => {
   })
 })
 
-it('a process that waits for Redis ends with code 0 when it is told to', async () => {
+it('a process that waits for Redis ends with exit code 0 at a signal', async () => {
   const child = startBreakwater(['serve'], {
     directory: temporaryDirectory('wait-'),
     environment: {
@@ -196,7 +196,7 @@ it('a process that waits for Redis ends with code 0 when it is told to', async (
   expect(said.trimEnd().split('\n').at(-1)).toContain('node has stopped')
 })
 
-it('a node that has started goes on, whatever Redis does then', async () => {
+it('a started node goes on, whatever Redis does afterwards', async () => {
   await using redis = await startRedisProcess(['--databases', '4'])
   await using few = await startRedisProcess(['--databases', '1'])
   await using proxy = await startRedisProxy(redis.url)

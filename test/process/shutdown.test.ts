@@ -54,7 +54,7 @@ describe('a node that gets SIGTERM', () => {
     },
   )
 
-  it('is not ready, takes nobody, acknowledges what is under way, and is not hurried by more signals', async () => {
+  it('is not ready, accepts no client, acknowledges publishes in progress, and is not hurried by more signals', async () => {
     await using cluster = await startCluster()
     await using proxy = await startRedisProxy(cluster.redis.url)
     const settings = { ...cluster.settings, redisUrl: proxy.url, environment: unhurried }
@@ -112,7 +112,7 @@ describe('a node that gets SIGTERM', () => {
   })
 
   it.concurrent.each(['refuses connections', 'hangs'] as const)(
-    'ends in time with a Redis that %s',
+    'ends within the time-out with a Redis that %s',
     async (how) => {
       await using redis = await startRedis()
       await using proxy = await startRedisProxy(redis.url)

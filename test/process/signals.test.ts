@@ -30,8 +30,8 @@ async function readAgain(
   return lines()
 }
 
-describe('a node', () => {
-  it.each(stopping)('closes its clients and ends with code 0 at %s', async (signal) => {
+describe('a node that gets a signal', () => {
+  it.each(stopping)('closes its clients and ends with exit code 0 at %s', async (signal) => {
     await using node = await spawnNode()
     await using client = await connectAt(node)
     await node.kill(signal as NodeJS.Signals)
@@ -41,7 +41,7 @@ describe('a node', () => {
     expect(node.logs().at(-1)).toMatchObject({ msg: 'node has stopped' })
   })
 
-  it('goes on at signals that mean nothing to it, and opens no debugger', async () => {
+  it('goes on at signals without a meaning for a node, and opens no debugger', async () => {
     const errors = join(temporaryDirectory('signals-'), 'errors')
     const stderr = openSync(errors, 'w')
     await using node = await spawnNode({ stderr })
@@ -62,7 +62,7 @@ describe('a node', () => {
 })
 
 describe('SIGHUP', () => {
-  it('reads every file again, with one line for all of them', async () => {
+  it('makes a node read every file again, with one log line for all files', async () => {
     const authority = await Authority.create('devices')
     const server = await authority.issue({
       commonName: 'localhost',

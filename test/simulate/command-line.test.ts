@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { parseCommandLine, USAGE, UsageError } from './command-line.ts'
 
-it('without options it simulates a million devices on up to 50 nodes', () => {
+it('npm run simulate without options simulates a million devices on up to 50 nodes', () => {
   expect(parseCommandLine([])).toEqual({
     task: 'simulate',
     devices: 1_000_000,
@@ -23,11 +23,14 @@ it.each([
   [['--period', '0'], '--period: must be a number from 0.001 to 86400, not "0"'],
   [['--nodes-max', '1'], '--nodes-max: must be a number from 2 to 500, not "1"'],
   [['--measure', '--validate'], '--measure and --validate: one after the other'],
-])('%j is refused in one line', (args, line) => {
+])('npm run simulate refuses %j in one line', (args, line) => {
   expect(() => parseCommandLine(args)).toThrow(new UsageError(line))
 })
 
-it.each([['--node-max'], ['--devices'], ['extra']])('%s is refused in one line', (argument) => {
-  expect(() => parseCommandLine([argument])).toThrow(UsageError)
-  expect(() => parseCommandLine([argument])).not.toThrow('\n')
-})
+it.each([['--node-max'], ['--devices'], ['extra']])(
+  'npm run simulate refuses %s in one line',
+  (argument) => {
+    expect(() => parseCommandLine([argument])).toThrow(UsageError)
+    expect(() => parseCommandLine([argument])).not.toThrow('\n')
+  },
+)

@@ -1,4 +1,4 @@
-/** The model behaves as a cluster must, whatever its parts cost. */
+/** The model of a cluster behaves as a cluster must, for any unit costs. */
 import { expect, it } from 'vitest'
 import {
   bytesPerNode,
@@ -33,14 +33,14 @@ const costs: UnitCosts = {
   routeBytes: 20,
 }
 
-it('without messages a node and Redis take what they take at rest', () => {
+it('in the cluster model, a node and Redis without messages need their CPU at rest', () => {
   const calm = predict(costs, { nodes: 4, messagesPerSecond: 0, qos: 0 })
   expect(calm.nodeCores).toBeCloseTo(0.005)
   expect(calm.redisCores).toBeCloseTo((4 * 1_400) / 1e6)
   expect(calm.clusterSlotCores).toBe(calm.redisCores)
 })
 
-it('one by one, a message costs its parts: the mean of the node that it leaves and the one that it reaches', () => {
+it('in the cluster model, a single message costs the mean of its sending and its receiving node', () => {
   const one = predict(costs, { nodes: 2, messagesPerSecond: 2, qos: 0 })
   expect(one.messagesPerTurn).toBeCloseTo(1, 3)
   // Half stay (30 µs), half go (38 + 29 µs); one a second at each node.
@@ -49,7 +49,7 @@ it('one by one, a message costs its parts: the mean of the node that it leaves a
   expect((one.redisCores - (2 * 1_200) / 1e6) * 1e6).toBeCloseTo(13, 1)
 })
 
-it('under load a turn takes more messages, and each of them costs less', () => {
+it('in the cluster model, a turn under load takes more messages, and each message costs less', () => {
   const at = (messagesPerSecond: number) => predict(costs, { nodes: 3, messagesPerSecond, qos: 0 })
   const [calm, busy] = [at(3_000), at(60_000)]
   expect(busy.messagesPerTurn).toBeGreaterThan(calm.messagesPerTurn)
@@ -57,7 +57,7 @@ it('under load a turn takes more messages, and each of them costs less', () => {
   expect(busy.delayMs).toBeGreaterThan(calm.delayMs)
 })
 
-it('what goes out never exceeds what comes in, nor one frame per node and turn', () => {
+it('in the cluster model, frames sent never exceed messages received, nor one frame per node and turn', () => {
   for (const nodes of [2, 5, 20, 50])
     for (const messagesPerSecond of [100, 10_000, 200_000]) {
       const { framesPerSecond, messagesPerTurn } = predict(costs, {
@@ -71,7 +71,7 @@ it('what goes out never exceeds what comes in, nor one frame per node and turn',
     }
 })
 
-it('how many messages a turn took is found again from the frames that they made', () => {
+it('the cluster model recovers the messages per turn from the number of frames', () => {
   for (const nodes of [2, 10]) {
     const load = { nodes, messagesPerSecond: 20_000, qos: 0 } as const
     const said = predict(costs, load)
@@ -84,7 +84,7 @@ it('how many messages a turn took is found again from the frames that they made'
   }
 })
 
-it('more nodes take more, each of them less', () => {
+it('in the cluster model, more nodes take more messages in total, and each node takes fewer', () => {
   const each = (nodes: number): number => capacity(costs, { nodes, qos: 0 }) / nodes
   for (let nodes = 2; nodes < 50; nodes += 1) {
     expect(each(nodes + 1)).toBeLessThan(each(nodes))
@@ -92,7 +92,7 @@ it('more nodes take more, each of them less', () => {
   }
 })
 
-it('the nodes for a load take it, and one less does not', () => {
+it('in the cluster model, the number of nodes for a load suffices, and one node fewer does not', () => {
   const load = { messagesPerSecond: 300_000, qos: 0 } as const
   const nodes = nodesFor(costs, load, 50) ?? 0
   expect(predict(costs, { ...load, nodes }).nodeCores).toBeLessThanOrEqual(NODE_CORES_MAX)
@@ -100,13 +100,13 @@ it('the nodes for a load take it, and one less does not', () => {
   expect(nodesFor(costs, { messagesPerSecond: 1e9, qos: 0 }, 50)).toBeUndefined()
 })
 
-it('a load beyond all is more than one core, and has an answer', () => {
+it('the cluster model answers for a load that needs more than one core per node', () => {
   const flood = predict(costs, { nodes: 2, messagesPerSecond: 1e7, qos: 1 })
   expect(flood.nodeCores).toBeGreaterThan(1)
   expect(shardsFor(flood)).toBeGreaterThan(50)
 })
 
-it('memory: connections are shared by the nodes, sessions and filters of others are not', () => {
+it('in the cluster model, connections are divided among nodes; each node holds sessions and filters of all nodes', () => {
   const held = { connections: 1_000, storedSessions: 0, filters: 0 }
   expect(bytesPerNode(costs, { ...held, nodes: 10 })).toBe(100 * 50_000)
   expect(bytesPerNode(costs, { nodes: 10, connections: 0, storedSessions: 7, filters: 100 })).toBe(

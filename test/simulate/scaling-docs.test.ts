@@ -17,7 +17,7 @@ import { readValidation } from './validate.ts'
 
 const costs = readCosts()
 
-it('every row that `npm run simulate` prints is on the page', () => {
+it('docs/SCALING.md has every row that `npm run simulate` prints', () => {
   const page = tableRows('SCALING.md').map((row) => row.join(' | '))
   const rows = [
     ...costRows(costs),
@@ -29,12 +29,12 @@ it('every row that `npm run simulate` prints is on the page', () => {
   for (const row of rows) expect(page).toContain(row.join(' | '))
 })
 
-it('the picture is the one that it draws', () => {
+it('docs/scaling.svg is the chart that `npm run simulate` draws', () => {
   const file = new URL('../../docs/scaling.svg', import.meta.url)
   expect(readFileSync(file, 'utf8')).toBe(scalingChart(costs, DEFAULTS.nodesMax))
 })
 
-it('every curve has a point for each size, inside of its panel', () => {
+it('every curve of docs/scaling.svg has a point for each cluster size, inside its panel', () => {
   const chart = scalingChart(costs, DEFAULTS.nodesMax)
   const curves = [...chart.matchAll(/<polyline points="([^"]+)"/g)]
   expect(curves).toHaveLength(6)

@@ -1,4 +1,4 @@
-/** The command as it is typed: output, files and exit codes of a process of its own. */
+/** The fleet command as a process: output, files and exit codes. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -39,8 +39,8 @@ const fleet = async (args: readonly string[], interruptAt?: string): Promise<Fin
 }
 
 test.each([
-  ['nothing', [], /^Usage: fleet/],
-  ['no broker', ['pub'], /^fleet: required option '--url <urls>' not specified\n$/],
+  ['an empty command line', [], /^Usage: fleet/],
+  ['a missing broker', ['pub'], /^fleet: required option '--url <urls>' not specified\n$/],
   ['an unknown command', ['pubs'], /^fleet: unknown command 'pubs'.*\n$/],
   [
     'an unknown option',
@@ -58,31 +58,34 @@ test.each([
     /^fleet: --url: "http:\/\/a" is not of the form .*\n$/,
   ],
   [
-    'no such CA',
+    'a missing CA file',
     ['pub', '--url', 'mqtts://a', '--ca', '/none'],
     /^fleet: --ca: \/none cannot be read.*\n$/,
   ],
   [
-    'a CA that is none',
+    'a CA file that is not a certificate',
     ['pub', '--url', 'mqtts://a', '--ca', MAIN],
     /^fleet: --ca: .* no PEM certificate\n$/,
   ],
-  ['no such folder', ['pub', '--url', 'mqtt://a', '--out', '/none/x'], /^fleet: --out: .*\n$/],
-])('%s: one line on stderr, exit code 1', async (_, args, message) => {
-  const { exitCode, stdout, stderr } = await fleet(args)
-  expect(exitCode).toBe(1)
-  expect(stdout).toBe('')
-  expect(stderr).toMatch(message)
-})
+  ['a missing folder', ['pub', '--url', 'mqtt://a', '--out', '/none/x'], /^fleet: --out: .*\n$/],
+])(
+  'the fleet command refuses %s with one line on stderr and exit code 1',
+  async (_, args, message) => {
+    const { exitCode, stdout, stderr } = await fleet(args)
+    expect(exitCode).toBe(1)
+    expect(stdout).toBe('')
+    expect(stderr).toMatch(message)
+  },
+)
 
-test('--help and --version are exit code 0', async () => {
+test('the fleet command exits with code 0 at --help and --version', async () => {
   const help = await fleet(['pubsub', '--help'])
   expect(help.exitCode).toBe(0)
   expect(help.stdout).toMatch(/--pattern/)
   expect(await fleet(['--version'])).toMatchObject({ exitCode: 0, stdout: '0.1.0\n' })
 })
 
-test('nobody listens: exit code 2, and the summary says so', async () => {
+test('the fleet command exits with code 2 when no broker listens, and the summary says so', async () => {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -116,7 +119,7 @@ const suite = (): void => {
     await rm(folder, { recursive: true })
   })
 
-  test('a run that holds: progress on stderr, summary on stdout, result in the file', async () => {
+  test('a fleet run without faults writes progress to stderr, a summary to stdout, and the result into the file', async () => {
     const out = join(folder, 'run.json')
     const slo = ['--slo', 'loss==0', '--slo', 'e2e.p99<1m']
     const { exitCode, stdout, stderr } = await fleet(['pubsub', ...load, ...slo, '--out', out])
@@ -138,21 +141,21 @@ const suite = (): void => {
     expect(JSON.stringify(result)).not.toContain('a secret')
   })
 
-  test('--json: the result on stdout and nothing else', async () => {
+  test('the fleet command with --json writes the result to stdout and nothing else', async () => {
     const { exitCode, stdout, stderr } = await fleet(['pubsub', ...load, '--json'])
     expect(exitCode).toBe(0)
     expect(stderr).toBe('')
     expect((JSON.parse(stdout) as FleetResult).delivered.total).toBe(600)
   })
 
-  test('a missed threshold is exit code 3', async () => {
+  test('the fleet command exits with code 3 when a threshold is missed', async () => {
     const { exitCode, stdout } = await fleet(['pubsub', ...load, '--slo', 'e2e.p50<1us'])
     expect(exitCode).toBe(3)
     expect(stdout).toMatch(/✗ e2e.p50<1us/)
     expect(stdout).toMatch(/\nFAIL: threshold missed: e2e.p50<1us\n$/)
   })
 
-  test('Ctrl-C: exit code 130, and the report is still written', async () => {
+  test('the fleet command exits with code 130 at Ctrl-C, and still writes the report', async () => {
     const out = join(folder, 'interrupted.json')
     const args = ['pubsub', ...load, '--duration', '1m', '--out', out]
     const { exitCode, stdout } = await fleet(args, 'measure')

@@ -1,6 +1,6 @@
 /**
- * A broker that does wrong: Mosquitto behind a proxy that drops, repeats, swaps or changes frames on
- * their way to the subscriber. What the fleet must say is known to the frame.
+ * A faulty broker: Mosquitto behind a proxy that drops, repeats, swaps or changes frames on
+ * their way to the subscriber. What the fleet must report is known exactly.
  */
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
@@ -113,13 +113,13 @@ const suite = (): void => {
 
   afterAll(() => mosquitto[Symbol.asyncDispose]())
 
-  test('a faithful proxy changes nothing', async () => {
+  test('reports no fault when the proxy passes every frame on', async () => {
     const result = await runWith((frame) => [frame], { qos: 2 })
     expect(result.verdict).toEqual({ exitCode: 0, reasons: [] })
     expect(result.delivered.total).toBe(200)
   })
 
-  test('lost messages are exit code 5, counted, with the paths that lost them', async () => {
+  test('exits with code 5 at lost messages, and counts them with the paths that lost them', async () => {
     const result = await runWith(dropsOneInTen)
     expect(result.verdict).toEqual({ exitCode: 5, reasons: ['20 messages lost'] })
     expect(result.integrity).toMatchObject({ expected: 200, lost: 20, outOfOrder: 0 })
@@ -132,12 +132,12 @@ const suite = (): void => {
     })
   })
 
-  test('a threshold on loss takes the place of the rule', async () => {
+  test('judges loss by a threshold when there is one', async () => {
     expect((await runWith(dropsOneInTen, { thresholds: ['loss<=10%'] })).verdict.exitCode).toBe(0)
     expect((await runWith(dropsOneInTen, { thresholds: ['loss<20'] })).verdict.exitCode).toBe(3)
   })
 
-  test('the last messages are missed as well as those in between', async () => {
+  test('finds the loss of the last messages as well as of messages in between', async () => {
     const result = await runWith((frame, type, count) =>
       isPublish(type) && count >= 45 ? [] : [frame],
     )
@@ -145,7 +145,7 @@ const suite = (): void => {
     expect(result.verdict.exitCode).toBe(5)
   })
 
-  test('a duplicate breaks QoS 0 and 2, not QoS 1', async () => {
+  test('reports a duplicate at QoS 0 and 2, and accepts a duplicate at QoS 1', async () => {
     const atMostOnce = await runWith(repeatsOneInTen)
     expect(atMostOnce.verdict).toEqual({ exitCode: 5, reasons: ['20 messages delivered twice'] })
     expect(atMostOnce.integrity.duplicates).toEqual({ qos0: 20, qos1: 0, qos2: 0 })
@@ -154,19 +154,19 @@ const suite = (): void => {
     expect(atLeastOnce.integrity.duplicates).toEqual({ qos0: 0, qos1: 20, qos2: 0 })
   })
 
-  test('at QoS 2 a PUBLISH repeated before PUBREL is one message [MQTT-4.3.3-2]', async () => {
+  test('counts a QoS 2 PUBLISH that is repeated before PUBREL as one message [MQTT-4.3.3-2]', async () => {
     const result = await runWith(repeatsOneInTen, { qos: 2 })
     expect(result.integrity).toMatchObject({ lost: 0, duplicates: { qos2: 0 } })
     expect(result.delivered.total).toBe(200)
   })
 
-  test('messages in another order are exit code 5', async () => {
+  test('exits with code 5 at messages in another order', async () => {
     const result = await runWith(swapsOneInTen())
     expect(result.verdict).toEqual({ exitCode: 5, reasons: ['20 messages out of order'] })
     expect(result.integrity).toMatchObject({ lost: 0, outOfOrder: 20 })
   })
 
-  test('a message at the wrong subscriber is misrouted', async () => {
+  test('counts a message at the wrong subscriber as misrouted', async () => {
     const result = await runWith((frame, type, count) => {
       // The publisher index is 12 bytes before the sequence's end; 64 is nobody's number here.
       if (isPublish(type) && count === 7) frame.writeUInt32BE(64, frame.length - 64 + 8)
@@ -176,7 +176,7 @@ const suite = (): void => {
     expect(result.verdict.exitCode).toBe(5)
   })
 
-  test('a message of another publisher counts as foreign, not as wrong', async () => {
+  test('counts a message of another publisher as foreign, not as a fault', async () => {
     const result = await runWith((frame, type, count) => {
       if (!isPublish(type) || count !== 7) return [frame]
       const other = Buffer.from(frame)
@@ -187,7 +187,7 @@ const suite = (): void => {
     expect(result.verdict.exitCode).toBe(0)
   })
 
-  test('acknowledgements that never come are exit code 5', async () => {
+  test('exits with code 5 when acknowledgements never arrive', async () => {
     const result = await runWith(
       (frame, type, count) => (type === PacketType.puback && count === 49 ? [] : [frame]),
       { command: 'pub', qos: 1, devices: 4 },
@@ -195,7 +195,7 @@ const suite = (): void => {
     expect(result.verdict).toEqual({ exitCode: 5, reasons: ['4 messages never acknowledged'] })
   })
 
-  test('a saturated run goes on after a loss, and says that it had to', async () => {
+  test('continues a saturated run after a loss, and reports that', async () => {
     const result = await runWith(
       (frame, type, count) => (isPublish(type) && count >= 8 && count < 16 ? [] : [frame]),
       { rate: undefined, saturate: true, window: 8, durationMs: 3500 },
@@ -205,14 +205,14 @@ const suite = (): void => {
     expect(result.published.total).toBeGreaterThan(1000)
   })
 
-  test.each([0, 1])('at QoS %i a saturated publisher is never ahead by more', async (qos) => {
+  test.each([0, 1])('never lets a saturated publisher exceed its window at QoS %i', async (qos) => {
     const input = { qos, rate: undefined, saturate: true, window: 8, durationMs: 800 }
     const result = await runWith((frame, type) => (isPublish(type) ? [] : [frame]), input)
     expect(result.published.total).toBe(4 * 8)
     expect(result.integrity.lost).toBe(4 * 8)
   })
 
-  test('a connection cut in the middle of a run is exit code 2', async () => {
+  test('exits with code 2 when a connection is cut during a run', async () => {
     const result = await runWith((frame, type, count, socket) => {
       if (isPublish(type) && count === 20) socket.destroy()
       return [frame]
@@ -224,7 +224,7 @@ const suite = (): void => {
     expect(result.connections).toMatchObject({ ready: 8, failed: 0, lost: 4 })
   })
 
-  test('a device whose PINGREQ is not answered gives the connection up', async () => {
+  test('closes the connection of a device whose PINGREQ is not answered', async () => {
     const result = await runWith((frame, type) => (type === PacketType.pingresp ? [] : [frame]), {
       command: 'connect',
       rate: undefined,
@@ -236,7 +236,7 @@ const suite = (): void => {
     expect(result.verdict.exitCode).toBe(2)
   })
 
-  test('bytes that are not MQTT end the connection with what was wrong', async () => {
+  test('closes the connection at bytes that are not MQTT, and names the fault', async () => {
     const result = await runWith((frame, type) =>
       type === PacketType.suback ? [Buffer.of(0x90, 0xff, 0xff, 0xff, 0xff, 0xff)] : [frame],
     )
@@ -245,7 +245,7 @@ const suite = (): void => {
   })
 }
 
-test('a broker that accepts and says nothing is a time-out', async () => {
+test('reports a time-out for a broker that accepts connections and does not answer', async () => {
   const sockets: Socket[] = []
   const server = createServer((socket) => sockets.push(socket)).listen(0, HOST)
   await once(server, 'listening')

@@ -78,7 +78,7 @@ const suite = (): void => {
   })
 
   test.each([0, 1, 2])(
-    'pairs at QoS %i: what is due is sent, and all of it arrives',
+    'sends every due message in pairs at QoS %i, and all messages arrive',
     async (qos) => {
       const result = await run({ qos })
       expectClean(result)
@@ -97,7 +97,7 @@ const suite = (): void => {
     ['self', 10, 1],
     ['fan-in', 11, 1],
     ['fan-out', 11, 10],
-  ] as const)('pattern %s opens %i connections', async (pattern, planned, receivers) => {
+  ] as const)('opens, in the pattern %s, %i connections', async (pattern, planned, receivers) => {
     const result = await run({ pattern, devices: 10, rate: 200, qos: 1 })
     expectClean(result)
     expect(result.connections.planned).toBe(planned)
@@ -106,7 +106,7 @@ const suite = (): void => {
     expect(result.integrity.expected).toBe(120 * receivers)
   })
 
-  test('the warm-up is load, but not measured', async () => {
+  test('sends messages during the warm-up, and does not measure them', async () => {
     const phases: Phase[] = []
     const result = await runFleet(
       { command: 'pubsub', urls: [plainUrl], rate: 500, warmupMs: 400, durationMs: 600 },
@@ -121,22 +121,25 @@ const suite = (): void => {
     ['pairs', 1],
     ['fan-in', 1],
     ['fan-out', 20],
-  ] as const)('saturated %s: everything sent is delivered', async (pattern, receivers) => {
-    const result = await run({ pattern, rate: undefined, saturate: true, window: 16 })
-    expectClean(result)
-    expect(result.published.total).toBeGreaterThan(1000)
-    expect(result.delivered.total).toBe(result.published.total * receivers)
-    expect(result.published.stalls).toBe(0)
-  })
+  ] as const)(
+    'saturated in the pattern %s: every message sent is delivered',
+    async (pattern, receivers) => {
+      const result = await run({ pattern, rate: undefined, saturate: true, window: 16 })
+      expectClean(result)
+      expect(result.published.total).toBeGreaterThan(1000)
+      expect(result.delivered.total).toBe(result.published.total * receivers)
+      expect(result.published.stalls).toBe(0)
+    },
+  )
 
-  test.each([1, 2])('saturated at QoS %i: everything is acknowledged too', async (qos) => {
+  test.each([1, 2])('saturated at QoS %i: every message is also acknowledged', async (qos) => {
     const result = await run({ qos, rate: undefined, saturate: true, payloadBytes: 1024 })
     expectClean(result)
     expect(result.acknowledged.total).toBe(result.published.total)
     expect(result.delivered.bytes).toBe(result.published.total * 1024)
   })
 
-  test('publishers alone, saturated: acknowledgements or the socket hold them', async () => {
+  test('saturated with publishers alone: acknowledgements or the socket limit the rate', async () => {
     for (const qos of [0, 1]) {
       const result = await run({ command: 'pub', qos, rate: undefined, saturate: true })
       expect(result.verdict.exitCode).toBe(0)
@@ -144,7 +147,7 @@ const suite = (): void => {
     }
   })
 
-  test('a process that is watched has CPU time and memory', async () => {
+  test('reports CPU time and memory of a watched process', async () => {
     const input = { rate: undefined, saturate: true, watchPids: [mosquitto.pid] }
     const [watched] = (await run(input)).watched
     expect(watched?.cpuMs).toBeGreaterThan(0)
@@ -152,7 +155,7 @@ const suite = (): void => {
     expect(watched?.residentBytes).toBeGreaterThan(1_000_000)
   })
 
-  test('one fleet publishes, another one checks what arrives', async () => {
+  test('checks in one fleet the messages that another fleet publishes', async () => {
     const publishing = Promise.withResolvers<FleetResult>()
     const topic = 'shared/{{i}}'
     const load = { command: 'pub', topic, devices: 4, rate: 200, durationMs: 500 } as const
@@ -170,7 +173,7 @@ const suite = (): void => {
     expect(result.latency.endToEnd.count).toBe(200)
   })
 
-  test('TLS with the right authority, by address and by name', async () => {
+  test('connects over TLS with the right authority, by address and by name', async () => {
     for (const url of [tlsUrl, tlsUrl.replace(HOST, 'localhost')]) {
       const result = await run({ urls: [url], ca, qos: 1 })
       expectClean(result)
@@ -178,7 +181,7 @@ const suite = (): void => {
     }
   })
 
-  test('TLS with an unknown authority connects nobody, unless it is told not to care', async () => {
+  test('connects no device over TLS with an unknown authority, unless verification is switched off', async () => {
     const refused = await run({ urls: [tlsUrl] })
     expect(refused.verdict.exitCode).toBe(2)
     expect(refused.connections.ready).toBe(0)
@@ -186,12 +189,12 @@ const suite = (): void => {
     expect((await run({ urls: [tlsUrl], insecure: true })).verdict.exitCode).toBe(0)
   })
 
-  test('devices take the brokers in turn', async () => {
+  test('distributes its devices over several brokers in turn', async () => {
     const result = await run({ command: 'connect', rate: undefined, urls: [plainUrl, tlsUrl], ca })
     expect(result.connections).toMatchObject({ ready: 20, tcp: { count: 20 }, tls: { count: 10 } })
   })
 
-  test('500 devices over TLS', async () => {
+  test('runs 500 devices over TLS', async () => {
     const load = { devices: 500, connectRate: 500, rate: 2000, warmupMs: 500, durationMs: 2000 }
     const result = await run({ urls: [tlsUrl], ca, ...load })
     expectClean(result)
@@ -200,7 +203,7 @@ const suite = (): void => {
     expect(result.delivered.total).toBe(5000)
   })
 
-  test('a threshold that is missed is exit code 3 with its expression', async () => {
+  test('exits with code 3 at a missed threshold, and names its expression', async () => {
     const result = await run({ thresholds: ['e2e.max<1us', 'loss==0'] })
     expect(result.verdict).toEqual({
       exitCode: 3,
@@ -208,13 +211,13 @@ const suite = (): void => {
     })
   })
 
-  test('a generator later than its bound is exit code 4, whatever the thresholds say', async () => {
+  test('exits with code 4 when its generator is later than the bound, whatever the thresholds say', async () => {
     const result = await run({ lagBoundMs: 0.001, thresholds: ['e2e.max<1us'] })
     expect(result.verdict.exitCode).toBe(4)
     expect(result.verdict.reasons[0]).toMatch(/^generator overloaded: lag p99 .* bound 0.001 ms/)
   })
 
-  test('a run that is interrupted ends early and reports', async () => {
+  test('ends an interrupted run early and reports the result', async () => {
     const interrupt = new AbortController()
     const result = await runFleet(
       // What this machine does beside the test is not what is tested.
@@ -227,7 +230,7 @@ const suite = (): void => {
     expect(result.published.total).toBeGreaterThan(0)
   })
 
-  test('credentials: the right ones connect, the wrong ones are told why', async () => {
+  test('connects with the right credentials, and reports the reason for wrong ones', async () => {
     await using guarded = await startMosquitto({ users: { 'dev-1': 'right', 'dev-0': 'right' } })
     const input = {
       urls: [`mqtt://${HOST}:${guarded.port}`],
@@ -243,7 +246,7 @@ const suite = (): void => {
     expect(refused.connections.firstFailure).toMatch(/refused: not authorized \(CONNACK 5\)/)
   })
 
-  test('a refused subscription is a failed connection', async () => {
+  test('counts a refused subscription as a failed connection', async () => {
     await using strict = await startMosquitto({ lines: ['max_topic_alias 0'] })
     // Mosquitto ends the connection of a client whose filter is not valid [MQTT-4.7.1-2].
     const urls = [`mqtt://${HOST}:${strict.port}`]

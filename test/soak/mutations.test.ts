@@ -1,4 +1,4 @@
-/** The mistakes of `npm run soak:mutations` can still be made; one of them is made here, and found. */
+/** The mutations of `npm run soak:mutations` still apply to the source; one is applied here, and found. */
 import { expect, it } from 'vitest'
 import { findProgram } from '../kit/program.ts'
 import { buildMutant } from './mutation-build.ts'
@@ -7,11 +7,14 @@ import { MUTATIONS } from './mutations.ts'
 
 const TIMEOUT_MS = 300_000
 
-it.each(MUTATIONS)('the place of the mistake is there: $name', ({ edits }) => {
-  expect(buildMutant(edits)).toMatch(/broker.src.main\.ts$/)
-})
+it.each(MUTATIONS)(
+  'the source still has the place of this mutation: a broker that $name',
+  ({ edits }) => {
+    expect(buildMutant(edits)).toMatch(/broker.src.main\.ts$/)
+  },
+)
 
-it('a place that is not there, or there twice, is an error', () => {
+it('a mutation whose place is missing or occurs twice is an error', () => {
   const file = 'store/src/store.ts'
   for (const [find, times] of [
     ['no such text', 0],
@@ -23,7 +26,7 @@ it('a place that is not there, or there twice, is an error', () => {
 })
 
 it.skipIf(findProgram('redis-server') === undefined)(
-  'a broker that forgets DUP is found by G6',
+  'the soak finds a broker that forgets DUP, by check G6',
   async () => {
     const mutation = MUTATIONS.find(({ name }) => name === 'forgets DUP')
     if (mutation === undefined) throw new Error('the mistake is not listed')

@@ -1,4 +1,4 @@
-/** What a reader is told of a round that broke a promise. */
+/** The report of a soak round that broke a promise. */
 import { expect, it } from 'vitest'
 import { checkAcknowledgedStored } from './check/acknowledged-stored.ts'
 import { pair } from './check/story-lines.ts'
@@ -23,7 +23,7 @@ const round = {
   seconds: 10,
 }
 
-it('the first violation is told with every line of its message and the faults around it', () => {
+it('the soak report shows the first violation with every line of its message and the faults around it', () => {
   const told = storiesOf(round)
   expect(told[0]).toBe(
     'G1 (acknowledged means stored): lost was acknowledged and never reached the session of sub',
@@ -34,7 +34,7 @@ it('the first violation is told with every line of its message and the faults ar
   expect(text).not.toContain('message other')
 })
 
-it('the report counts by promise and fault, and says how to do a broken round again', () => {
+it('the soak report counts by promise and fault, and gives the command that repeats a broken round', () => {
   const text = reportOf([summaryOf(round)]).join('\n')
   expect(text).toMatch(/G1 +acknowledged means stored +BROKEN 1\n/)
   expect(text).toMatch(/G2 .* kept\n/)
@@ -43,7 +43,7 @@ it('the report counts by promise and fault, and says how to do a broken round ag
   expect(text).toContain('again (G1): npm run soak -- --seed 4 --rounds 1 --round-seconds 10')
 })
 
-it('a recovery ends with the acknowledgement of something that was published after the fault', () => {
+it('a recovery in the soak report ends with the acknowledgement of a message published after the fault', () => {
   expect(recoveriesOf(story.lines)).toEqual([{ fault: 'kill-node', tookMs: 520 }])
   expect(recoveriesOf(pair().fault('kill-node', 'begin').fault('kill-node', 'end').lines)).toEqual(
     [],

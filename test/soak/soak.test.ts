@@ -15,7 +15,7 @@ const TIMEOUT_MS = 300_000
 
 // Redis is restarted and starved here, which only a server of the test's own can be.
 it.skipIf(findProgram('redis-server') === undefined).each(SEEDS)(
-  'every promise is kept under the faults of seed %i',
+  'a cluster keeps every promise under the faults of soak seed %i',
   async (seed) => {
     const plan = drawPlan({ seed, seconds: FAULT_SECONDS })
     const round = await runRound({ plan })

@@ -5,7 +5,7 @@ import { checkShared } from './shared.ts'
 import { StoryLines } from './story-lines.ts'
 import { checkWills } from './wills.ts'
 
-describe('G8: wills', () => {
+describe('soak check G8, wills:', () => {
   const wills = (story: StoryLines): (string | undefined)[] =>
     checkWills(story.index).map(({ message }) => message)
   const watched = (): StoryLines =>
@@ -15,7 +15,7 @@ describe('G8: wills', () => {
       .connect('dev', 2, { will: 'will-1', willTopic: 'w' })
   const arrives = { topic: 'w' }
 
-  it('one that never comes is found', () => {
+  it('the check finds a will that is never published', () => {
     expect(wills(watched().closed('dev', 2, 'broker'))).toEqual(['will-1'])
     expect(
       wills(watched().closed('dev', 2, 'broker').deliver('sub', 1, 'will-1', arrives)),
@@ -23,13 +23,13 @@ describe('G8: wills', () => {
     expect(wills(watched())).toEqual([])
   })
 
-  it('one that comes though the client said DISCONNECT is found', () => {
+  it('the check finds a will that is published although the client sent DISCONNECT', () => {
     const said = watched().add({ kind: 'disconnect', client: 'dev', connection: 2 })
     expect(wills(said.closed('dev', 2))).toEqual([])
     expect(wills(said.deliver('sub', 1, 'will-1', arrives))).toEqual(['will-1'])
   })
 
-  it('one whose DISCONNECT the node may not have heard is none, nor one whose client came back', () => {
+  it('the check accepts a will whose DISCONNECT the node may not have received, and a missing will whose client came back', () => {
     const killed = watched()
       .add({ kind: 'disconnect', client: 'dev', connection: 2 })
       .fault('kill-node', 'begin', 'a')
@@ -38,7 +38,7 @@ describe('G8: wills', () => {
     expect(wills(watched().closed('dev', 2, 'broker').connect('dev', 3))).toEqual([])
   })
 
-  it('one that comes after newer words of its client is found', () => {
+  it('the check finds a will that arrives after newer messages of its client', () => {
     const back = (): StoryLines =>
       watched()
         .closed('dev', 2, 'broker')
@@ -58,7 +58,7 @@ describe('G8: wills', () => {
   })
 })
 
-describe('G13: shared subscriptions', () => {
+describe('soak check G13, shared subscriptions:', () => {
   const wrong = (story: StoryLines): (string | undefined)[] =>
     checkShared(story.index, { recoverMs: 500 }).map(({ message }) => message)
   const group = (): StoryLines =>
@@ -70,13 +70,13 @@ describe('G13: shared subscriptions', () => {
       .subscribe('two', 3, '$share/g/t')
       .published('m1')
 
-  it('a message for two members is found, and one for none', () => {
+  it('the check finds a message that reached two members, and a message that reached none', () => {
     expect(wrong(group().deliver('one', 2, 'm1'))).toEqual([])
     expect(wrong(group().deliver('one', 2, 'm1').deliver('two', 3, 'm1'))).toEqual(['m1'])
     expect(wrong(group())).toEqual(['m1'])
   })
 
-  it('what a departed member has not acknowledged goes to another', () => {
+  it('the check accepts an unacknowledged message of a departed member at another member', () => {
     const departed = (): StoryLines => group().deliver('one', 2, 'm1')
     expect(wrong(departed().closed('one', 2).deliver('two', 3, 'm1'))).toEqual([])
     const answered = (ms: number): StoryLines =>
@@ -86,14 +86,14 @@ describe('G13: shared subscriptions', () => {
     expect(wrong(answered(0))).toEqual([])
   })
 
-  it('a node that is cut off may have been taken for dead', () => {
+  it('the check accepts a second delivery when a cut-off node may have been declared dead', () => {
     const story = group().deliver('one', 2, 'm1').fault('node-redis-away', 'begin', 'a')
     expect(wrong(story.deliver('two', 3, 'm1'))).toEqual([])
     const other = group().deliver('one', 2, 'm1').fault('node-redis-away', 'begin', 'b')
     expect(wrong(other.deliver('two', 3, 'm1'))).toEqual(['m1'])
   })
 
-  it('a node that was stopped has what was handed on meanwhile, and nothing else', () => {
+  it('the check accepts a second delivery only of messages handed on while a node was stopped', () => {
     const apart = (): StoryLines =>
       new StoryLines()
         .connect('pub', 1)
@@ -109,14 +109,14 @@ describe('G13: shared subscriptions', () => {
     expect(wrong(both(stopped(apart()).published('m1')))).toEqual(['m1'])
   })
 
-  it('nothing is owed to a group in which nobody has stayed', () => {
+  it('the check expects no delivery to a group in which no member has stayed', () => {
     expect(wrong(group().connect('one', 4, { clean: true }))).toEqual(['m1'])
     const over = group().connect('one', 4, { clean: true }).connect('two', 5, { clean: true })
     expect(wrong(over)).toEqual([])
   })
 })
 
-describe('G1: retained messages are found', () => {
+describe('soak check G1, retained messages are found:', () => {
   const missed = (story: StoryLines): (string | undefined)[] =>
     checkRetainedFound(story.index).map(({ message }) => message)
   const kept = { retain: true }
@@ -125,21 +125,21 @@ describe('G1: retained messages are found', () => {
   const two = (): StoryLines =>
     new StoryLines().connect('pub', 1).published('m1', kept).published('m2', kept)
 
-  it('a late subscriber that finds nothing, or only the older one, is found', () => {
+  it('the check finds a late subscriber that gets no retained message, or only an older one', () => {
     expect(missed(late(two()))).toEqual(['m2'])
     expect(missed(late(two()).deliver('late', 3, 'm1', kept))).toEqual(['m2'])
     expect(missed(late(two()).deliver('late', 3, 'm2', kept))).toEqual([])
     expect(missed(late(two()).published('m3', kept).deliver('late', 3, 'm3'))).toEqual([])
   })
 
-  it('nothing is owed before the acknowledgement, on other topics, or to a connection that ended', () => {
+  it('the check expects no retained message before the acknowledgement, on other topics, or on a connection that ended', () => {
     expect(missed(late(new StoryLines().connect('pub', 1).publish('m1', kept)))).toEqual([])
     const other = two().connect('late', 3, { clean: true }).subscribe('late', 3, 'x')
     expect(missed(other)).toEqual([])
     expect(missed(late(two()).closed('late', 3))).toEqual([])
   })
 
-  it('what was sent again may be the newer one', () => {
+  it('the check accepts a repeated publish as the newer retained message', () => {
     const again = two().publish('m1', { ...kept, dup: true })
     expect(missed(late(again).deliver('late', 3, 'm1', kept))).toEqual([])
   })

@@ -8,19 +8,19 @@ import { checkResume } from './resume.ts'
 import { checkStalled } from './stalled.ts'
 import { pair, type StoryLines } from './story-lines.ts'
 
-describe('G3: one owner', () => {
+describe('soak check G3, one owner:', () => {
   const options = { endWithinMs: 1_000, recoverMs: 500 }
   const served = (story: StoryLines): (number | undefined)[] =>
     checkOneOwner(story.index, options).map(({ at }) => at)
   const taken = (): StoryLines =>
     pair().published('m1').connect('sub', 3, { sessionPresent: true, node: 'b#1' })
 
-  it('a connection that is served long after a later one was accepted is found', () => {
+  it('the check finds a connection that is served long after a later one was accepted', () => {
     expect(served(taken().deliver('sub', 2, 'm1'))).toEqual([])
     expect(served(taken().wait(1_500).deliver('sub', 2, 'm1'))).toHaveLength(1)
   })
 
-  it('the time of a fault does not count', () => {
+  it('the check does not count the time of a fault', () => {
     const story = taken().fault('node-redis-away', 'begin').wait(3_000)
     story.fault('node-redis-away', 'end').wait(600).deliver('sub', 2, 'm1')
     expect(served(story)).toEqual([])
@@ -37,13 +37,13 @@ describe('G3: one owner', () => {
       .closed('sub', 3)
       .connect('sub', 4, { sessionPresent: true })
 
-  it('an acknowledgement of a former owner that counted is found', () => {
+  it('the check finds an acknowledgement of a former owner that took effect', () => {
     expect(checkResume(stale().index)).toMatchObject([{ guarantee: 'G3', message: 'm1' }])
     expect(checkResume(stale().deliver('sub', 4, 'm1', { dup: true }).index)).toEqual([])
   })
 })
 
-describe('G4: one that reads nothing', () => {
+describe('soak check G4, a client that reads nothing:', () => {
   const late = (story: StoryLines): (string | undefined)[] =>
     checkStalled(story.index, { deliverWithinMs: 500, recoverMs: 100 }).map(
       ({ message }) => message,
@@ -51,19 +51,19 @@ describe('G4: one that reads nothing', () => {
   const stalled = (): StoryLines =>
     pair().connect('slow', 3).add({ kind: 'stall', client: 'slow', connection: 3 })
 
-  it('another one that waits for it is found', () => {
+  it('the check finds another client that waits for the client that reads nothing', () => {
     expect(late(stalled().published('m1').deliver('sub', 2, 'm1'))).toEqual([])
     expect(late(stalled().published('m1').wait(900).deliver('sub', 2, 'm1'))).toEqual(['m1'])
   })
 
-  it('its own wait, and that of a fault, is not', () => {
+  it('the check accepts the wait of that client itself, and a wait during a fault', () => {
     expect(late(stalled().published('m1').wait(900).deliver('slow', 3, 'm1'))).toEqual([])
     const fault = stalled().published('m1').fault('redis-pause', 'begin').wait(900)
     expect(late(fault.fault('redis-pause', 'end').deliver('sub', 2, 'm1'))).toEqual([])
   })
 })
 
-describe('G6: resume', () => {
+describe('soak check G6, resume:', () => {
   const unanswered = (): StoryLines =>
     pair()
       .published('m1')
@@ -74,17 +74,17 @@ describe('G6: resume', () => {
   const found = (story: StoryLines): string[] =>
     checkResume(story.index).map(({ guarantee, text }) => `${guarantee}: ${text}`)
 
-  it('a message that comes again as it must is none', () => {
+  it('the check accepts a message that is sent again correctly', () => {
     expect(found(unanswered().deliver('sub', 3, 'm1', { packetId: 7, dup: true }))).toEqual([])
     const answered = pair().published('m1').deliver('sub', 2, 'm1').answer('sub', 2, 'm1')
     expect(found(answered.closed('sub', 2).connect('sub', 3, { sessionPresent: true }))).toEqual([])
   })
 
-  it('a message that was never acknowledged and does not come again is found', () => {
+  it('the check finds an unacknowledged message that is not sent again', () => {
     expect(found(unanswered())).toEqual(['G6: sub never acknowledged m1, and did not get it again'])
   })
 
-  it('another packet id is found, and a missing DUP', () => {
+  it('the check finds a changed packet id and a missing DUP', () => {
     expect(found(unanswered().deliver('sub', 3, 'm1', { packetId: 7 }))).toEqual([
       'G6: sub got m1 again without DUP',
     ])
@@ -92,7 +92,7 @@ describe('G6: resume', () => {
     expect(found(other)).toContain('G6: sub got m1 again with packet id 8, before 7')
   })
 
-  it('a session that is gone is found, unless its client ended it', () => {
+  it('the check finds a lost session, unless its client ended the session', () => {
     expect(found(pair().closed('sub', 2).connect('sub', 3))).toEqual([
       'G6: the session of sub was gone at its connection 3',
     ])
@@ -101,7 +101,7 @@ describe('G6: resume', () => {
   })
 })
 
-describe('G7: leftovers', () => {
+describe('soak check G7, leftovers:', () => {
   const left = (key: string, entries: string[] = []): string[] =>
     checkLeftovers({
       prefix: 'p:',
@@ -110,7 +110,7 @@ describe('G7: leftovers', () => {
       at: 0,
     }).map(({ text }) => text)
 
-  it('what belongs to a session is found, and what nobody knows', () => {
+  it('the check finds keys of ended sessions and unknown keys', () => {
     expect(left('v1:{7}:session:sub')).toEqual(['v1:{7}:session:sub is left'])
     expect(left('v1:{7}:queue:sub')).toHaveLength(1)
     expect(left('v1:{7}:sessions', ['sub'])).toEqual(['v1:{7}:sessions still names sub'])
@@ -119,7 +119,7 @@ describe('G7: leftovers', () => {
     expect(left('v1:anything')).toHaveLength(1)
   })
 
-  it('what belongs to the cluster, to living nodes and to topics stays', () => {
+  it('the check accepts keys of the cluster, of running nodes and of topics', () => {
     for (const key of [
       '{cluster}:departed',
       '{cluster}:log',
@@ -134,7 +134,7 @@ describe('G7: leftovers', () => {
   })
 })
 
-describe('G11: the books', () => {
+describe('soak check G11, the message counters', () => {
   const story = pair().published('m1').deliver('sub', 2, 'm1').answer('sub', 2, 'm1')
   const books: NodeBooks = {
     name: 'a#1',
@@ -147,7 +147,7 @@ describe('G11: the books', () => {
   const wrong = (changes: Partial<NodeBooks>): number =>
     checkBalance(story.index, [{ ...books, ...changes }], 0).length
 
-  it('balance, or say what is wrong', () => {
+  it('balance, or the check names the difference', () => {
     expect(wrong({})).toBe(0)
     for (const changes of [
       { received: 0 },
