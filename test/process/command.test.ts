@@ -176,7 +176,7 @@ describe('dev-certs', () => {
     expect(made.verify(new X509Certificate(ca).publicKey)).toBe(true)
   })
 
-  it('reports in one line that the folder is not writable', async () => {
+  it('reports in one line a folder that it cannot write to', async () => {
     const file = path('file')
     writeFileSync(file, '')
     expectOneLine(await run(['dev-certs', file]), /^breakwater: EEXIST/)
@@ -279,7 +279,7 @@ describe('passwd', () => {
     expect(readFileSync(file, 'utf8')).toBe('keeper\n')
   })
 
-  it('reports in one line that the folder is not writable', async () => {
+  it('reports in one line a folder that it cannot write to', async () => {
     const file = join(path('nowhere'), 'passwords')
     expectOneLine(await passwd(file, 'keeper', 'x'), /^breakwater: ENOENT: .*nowhere/)
   })

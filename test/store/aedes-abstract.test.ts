@@ -124,25 +124,28 @@ const stores = {
 
 const excluded = new Set(EXCLUSIONS.flatMap(({ cases }) => cases))
 
-describe.each(Object.entries(stores))('aedes’ own suite over the %s store', (_, persistence) => {
-  for (const { name, run } of aedesCases(persistence)) {
-    if (excluded.has(name)) continue
-    test(name, async () => {
-      const { context, check } = counting()
-      await run(context)
-      check()
-    })
-  }
-})
+describe.each(Object.entries(stores))(
+  'the persistence suite of aedes over the %s store',
+  (_, persistence) => {
+    for (const { name, run } of aedesCases(persistence)) {
+      if (excluded.has(name)) continue
+      test(name, async () => {
+        const { context, check } = counting()
+        await run(context)
+        check()
+      })
+    }
+  },
+)
 
-describe('the cases of aedes’ own suite', () => {
+describe('the cases of the persistence suite of aedes', () => {
   const names = aedesCases(stores.memory).map(({ name }) => name)
 
-  test('have names of their own', () => {
+  test('have distinct names', () => {
     expect(new Set(names).size).toBe(names.length)
   })
 
-  test('are run, or excluded by a name that is there', () => {
+  test('are run or excluded; every exclusion names an existing case', () => {
     expect([...excluded].filter((name) => !names.includes(name))).toEqual([])
     expect(names.filter((name) => !excluded.has(name))).toEqual([
       'verify setup() method is async',
@@ -166,7 +169,7 @@ describe('the cases of aedes’ own suite', () => {
     ])
   })
 
-  test('are excluded once, for a reason', () => {
+  test('are each excluded once, with a reason', () => {
     expect(excluded.size).toBe(EXCLUSIONS.flatMap(({ cases }) => cases).length)
     for (const { reason } of EXCLUSIONS) expect(reason).not.toBe('')
   })

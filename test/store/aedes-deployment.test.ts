@@ -55,7 +55,7 @@ function packet(topic: string, payload: string, qos: number, retain = false): ob
   }
 }
 
-test('a deployment of aedes is read: sessions, what is queued in order, what is retained', async () => {
+test('an aedes deployment is read: sessions, queued messages in order, and retained messages', async () => {
   await using server = await startRedis()
   const conn = new Redis(server.url, { keyPrefix: server.prefix })
   onTestFinished(() => conn.disconnect())

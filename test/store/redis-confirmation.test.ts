@@ -1,4 +1,4 @@
-/** What an acknowledgement asks for beside an answer: it is asked where it was written, until it is there. */
+/** The confirmation that an acknowledgement level needs is requested on the connection that wrote, until it arrives. */
 import { Message } from '@breakwater/bus'
 import { expect, test } from 'vitest'
 import { findProgram } from '../kit/program.ts'
@@ -16,7 +16,7 @@ const PREFIX = 'test:'
 const noServer = findProgram('redis-server') === undefined
 
 test.skipIf(noServer)(
-  'replicated: an append is done when a replica has it, also if it was sent again to another connection',
+  'at level replicated an append completes when a replica has the message, also after it was sent again on another connection',
   async () => {
     await using redis = await startReplicatedRedis([])
     const { master, link } = redis
@@ -42,7 +42,7 @@ test.skipIf(noServer)(
 )
 
 test.skipIf(noServer)(
-  'replicated: what waits on one connection is asked for again, and not sent again',
+  'at level replicated a pending confirmation is requested again on the same connection, and the write is not sent again',
   async () => {
     await using redis = await startReplicatedRedis([])
     const { master, link } = redis
@@ -67,7 +67,7 @@ test.skipIf(noServer)(
 )
 
 test.skipIf(noServer)(
-  'replicated: session, filters, QoS 2 and retained messages wait for it too, receipts do not',
+  'at level replicated sessions, filters, QoS 2 and retained messages wait for the confirmation, and receipts do not',
   async () => {
     await using redis = await startReplicatedRedis([])
     const { master, link } = redis
@@ -107,7 +107,7 @@ test.skipIf(noServer)(
 )
 
 test.skipIf(noServer)(
-  'replicated: what a session was told on a connection that is lost meanwhile counts for nothing',
+  'at level replicated a confirmation on a lost connection does not complete the write of a session',
   async () => {
     await using redis = await startReplicatedRedis([])
     const { master, link } = redis
@@ -132,7 +132,7 @@ test.skipIf(noServer)(
 )
 
 test.skipIf(noServer)(
-  'replicated: on a Redis Cluster each master is asked for what a turn has brought it, not for each queue',
+  'at level replicated each master of a Redis Cluster confirms once per turn, not once per queue',
   async () => {
     await using redis = await startRedisClusterServers({ replicas: 1 })
     await using stores = redisStores({ url: redis.url, prefix: PREFIX })
@@ -154,19 +154,22 @@ test.skipIf(noServer)(
   90_000,
 )
 
-test.skipIf(noServer)('a server that cannot confirm is refused with one line', async () => {
-  const start = async (args: readonly string[], ack: 'fsynced' | 'replicated:1', user = '') => {
-    await using redis = await startRedisProcess(args)
-    const url = redis.url.replace('redis://', `redis://${user}`)
-    await using stores = redisStores({ url, prefix: PREFIX })
-    await stores.open({ ack })
-  }
-  await expect(start([], 'fsynced')).rejects.toThrow(/^level fsynced.*appendonly.*$/)
-  const user = ['--user', 'limited', 'on', '>sesame', '~*', '&*', '+@all', '-config', '-wait']
-  await expect(start(user, 'replicated:1', 'limited:sesame@')).rejects.toThrow(
-    /^level replicated:1: NOPERM/,
-  )
-})
+test.skipIf(noServer)(
+  'a Redis that cannot confirm the acknowledgement level is refused in one line',
+  async () => {
+    const start = async (args: readonly string[], ack: 'fsynced' | 'replicated:1', user = '') => {
+      await using redis = await startRedisProcess(args)
+      const url = redis.url.replace('redis://', `redis://${user}`)
+      await using stores = redisStores({ url, prefix: PREFIX })
+      await stores.open({ ack })
+    }
+    await expect(start([], 'fsynced')).rejects.toThrow(/^level fsynced.*appendonly.*$/)
+    const user = ['--user', 'limited', 'on', '>sesame', '~*', '&*', '+@all', '-config', '-wait']
+    await expect(start(user, 'replicated:1', 'limited:sesame@')).rejects.toThrow(
+      /^level replicated:1: NOPERM/,
+    )
+  },
+)
 
 /** Resolves when the server was asked a few more times how many replicas have it. */
 async function asked(url: string): Promise<void> {

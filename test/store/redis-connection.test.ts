@@ -1,4 +1,4 @@
-/** Connections to Redis as packages/redis makes them, against servers that are fit, unfit, silent or away. */
+/** Connections to Redis as packages/redis makes them, to servers that are fit, unfit, silent or unreachable. */
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import {
@@ -35,15 +35,15 @@ async function event(redis: Redis, name: 'ready' | 'close'): Promise<void> {
   await new Promise<void>((resolve) => redis.once(name, resolve))
 }
 
-describe('the facts of a server', () => {
-  test('say that a Redis of the test run is fit', async () => {
+describe('the check of a Redis server', () => {
+  test('accepts the Redis of the test run', async () => {
     await using server = await startRedis()
     const facts = await readFacts(await connected(settingsOf(server.url)))
     expect(facts.version).toMatch(/^\d+\.\d+\.\d+$/)
     expect(unfitReason(facts, false)).toBeUndefined()
   })
 
-  test('say that one with maxmemory-policy allkeys-lru is not, in one line', async () => {
+  test('refuses a Redis with maxmemory-policy allkeys-lru in one line', async () => {
     await using server = await startRedis({ args: ['--maxmemory-policy', 'allkeys-lru'] })
     const reason = unfitReason(await readFacts(await connected(settingsOf(server.url))), false)
     expect(reason).toBe(
@@ -53,7 +53,7 @@ describe('the facts of a server', () => {
   })
 })
 
-test('a connection that ends while it is being named connects again', async () => {
+test('a connection to Redis that ends during CLIENT SETNAME connects again', async () => {
   await using server = await startRedis()
   const { hostname, port } = new URL(server.url)
   let cuts = 3
@@ -89,30 +89,36 @@ describe('a Redis that cannot be used', () => {
     ['a bus', (settings) => createRedisBus(settings, options)],
   ]
 
-  test.each(users)('because it is away is one line for %s, without credentials', async (_, use) => {
-    const address = `127.0.0.1:${await freePort()}`
-    await expect(use(settingsOf(`redis://ann:secret@${address}`))).rejects.toThrow(
-      new Error(`redis://${address}: ECONNREFUSED`),
-    )
-  })
+  test.each(users)(
+    'because it is unreachable is reported in one line for %s, without credentials',
+    async (_, use) => {
+      const address = `127.0.0.1:${await freePort()}`
+      await expect(use(settingsOf(`redis://ann:secret@${address}`))).rejects.toThrow(
+        new Error(`redis://${address}: ECONNREFUSED`),
+      )
+    },
+  )
 
-  test.each(users)('because it wants a password is one line for %s', async (_, use) => {
-    await using server = await startRedis({ args: ['--requirepass', 'right'] })
-    await expect(use(settingsOf(server.url))).rejects.toThrow(
-      /^redis:\/\/[^ \n]+: [^\n]*NOAUTH[^\n]*$/,
-    )
-    const wrong = settingsOf(server.url, { password: 'wrong' })
-    await expect(use(wrong)).rejects.toThrow(/^redis:\/\/[^ \n]+: WRONGPASS [^\n]*$/)
-    await expect(use(wrong)).rejects.not.toThrow('wrong')
-  })
+  test.each(users)(
+    'because it requires a password is reported in one line for %s',
+    async (_, use) => {
+      await using server = await startRedis({ args: ['--requirepass', 'right'] })
+      await expect(use(settingsOf(server.url))).rejects.toThrow(
+        /^redis:\/\/[^ \n]+: [^\n]*NOAUTH[^\n]*$/,
+      )
+      const wrong = settingsOf(server.url, { password: 'wrong' })
+      await expect(use(wrong)).rejects.toThrow(/^redis:\/\/[^ \n]+: WRONGPASS [^\n]*$/)
+      await expect(use(wrong)).rejects.not.toThrow('wrong')
+    },
+  )
 
-  test('with the right password beside a user of the URL can be used', async () => {
+  test('without its password can be used with a password beside the user of the URL', async () => {
     await using server = await startRedis({ args: ['--requirepass', 'r%ig/ht@:'] })
     const url = server.url.replace('redis://', 'redis://default@')
     expect(await (await connected(settingsOf(url, { password: 'r%ig/ht@:' }))).ping()).toBe('PONG')
   })
 
-  test('because it takes connections and says nothing is one line, after a time-out', async () => {
+  test('because it accepts connections and does not answer is reported in one line, after a time-out', async () => {
     await using silent = createServer().listen(0, '127.0.0.1')
     await once(silent, 'listening')
     const sockets = new Set<{ destroy(): void }>()
@@ -129,8 +135,8 @@ describe('a Redis that cannot be used', () => {
   })
 })
 
-describe('a connection that hangs', () => {
-  test('a Redis that hangs does not answer a ping in time', async () => {
+describe('a connection to Redis that hangs', () => {
+  test('does not answer a ping', async () => {
     await using server = await startRedis()
     await using proxy = await startRedisProxy(server.url)
     const redis = await connected(settingsOf(proxy.url))
@@ -141,7 +147,7 @@ describe('a connection that hangs', () => {
   })
 
   test.each(['data', 'control', 'subscriber'] as const)(
-    'is cut by its heartbeat and connects again: %s',
+    'is closed by its heartbeat and connects again: %s',
     async (role) => {
       await using server = await startRedis()
       await using proxy = await startRedisProxy(server.url)
@@ -160,7 +166,7 @@ describe('a connection that hangs', () => {
     },
   )
 
-  test('is left alone where it answers', async () => {
+  test('is not closed by its heartbeat if it answers', async () => {
     await using server = await startRedis()
     const redis = await connected(settingsOf(server.url))
     let closed = false

@@ -24,7 +24,7 @@ async function append(store: Store, clientId: string): Promise<Appended> {
   return await promise
 }
 
-it('messages of one turn to one session are counted once, and leave the queue at once', async () => {
+it('messages of one turn for one session update its counters once, and acknowledged messages leave the queue in one command', async () => {
   await using redis = await startRedis({ args: ['--save', ''] })
   await using store = await createRedisStore(
     { url: redis.url, password: undefined, ca: undefined, prefix: redis.prefix },

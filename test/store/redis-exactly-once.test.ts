@@ -1,4 +1,4 @@
-/** Answers that are lost on the way: what is sent again is stored once, and in order. */
+/** Answers of Redis that are lost: a command that is sent again takes effect once, and in order. */
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -57,7 +57,7 @@ async function startLossyProxy(target: URL) {
   }
 }
 
-test('appends whose answers are lost are queued once each and in order', async () => {
+test('messages whose append answers are lost are queued once each and in order', async () => {
   await using server = await startRedis()
   await using proxy = await startLossyProxy(new URL(server.url))
   await using stores = redisStores({ url: proxy.url, prefix: server.prefix })
@@ -82,7 +82,7 @@ test('appends whose answers are lost are queued once each and in order', async (
   expect(await payloadsOf(store, 'a')).toEqual(names)
 })
 
-test('a retained message whose answer was lost may have changed its topic, and its queue too', async () => {
+test('a retained publish whose answer is lost reports that its topic and its queue may have changed', async () => {
   await using server = await startRedis()
   await using proxy = await startLossyProxy(new URL(server.url))
   await using stores = redisStores({ url: proxy.url, prefix: server.prefix })
@@ -105,7 +105,7 @@ test('a retained message whose answer was lost may have changed its topic, and i
   expect(proxy.lost).toBe(2)
 })
 
-test('what else a publish does happens once too: fan-out in several calls, retained, end of QoS 2', async () => {
+test('every effect of a publish happens once when answers are lost: fan-out in several calls, retained message, end of QoS 2', async () => {
   await using server = await startRedis()
   await using proxy = await startLossyProxy(new URL(server.url))
   await using stores = redisStores({ url: proxy.url, prefix: server.prefix })
@@ -128,7 +128,7 @@ test('what else a publish does happens once too: fan-out in several calls, retai
   expect(await store.readInbound('c0', 7)).toBeUndefined()
 })
 
-test('a claim whose answer is lost is answered as it was: who had the client id, what it opened', async () => {
+test('a claim whose answer is lost gets the same answer again: the former owner and the opened session', async () => {
   await using server = await startRedis()
   await using proxy = await startLossyProxy(new URL(server.url))
   await using stores = redisStores({ url: proxy.url, prefix: server.prefix })
@@ -160,7 +160,7 @@ test('a claim whose answer is lost is answered as it was: who had the client id,
   )
 })
 
-test('a publish that was refused stays refused when the answer was lost, and is not called stored', async () => {
+test('a refused publish whose answer is lost stays refused, and is not reported as stored', async () => {
   await using server = await startRedis()
   await using proxy = await startLossyProxy(new URL(server.url))
   await using stores = redisStores({ url: proxy.url, prefix: server.prefix })

@@ -1,4 +1,4 @@
-/** What the store does when the way to Redis is cut, hangs or is closed. */
+/** The store when its connection to Redis is cut, hangs or is closed. */
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
 import type { OwnedStore } from '@breakwater/store/compliance'
 import { Redis } from 'ioredis'
@@ -42,8 +42,8 @@ async function eventually(work: () => Promise<unknown>): Promise<void> {
   await vi.waitFor(work, { timeout: 30_000 })
 }
 
-describe('a connection that is cut', () => {
-  test('costs no write, and no order', async () => {
+describe('cutting the connection of the store to Redis', () => {
+  test('loses no write, and keeps the order of writes', async () => {
     await using behind = await behindProxy({ timeoutMs: 10_000 })
     const { store, proxy } = behind
     const names = Array.from({ length: 3_000 }, (_, index) => `${index}`)
@@ -57,7 +57,7 @@ describe('a connection that is cut', () => {
     expect(await payloadsOf(store, 'a')).toEqual(names)
   })
 
-  test('costs no session operation', async () => {
+  test('loses no session operation', async () => {
     await using behind = await behindProxy({ timeoutMs: 10_000 })
     const { store, proxy } = behind
     for (let round = 0; round < 5; round += 1) {
@@ -73,7 +73,7 @@ describe('a connection that is cut', () => {
     expect(await store.subscriptions('a')).toHaveLength(5)
   })
 
-  test('is reported, and the store says that it is not available until it is back', async () => {
+  test('is reported, and the store is unavailable until it is connected again', async () => {
     await using behind = await behindProxy()
     const { store, proxy, stores } = behind
     expect(store.available).toBe(true)
@@ -87,7 +87,7 @@ describe('a connection that is cut', () => {
 })
 
 describe('a Redis that hangs', () => {
-  test('makes writes fail after the time-out and not before, once each, and works again', async () => {
+  test('makes writes fail once each after the time-out, not earlier, and the store works again afterwards', async () => {
     await using behind = await behindProxy()
     const { store, proxy } = behind
     await enqueue(store, 'a', 'before')
@@ -111,7 +111,7 @@ describe('a Redis that hangs', () => {
     expect([payloads[0], payloads.at(-1)]).toEqual(['before', 'after'])
   })
 
-  test('for less than the time-out costs nothing', async () => {
+  test('for less than the time-out loses no write', async () => {
     await using behind = await behindProxy({ timeoutMs: 10_000 })
     const { store, proxy } = behind
     proxy.stall()
@@ -137,17 +137,20 @@ describe('a Redis that hangs', () => {
     ['retainedExist', (store: OwnedStore) => store.retainedExist(['t'])],
     ['readRetained', (store: OwnedStore) => store.readRetained(['t'], 1)],
     ['expireSessions', (store: OwnedStore) => store.expireSessions(0)],
-  ] as const)('makes %s fail after the time-out, and works again', async (_, work) => {
-    await using behind = await behindProxy()
-    const { store, proxy } = behind
-    proxy.stall()
-    const { tookMs } = await failure(() => work(store))
-    expect(tookMs).toBeGreaterThanOrEqual(TIMEOUT_MS - 1)
-    await proxy.restore()
-    await eventually(() => work(store))
-  })
+  ] as const)(
+    'makes %s fail after the time-out, and the store works again afterwards',
+    async (_, work) => {
+      await using behind = await behindProxy()
+      const { store, proxy } = behind
+      proxy.stall()
+      const { tookMs } = await failure(() => work(store))
+      expect(tookMs).toBeGreaterThanOrEqual(TIMEOUT_MS - 1)
+      await proxy.restore()
+      await eventually(() => work(store))
+    },
+  )
 
-  test('makes writes fail at once when too many wait', async () => {
+  test('makes writes fail at once when too many writes are pending', async () => {
     await using behind = await behindProxy({ pendingWritesMax: 10 })
     const { store, proxy } = behind
     proxy.stall()
@@ -167,7 +170,7 @@ describe('a Redis that hangs', () => {
     await eventually(() => enqueue(store, 'a', 'x'))
   })
 
-  test('makes writes fail at once when they are too large together', async () => {
+  test('makes writes fail at once when pending writes hold too many bytes', async () => {
     await using behind = await behindProxy({ pendingBytesMax: 100_000 })
     const { store, proxy } = behind
     proxy.stall()
@@ -177,7 +180,7 @@ describe('a Redis that hangs', () => {
     await waiting
   })
 
-  test('does not hold up closing, and leaves no callback owed', async () => {
+  test('does not delay closing the store, and every callback is called', async () => {
     const behind = await behindProxy({ timeoutMs: NEVER_MS })
     const { store, proxy } = behind
     proxy.stall()
@@ -188,8 +191,8 @@ describe('a Redis that hangs', () => {
   })
 })
 
-describe('a Redis that is really asleep', () => {
-  test('makes writes fail after the time-out and not before, and works again afterwards', async () => {
+describe('a Redis that sleeps (DEBUG SLEEP)', () => {
+  test('makes writes fail after the time-out, not earlier, and the store works again afterwards', async () => {
     await using own = await startRedis({ args: ['--enable-debug-command', 'yes'] })
     await using stores = redisStores(own)
     const store = await stores.open({ timeoutMs: TIMEOUT_MS })
@@ -210,7 +213,7 @@ describe('a Redis that is really asleep', () => {
 })
 
 describe('a Redis that is down', () => {
-  test('makes writes fail after the time-out, and is used again when it is back, without a restart', async () => {
+  test('makes writes fail after the time-out, and the store uses it again without a restart when it is back', async () => {
     await using behind = await behindProxy()
     const { store, proxy } = behind
     await proxy.refuse()
@@ -222,7 +225,7 @@ describe('a Redis that is down', () => {
     await expect.poll(() => payloadsOf(store, 'a')).toEqual(['after'])
   })
 
-  test('does not hold up closing', async () => {
+  test('does not delay closing the store', async () => {
     const behind = await behindProxy({ timeoutMs: NEVER_MS })
     const { store, proxy } = behind
     await proxy.refuse()

@@ -53,9 +53,9 @@ async function refusal(work: Promise<unknown>): Promise<Error> {
   )
 }
 
-describe('a database', () => {
+describe('a Redis database', () => {
   test.each(ROLES)(
-    'a database that the server does not have is an error, not database 0: %s',
+    'that the server does not have is not replaced by database 0: %s',
     async (role) => {
       await using server = await startRedisProcess(['--databases', '4'])
       const error = await refusal(connected(settingsOf(`${server.url}/99`), role))
@@ -68,7 +68,7 @@ describe('a database', () => {
     },
   )
 
-  test('a database that the user may not select is an error, not database 0', async () => {
+  test('that the user may not select is not replaced by database 0', async () => {
     await using server = await startRedisProcess([])
     await operatorOf(server.url).call(
       'ACL',
@@ -104,7 +104,7 @@ describe('a database', () => {
     expect(await operatorOf(few.url).dbsize()).toBe(0)
   })
 
-  test('of a deployment of aedes is read, or refused', async () => {
+  test('of an aedes deployment is read, or refused', async () => {
     await using server = await startRedisProcess(['--databases', '4'])
     await operatorOf(`${server.url}/3`).sadd('clients', 'c')
     using deployment = new AedesDeployment(settingsOf(`${server.url}/3`, { prefix: '' }))
@@ -115,21 +115,21 @@ describe('a database', () => {
   })
 })
 
-test('a password that the server does not ask for is not taken for one that it has checked', async () => {
+test('a Redis password that the server does not require does not count as verified', async () => {
   await using server = await startRedisProcess([])
   const error = await refusal(connected(settingsOf(server.url, { password: 'secret' })))
   expect(faultOf(error)).toMatchObject({ kind: 'password', lasting: false })
   expect(error.message).not.toContain('secret')
 })
 
-test('a user who may not read INFO is told so', async () => {
+test('a Redis user without the right to read INFO is reported', async () => {
   await using server = await startRedisProcess([])
   await operatorOf(server.url).call('ACL', 'SETUSER', 'ann', 'on', '>one', '+@all', '-info')
   const url = server.url.replace('redis://', 'redis://ann:one@')
   expect(faultOf(await refusal(connected(settingsOf(url))))).toMatchObject({ kind: 'permission' })
 })
 
-test('a server that answers but is not Redis is refused', async () => {
+test('a server that answers in another protocol is not accepted as Redis', async () => {
   const server = createServer((socket) => socket.on('data', () => socket.end('HTTP/1.1 400\r\n')))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -139,8 +139,8 @@ test('a server that answers but is not Redis is refused', async () => {
   expect(faultOf(error)).toMatchObject({ kind: 'tls' })
 })
 
-describe('a replica', () => {
-  test('a replica is refused for writing, and accepted for reading an earlier deployment', async () => {
+describe('a Redis replica', () => {
+  test('is refused for writing, and accepted for reading an earlier deployment', async () => {
     await using master = await startRedisProcess([])
     await using replica = await startRedisProcess(['--replicaof', '127.0.0.1', portOf(master.url)])
     for (const role of ROLES) {
@@ -153,7 +153,7 @@ describe('a replica', () => {
   })
 
   test.each(['READONLY', 'UNBLOCKED'] as const)(
-    'is left by every connection of a node as soon as one hears of it: %s',
+    'is left by every connection of a node as soon as one connection gets the error: %s',
     async (how) => {
       await using old = await startRedisProcess([])
       await using next = await startRedisProcess([])
@@ -185,7 +185,7 @@ describe('a replica', () => {
   )
 })
 
-test('an address with a database of a Redis Cluster is refused', async () => {
+test('a Redis Cluster address with a database is refused', async () => {
   await expect(openPlace(settingsOf('redis-cluster://host/1'))).rejects.toThrow('names a database')
 })
 

@@ -1,4 +1,4 @@
-/** What an import writes, as the store serves it: whose sessions they are, and wills that somebody is to publish. */
+/** Imported data as the store serves it: the users of sessions, queues, wills and retained messages. */
 import { Message } from '@breakwater/bus'
 import { keysWith, openPlace, type Redis, type RedisSettings } from '@breakwater/redis'
 import { createRedisStore, ImportQueue, RedisImport, type ClientClaim } from '@breakwater/store'
@@ -41,7 +41,7 @@ const session = (clientId: string, user?: string) => ({
   received: [3],
 })
 
-test('a session belongs to the first user who opens it, or to whom it was given', async () => {
+test('an imported session belongs to the first user that opens it, or to the user that the import names', async () => {
   const { store, target } = await open()
   const queue = new ImportQueue(bounds)
   expect(await target.finish(session('free'), queue)).toBe('imported')
@@ -65,7 +65,7 @@ test('a session belongs to the first user who opens it, or to whom it was given'
   expect(await store.claimClient(claimOf('free', 'ann'))).not.toBe('another-user')
 })
 
-test('a queue is seen when it is whole; what an earlier run left of one is thrown away', async () => {
+test('an imported queue is visible when it is complete; the rest of an interrupted run is discarded', async () => {
   const { store, redis, keys, target } = await open()
   const message = (text: string): Message => new Message('a/1', Buffer.from(text), 1, false)
   const staged = (queue: ImportQueue, text: string) =>
@@ -95,7 +95,7 @@ test('a queue is seen when it is whole; what an earlier run left of one is throw
   expect(await redis.ttl(keys.queue('c'))).toBe(-1)
 })
 
-test('an imported will waits for the node that adopts it, and a client that is back first cancels it', async () => {
+test('an imported will is published by the node that adopts it, unless its client connects first', async () => {
   const { store, target } = await open()
   const message = new Message('w', Buffer.from('last'), 1, false)
   const will = (clientId: string) => ({ clientId, user: undefined, message })
@@ -116,7 +116,7 @@ test('an imported will waits for the node that adopts it, and a client that is b
   })
 })
 
-test('a retained message that is there, or was cleared since, stays as it is', async () => {
+test('an import leaves a retained message that exists, or was cleared later, unchanged', async () => {
   const { store, target } = await open()
   const message = (text: string): Message => new Message('r', Buffer.from(text), 1, true)
   const other = new Message('s', Buffer.from('s'), 1, true)

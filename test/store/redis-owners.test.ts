@@ -32,8 +32,8 @@ async function owning(store: Store, claim: ClientClaim): Promise<Owner> {
   return { clientId: claim.clientId, epoch: claimed.epoch }
 }
 
-describe('a claim that fails because Redis hangs, and happens all the same', () => {
-  test('leaves nobody behind, and no will', async () => {
+describe('a claim that fails because Redis hangs, and is executed later,', () => {
+  test('leaves neither an owner nor a will behind', async () => {
     await using proxy = await startRedisProxy(redis.url)
     await using stores = redisStores({ url: proxy.url, prefix: redis.prefix })
     const store = await stores.openRaw({ timeoutMs: TIMEOUT_MS })
@@ -50,7 +50,7 @@ describe('a claim that fails because Redis hangs, and happens all the same', () 
     await expect.poll(() => client.exists(keys.owners(bucket), keys.wills(bucket))).toBe(0)
   })
 
-  test('a claim whose answer is lost takes the client id from its owner, which can learn of it', async () => {
+  test('replaces an existing owner, which can find out that it was replaced', async () => {
     await using proxy = await startRedisProxy(redis.url)
     await using behind = redisStores({ url: proxy.url, prefix: redis.prefix })
     const store = await behind.openRaw({ timeoutMs: TIMEOUT_MS })
@@ -70,8 +70,8 @@ describe('a claim that fails because Redis hangs, and happens all the same', () 
   })
 })
 
-describe('a store that is closed', () => {
-  test('lets those leave that are on their way out, and their wills with them', async () => {
+describe('closing a store', () => {
+  test('completes the departure of clients that are leaving, and removes their wills', async () => {
     await using stores = redisStores(redis)
     const store = await stores.openRaw()
     const owners = await Promise.all(
@@ -88,7 +88,7 @@ describe('a store that is closed', () => {
 })
 
 describe('an owner that leaves', () => {
-  test('has settled before what it has settled: the next one finds it done', async () => {
+  test('sends its settlements before its departure, so the next owner finds the messages settled', async () => {
     await using stores = redisStores(redis)
     const [store, other] = await Promise.all([stores.openRaw(), stores.openRaw()])
     const owner = await owning(store, claimOf('a', 'node'))

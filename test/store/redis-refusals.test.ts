@@ -9,7 +9,7 @@ import { append, enqueue, failure, message, payloadsOf } from './store-steps.ts'
 const TIMEOUT_MS = 500
 
 describe('a Redis that has forgotten its scripts', () => {
-  test('is given them again: no write fails or is overtaken', async () => {
+  test('gets the scripts again: no write fails or is overtaken', async () => {
     await using own = await startRedis({ args: ['--maxclients', '100'] })
     await using stores = redisStores(own)
     const store = await stores.open()
@@ -29,7 +29,7 @@ describe('a Redis that has forgotten its scripts', () => {
     expect(await payloadsOf(store, 'a')).toEqual(names)
   })
 
-  test('is given them again: no session operation fails', async () => {
+  test('gets the scripts again: no session operation fails', async () => {
     await using own = await startRedis({ args: ['--maxclients', '100'] })
     await using stores = redisStores(own)
     const store = await stores.open()
@@ -51,7 +51,7 @@ describe('a Redis that has forgotten its scripts', () => {
 })
 
 describe('a Redis that is out of memory', () => {
-  test('holds writes back in order, still gives and takes away, and goes on when there is room', async () => {
+  test('delays writes in order, still serves reads and removals, and goes on when there is memory', async () => {
     await using own = await startRedis({ args: ['--maxclients', '100'] })
     await using stores = redisStores(own)
     const store = await stores.open({ timeoutMs: 5_000 })
@@ -76,7 +76,7 @@ describe('a Redis that is out of memory', () => {
     expect(await payloadsOf(store, 'a')).toEqual(['two', 'three', 'four'])
   })
 
-  test('for longer than the time-out is the reason of the error', async () => {
+  test('for longer than the time-out is named as the reason of the error', async () => {
     await using own = await startRedis({ args: ['--maxclients', '100'] })
     await using stores = redisStores(own)
     const store = await stores.open({ timeoutMs: TIMEOUT_MS })
@@ -90,7 +90,7 @@ describe('a Redis that is out of memory', () => {
     expect(store.available).toBe(true)
   })
 
-  test('gives no client id away, and nothing half; who leaves can leave', async () => {
+  test('refuses claims of client ids completely, and lets owners leave', async () => {
     await using own = await startRedis({ args: ['--maxclients', '100'] })
     await using stores = redisStores(own)
     const store = await stores.open()

@@ -1,11 +1,11 @@
-/** What is counted of retained messages goes with them. */
+/** The counters of retained messages are deleted with the messages. */
 import { Message } from '@breakwater/bus'
 import { Redis } from 'ioredis'
 import { expect, test } from 'vitest'
 import { startRedis } from '../kit/redis/redis.ts'
 import { redisStores } from './redis-stores.ts'
 
-test('when the last retained message is cleared no key is left of them', async () => {
+test('clearing the last retained message leaves no key behind', async () => {
   await using redis = await startRedis()
   await using stores = redisStores(redis)
   const store = await stores.openRaw()

@@ -25,7 +25,7 @@ describe('the Redis store', () => {
 describe('keys of an ended session', () => {
   const clientId = 'ended:{id}'
 
-  test('are gone, all of them', async () => {
+  test('are all deleted', async () => {
     await using stores = redisStores(redis)
     const store = await stores.open()
     await store.openSession(clientId, true, message('will'))
@@ -55,7 +55,7 @@ describe('keys of an ended session', () => {
   })
 
   test.each(['endSession', 'a clean open', 'expiry'] as const)(
-    'late writers leave no key: after %s',
+    'are not created again by late writers after %s',
     async (how) => {
       await using stores = redisStores(redis)
       const [store, late] = await Promise.all([stores.open(), stores.open()])
@@ -81,7 +81,7 @@ describe('keys of an ended session', () => {
     },
   )
 
-  test('do not come back when an end and late writers run at the same time', async () => {
+  test('are not created again when late writers run during the end of the session', async () => {
     await using stores = redisStores(redis)
     const [store, late] = await Promise.all([stores.open(), stores.open()])
     const keys = keysWith(stores.settings.prefix)
@@ -101,8 +101,8 @@ describe('keys of an ended session', () => {
   })
 })
 
-describe('keys of clients', () => {
-  test('are gone with the clients: left, replaced, adopted with a will and without', async () => {
+describe('keys of connected clients', () => {
+  test('are deleted with the clients: left, replaced, adopted with and without a will', async () => {
     await using stores = redisStores(redis)
     const [store, other] = await Promise.all([stores.open(), stores.open()])
     const will = message('will')
@@ -123,7 +123,7 @@ describe('keys of clients', () => {
 })
 
 describe('a clock of Redis that was set back', () => {
-  test('gives epochs that are higher than those of the client before, connected or not', async () => {
+  test('yields epochs higher than earlier epochs of the client, connected or not', async () => {
     await using stores = redisStores(redis)
     const store = await stores.open()
     await store.openSession('a', true)
@@ -141,7 +141,7 @@ describe('a clock of Redis that was set back', () => {
 })
 
 describe('a Redis that comes back empty', () => {
-  test('gives epochs that are higher than those before', async () => {
+  test('yields epochs higher than all earlier ones', async () => {
     await using stores = redisStores(redis)
     const store = await stores.open()
     const { epoch: before } = await store.openSession('a', true)

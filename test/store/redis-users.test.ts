@@ -7,7 +7,7 @@ import { redisStores } from './redis-stores.ts'
 
 const LONG_AGO = 1
 
-test('client ids without a session leave the set of a user when it is full, those of late do not', async () => {
+test('a full set of a user drops client ids without a session, except recent ones', async () => {
   await using redis = await startRedis()
   await using stores = redisStores(redis)
   const store = await stores.openRaw({ shares: { sessionsPerUserMax: 3 } })
@@ -26,7 +26,7 @@ test('client ids without a session leave the set of a user when it is full, thos
   client.disconnect()
 })
 
-test('groups that are gone leave the set of a user when it is full', async () => {
+test('a full set of a user drops shared groups that no longer exist', async () => {
   await using redis = await startRedis()
   await using stores = redisStores(redis)
   const store = await stores.openRaw({ shares: { sharedGroupsPerUserMax: 2 } })

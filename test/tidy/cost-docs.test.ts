@@ -25,7 +25,7 @@ function valueOfFactor(factor: string): number {
   return declaration.default
 }
 
-test('what docs/LIMITS.md says that each costs at most follows from the defaults', () => {
+test('the maximum costs in docs/LIMITS.md follow from the default limits', () => {
   const rows = tableRows('LIMITS.md').filter(
     (row) => row.length === 5 && / (?:MiB|GiB)$/.test(row[4] ?? ''),
   )

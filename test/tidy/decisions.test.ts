@@ -1,4 +1,4 @@
-/** Whoever opens a decision sees first whether it still holds. */
+/** Each decision says in its first paragraph whether it still applies. */
 import { existsSync, readFileSync } from 'node:fs'
 import { posix } from 'node:path'
 import { expect, test } from 'vitest'
@@ -20,7 +20,7 @@ test('each decision has a status and a date in its first paragraph', () => {
     )
 })
 
-test('what a decision is superseded or amended by is there', () => {
+test('each decision that supersedes or amends another decision exists', () => {
   for (const { path, text } of decisions)
     for (const [, target = ''] of (text.split('\n')[2] ?? '').matchAll(/\]\(([^)]+)\)/g))
       expect(existsSync(posix.join(posix.dirname(path), target)), `${path}: ${target}`).toBe(true)

@@ -1,4 +1,4 @@
-/** Whoever reads of a variable, in any page, can set it: all that are named exist. */
+/** Every environment variable that a page names can be set. */
 import { limitNames, limitVariable, SETTINGS } from '@breakwater/config'
 import { expect, test } from 'vitest'
 import { filesBelow } from './source-files.ts'

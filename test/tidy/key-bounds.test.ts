@@ -23,7 +23,7 @@ const rows: readonly Row[] = [...source.matchAll(/^ \* \| `([^`]+)` \|.*/gm)].ma
 const PER_IDENTITY =
   /PerUserMax$|PerClientMax$|^queue|^inflight|^inboundQos2|^connectBytes|BytesMax$/
 
-test('each kind of key names the limits that bound it, says which row has them, or is of a fixed size', () => {
+test('each kind of Redis key names its limits, names the row with its limits, or has a fixed size', () => {
   expect(rows.length).toBeGreaterThan(30)
   const nameless = rows.filter(
     ({ bounds, limits }) => limits.length === 0 && !/^fixed: |^as /.test(bounds),
@@ -39,7 +39,7 @@ test('each kind of key names the limits that bound it, says which row has them, 
   }
 })
 
-test('what a client can make grow is bounded for one client or one user, beside the number of its entries', () => {
+test('each Redis key that clients can grow has a bound per client or per user', () => {
   const ofClients = rows.filter(({ bounds }) => !bounds.startsWith('fixed: '))
   const unbounded = ofClients.filter(
     ({ limits, bounds }) =>
@@ -49,7 +49,7 @@ test('what a client can make grow is bounded for one client or one user, beside 
   expect(unbounded.map(({ key }) => key)).toEqual(['v1:{cluster}:revocations'])
 })
 
-test('each limit that keys name says what happens at it', () => {
+test('each limit of a Redis key declares its behaviour at the bound', () => {
   for (const name of new Set(rows.flatMap(({ limits }) => limits)))
     expect(limitDeclarations[name as LimitName].atLimit, name).toMatch(
       /`|0x|as \w+Max|drop|wait|go/,

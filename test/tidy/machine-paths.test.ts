@@ -1,4 +1,4 @@
-/** Nothing that is kept names a path of the machine that it was written on. */
+/** No file of the repository names a path of the machine on which it was written. */
 import { expect, test } from 'vitest'
 import { filesBelow } from './source-files.ts'
 
@@ -19,7 +19,7 @@ const TOP_LEVEL = ['packages', 'test', 'deploy', 'helm', 'docs', '.ci']
 /** A home directory or a checkout below the root, or a user's folder on a drive. */
 const MACHINE_PATH = /(?<![\w.:/@*{}-])\/(?:home|Users|work|root)\/[\w.-]+|\b[A-Z]:\\+Users\b/
 
-test('no file names a path of the machine that it was written on', () => {
+test('no file of the repository names a path of a development machine', () => {
   const files = TOP_LEVEL.flatMap((folder) => filesBelow(folder, ENDINGS))
   expect(files.length).toBeGreaterThan(200)
   const found = files.flatMap(({ path, text }) => {
@@ -29,7 +29,7 @@ test('no file names a path of the machine that it was written on', () => {
   expect(found).toEqual([])
 })
 
-test('a path of a machine would be found', () => {
+test('the check for machine paths finds a machine path', () => {
   for (const user of ['home', 'Users', 'work', 'root'])
     expect(`see /${user}/someone/checkout`).toMatch(MACHINE_PATH)
   for (const fine of [

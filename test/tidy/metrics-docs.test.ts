@@ -31,18 +31,18 @@ function row(name: string, definition: MetricDefinition): string {
   return `| ${cells.join(' | ')} |`
 }
 
-test('docs/METRICS.md has one row for every metric, and none for another', () => {
+test('docs/METRICS.md has one row for every metric, and no other rows', () => {
   const rows = page.split('\n').filter((line) => line.startsWith(`| \`${METRIC_PREFIX}`))
   const expected = Object.entries<MetricDefinition>(catalog).map(([name, each]) => row(name, each))
   expect(rows).toEqual(expected)
 })
 
-test('docs/METRICS.md has one row for every metric of the process, and none for another', () => {
+test('docs/METRICS.md has one row for every process metric, and no other rows', () => {
   const rows = page.match(/^\| `(?:process|nodejs)_\w+`/gm) ?? []
   expect(rows.map((each) => each.slice(3, -1))).toEqual([...PROCESS_METRICS])
 })
 
-test('every query in docs/METRICS.md reads metrics that exist', () => {
+test('every query in docs/METRICS.md reads existing metrics', () => {
   const known = new Set<string>(PROCESS_METRICS)
   for (const [name, { type }] of Object.entries<MetricDefinition>(catalog)) {
     known.add(METRIC_PREFIX + name)

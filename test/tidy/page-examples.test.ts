@@ -1,4 +1,4 @@
-/** What pages show as files is taken by the code, and is answered as the page says. */
+/** The code accepts the example files of documentation pages, and answers as the pages say. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -61,22 +61,25 @@ test.each([
   [system, '--as ops-1 --client-id x --action subscribe --topic $SYS/broker/uptime', 'allowed 0'],
   [system, '--as ann --client-id x --action subscribe --topic $SYS/broker/uptime', 'denied 1'],
   [system, '--as ops-1 --client-id x --action subscribe --topic #', 'denied 1'],
-])('by the rules of a page %# acl explain answers %j with %s', async (rules, question, answer) => {
-  // A page may show rules without what stands before them.
-  const whole = /^(?:default|rules):/.test(rules) ? rules : `rules:\n${rules}`
-  expect(await explained(whole, question)).toBe(answer)
-})
+])(
+  'acl explain, with the example rules of the docs, answers question %#, %j, with %s',
+  async (rules, question, answer) => {
+    // A page may show rules without what stands before them.
+    const whole = /^(?:default|rules):/.test(rules) ? rules : `rules:\n${rules}`
+    expect(await explained(whole, question)).toBe(answer)
+  },
+)
 
 const decide = (environment: Record<string, string>, file?: string): Config =>
   decideConfig(readSettings(environment, file))
 
-test('every file of settings that CONFIG shows is a configuration', () => {
+test('every configuration file in docs/CONFIG.md is valid', () => {
   const files = blocksOf('docs/CONFIG.md', 'yaml')
   expect(files.length).toBeGreaterThan(1)
   for (const text of files) expect(decide({}, fileOf(text)).listeners).not.toHaveLength(0)
 })
 
-test('every client id rule that ACCESS shows lets a listener start', () => {
+test('every client id rule in docs/ACCESS.md is accepted by a listener', () => {
   const rules = blocksOf('docs/ACCESS.md', 'sh').flatMap((block) =>
     [...block.matchAll(/^BREAKWATER_CLIENT_ID='([^']+)'/gm)].map(([, rule = '']) => rule),
   )
@@ -90,7 +93,7 @@ test('every client id rule that ACCESS shows lets a listener start', () => {
   }
 })
 
-test('the variables that the README of the chart sets are taken by a node', () => {
+test('a node accepts the variables that the README of the chart sets', () => {
   const [example = ''] = blocksOf('helm/breakwater/README.md', 'yaml')
   const { extraEnv } = parse(example) as {
     readonly extraEnv: readonly { readonly name: string; readonly value: string }[]
@@ -99,7 +102,7 @@ test('the variables that the README of the chart sets are taken by a node', () =
   expect(decide(set).limits).toMatchObject({ connectionsPerUserMax: 20_000 })
 })
 
-test('the limits that SCALING sets for a fleet with one user name are taken by a node', () => {
+test('a node accepts the limits that docs/SCALING.md sets for a fleet with one user name', () => {
   const page = readFileSync(new URL('../../docs/SCALING.md', import.meta.url), 'utf8')
   const set = Object.fromEntries(
     [...page.matchAll(/`(BREAKWATER_LIMIT_[A-Z_]+)=(\d+)`/g)].map(([, name, value]) => [

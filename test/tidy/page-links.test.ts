@@ -1,4 +1,4 @@
-/** What a page points at is there: files, headings, folders, and scripts of `npm run`. */
+/** Files, headings, folders and npm scripts that a documentation page refers to exist. */
 import { existsSync, readFileSync } from 'node:fs'
 import { posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -41,7 +41,7 @@ function isThere(from: string, target: string): boolean {
   return heading === undefined || !path.endsWith('.md') || headingsOf(path).has(heading)
 }
 
-test('every link of a page within the repository leads to a file and a heading that are there', () => {
+test('every link of a page within the repository leads to an existing file and heading', () => {
   const links = pages.flatMap(({ path, text }) =>
     [...withoutCode(text).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => ({
       path,
@@ -54,7 +54,7 @@ test('every link of a page within the repository leads to a file and a heading t
   expect(broken.map(({ path, target }) => `${path}: ${target}`)).toEqual([])
 })
 
-test('every path that a page names is there', () => {
+test('every path that a page names exists', () => {
   const named = pages.flatMap(({ path, text }) =>
     [...text.matchAll(/`((?:packages|test|docs|helm|deploy)\/[\w./-]+)`/g)].map(
       ([, name = '']) => ({
@@ -68,7 +68,7 @@ test('every path that a page names is there', () => {
   expect(gone.map(({ path, name }) => `${path}: ${name}`)).toEqual([])
 })
 
-test('every script that a page runs with npm is there', () => {
+test('every npm script that a page runs exists', () => {
   const { scripts } = JSON.parse(read('package.json')) as { readonly scripts: object }
   const run = pages.flatMap(({ path, text }) =>
     [...text.matchAll(/npm run ([a-z][\w:-]*)/g)].map(([, name = '']) => ({ path, name })),

@@ -13,7 +13,7 @@ test('no code asks Node for a certificate as a legacy object', () => {
   expect(files.filter(({ text }) => LEGACY.test(text)).map(({ path }) => path)).toEqual([])
 })
 
-test('a call that asks for a legacy object would be found', () => {
+test('the check for legacy certificate objects finds a call that asks for one', () => {
   expect('const leaf = socket.getPeerCertificate(true)').toMatch(LEGACY)
   expect('socket.getPeerX509Certificate()').not.toMatch(LEGACY)
 })

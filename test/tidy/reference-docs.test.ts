@@ -13,7 +13,7 @@ import { tableRows } from './markdown-table.ts'
 
 const code = (text: string): string => `\`${text}\``
 
-test('docs/LIMITS.md says of every limit what the code says', () => {
+test('docs/LIMITS.md describes every limit as the code declares it', () => {
   const declared = limitNames.map((name) => {
     const { unit, default: value, protects, atLimit } = limitDeclarations[name]
     const number = value.toLocaleString('en-US')
@@ -34,7 +34,7 @@ test('docs/CLOSE-REASONS.md lists every reason with its meaning', () => {
   for (const row of rows) expect(row[4], row[0]).toMatch(/\w/)
 })
 
-test('docs/METRICS.md counts the close reasons of which each listener has a series', () => {
+test('docs/METRICS.md states the number of close reasons that each listener has a series for', () => {
   const page = readFileSync(new URL('../../docs/METRICS.md', import.meta.url), 'utf8')
   expect(page).toContain(`${closeReasonIds.length} close reasons`)
 })
@@ -48,7 +48,7 @@ test('docs/CONFIG.md lists every setting by its variable and its key', () => {
   ).toEqual(declared)
 })
 
-test('docs/SIGNALS.md says of every signal that a node listens to what it does', () => {
+test('docs/SIGNALS.md describes every signal that a node handles', () => {
   const rows = tableRows('SIGNALS.md').slice(1)
   const told = rows.flatMap(([names = '', what = '']) =>
     [...names.matchAll(/`(SIG\w+)`/g)].map(([, name]) => [name, what.split(/\W/)[0]]),

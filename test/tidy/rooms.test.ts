@@ -23,7 +23,7 @@ test(`no folder holds more than ${FILES_PER_FOLDER_MAX} files, not counting test
   expect([...counts].filter(([, count]) => count > FILES_PER_FOLDER_MAX)).toEqual([])
 })
 
-test('the root of the broker holds its composition and nothing else', () => {
+test('the root folder of the broker package holds only the composition files', () => {
   const root = packages.filter(({ path }) => posix.dirname(path) === 'packages/broker/src')
   expect(root.map(({ path }) => posix.basename(path)).toSorted()).toEqual(BROKER_ROOT)
 })
@@ -35,7 +35,7 @@ test(`the broker is less than ${BROKER_SHARE_MAX * 100} % of the TypeScript of t
   expect(bytesOf(broker) / bytesOf(packages)).toBeLessThan(BROKER_SHARE_MAX)
 })
 
-test('files import each other in no circle, types included', () => {
+test('source files do not import each other in a circle, types included', () => {
   const imports = new Map(packages.map((file) => [file.path, relativeImports(file)]))
   const state = new Map<string, 'open' | 'done'>()
   const circles: string[] = []

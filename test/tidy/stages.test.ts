@@ -1,4 +1,4 @@
-/** The order of the stages is in the tree, not only in a drawing. */
+/** The order of the stages holds in the imports of the source tree. */
 import { describe, expect, test } from 'vitest'
 import { filesBelow, valueImports } from './source-files.ts'
 
@@ -30,10 +30,10 @@ const sources = filesBelow('packages', ['.ts']).filter(
 )
 const stageOf = (path: string): string => path.slice(BROKER.length).split('/')[0] ?? ''
 
-describe('broker', () => {
+describe('in the broker package', () => {
   const broker = sources.filter(({ path }) => path.startsWith(BROKER))
 
-  test('a stage imports values only of itself, of later stages and of the vocabulary', () => {
+  test('a stage imports values only from itself, later stages and the vocabulary', () => {
     const wrong = broker.flatMap((file) => {
       const from = STAGES.indexOf(stageOf(file.path))
       if (from === -1) return []
@@ -48,7 +48,7 @@ describe('broker', () => {
     expect(wrong).toEqual([])
   })
 
-  test('only the composition knows more than one stage', () => {
+  test('only the composition imports more than one stage', () => {
     const wrong = broker.filter((file) => {
       const name = file.path.slice(BROKER.length)
       if (name.includes('/') || COMPOSITION.includes(name)) return false
@@ -61,7 +61,7 @@ describe('broker', () => {
     expect(wrong.map(({ path }) => path)).toEqual([])
   })
 
-  test('only the control stage knows aedes', () => {
+  test('only the control stage imports aedes', () => {
     const knows = sources.filter((file) =>
       valueImports(file).some((name) => name === 'aedes' || name.startsWith('mqtt-packet')),
     )
@@ -70,8 +70,8 @@ describe('broker', () => {
   })
 })
 
-describe('packages', () => {
-  test('point one way', () => {
+describe('among all packages', () => {
+  test('imports point in one direction', () => {
     const order = [
       'mqtt',
       'matching',
@@ -96,13 +96,13 @@ describe('packages', () => {
     expect(wrong).toEqual([])
   })
 
-  test('only config reads the environment', () => {
+  test('only the config package reads environment variables', () => {
     const readers = sources.filter(({ text }) => text.includes('process.env'))
     expect(readers.map(({ path }) => path)).toEqual(['packages/config/src/env.ts'])
   })
 })
 
-test('no room holds more than 400 lines', () => {
+test('no source file has more than 400 lines', () => {
   const large = [...sources, ...filesBelow('test', ['.ts', '.mjs'])]
     .filter(({ text }) => text.split('\n').length > 400)
     .map(({ path }) => path)

@@ -1,4 +1,4 @@
-/** The ways through the code in docs/ARCHITECTURE.md are those that a packet takes. */
+/** The walks in docs/ARCHITECTURE.md follow the code path of each packet. */
 import { existsSync, readFileSync } from 'node:fs'
 import { posix } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -37,7 +37,7 @@ function areJoined(from: Step, to: Step): boolean {
   return [...imports.values()].some((all) => all.includes(from.file) && all.includes(to.file))
 }
 
-test('ARCHITECTURE walks a CONNECT, a SUBSCRIBE, a PUBLISH and a will', () => {
+test('docs/ARCHITECTURE.md has a walk of a CONNECT, a SUBSCRIBE, a PUBLISH and a will', () => {
   const titles = ['CONNECT', 'SUBSCRIBE', 'PUBLISH', 'will'].map((what) => `The way of a ${what}`)
   expect(walks.map(({ title }) => title)).toEqual(titles)
   for (const { steps, numbers } of walks) {
@@ -46,8 +46,8 @@ test('ARCHITECTURE walks a CONNECT, a SUBSCRIBE, a PUBLISH and a will', () => {
   }
 })
 
-describe.each(walks)('$title', ({ steps }) => {
-  test('names files that exist, and in each a function that is there', () => {
+describe.each(walks)('the walk "$title" in docs/ARCHITECTURE.md', ({ steps }) => {
+  test('names existing files, and in each file an existing function', () => {
     const wrong = steps.filter(({ file, name }) => {
       if (!existsSync(file)) return true
       const escaped = name.replaceAll(/[$#]/g, String.raw`\$&`)
@@ -56,7 +56,7 @@ describe.each(walks)('$title', ({ steps }) => {
     expect(wrong).toEqual([])
   })
 
-  test('goes from each file to one that it is joined with', () => {
+  test('goes from each file to a file that is connected by imports', () => {
     const wrong = steps.flatMap((step, index) => {
       const next = steps[index + 1]
       if (next === undefined || areJoined(step, next)) return []
@@ -66,7 +66,7 @@ describe.each(walks)('$title', ({ steps }) => {
   })
 })
 
-test('every source file that a page of docs names is there', () => {
+test('every source file that a page of docs names exists', () => {
   const pages = [
     ...filesBelow('docs', ['.md']),
     ...['README.md', 'CONTRIBUTING.md', 'SECURITY.md'].map((path) => ({

@@ -35,9 +35,9 @@ client.on('connect', async () => {
 </script>`
 
 it.for([
-  ['that is named', true],
-  ['that is not named', false],
-] as const)('a page of an origin %s', { timeout: 60_000 }, async ([, named], context) => {
+  ['that the listener allows', true],
+  ['that the listener does not allow', false],
+] as const)('a browser page of an origin %s', { timeout: 60_000 }, async ([, named], context) => {
   const [program] = skipWithout(context, 'chromium')
   const { promise: result, resolve } = Promise.withResolvers<string>()
   const target = { url: '' }

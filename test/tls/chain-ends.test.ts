@@ -1,4 +1,4 @@
-/** Chains of which something above the first certificate has ended, at servers and for clients. */
+/** Certificate chains with an expired certificate above the first one, of servers and of clients. */
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Authority, runCommand, type CertificatePair } from '@breakwater/broker'
@@ -85,8 +85,8 @@ function orders<T>([a, b, c]: readonly [T, T, T]): T[][] {
   ]
 }
 
-describe('the chain of a server', () => {
-  it('is as good as the first certificate in it that ends', async () => {
+describe('the certificate chain of a server', () => {
+  it('is valid until its first certificate expires', async () => {
     const server = await serverOf(region)
     const { code, said } = await checkConfig(settings(server, [regionEnded]))
     expect(code).toBe(1)
@@ -99,7 +99,7 @@ describe('the chain of a server', () => {
     expect(Math.round((at * 1_000 - Date.now()) / DAY_MS)).toBe(10)
   })
 
-  it('may have a second way up that has ended, before or behind the good one', async () => {
+  it('may contain an expired issuer beside a valid one, in either order', async () => {
     const server = await serverOf(region)
     for (const above of [
       [region, regionEnded],
@@ -108,14 +108,14 @@ describe('the chain of a server', () => {
       expect(await checkConfig(settings(server, above))).toMatchObject({ code: 0 })
   })
 
-  it('may bring a root that has ended: clients have theirs from elsewhere', async () => {
+  it('may contain an expired root, which clients do not use', async () => {
     const server = await serverOf(region)
     expect(await checkConfig(settings(server, [region, oldRoot]))).toMatchObject({ code: 0 })
   })
 })
 
-describe('the authorities of clients', () => {
-  it('are refused when all of them have ended', async () => {
+describe('the client authorities of a listener', () => {
+  it('are refused when all of them have expired', async () => {
     const server = await serverOf(root)
     const { code, said } = await checkConfig(settings(server, [], [oldRoot]))
     expect(code).toBe(1)
@@ -124,7 +124,7 @@ describe('the authorities of clients', () => {
     )
   })
 
-  it('are told, where one of them has ended, by check-config, the log and the metric', async () => {
+  it('are reported by check-config, the log and a metric when one of them has expired', async () => {
     const files = settings(await serverOf(root), [], [root, oldRoot])
     const { code, said } = await checkConfig(files)
     expect(code).toBe(0)
@@ -141,7 +141,7 @@ describe('the authorities of clients', () => {
   })
 
   it.each(orders([root, region, regionByOld] as const).map((order) => [order, oldRoot] as const))(
-    'let a client in by the way up that is good, in the order %#',
+    'accept a client by a valid chain beside an expired one, in the order %#',
     async (order, ended) => {
       const server = await serverOf(root)
       for (const bundle of [

@@ -1,4 +1,4 @@
-/** Clients that show certificates: who is let in, under which name, and who is not, also out of a ticket. */
+/** Client certificates: which clients are accepted, under which name, and which are refused, also with a ticket. */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { SecureVersion } from 'node:tls'
@@ -87,14 +87,14 @@ async function refused(fleet: Fleet, meeting: Promise<Peer>, returnCode?: 5): Pr
   return endOf(fleet, peer)
 }
 
-describe.each(versions)('over %s', (version) => {
+describe.each(versions)('client certificates over %s', (version) => {
   let fleet: Fleet
   beforeAll(async () => {
     fleet = await startFleet({ 'ca.crt': authority.pair.cert })
   })
   afterAll(() => fleet.node[Symbol.asyncDispose]())
 
-  it('a good certificate is let in where one is required, and no certificate is not', async () => {
+  it('a listener that requires a certificate accepts a valid one and refuses a client without one', async () => {
     using peer = await fleet.meet(REQUIRED, await device(), { version })
     expect(peer.returnCode).toBe(0)
     expect(await refused(fleet, fleet.meet(REQUIRED, undefined, { version }))).toBe(
@@ -116,7 +116,7 @@ describe.each(versions)('over %s', (version) => {
     ],
     ['of a server', () => device({ usage: 'server' }), /INVALID_PURPOSE/],
   ])(
-    'a certificate %s is refused where one is required and where it is optional',
+    'a certificate %s is refused by listeners that require a certificate and by listeners where it is optional',
     async (_, make, why) => {
       const pair = await make()
       for (const listener of [REQUIRED, OPTIONAL]) {
@@ -127,12 +127,12 @@ describe.each(versions)('over %s', (version) => {
     },
   )
 
-  it('a bad certificate is given no ticket', async () => {
+  it('a client with an invalid certificate gets no session ticket', async () => {
     using first = await fleet.meet(OPTIONAL, await device({}, stranger), { version })
     expect([first.returnCode, first.ticket]).toEqual([undefined, undefined])
   })
 
-  it('without a certificate, where it is optional, the password decides', async () => {
+  it('the password decides for a client without a certificate when the certificate is optional', async () => {
     const connect = (password: string): ConnectFields => ({
       clientId: unique('c'),
       username: 'keeper',
@@ -144,7 +144,7 @@ describe.each(versions)('over %s', (version) => {
     expect([right.returnCode, wrong.returnCode, none.returnCode]).toEqual([0, 4, 5])
   })
 
-  it('a resumed session has the name of the full handshake, and only that one', async () => {
+  it('a resumed TLS session has the certificate name of its full handshake, and no other', async () => {
     const pair = await device()
     using full = await fleet.meet(NAMED, pair, { version, mqtt: { clientId: 'buoy-7' } })
     expect([full.reused, full.returnCode]).toEqual([false, 0])
@@ -156,7 +156,7 @@ describe.each(versions)('over %s', (version) => {
     expect(await endOf(fleet, other)).toBe('client-id-rejected it does not fit ${username}')
   })
 
-  it('a ticket from a connection without a certificate opens no door that needs one', async () => {
+  it('a ticket from a connection without a certificate is not accepted by a listener that requires one', async () => {
     for (const from of [NONE, OPTIONAL]) {
       const mqtt = { clientId: unique('c'), username: 'keeper', password: users.keeper }
       using first = await fleet.meet(from, undefined, { version, mqtt })
@@ -171,14 +171,14 @@ describe.each(versions)('over %s', (version) => {
     }
   })
 
-  it('a ticket of one listener asks for a full handshake at another that demands more', async () => {
+  it('a ticket of one listener leads to a full handshake at a listener with stricter requirements', async () => {
     using first = await fleet.meet(OPTIONAL, await device(), { version })
     expect(first.returnCode).toBe(0)
     using second = await fleet.meet(REQUIRED, await device(), { version, session: first.ticket })
     expect([second.reused, second.returnCode]).toEqual([false, 0])
   })
 
-  it('an expired certificate is refused with a ticket from before', async () => {
+  it('an expired certificate is refused also with a ticket from before its expiry', async () => {
     const notAfter = new Date(Math.ceil(Date.now() / 1_000) * 1_000 + 2_000)
     const pair = await device({ notAfter })
     using first = await fleet.meet(REQUIRED, pair, { version })
@@ -190,8 +190,8 @@ describe.each(versions)('over %s', (version) => {
   })
 })
 
-describe.each(versions)('over %s, what changes', (version) => {
-  it('a revoked certificate is refused, in a full handshake and with a ticket from before', async () => {
+describe.each(versions)('changes of client certificates over %s', (version) => {
+  it('a revoked certificate is refused in a full handshake and with a ticket from before the revocation', async () => {
     const [good, bad] = [await device(), await device()]
     const files = async (
       revoked: readonly string[],
@@ -225,7 +225,7 @@ describe.each(versions)('over %s, what changes', (version) => {
     expect(still).toMatch(/ CERT_REVOKED$/)
   })
 
-  it('a certificate whose authority was removed is refused with a ticket from before', async () => {
+  it('a certificate whose authority was removed is refused also with a ticket from before', async () => {
     const pair = await device()
     const fleet = await startFleet({ 'ca.crt': authority.pair.cert + stranger.pair.cert })
     await using _node = fleet.node
@@ -248,7 +248,7 @@ async function reloaded({ node }: Fleet, listeners: number): Promise<void> {
 }
 
 describe('the name in a certificate', () => {
-  it('is the user: another user name in CONNECT is a contradiction', async () => {
+  it('is the user name: a CONNECT with another user name is refused', async () => {
     const fleet = await startFleet({ 'ca.crt': authority.pair.cert })
     await using _node = fleet.node
     const pair = await device({ commonName: 'keeper' })
@@ -261,7 +261,7 @@ describe('the name in a certificate', () => {
     expect(await meetAs({ username: 'somebody', password: users.keeper })).toBe(5)
   })
 
-  it('owns its sessions: another certificate cannot take one over', async () => {
+  it('owns its sessions: a client with another certificate cannot take them over', async () => {
     const fleet = await startFleet({ 'ca.crt': authority.pair.cert })
     await using _node = fleet.node
     const mqtt = { clientId: unique('c'), clean: false }
@@ -271,11 +271,11 @@ describe('the name in a certificate', () => {
   })
 
   it.each([
-    ['none', []],
-    ['one of another form', ['spiffe://fleet/ship/7']],
-    ['two that fit', ['spiffe://fleet/device/a', 'spiffe://fleet/device/b']],
-    ['one that only begins right', ['spiffe://fleet/device/a/b']],
-  ])('is missing if it holds %s: CONNACK 0x05', async (_title, alternativeNames) => {
+    ['no name', []],
+    ['a name of another form', ['spiffe://fleet/ship/7']],
+    ['two names that match', ['spiffe://fleet/device/a', 'spiffe://fleet/device/b']],
+    ['a name of which only the beginning matches', ['spiffe://fleet/device/a/b']],
+  ])('is missing if the certificate has %s: CONNACK 0x05', async (_title, alternativeNames) => {
     const fleet = await startFleet({ 'ca.crt': authority.pair.cert })
     await using _node = fleet.node
     using peer = await fleet.meet(NAMED, await device({ alternativeNames }))
@@ -283,7 +283,7 @@ describe('the name in a certificate', () => {
     expect(await endOf(fleet, peer)).toMatch(/its certificate holds no name by the rule/)
   })
 
-  it('is that of a certificate below an authority that is in the bundle, not one sent along', async () => {
+  it('counts only below an authority of the bundle, not below one that the client sends along', async () => {
     const root = await Authority.create('root', 100, 1)
     const region = await root.subordinate('region')
     const leaf = await device({}, region)

@@ -1,4 +1,4 @@
-/** A client that gives up while it waits at the door costs no TLS handshake; one that waits gets in. */
+/** A client that disconnects while its TLS handshake is queued costs no handshake; a client that waits is served. */
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { expect, it } from 'vitest'
@@ -14,7 +14,7 @@ async function gauge(node: TestNode, of: 'handshakes' | 'held'): Promise<number>
   return (await MetricsPage.of(node)).value(`breakwater_admission_${of}`)
 }
 
-it('a client that has gone before its turn costs no TLS handshake', async () => {
+it('a node makes no TLS handshake for a client that disconnected while waiting for the handshake', async () => {
   const limits = { handshakesMax: 1, heldTimeoutMs: 60_000, handshakeTimeoutMs: 60_000 }
   await using node = await startNode({ limits })
   const open = async () => {

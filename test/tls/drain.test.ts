@@ -18,7 +18,7 @@ const RATE = 200
 /** What would be a tenth of the time. Ticks are 10 ms apart at least, and let go of four clients at once. */
 const TENTH_MS = ((ACTIVE + IDLE) / RATE) * 100
 
-it('sends 300 TLS clients to the other node, idle ones first, under QoS 1 load', async () => {
+it('SIGTERM moves 300 TLS clients to the other node, idle clients first, without losing a QoS 1 message', async () => {
   await using redis = await startRedis()
   const settings = {
     redisUrl: redis.url,

@@ -91,7 +91,7 @@ const headed = names
     (Object.keys(HEADERS) as (keyof typeof HEADERS)[]).map((header) => [name, header] as const),
   )
 
-describe('a health check is told at debug and under its own reason, where the peer', () => {
+describe('a connection is logged at debug as health-check when the peer', () => {
   it.each(silent)('opens %s and %s', async (name, end) => {
     const from = node.logs().length
     const errors = await tlsErrors()
@@ -124,7 +124,7 @@ describe('a health check is told at debug and under its own reason, where the pe
   })
 })
 
-describe('what has sent something is no health check:', () => {
+describe('a connection that has sent bytes is not a health check:', () => {
   it.each([
     ['mqtt', 'connection-lost'],
     ['mqtts', 'handshake-failed'],
@@ -139,7 +139,7 @@ describe('what has sent something is no health check:', () => {
     expect(await nextEnd(from)).toMatchObject({ reason, level: 'info' })
   })
 
-  it('TLS without MQTT behind it ends as connection-lost', async () => {
+  it('a TLS handshake without MQTT ends as connection-lost', async () => {
     const from = node.logs().length
     const socket = connectTls({
       port: portOf('mqtts'),
@@ -152,7 +152,7 @@ describe('what has sent something is no health check:', () => {
     expect(await nextEnd(from)).toMatchObject({ reason: 'connection-lost' })
   })
 
-  it('a health check that stays and sends nothing is closed at the handshake time-out', async () => {
+  it('a peer that stays connected and sends nothing is closed at the time-out', async () => {
     const from = node.logs().length
     const socket = await open('mqtts for other proxies')
     expect(await nextEnd(from)).toMatchObject({ reason: 'proxy-refused' })
@@ -160,14 +160,14 @@ describe('what has sent something is no health check:', () => {
   })
 })
 
-it('each health check is counted, and no connection is left', async () => {
+it('each health check is counted, and no connection remains open', async () => {
   const page = await MetricsPage.of(node)
   const of = { listener: 'mqtt', reason: 'health-check' }
   expect(page.value('breakwater_connections_closed_total', of)).toBe(3)
   expect(page.value('breakwater_connections', { listener: 'mqtt' })).toBe(0)
 })
 
-it('HAProxy checks its servers and writes no line', async (context) => {
+it('health checks of HAProxy write no log line', async (context) => {
   const [program] = skipWithout(context, 'haproxy')
   const directory = temporaryDirectory('haproxy-')
   const config = join(directory, 'haproxy.cfg')

@@ -15,7 +15,7 @@ function issue(...alternativeNames: string[]): Promise<CertificatePair> {
 
 const serialOf = ({ cert }: CertificatePair): string => new X509Certificate(cert).serialNumber
 
-it('by name, by wildcard, else the first; also after a rotation, with client certificates and tickets', async () => {
+it('a listener chooses its certificate by host name, by wildcard, or takes the first, also after a rotation, with client certificates and tickets', async () => {
   const first = await issue('localhost')
   const [exact, wildcard] = [await issue('north.example'), await issue('*.south.example')]
   const device = await authority.issue({ commonName: 'buoy', usage: 'client' })

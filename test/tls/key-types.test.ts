@@ -62,7 +62,7 @@ const cases = names.flatMap((name) =>
 
 const openssl = findProgram('openssl')
 
-describe.skipIf(openssl === undefined)('a certificate whose key is', () => {
+describe.skipIf(openssl === undefined)('a certificate with a key of type', () => {
   let authority: OpensslAuthority
   let node: TestNode
   const pairs = new Map<KeyName, OpensslPair>()
@@ -93,7 +93,7 @@ describe.skipIf(openssl === undefined)('a certificate whose key is', () => {
   const pairOf = (name: KeyName): OpensslPair => pairs.get(name) as OpensslPair
   const portOf = (name: KeyName): number => node.ports[names.indexOf(name)] as number
 
-  it.each(cases)('%s proves a client to a server that has one too over %s', async (...it) => {
+  it.each(cases)('%s authenticates a client and a server to each other over %s', async (...it) => {
     const [name, version] = it
     const { cert, key } = pairOf(name)
     using peer = await meet(
@@ -114,7 +114,7 @@ describe.skipIf(openssl === undefined)('a certificate whose key is', () => {
 
   // Brainpool over TLS 1.3 came with OpenSSL 3.2, which a machine may not have.
   it.for(cases.filter(([name, version]) => version === 'TLSv1.2' || !name.startsWith('brainpool')))(
-    '%s does so for openssl s_client over %s',
+    '%s authenticates openssl s_client over %s',
     async ([name, version], context) => {
       const [program] = skipWithout(context, 'openssl')
       const { certFile, keyFile } = pairOf(name)
@@ -136,7 +136,7 @@ describe.skipIf(openssl === undefined)('a certificate whose key is', () => {
     ['P-384', 'P-384'],
     ['X25519MLKEM768', 'X25519MLKEM768'],
   ])(
-    'P-256 is shown to a client of the groups %s, and %s is agreed on: the cheapest they share',
+    'a P-256 certificate is shown to a client with the groups %s, and both agree on %s, the cheapest common group',
     async (groups, agreed) => {
       const { cert, key } = pairOf('P-256')
       const socket = connectTls({
@@ -157,7 +157,7 @@ describe.skipIf(openssl === undefined)('a certificate whose key is', () => {
 })
 
 it.for(['RSA 2048', 'RSA-PSS', 'P-521', 'brainpoolP384r1', 'Ed25519'] as const)(
-  'a revocation list is read that is signed with a key of the kind %s',
+  'the node reads a revocation list that is signed with a key of type %s',
   async (name, context) => {
     const [program] = skipWithout(context, 'openssl')
     const folder = temporaryDirectory('lists-')

@@ -1,4 +1,4 @@
-/** Clients that others wrote, at listeners that ask for certificates: openssl, mosquitto, MQTT.js, HAProxy. */
+/** Third-party clients at listeners that ask for certificates: openssl, mosquitto, MQTT.js, HAProxy. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { once } from 'node:events'
@@ -65,13 +65,13 @@ describe('mosquitto_pub', () => {
     return startProgram([program], [...to, '-t', 't', '-m', 'x', '-q', '1', ...args]).ended
   }
 
-  it('is served with its certificate, under its name', async (context) => {
+  it('is served with its certificate, under the name of that certificate', async (context) => {
     const own = ['--cert', cert, '--key', key]
     expect(await publish(context, ...own, '-i', 'buoy-7')).toMatchObject({ code: 0 })
     expect((await publish(context, ...own, '-i', 'buoy-9')).stderr).toMatch(/identifier rejected/)
   })
 
-  it('is refused without one, and with one that has expired', async (context) => {
+  it('is refused without a certificate, and with an expired certificate', async (context) => {
     expect((await publish(context)).code).not.toBe(0)
     await endOf({ detail: 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE' })
     const old = ['--cert', oldCert, '--key', oldKey]
@@ -81,7 +81,7 @@ describe('mosquitto_pub', () => {
 })
 
 describe('mosquitto_sub', () => {
-  it('gets what MQTT.js publishes, both by certificate', async (context) => {
+  it('gets messages of MQTT.js, both with certificates', async (context) => {
     const [program] = skipWithout(context, 'mosquitto_sub')
     const port = `${node.ports[CERTIFIED]}`
     const to = ['-h', 'localhost', '-p', port, '--cafile', node.caPath]
@@ -101,7 +101,7 @@ describe('mosquitto_sub', () => {
 })
 
 describe('MQTT.js', () => {
-  it('is served with its certificate, under its name', async () => {
+  it('is served with its certificate, under the name of that certificate', async () => {
     const url = `mqtts://localhost:${node.ports[CERTIFIED]}`
     const options = { ca: node.ca, ...buoy, reconnectPeriod: 0 }
     const client = await connectAsync(url, { ...options, clientId: 'buoy-7' })
@@ -165,7 +165,7 @@ describe('openssl s_client', () => {
   })
 })
 
-it('HAProxy in front of TLS tells the address of the client', async (context) => {
+it('HAProxy in front of TLS passes on the address of the client', async (context) => {
   const [program] = skipWithout(context, 'haproxy')
   const port = await freePort()
   const config = join(directory, 'haproxy.cfg')

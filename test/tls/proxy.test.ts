@@ -63,7 +63,7 @@ function nextRefusal(from: number): Promise<LogLine> {
 
 const keeper = { username: 'keeper', password: 'of: the light' }
 
-describe('behind a proxy', () => {
+describe('a listener behind a proxy:', () => {
   it.each([
     [
       'in one piece with CONNECT',
@@ -73,7 +73,7 @@ describe('behind a proxy', () => {
       'byte by byte',
       (header: Buffer, rest: Buffer) => [...Array.from(header, (byte) => Buffer.of(byte)), rest],
     ],
-  ])('a client has the address of the header, sent %s', async (_title, pieces) => {
+  ])('a client has the address of the PROXY header, sent %s', async (_title, pieces) => {
     const clientId = unique('c')
     const socket = await open(PLAIN)
     socket.setNoDelay(true)
@@ -88,7 +88,7 @@ describe('behind a proxy', () => {
     expect(await endOf(clientId)).toMatchObject({ peer: '10.1.2.3:40000' })
   })
 
-  it('TLS begins behind the header, whether they come together or not', async () => {
+  it('TLS begins after the PROXY header, in the same write or later', async () => {
     const clientId = unique('c')
     const raw = await open(TLS)
     raw.write(HEADER)
@@ -101,7 +101,7 @@ describe('behind a proxy', () => {
     expect(await endOf(clientId)).toMatchObject({ peer: '10.1.2.3:40000' })
   })
 
-  it('what the proxy claims of a certificate names nobody', async () => {
+  it('a certificate that only the PROXY header names identifies no client', async () => {
     const clientId = unique('c')
     const raw = await open(CLAIMS)
     raw.write(V2)
@@ -115,16 +115,11 @@ describe('behind a proxy', () => {
   })
 
   it.each([
-    ['no header', PLAIN, encodeConnect({ clientId: 'x' }), 'no PROXY header'],
-    ['TLS without one', TLS, Buffer.from([0x16, 3, 1, 2, 0]), 'no PROXY header'],
-    [
-      'a header that cannot be read',
-      PLAIN,
-      'PROXY TCP4 x\r\n',
-      'a PROXY header that cannot be read',
-    ],
-    ['a header from elsewhere', ELSEWHERE, HEADER, 'not from a proxy that is named'],
-  ])('%s ends the connection with a reason', async (_title, listener, bytes, detail) => {
+    ['a missing PROXY header', PLAIN, encodeConnect({ clientId: 'x' }), 'no PROXY header'],
+    ['TLS without a PROXY header', TLS, Buffer.from([0x16, 3, 1, 2, 0]), 'no PROXY header'],
+    ['an invalid PROXY header', PLAIN, 'PROXY TCP4 x\r\n', 'a PROXY header that cannot be read'],
+    ['a PROXY header from an unknown proxy', ELSEWHERE, HEADER, 'not from a proxy that is named'],
+  ])('%s closes the connection with a reason', async (_title, listener, bytes, detail) => {
     const seen = node.logs().length
     const socket = await open(listener)
     const closed = once(socket, 'close')
@@ -134,7 +129,7 @@ describe('behind a proxy', () => {
     expect(await nextRefusal(seen)).toMatchObject({ reason: 'proxy-refused', detail })
   })
 
-  it('a connection with half a PROXY header is closed at the time-out, and at once if the peer leaves', async () => {
+  it('a client that sends half a PROXY header is closed at the time-out, or when it disconnects', async () => {
     const seen = node.logs().length
     const socket = await open(PLAIN)
     socket.write('PROXY TCP4 ')

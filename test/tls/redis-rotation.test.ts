@@ -1,4 +1,4 @@
-/** Credentials of Redis that change under a running node, in both orders, and ones that Redis refuses. */
+/** Redis credentials that change under a running node, in both orders, and credentials that Redis refuses. */
 import { Authority } from '@breakwater/broker'
 import { Redis } from 'ioredis'
 import { expect, onTestFinished, test } from 'vitest'
@@ -40,7 +40,7 @@ function times(node: TestNode, wanted: string): number {
   return node.logs().filter(({ msg }) => msg === wanted).length
 }
 
-test('a password is replaced in the file first, or at the server first, and a wrong one keeps the old', async () => {
+test('the Redis password can be replaced first in the file or first at the server, and a wrong password leaves the old one in use', async () => {
   await using redis = await startRedisProcess(['--requirepass', 'one'])
   await using proxy = await startRedisProxy(redis.url)
   const secret = new MountedSecret({ password: 'one\n' })
@@ -75,7 +75,7 @@ test('a password is replaced in the file first, or at the server first, and a wr
   expect(JSON.stringify(node.logs())).not.toMatch(/"(one|two|three)"/)
 })
 
-test('an authority and a client certificate are replaced, and files that do not fit are not used', async () => {
+test('the Redis authority and client certificate can be replaced, and files that do not match are not used', async () => {
   const [before, after] = [await Authority.create('before'), await Authority.create('after')]
   const options = {
     commonName: 'localhost',
@@ -116,7 +116,7 @@ test('an authority and a client certificate are replaced, and files that do not 
   expect(times(node, IN_USE)).toBe(3)
 })
 
-test('a wrap key is replaced: what was wrapped under the one before is still read', async () => {
+test('the ticket wrap key can be replaced, and keys wrapped under the previous one can still be read', async () => {
   await using redis = await startRedisProcess([])
   const secret = new MountedSecret({ key: Buffer.from(crypto.getRandomValues(new Uint8Array(32))) })
   const environment = { BREAKWATER_TLS_TICKET_WRAP_KEY: secret.path('key') }

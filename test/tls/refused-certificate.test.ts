@@ -66,7 +66,7 @@ async function secured(version: SecureVersion): Promise<readonly [TLSSocket, str
 const REFUSED = { reason: 'certificate-refused', detail: 'CERT_REVOKED' }
 
 describe.each(versions)('over %s', (version) => {
-  it('a client with a revoked certificate gets CONNACK 0x05, counted, and the end', async () => {
+  it('a client with a revoked certificate gets CONNACK 0x05, is counted, and is closed', async () => {
     const count = async (): Promise<number> =>
       (await MetricsPage.of(node)).value('breakwater_connack_total', { code: '5' })
     const before = await count()
@@ -85,7 +85,7 @@ describe.each(versions)('over %s', (version) => {
     expect(await count()).toBe(before + 1)
   })
 
-  it('one that sends something else first gets nothing', async () => {
+  it('a client with a revoked certificate that sends another packet first gets no answer', async () => {
     const [socket, peer] = await secured(version)
     const heard: Buffer[] = []
     socket.on('data', (bytes: Buffer) => heard.push(bytes))
@@ -96,13 +96,13 @@ describe.each(versions)('over %s', (version) => {
     expect(await endOf(peer)).toMatchObject(REFUSED)
   })
 
-  it('one that goes without a word is refused all the same', async () => {
+  it('a client with a revoked certificate that disconnects at once counts as refused', async () => {
     const [socket, peer] = await secured(version)
     socket.destroy()
     expect(await endOf(peer)).toMatchObject(REFUSED)
   })
 
-  it('one without a certificate is told by TLS', async () => {
+  it('a client without a certificate gets a TLS alert', async () => {
     using peer = await meet({
       port: node.tlsPort,
       ca: node.ca,
@@ -114,19 +114,19 @@ describe.each(versions)('over %s', (version) => {
   })
 })
 
-it('a client with a revoked certificate that says nothing is not waited for', async () => {
+it('a node does not wait for a client with a revoked certificate that sends nothing', async () => {
   const [socket, peer] = await secured('TLSv1.3')
   socket.resume()
   expect(await endOf(peer)).toMatchObject(REFUSED)
 })
 
-it('over WebSocket the answer is 403', async () => {
+it('a client with a revoked certificate gets HTTP status 403 over WebSocket', async () => {
   const url = `wss://localhost:${node.ports[1]}/mqtt`
   const socket = new WebSocket(url, ['mqtt'], { ca: node.ca, family: 4, ...revoked })
   await expect(once(socket, 'open')).rejects.toThrow(/403/)
 })
 
-it('MQTT.js and mosquitto_pub say that the client is not authorised', async (context) => {
+it('MQTT.js and mosquitto_pub report a revoked certificate as not authorised', async (context) => {
   const options = { ca: node.ca, ...revoked, reconnectPeriod: 0 }
   const url = `mqtts://localhost:${node.tlsPort}`
   await expect(connectAsync(url, options)).rejects.toMatchObject({ code: 5 })

@@ -1,4 +1,4 @@
-/** Who is revoked by the admin API goes, at every node, and does not come back by any way. */
+/** A client that is revoked by the admin API is disconnected at every node, and cannot come back. */
 import { X509Certificate, randomBytes } from 'node:crypto'
 import { Authority, type CertificatePair, type LeafOptions } from '@breakwater/broker'
 import { keysWith } from '@breakwater/redis'
@@ -104,7 +104,7 @@ async function letInAgain(node: TestNode, device: Device): Promise<void> {
     .toBe(0)
 }
 
-describe('in a cluster', () => {
+describe('in a cluster,', () => {
   const resources = new AsyncDisposableStack()
   let redis: TestRedis
   let proxy: RedisProxy
@@ -128,7 +128,7 @@ describe('in a cluster', () => {
     ['clientId', ({ clientId }: Device) => clientId],
     ['username', ({ name }: Device) => name],
   ] as const)(
-    'one is revoked by its %s at another node, until that is deleted',
+    'a client is revoked by its %s at another node, until the revocation is deleted',
     async (key, of) => {
       const device = await deviceOf()
       const id = `${key}:${of(device)}`
@@ -153,7 +153,7 @@ describe('in a cluster', () => {
   )
 
   it.each(['TLSv1.2', 'TLSv1.3'] as const)(
-    'a ticket from before does not help, over %s',
+    'a revoked client is refused with a ticket from before, over %s',
     async (version) => {
       const device = await deviceOf()
       const tls = { minVersion: version, maxVersion: version }
@@ -172,7 +172,7 @@ describe('in a cluster', () => {
     },
   )
 
-  it('a node that is cut off keeps its list, and hears of what it missed when it is back', async () => {
+  it('a cut-off node keeps its revocations, and gets the missed ones when it is back', async () => {
     const [early, late] = [await deviceOf(), await deviceOf()]
     await revoke(near, { username: early.name })
     await expect.poll(() => listedAt(far, `username:${early.name}`), PATIENCE).toBeDefined()
@@ -189,7 +189,7 @@ describe('in a cluster', () => {
     await bystander.expectSilence()
   })
 
-  it('what Redis has lost is put back by the nodes; one that starts reads it', async () => {
+  it('nodes restore revocations that Redis has lost, and a new node reads them', async () => {
     const device = await deviceOf()
     await revoke(near, { clientId: device.clientId })
     const operator = new Redis(redis.url)
@@ -203,7 +203,7 @@ describe('in a cluster', () => {
     expect(peer.returnCode).toBe(5)
   })
 
-  it('is listed with the end of the certificate that it fits, and gone with it', async () => {
+  it('a revocation is listed with the expiry of the certificate that it matches, and removed at that time', async () => {
     const notAfter = new Date(Math.ceil(Date.now() / 1_000) * 1_000 + 5_000)
     const device = await deviceOf({ notAfter })
     await using client = await connected(far, device)
@@ -224,7 +224,7 @@ describe('in a cluster', () => {
   })
 })
 
-it('a revocation outlives all nodes', async () => {
+it('a revocation stays in force when all nodes restart', async () => {
   await using redis = await startRedis()
   const [revoked, other] = [await deviceOf(), await deviceOf()]
   {
@@ -238,7 +238,7 @@ it('a revocation outlives all nodes', async () => {
   await using _client = await connected(node, other)
 })
 
-it('without Redis it is in force as well, and the answer says that it will not outlive the node', async () => {
+it('a revocation at a node without Redis is in force, and the answer says that it ends with the node', async () => {
   await using node = await startNode(common)
   const [revoked, other] = [await deviceOf(), await deviceOf()]
   await using client = await connected(node, revoked)

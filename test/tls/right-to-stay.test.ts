@@ -1,4 +1,4 @@
-/** Those who are connected when a revocation list, the authorities or their own certificate let go of them. */
+/** Connected clients whose certificate is revoked, expires or loses its authority. */
 import { once } from 'node:events'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { Authority, type CertificatePair, type LeafOptions } from '@breakwater/broker'
@@ -39,7 +39,7 @@ function listOf(certificates: readonly string[], thisUpdate: Date): Promise<stri
 }
 
 describe('a revocation list that changes', () => {
-  it('closes whom it names at every listener, and nobody else', async () => {
+  it('closes the clients that it names at every listener, and no others', async () => {
     const [bad, good] = [await device(), await device()]
     const ca = { 'ca.crt': authority.pair.cert }
     const secret = new MountedSecret({ ...ca, 'crl.pem': await listOf([], new Date(1_000)) })
@@ -107,7 +107,7 @@ async function upgraded(socket: TLSSocket): Promise<void> {
   })
 }
 
-it('an authority that is taken out takes its clients with it; those of the next one stay', async () => {
+it('removing an authority closes its clients; clients of the next authority stay connected', async () => {
   const [before, after] = [await device(), await device({}, successor)]
   const secret = new MountedSecret({ 'ca.crt': authority.pair.cert + successor.pair.cert })
   await using node = await startNode({
@@ -122,7 +122,7 @@ it('an authority that is taken out takes its clients with it; those of the next 
   await stays.expectSilence()
 })
 
-it('a certificate that ends closes its client, or not, as its listener says', async () => {
+it('an expiring certificate closes its client if the listener is configured so', async () => {
   const secret = new MountedSecret({ 'ca.crt': authority.pair.cert })
   await using node = await startNode({
     listen: [

@@ -59,7 +59,7 @@ async function shown(node: TestNode): Promise<string> {
   return peer.serial
 }
 
-it('three rotations, a bad pair and a good one, and none of 1,000 clients is disturbed', async () => {
+it('three certificate rotations, a bad pair and a good pair disturb none of 1,000 clients', async () => {
   const pairs = await Promise.all(Array.from({ length: 5 }, () => issue()))
   const [first, second, third, fourth, last] = pairs as [
     CertificatePair,
@@ -115,35 +115,42 @@ it.each([
     async () => filesOf(await issue({ notAfter: new Date(Date.now() - 1_000) })),
     /expired on/,
   ],
-  ['is no certificate', async () => ({ ...filesOf(await issue()), 'tls.crt': 'x' }), /not a PEM/],
+  [
+    'is not a certificate',
+    async () => ({ ...filesOf(await issue()), 'tls.crt': 'x' }),
+    /not a PEM/,
+  ],
   [
     'has no key beside it',
     async () => ({ 'tls.crt': (await issue()).cert }),
     /cannot read .*ENOENT/,
   ],
-])('a new certificate that %s is not used, and one line says so', async (_title, files, why) => {
-  const first = await issue()
-  const secret = new MountedSecret(filesOf(first))
-  await using node = await startNode({
-    limits: { filePollMs: 100 },
-    environment: {
-      BREAKWATER_TLS_CERT: secret.path('tls.crt'),
-      BREAKWATER_TLS_KEY: secret.path('tls.key'),
-    },
-  })
-  secret.update(await files())
-  const line = await node.logged(({ msg }) => msg === REFUSED)
-  expect(line['why']).toMatch(why)
-  expect(await shown(node)).toBe(serialOf(first))
-  const next = await issue()
-  secret.update(filesOf(next))
-  await node.logged(({ msg }) => msg === USED)
-  // Many polls saw the bad files; they were told once.
-  expect(said(node, REFUSED)).toBe(1)
-  expect(await shown(node)).toBe(serialOf(next))
-})
+])(
+  'a new certificate that %s is not used, and one log line says so',
+  async (_title, files, why) => {
+    const first = await issue()
+    const secret = new MountedSecret(filesOf(first))
+    await using node = await startNode({
+      limits: { filePollMs: 100 },
+      environment: {
+        BREAKWATER_TLS_CERT: secret.path('tls.crt'),
+        BREAKWATER_TLS_KEY: secret.path('tls.key'),
+      },
+    })
+    secret.update(await files())
+    const line = await node.logged(({ msg }) => msg === REFUSED)
+    expect(line['why']).toMatch(why)
+    expect(await shown(node)).toBe(serialOf(first))
+    const next = await issue()
+    secret.update(filesOf(next))
+    await node.logged(({ msg }) => msg === USED)
+    // Many polls saw the bad files; they were told once.
+    expect(said(node, REFUSED)).toBe(1)
+    expect(await shown(node)).toBe(serialOf(next))
+  },
+)
 
-it('files that are written in place, one after the other, are used when both are there', async () => {
+it('a certificate and a key that are written in place, one after the other, are used when both are complete', async () => {
   const directory = temporaryDirectory('plain-')
   const [cert, key] = [join(directory, 'tls.crt'), join(directory, 'tls.key')]
   const write = (pair: CertificatePair): void => {
@@ -161,7 +168,7 @@ it('files that are written in place, one after the other, are used when both are
   expect(said(node, REFUSED)).toBe(0)
 })
 
-it('authorities of the clients overlap: old and new devices connect, then only new ones', async () => {
+it('old and new devices connect while both client authorities are configured, then only new devices', async () => {
   const [before, after] = [await Authority.create('before'), await Authority.create('after')]
   const server = await issue()
   const files = (bundle: string): Record<string, string> => ({

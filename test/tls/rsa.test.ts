@@ -8,7 +8,7 @@ import { temporaryDirectory } from '../kit/temporary-directory.ts'
 import { MountedSecret } from './mounted-secret.ts'
 import { meet } from './tls-peer.ts'
 
-it.for(['TLSv1.2', 'TLSv1.3'] as const)('RSA over %s', async (version, context) => {
+it.for(['TLSv1.2', 'TLSv1.3'] as const)('RSA certificates over %s', async (version, context) => {
   const [openssl] = skipWithout(context, 'openssl')
   const rsa = await createOpensslAuthority(openssl, temporaryDirectory('rsa-'))
   const ecdsa = await Authority.create('devices')

@@ -1,4 +1,4 @@
-/** The ticket key that nodes make themselves: wrapped in Redis, the same at all of them, replaced in time. */
+/** The TLS ticket key that nodes generate: wrapped in Redis, the same at all nodes, replaced in time. */
 import { createDecipheriv, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
@@ -70,16 +70,19 @@ describe('nodes with one wrap key', () => {
     await cluster[Symbol.asyncDispose]()
   })
 
-  it.each(versions)('resume sessions of each other, the name with them (%s)', async (version) => {
-    using first = await at(cluster.a, version)
-    expect([first.reused, first.returnCode]).toEqual([false, 0])
-    using second = await at(cluster.b, version, first.ticket)
-    expect([second.reused, second.returnCode]).toEqual([true, 0])
-    using third = await at(cluster.c, version, second.ticket ?? first.ticket, 'buoy-8')
-    expect([third.reused, third.returnCode]).toEqual([true, 2])
-  })
+  it.each(versions)(
+    'resume TLS sessions of each other, with the certificate name (%s)',
+    async (version) => {
+      using first = await at(cluster.a, version)
+      expect([first.reused, first.returnCode]).toEqual([false, 0])
+      using second = await at(cluster.b, version, first.ticket)
+      expect([second.reused, second.returnCode]).toEqual([true, 0])
+      using third = await at(cluster.c, version, second.ticket ?? first.ticket, 'buoy-8')
+      expect([third.reused, third.returnCode]).toEqual([true, 2])
+    },
+  )
 
-  it('keep nothing in Redis that says what the key is', async () => {
+  it('keep no part of the ticket key unencrypted in Redis', async () => {
     const place = `${cluster.redis.prefix}v1:{cluster}:tickets`
     const values = Object.values(await redis.hgetall(place))
     expect(values).toHaveLength(1)
@@ -97,7 +100,7 @@ describe('nodes with one wrap key', () => {
     )
   })
 
-  it('nodes keep their ticket key while Redis is away, even after new certificates', async () => {
+  it('keep their ticket key while Redis is unreachable, also after new certificates', async () => {
     using first = await at(cluster.a)
     await cluster.proxy.refuse()
     // As far as TLS: nobody gets a session now.
@@ -123,7 +126,7 @@ describe('nodes with one wrap key', () => {
     expect([third.reused, fourth.reused]).toEqual([false, true])
   })
 
-  it('a node with another wrap key says so once, and its tickets are good at that node alone', async () => {
+  it('a node with another wrap key logs that once, and its tickets are accepted only at that node', async () => {
     await using other = await startNode({
       ...cluster.settings,
       environment: {
@@ -144,7 +147,7 @@ describe('nodes with one wrap key', () => {
   })
 })
 
-it('a key is there before it is used, and then old tickets are full handshakes without an error', async () => {
+it('a ticket key is distributed before its use, and afterwards old tickets lead to full handshakes without an error', async () => {
   await using cluster = await startCluster({
     environment,
     limits: { ticketKeyRotationMs: ROTATION_MS },

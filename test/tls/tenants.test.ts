@@ -13,7 +13,7 @@ rules:
 `
 
 it.each(['TLSv1.2', 'TLSv1.3'] as const)(
-  'a device reaches its tenant only (%s)',
+  'a device reaches only topics of the tenant in its certificate (%s)',
   async (version) => {
     const authority = await Authority.create('devices')
     const secret = new MountedSecret({ 'ca.crt': authority.pair.cert, 'acl.yaml': RULES })

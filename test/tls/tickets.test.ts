@@ -33,7 +33,7 @@ function environmentOf(secret: MountedSecret): Record<string, string> {
   }
 }
 
-describe.each(versions)('with one key at all nodes, over %s', (version) => {
+describe.each(versions)('with one ticket key at all nodes, over %s,', (version) => {
   const ca = { 'ca.crt': authority.pair.cert }
   const secret = new MountedSecret({ ...ca, 'ticket.key': randomBytes(48) })
   let cluster: Cluster
@@ -47,7 +47,7 @@ describe.each(versions)('with one key at all nodes, over %s', (version) => {
   })
   afterAll(() => cluster[Symbol.asyncDispose]())
 
-  it('a device resumes at another node under the same name, and at a third with what that gave it', async () => {
+  it('a device resumes its TLS session at another node under the same name, and at a third node with the new ticket', async () => {
     const before = await MetricsPage.of(cluster.b)
     using first = await at(cluster.a, version)
     expect([first.reused, first.returnCode]).toEqual([false, 0])
@@ -64,7 +64,7 @@ describe.each(versions)('with one key at all nodes, over %s', (version) => {
     expect([grown('full'), grown('resumed')]).toEqual([0, 2])
   })
 
-  it('a new key, as bytes or as base64, makes old tickets full handshakes without an error', async () => {
+  it('a new ticket key, as bytes or as base64, turns resumptions with old tickets into full handshakes without an error', async () => {
     using first = await at(cluster.a, version)
     const next = randomBytes(48)
     secret.update({ ...ca, 'ticket.key': `${next.toString('base64')}\n` })
@@ -82,7 +82,7 @@ describe.each(versions)('with one key at all nodes, over %s', (version) => {
     expect([still.reused, still.returnCode]).toEqual([true, 0])
   })
 
-  it('a ticket that was changed on the way is a full handshake', async () => {
+  it('a modified ticket leads to a full handshake', async () => {
     using first = await at(cluster.a, version)
     const ticket = Buffer.from(first.ticket as Buffer)
     // Far inside of what the node encrypted; the client itself reads only what is around it.
@@ -93,8 +93,8 @@ describe.each(versions)('with one key at all nodes, over %s', (version) => {
   })
 })
 
-describe.each(versions)('without a key, over %s', (version) => {
-  it('a session is resumed where it began and nowhere else', async () => {
+describe.each(versions)('without a ticket key, over %s,', (version) => {
+  it('a TLS session is resumed only at the node where it began', async () => {
     const secret = new MountedSecret({ 'ca.crt': authority.pair.cert })
     await using a = await startNode({ environment: environmentOf(secret) })
     await using b = await startNode({ environment: environmentOf(secret) })

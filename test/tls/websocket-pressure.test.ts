@@ -1,4 +1,4 @@
-/** A WebSocket that sends more than can be dealt with: it is not read, and nothing piles up in the node. */
+/** A WebSocket that sends faster than the node can process is not read, and the memory of the node stays bounded. */
 import { once } from 'node:events'
 import { expect, it } from 'vitest'
 import { WebSocket } from 'ws'
@@ -56,7 +56,7 @@ async function waiting({ socket }: Flood, other: WireClient): Promise<number> {
 
 const SETTINGS: NodeOptions = { listen: ['wss://127.0.0.1:0', 'mqtt://127.0.0.1:0'] }
 
-it('at the publish rate its client waits, and everybody else is served', async () => {
+it('a WebSocket client above its publish rate is slowed down, and other clients are served', async () => {
   await using node = await startNode({ ...SETTINGS, limits: { publishBytesPerSecondMax: 1_000 } })
   await using other = await connectAt(node)
   using publisher = await connectFlood(node)
@@ -69,7 +69,7 @@ it('at the publish rate its client waits, and everybody else is served', async (
   expect(read).toBeLessThan(1_000_000)
 })
 
-it('while the store does not answer its client waits, and is acknowledged in the end', async () => {
+it('a WebSocket client is not read while the store does not answer, and is acknowledged afterwards', async () => {
   await using cluster = await startCluster({ ...SETTINGS, limits: { storeTimeoutMs: 120_000 } })
   const node = cluster.a
   await using other = await connectAt(node)

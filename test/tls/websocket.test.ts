@@ -1,4 +1,4 @@
-/** MQTT over WebSocket: what is served, what is refused in HTTP, and that the bytes are a stream. */
+/** MQTT over WebSocket: accepted and refused requests, and packets across message boundaries. */
 import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
 import { Duplex } from 'node:stream'
@@ -55,7 +55,7 @@ function nextEnd(from: number, reason: string): Promise<LogLine> {
 describe.each([
   ['wss', WSS, '/fleet'],
   ['ws', WS, '/mqtt'],
-] as const)('%s', (scheme, listener, path) => {
+] as const)('a %s listener', (scheme, listener, path) => {
   it('carries MQTT.js with every QoS', async () => {
     const client = await connectAsync(`${scheme}://localhost:${node.ports[listener]}${path}`, {
       ca: node.ca,
@@ -72,7 +72,7 @@ describe.each([
     await client.endAsync()
   })
 
-  it('takes packets in pieces and several in one message', async () => {
+  it('accepts packets in pieces and several packets in one message', async () => {
     const socket = await open(listener, path)
     const received: Buffer[] = []
     socket.on('message', (data: Buffer) => received.push(data))
@@ -86,7 +86,7 @@ describe.each([
     socket.terminate()
   })
 
-  it('takes a packet in fragments, between which there are pings', async () => {
+  it('accepts a packet in fragments with pings between them', async () => {
     const socket = await open(listener, path)
     const pong = once(socket, 'pong')
     const connect = wire.encodeConnect({ clientId: unique('c') })
@@ -100,7 +100,7 @@ describe.each([
     socket.terminate()
   })
 
-  it('sends each packet in a message of its own, also a large one', async () => {
+  it('sends each packet in its own message, also a large one', async () => {
     const socket = await open(listener, path)
     const messages: Buffer[] = []
     socket.on('message', (data: Buffer) => messages.push(data))
@@ -130,7 +130,7 @@ describe.each([
     await nextEnd(seen, 'websocket-refused')
   })
 
-  it('closes a text message and one that is too long, with their reasons', async () => {
+  it('closes a client that sends a text message or an oversized message, each with its reason', async () => {
     for (const [data, reason] of [
       ['text', 'protocol-violation'],
       [Buffer.alloc(200_000), 'packet-too-large'],
@@ -146,7 +146,7 @@ describe.each([
     }
   })
 
-  it('closes a client that is not let in with a message that does not end, and takes one as large later', async () => {
+  it('closes a client that has not connected for an endless message, and accepts a message as large after CONNECT', async () => {
     const seen = node.logs().length
     const unfinished = { binary: true, fin: false }
     const stranger = await open(listener, path)
@@ -176,7 +176,7 @@ describe.each([
     client.terminate()
   })
 
-  it('closes who says DISCONNECT, and who goes without a word', async () => {
+  it('closes a client after DISCONNECT, and a client that disappears', async () => {
     for (const [end, reason] of [
       [(socket: WebSocket) => socket.send(wire.encodeDisconnect()), 'disconnected'],
       [(socket: WebSocket) => socket.close(), 'connection-lost'],
@@ -194,7 +194,7 @@ describe.each([
     }
   })
 
-  it('keeps back-pressure: a client that reads nothing is closed as stalled, the others go on', async () => {
+  it('keeps back-pressure: a client that reads nothing is closed as stalled, and other clients are served', async () => {
     const clientId = unique('c')
     const topic = unique('t')
     const slow = await open(listener, path)
@@ -219,7 +219,7 @@ describe.each([
     publisher.terminate()
   })
 
-  it('answers plain HTTP, and closes who says nothing', async () => {
+  it('answers plain HTTP, and closes a client that sends nothing', async () => {
     const seen = node.logs().length
     const url = `${scheme === 'ws' ? 'http' : 'https'}://localhost:${node.ports[listener]}/`
     if (scheme === 'ws') expect((await fetch(url)).status).toBe(426)
@@ -232,11 +232,11 @@ describe.each([
   })
 })
 
-describe('a page', () => {
+describe('a browser page', () => {
   it.each([
     ['https://fleet.example', undefined],
     ['https://evil.example', '403'],
-  ] as const)('of %s', async (origin, refusal) => {
+  ] as const)('is accepted or refused by its origin: %s', async (origin, refusal) => {
     const opening = open(WSS, '/fleet', { origin })
     if (refusal !== undefined) {
       await expect(opening).rejects.toThrow(refusal)
@@ -247,7 +247,7 @@ describe('a page', () => {
   })
 })
 
-it('with frames=batch one message holds all packets of a write', async () => {
+it('a WebSocket listener with frames=batch sends all packets of a write in one message', async () => {
   const socket = await open(BATCH, '/mqtt')
   const messages: Buffer[] = []
   socket.on('message', (data: Buffer) => messages.push(data))
@@ -258,7 +258,7 @@ it('with frames=batch one message holds all packets of a write', async () => {
   socket.terminate()
 })
 
-it('packets of one turn leave in one write, with a frame for each', () => {
+it('WebSocket packets of one turn leave in one write, each in its own frame', () => {
   const writes: Buffer[] = []
   const transport = new Duplex({
     read: () => undefined,
@@ -275,7 +275,7 @@ it('packets of one turn leave in one write, with a frame for each', () => {
   expect(writes.map((bytes) => bytes.toString('hex'))).toEqual(['8202c0008202c0008202c000'])
 })
 
-it('a client certificate is the name behind WebSocket as well', async () => {
+it('a client certificate gives the user name over WebSocket as well', async () => {
   const pair = await authority.issue({ commonName: 'buoy', usage: 'client' })
   const socket = await open(MTLS, '/mqtt', { ...pair })
   socket.send(wire.encodeConnect({ clientId: unique('c'), username: 'somebody', password: 'x' }))

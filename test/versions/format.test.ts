@@ -1,4 +1,4 @@
-/** Versions that cannot talk: a newer format is refused at the start, an unknown frame is a gap that is repaired. */
+/** Incompatible versions: a newer format is refused at the start, an unknown frame is a gap that is repaired. */
 import { createRedisBus, type Notice } from '@breakwater/bus'
 import { Redis } from 'ioredis'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -17,7 +17,7 @@ async function open() {
   return { redis, admin, settings: { redisUrl: redis.url, redisPrefix: redis.prefix } }
 }
 
-it('the first node says of which format everything is; a node that knows only older ones does not start', async () => {
+it('the first node records the storage format, and a node that supports only older formats does not start', async () => {
   const { redis, admin, settings } = await open()
   const key = `${redis.prefix}v1:{cluster}:format`
   await (await startNode(settings))[Symbol.asyncDispose]()
@@ -31,50 +31,53 @@ it('the first node says of which format everything is; a node that knows only ol
   expect(await admin.hlen(`${redis.prefix}v1:{cluster}:nodes`)).toBe(0)
 })
 
-describe.each(['envelope', 'frame'])('the forms that nodes exchange fit together, %s:', (form) => {
-  /** A node that lives and says this of the form. */
-  async function beside(says: object | undefined) {
-    const { redis, admin, settings } = await open()
-    const facts = { version: '9.0.0', sinceMs: 1, connections: 0 }
-    const forms = says === undefined ? {} : { forms: { [form]: says } }
-    const key = `${redis.prefix}v1:{cluster}:`
-    await admin.hset(`${key}nodes`, 'other', JSON.stringify({ ...facts, ...forms }))
-    await admin.zadd(`${key}leases`, Date.now() + 60_000, 'other')
-    return { admin, settings, key }
-  }
+describe.each(['envelope', 'frame'])(
+  'when nodes exchange messages in versions of the %s,',
+  (form) => {
+    /** A node that lives and says this of the form. */
+    async function beside(says: object | undefined) {
+      const { redis, admin, settings } = await open()
+      const facts = { version: '9.0.0', sinceMs: 1, connections: 0 }
+      const forms = says === undefined ? {} : { forms: { [form]: says } }
+      const key = `${redis.prefix}v1:{cluster}:`
+      await admin.hset(`${key}nodes`, 'other', JSON.stringify({ ...facts, ...forms }))
+      await admin.zadd(`${key}leases`, Date.now() + 60_000, 'other')
+      return { admin, settings, key }
+    }
 
-  it('a node that writes what is read, and reads what is written, joins', async () => {
-    for (const says of [undefined, { reads: [1, 2, 3], writes: 2 }, { reads: [1], writes: 1 }]) {
-      const { settings } = await beside(says)
+    it('a node joins that writes a version the others read, and reads the version they write', async () => {
+      for (const says of [undefined, { reads: [1, 2, 3], writes: 2 }, { reads: [1], writes: 1 }]) {
+        const { settings } = await beside(says)
+        await using node = await startNode(settings)
+        expect(node.id).not.toBe('')
+      }
+    })
+
+    it('a node that cannot read the version another node writes does not start, and names it', async () => {
+      const { admin, settings, key } = await beside({ reads: [1, 2, 3], writes: 3 })
+      await expect(startNode(settings)).rejects.toThrow(
+        `node other writes ${form} version 3, which this version does not read: start a newer version`,
+      )
+      expect(await admin.hkeys(`${key}nodes`)).toEqual(['other'])
+    })
+
+    it('a node that writes a version another node cannot read does not start, and names it', async () => {
+      const { settings } = await beside({ reads: [0], writes: 1 })
+      await expect(startNode(settings)).rejects.toThrow(
+        `node other does not read ${form} version 1, which this version writes: replace that node`,
+      )
+    })
+
+    it('a node with an expired lease is ignored in that check', async () => {
+      const { admin, settings, key } = await beside({ reads: [9], writes: 9 })
+      await admin.zadd(`${key}leases`, 1, 'other')
       await using node = await startNode(settings)
       expect(node.id).not.toBe('')
-    }
-  })
+    })
+  },
+)
 
-  it('a node that does not read what another writes does not start, and says which', async () => {
-    const { admin, settings, key } = await beside({ reads: [1, 2, 3], writes: 3 })
-    await expect(startNode(settings)).rejects.toThrow(
-      `node other writes ${form} version 3, which this version does not read: start a newer version`,
-    )
-    expect(await admin.hkeys(`${key}nodes`)).toEqual(['other'])
-  })
-
-  it('a node that writes what another does not read does not start, and says which', async () => {
-    const { settings } = await beside({ reads: [0], writes: 1 })
-    await expect(startNode(settings)).rejects.toThrow(
-      `node other does not read ${form} version 1, which this version writes: replace that node`,
-    )
-  })
-
-  it('a node whose lease is over is not asked', async () => {
-    const { admin, settings, key } = await beside({ reads: [9], writes: 9 })
-    await admin.zadd(`${key}leases`, 1, 'other')
-    await using node = await startNode(settings)
-    expect(node.id).not.toBe('')
-  })
-})
-
-it('a frame of a later version is counted and repaired: who may have missed something is told', async () => {
+it('a frame of a later version is counted, and clients that may have missed its messages are closed', async () => {
   const { redis, admin, settings } = await open()
   await using a = await startNode(settings)
   await using b = await startNode(settings)
@@ -97,7 +100,7 @@ it('a frame of a later version is counted and repaired: who may have missed some
     expect((await client.receive(1)).map(({ payload }) => payload.toString())).toEqual(['after'])
 })
 
-it('a notice of a later version is passed over', async () => {
+it('a notice of a later version is ignored', async () => {
   const { redis, settings } = await open()
   await using node = await startNode(settings)
   await using client = await connectAt(node, { clientId: 'client' }, { timeoutMs: TIMEOUT_MS })

@@ -18,7 +18,7 @@ const ROLLS = [0, 1, 2, 0] as const
 const TIMEOUT_MS = 300_000
 
 it(
-  'every promise is kept while nodes of the recorded version become nodes of this one, and one goes back',
+  'a cluster keeps every promise during a rolling upgrade from the recorded version, with one node rolled back',
   async (context) => {
     if (findProgram('redis-server') === undefined) context.skip('redis-server not installed')
     const previous = unpackPrevious()
