@@ -18,8 +18,8 @@ function may(text: string, identity: Identity = ann) {
   }
 }
 
-describe('rules', () => {
-  it('are tried in order, the first that fits decides, else the default', () => {
+describe('access rules', () => {
+  it('are tried in order: the first matching rule decides, otherwise the default', () => {
     const access = rules(`
 rules:
   - { name: no secrets, deny: [publish], topics: ['a/secret'] }
@@ -32,7 +32,7 @@ rules:
     expect(may('default: allow\nrules: []').publish('x')).toBe(true)
   })
 
-  it('of a wildcard do not let it slip past a deny', () => {
+  it('do not let a wildcard filter circumvent a deny', () => {
     const { subscribe } = may(`
 rules:
   - { deny: [subscribe], topics: ['+/secret/#'] }
@@ -44,7 +44,7 @@ rules:
       expect(subscribe(filter), filter).toBe(true)
   })
 
-  it('that allow must cover all of a filter; an allow before a deny stands', () => {
+  it('that allow must cover the whole filter; an allow before a deny stands', () => {
     const { subscribe } = may(`
 rules:
   - { allow: [subscribe], topics: ['a/b'] }
@@ -60,13 +60,13 @@ rules:
     expect(subscribe('#')).toBe(false)
   })
 
-  it('about everybody do not reach $ topics by a wildcard', () => {
+  it('for all clients do not match $ topics by a wildcard', () => {
     const text = `rules: [{ allow: [publish, subscribe], topics: ['#'] }]`
     expect(may(text).subscribe('$SYS/#')).toBe(false)
     expect(may(text).publish('$other/x')).toBe(false)
   })
 
-  it('are needed under $SYS, whatever the default', () => {
+  it('are required for $SYS topics, whatever the default', () => {
     const open = may('default: allow\nrules: []')
     expect(open.subscribe('devices/#')).toBe(true)
     for (const filter of ['$SYS', '$SYS/#', '$SYS/broker/uptime'])
@@ -100,14 +100,14 @@ rules:
     ['claims: { held: true }', { ...ann, claims: { held: false } }, false],
     ['claims: { tenant: "9007199254740992" }', { ...ann, claims: { tenant: 2 ** 53 } }, false],
     ['users: [ann], clients: [other]', ann, false],
-  ] as const)('with %s fit only whom they are about', (who, identity, allowed) => {
+  ] as const)('with %s match only the clients that they name', (who, identity, allowed) => {
     const text = `rules: [{ ${who}, allow: [publish], topics: ['t'] }]`
     expect(may(text, identity).publish('t')).toBe(allowed)
   })
 })
 
-describe('rules that name groups', () => {
-  it('are about subscriptions in that group; one without a group is about all', () => {
+describe('access rules that name shared-subscription groups', () => {
+  it('apply to subscriptions in that group; a rule without a group applies to all subscriptions', () => {
     const { subscribe } = may(`
 rules:
   - { users: [worker-*], allow: [subscribe], topics: ['$share/workers/jobs/#'] }
@@ -132,7 +132,7 @@ rules:
       expect(worker.subscribe(filter), filter).toBe(false)
   })
 
-  it('may say any group, the beginning of one, or a variable', () => {
+  it('may name any group, the beginning of a group name, or a variable', () => {
     const { subscribe } = may(`
 rules:
   - { deny: [subscribe], topics: ['$share/+/secret/#'] }
@@ -148,7 +148,7 @@ rules:
   })
 
   it.each(['*', 'team-*', '+', 'a/b'])(
-    'take a value %j of a variable as a name, which widens nothing',
+    'read the value %j of a variable as a plain name, which widens no access',
     (username) => {
       const { subscribe } = may(
         "rules: [{ allow: [subscribe], topics: ['$share/${username}/own/#'] }]",
@@ -161,7 +161,7 @@ rules:
     },
   )
 
-  it('do not reach under $SYS by a wildcard', () => {
+  it('do not match $SYS topics by a wildcard', () => {
     const rules = "default: allow\nrules: [{ allow: [subscribe], topics: ['$share/g/#'] }]"
     expect(may(rules).subscribe('$share/g/$SYS/broker/uptime')).toBe(false)
     const named = "rules: [{ allow: [subscribe], topics: ['$share/g/$SYS/#'] }]"
@@ -171,7 +171,7 @@ rules:
 })
 
 it.each(['$SYS', '$share', '$x'])(
-  'a client that calls itself %s has nothing that only rules which name it give',
+  'a client with the client id %s gets no access by rules whose first topic level is the client id variable',
   (clientId) => {
     const text =
       "rules: [{ allow: [publish, subscribe], topics: ['${clientid}/#', 'x/${clientid}'] }]"
@@ -182,7 +182,7 @@ it.each(['$SYS', '$share', '$x'])(
   },
 )
 
-test('an explanation names each rule up to the one that decides', () => {
+test('an explanation names each access rule up to the deciding one', () => {
   const text = `
 rules:
   - { name: others, users: [bob], allow: [subscribe], topics: ['#'] }
@@ -205,32 +205,29 @@ rules:
   expect(rules(text).of(ann).subscribe('a/#')).toMatchObject({ allowed: false, rule: 6 })
 })
 
-describe('variables', () => {
+describe('variables in access rules', () => {
   const text = `rules: [{ allow: [publish, subscribe], topics: ['d/\${clientid}/\${username}/#'] }]`
 
-  it('stand for the own names', () => {
+  it('stand for the client id and the user name of the client', () => {
     expect(may(text).subscribe('d/meter-7/ann/#')).toBe(true)
     expect(may(text).subscribe('d/meter-8/ann/#')).toBe(false)
     expect(may(text).subscribe('d/+/ann/#')).toBe(false)
     expect(may(text, { ...ann, username: undefined }).publish('d/meter-7//x')).toBe(false)
   })
 
-  it.each(['#', '+', 'a/b', '', 'x\0y', '../#'])(
-    'stand for nothing that is unsafe: %j',
-    (clientId) => {
-      const { publish, subscribe } = may(text, { ...ann, clientId })
-      expect(publish(`d/${clientId}/ann/x`)).toBe(false)
-      expect(subscribe('d/+/ann/#')).toBe(false)
-    },
-  )
+  it.each(['#', '+', 'a/b', '', 'x\0y', '../#'])('never match an unsafe value: %j', (clientId) => {
+    const { publish, subscribe } = may(text, { ...ann, clientId })
+    expect(publish(`d/${clientId}/ann/x`)).toBe(false)
+    expect(subscribe('d/+/ann/#')).toBe(false)
+  })
 
-  it('in a value are text', () => {
+  it('are plain text inside a value', () => {
     const odd = may(text, { clientId: '${username}', username: 'ann' })
     expect(odd.publish('d/ann/ann/x')).toBe(false)
     expect(odd.publish('d/${username}/ann/x')).toBe(true)
   })
 
-  it('stand for no whole number that was rounded when it was read', () => {
+  it('never match an integer that JSON parsing rounded', () => {
     const text = "rules: [{ allow: [publish], topics: ['t/${jwt.tenant}'] }]"
     for (const [tenant, allowed] of [
       ['9007199254740993', false],
@@ -243,7 +240,7 @@ describe('variables', () => {
     }
   })
 
-  it('with more than 64 values deny whatever they could name, and allow the first 64', () => {
+  it('with more than 64 values deny every possible value, and allow only the first 64', () => {
     const claims = { held: Array.from({ length: 65 }, (_, index) => `v${index}`) }
     const denying = may(
       `rules:
@@ -321,6 +318,6 @@ test.each([
   ['rules:\n  - { allow: [subscribe], topics: ["$share/g"] }', /is not \$share\/GROUP\/FILTER/],
   ['rules:\n  - { allow: [subscribe], topics: ["$share//t"] }', /is not \$share\/GROUP\/FILTER/],
   ['rules:\n  - { allow: [publish], topics: [t], user: x }', /rules\.0\.user is not known/],
-])('%j is refused with its place', (text, message) => {
+])('the invalid rules %j are refused with the position of the fault', (text, message) => {
   expect(() => rules(text)).toThrow(message)
 })

@@ -13,7 +13,7 @@ function ask(options: Partial<ExplainOptions>): readonly string[] {
   return explainAccess(RULES, 'acl.yaml', asked)
 }
 
-test('the answer comes first, then why', () => {
+test('acl explain prints the answer first, then the reason', () => {
   expect(ask({})).toEqual([
     'allowed: publish to devices/a/x',
     '  rule 1 "secrets" is about other topics',
@@ -32,7 +32,7 @@ test('the answer comes first, then why', () => {
   expect(ask({ topic: 'x' }).at(-1)).toBe('  the default decides: deny')
 })
 
-test('under $SYS only a rule counts, and only the broker publishes', () => {
+test('acl explain: a $SYS topic needs a rule to be read, and only the broker publishes to $SYS topics', () => {
   const [answer, , , , why] = ask({
     topic: '$SYS/#',
     action: 'subscribe',
@@ -46,14 +46,14 @@ test('under $SYS only a rule counts, and only the broker publishes', () => {
   ])
 })
 
-test('a user name of length 0 is none', () => {
+test('acl explain treats an empty user name as no user name', () => {
   const rules = "rules: [{ users: ['*'], allow: [publish], topics: ['#'] }]"
   const asked = { topic: 'a', action: 'publish', clientId: 'a' }
   expect(explainAccess(rules, 'acl.yaml', { ...asked, as: 'ann' })[0]).toMatch(/^allowed/)
   expect(explainAccess(rules, 'acl.yaml', { ...asked, as: '' })[0]).toMatch(/^denied/)
 })
 
-test('a subscription in a group is explained by the rules that name groups', () => {
+test('acl explain explains a shared subscription by the rules that name groups', () => {
   const rules = `
 rules:
   - { users: [worker], allow: [subscribe], topics: ['$share/workers/jobs/#'] }
@@ -76,7 +76,7 @@ rules:
   )
 })
 
-test('a named group of the identity rule is a variable', () => {
+test('acl explain offers a named group of the identity rule as a variable', () => {
   const rules = "rules: [{ allow: [publish], topics: ['${identity.tenant}/#'] }]"
   const answer = (identity?: string): string | undefined => {
     const asked = { topic: 'north/x', action: 'publish', clientId: 'a' }
@@ -97,6 +97,6 @@ test.each([
   [{ topic: 'a#', action: 'subscribe' }, /"a#" is nothing to subscribe to/],
   [{ identity: 'tenant' }, /--identity is a JSON object/],
   [{ claims: 'role' }, /--claims is a JSON object/],
-])('%j is refused in one line', (options, message) => {
+])('acl explain refuses %j in one line', (options, message) => {
   expect(() => ask(options)).toThrow(message)
 })

@@ -32,22 +32,22 @@ it.each([
   ['fe80::1', 403],
   ['::ffff:10.0.0.1', 403],
   [undefined, 403],
-])('without a token file %s gets %i', (address, status) => {
+])('the admin API without a token file answers a request from %s with %i', (address, status) => {
   expect(statusOf(address)).toBe(status)
 })
 
-it('without a token file a page that points a name of its own here gets nothing', () => {
+it('the admin API without a token file refuses requests with a foreign Host header (DNS rebinding)', () => {
   for (const host of ['localhost', 'localhost:9090', '127.0.0.1:9090', '[::1]:9090'])
     expect(statusOf(LOCAL, { host })).toBe(200)
   for (const host of ['rebound.example', 'rebound.example:9090', 'localhost.example', ''])
     expect(statusOf(LOCAL, { host })).toBe(403)
 })
 
-it('without a token file nobody changes anything', () => {
+it('the admin API without a token file refuses every change', () => {
   for (const method of ['POST', 'PUT', 'DELETE']) expect(statusOf(LOCAL, { method })).toBe(403)
 })
 
-it('with a token file the token opens from everywhere, and nothing else from anywhere', () => {
+it('the admin API with a token file accepts the token from any address, and nothing else', () => {
   const authorization = `Bearer ${TOKEN}`
   for (const address of [LOCAL, '10.0.0.1']) {
     const token = TOKEN

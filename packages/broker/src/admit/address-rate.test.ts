@@ -22,7 +22,7 @@ test.each([
   expect(networkOf(address)).toBe(network)
 })
 
-test('each network has its own tokens, and they come back', () => {
+test('each network has its own connection tokens, which are refilled', () => {
   const rate = new AddressRate(2)
   const now = performance.now()
   const asked = (address: string, ms: number): boolean => rate.takes(networkOf(address), now + ms)
@@ -37,7 +37,7 @@ test('each network has its own tokens, and they come back', () => {
   expect([asked('10.0.0.1', 502), asked('10.0.0.1', 503)]).toEqual([true, false])
 })
 
-test('the table does not grow beyond its bound, and keeps who was seen last', () => {
+test('the table of networks is bounded, and keeps the networks seen last', () => {
   const rate = new AddressRate(1)
   const now = performance.now()
   for (let network = 0; network < 40_000; network += 1) {

@@ -20,7 +20,7 @@ function setUp(limits: Partial<Limits> = {}, connectionsMax = 100) {
   return { admission, loopDelay, story, arrive }
 }
 
-test('sockets begin in the order in which they came, a few per turn', async () => {
+test('sockets are admitted in order of arrival, a few per turn', async () => {
   const { admission, story, arrive } = setUp({ beginsPerTurnMax: 2 })
   for (const name of ['a', 'b', 'c']) arrive(name)
   expect(story).toEqual([])
@@ -31,7 +31,7 @@ test('sockets begin in the order in which they came, a few per turn', async () =
   expect(story).toEqual(['a begins', 'b begins', 'c begins'])
 })
 
-test('a socket that moves on or closes makes room for one that is held', async () => {
+test('a socket that completes a stage or closes makes room for a held socket', async () => {
   const { admission, story, arrive } = setUp({ handshakesMax: 1, unansweredMax: 2 })
   const a = arrive('a')
   const b = arrive('b')
@@ -52,14 +52,14 @@ test('a socket that moves on or closes makes room for one that is held', async (
   expect(admission.connections).toBe(0)
 })
 
-test('a socket that closes while it is held is never begun', async () => {
+test('a socket that closes while held is never admitted', async () => {
   const { admission, story, arrive } = setUp()
   arrive('a').reach(PermitStage.GONE)
   await turn()
   expect([story, admission.connections]).toEqual([[], 0])
 })
 
-test('a socket beyond a limit is shed at once, with the first reason that applies', () => {
+test('a socket beyond the limits is shed at once, with the first reason that applies', () => {
   const { admission, loopDelay, story, arrive } = setUp({ heldMax: 1, loopDelayMaxMs: 50 }, 2)
   arrive('a')
   arrive('b')
@@ -73,7 +73,7 @@ test('a socket beyond a limit is shed at once, with the first reason that applie
   expect(full.story).toEqual(['e: connections-full'])
 })
 
-test('a loop is late that is so every time, not one that made a pause', () => {
+test('the event loop counts as late when every sample is late, not after a single pause', () => {
   const { loopDelay } = setUp()
   for (const lateMs of [900, 1, 800, 0, 700, 600]) loopDelay.sample(lateMs)
   expect(loopDelay.ms).toBe(0)
@@ -83,7 +83,7 @@ test('a loop is late that is so every time, not one that made a pause', () => {
   expect(loopDelay.ms).toBe(0)
 })
 
-test('a socket that is held for longer than heldTimeoutMs is shed', async () => {
+test('a socket that is held for too long is shed', async () => {
   const { admission, story, arrive } = setUp({ handshakesMax: 1, heldTimeoutMs: 50 })
   arrive('a')
   arrive('b')
@@ -91,7 +91,7 @@ test('a socket that is held for longer than heldTimeoutMs is shed', async () => 
   expect(admission.held).toBe(0)
 })
 
-test('without tokens sockets are held until some are back', async () => {
+test('sockets without connection tokens are held until tokens are refilled', async () => {
   const { story, arrive } = setUp({ connectsPerSecondMax: 20, beginsPerTurnMax: 100 })
   const startedAt = performance.now()
   for (let index = 0; index < 30; index += 1) arrive(String(index))

@@ -14,15 +14,18 @@ test.each([
   [5_000, 'unlimited', 5_000],
   [5_000, '20000', 5_000],
   [30_000, '20000', 19_488],
-])('%i connections asked, %s files: %i', (asked, soft, allowed) => {
-  expect(connectionsAllowed(asked, limits(soft))).toBe(allowed)
-})
+])(
+  '%i configured connections and a limit of %s open files allow %i connections',
+  (asked, soft, allowed) => {
+    expect(connectionsAllowed(asked, limits(soft))).toBe(allowed)
+  },
+)
 
-test('a system that does not say allows some', () => {
+test('an unknown limit of open files allows a default number of connections', () => {
   expect(connectionsAllowed(0, undefined)).toBe(9_728)
   expect(connectionsAllowed(0, 'Max processes unlimited')).toBe(9_728)
 })
 
-test.runIf(process.platform === 'linux')('this system says', () => {
+test.runIf(process.platform === 'linux')('Linux reports the limit of open files', () => {
   expect(readProcessLimits()).toMatch(/^Max open files +\S+/m)
 })

@@ -4,7 +4,7 @@ import { AnswerCache } from './answer-cache.ts'
 const LATER = Date.now() + 600_000
 const WELCOME = { username: undefined }
 
-test('an answer is found until its time is over', () => {
+test('a cached answer of the auth service is found until it expires', () => {
   const cache = new AnswerCache()
   cache.add('a', 'ann', { username: 'ann' }, LATER, 100)
   cache.add('b', 'bob', { username: 'bob' }, Date.now() - 1, 100)
@@ -13,7 +13,7 @@ test('an answer is found until its time is over', () => {
   expect(cache.size).toBe(1)
 })
 
-test('a user name with ever-new answers pushes out its own, not those of all others', () => {
+test('a user name with many cached answers evicts its own answers, not those of other users', () => {
   const cache = new AnswerCache()
   for (let name = 0; name < 100; name += 1)
     cache.add(`own ${name}`, `u${name}`, WELCOME, LATER, 100)
@@ -23,7 +23,7 @@ test('a user name with ever-new answers pushes out its own, not those of all oth
   for (let name = 0; name < 100; name += 1) expect(cache.find(`own ${name}`)).toBe(WELCOME)
 })
 
-test('the bytes of all answers are bounded', () => {
+test('the bytes of all cached answers are bounded', () => {
   const cache = new AnswerCache()
   for (let count = 0; count < 100; count += 1)
     cache.add(`a ${count}`, `u${count}`, WELCOME, LATER, 1_048_576)

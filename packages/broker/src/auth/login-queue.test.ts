@@ -65,7 +65,7 @@ async function endAll({ begun, end }: ReturnType<typeof setUp>): Promise<readonl
   return begun
 }
 
-test('a name that is tried from everywhere waits behind the first login of everybody else', async () => {
+test('logins of one user name from many addresses wait behind the first login of every other user name', async () => {
   const rig = setUp()
   for (let index = 0; index < 20; index += 1) rig.ask('victim', { network: `10.0.0.${index}` })
   rig.ask('ann', { network: '192.0.2.1' })
@@ -73,7 +73,7 @@ test('a name that is tried from everywhere waits behind the first login of every
   expect((await endAll(rig)).slice(0, 4).toSorted()).toEqual(['ann', 'bob', 'victim', 'victim'])
 })
 
-test('an address that tries every name waits behind the first login of everybody else', async () => {
+test('logins of many user names from one address wait behind the first login from every other address', async () => {
   const rig = setUp()
   for (let index = 0; index < 20; index += 1) rig.ask(`u${index}`, { network: '10.0.0.1' })
   rig.ask('ann', { network: '192.0.2.1' })
@@ -87,7 +87,7 @@ test('logins of different names and addresses are checked in the order in which 
   expect(await endAll(rig)).toEqual(names)
 })
 
-test('equal logins are one check, and all get its answer', async () => {
+test('equal logins share one check, and all get its answer', async () => {
   const rig = setUp()
   const asked = Array.from({ length: 300 }, () => rig.ask('fleet', { mark: 'same' }))
   await rig.end('fleet')
@@ -95,7 +95,7 @@ test('equal logins are one check, and all get its answer', async () => {
   for (const { outcome } of asked) expect(await outcome).toBe(RIGHT)
 })
 
-test('a check whose last client has left is not made, one that another client waits for is', async () => {
+test('a check is skipped when its last client has disconnected, and made when another client still waits', async () => {
   const rig = setUp()
   rig.ask('first')
   const gone = rig.ask('gone')
@@ -111,7 +111,7 @@ test('a check whose last client has left is not made, one that another client wa
   expect(rig.dropped).toEqual(['left'])
 })
 
-test('a check that costs nothing takes no place, and as many of a name at once as any other', async () => {
+test('a check without cost takes no slot, and is bounded per user name like any other check', async () => {
   const rig = setUp({}, 2)
   for (let index = 0; index < 50; index += 1) rig.ask(`stranger-${index}`, { isFree: true })
   for (let index = 0; index < 5; index += 1) rig.ask('one', { isFree: true })
@@ -121,7 +121,7 @@ test('a check that costs nothing takes no place, and as many of a name at once a
   expect(rig.begun).toContain('ann')
 })
 
-test('a login that finds no turn before its deadline is told that the server is unavailable', async () => {
+test('a login that is not checked before its deadline is refused as server unavailable', async () => {
   const rig = setUp()
   rig.ask('first')
   const late = rig.ask('late', { deadlineMs: performance.now() + 1 })
@@ -130,7 +130,7 @@ test('a login that finds no turn before its deadline is told that the server is 
   expect(rig.queue.waiting).toBe(0)
 })
 
-test('a full queue refuses the login whose turn comes last, not the first one of another name', async () => {
+test('a full login queue refuses the login with the last turn, not the first login of another user name', async () => {
   const rig = setUp({ loginsWaitingMax: 4 })
   const flood = Array.from({ length: 5 }, () => rig.ask('victim'))
   const ann = rig.ask('ann')
@@ -140,7 +140,7 @@ test('a full queue refuses the login whose turn comes last, not the first one of
   expect(rig.dropped).toEqual(['full'])
 })
 
-test('the bytes of those that wait are bounded', async () => {
+test('the bytes of waiting logins are bounded', async () => {
   const rig = setUp({ loginsWaitingBytesMax: 65_536 })
   rig.ask('first')
   for (const name of ['a', 'b', 'c']) rig.ask(name, { bytes: 30_000 })
@@ -148,7 +148,7 @@ test('the bytes of those that wait are bounded', async () => {
   expect(rig.queue.waitingBytes).toBe(60_000)
 })
 
-test('logins that come while the queue is full draw lots for the places that become free in that second', async () => {
+test('logins that arrive while the queue is full share the slots that become free in that second at random', async () => {
   const rig = setUp({ loginsWaitingMax: 2 })
   for (const name of ['first', 'a', 'b']) rig.ask(name)
   const tries = Array.from({ length: 100 }, (_, index) => rig.ask(`try-${index}`))
@@ -166,7 +166,7 @@ test('logins that come while the queue is full draw lots for the places that bec
   expect(rig.begun).toHaveLength(5)
 })
 
-test('failed logins use up tokens of a name, whether it exists or not; right ones do not', async () => {
+test('failed logins use up tokens of a user name, existing or not; successful logins do not', async () => {
   const rig = setUp({ failedLoginsPerUserPerMinuteMax: 3 })
   for (const answer of [RIGHT, RIGHT, RIGHT, RIGHT, WRONG, WRONG, WRONG]) {
     const { outcome } = rig.ask('ann')
@@ -179,7 +179,7 @@ test('failed logins use up tokens of a name, whether it exists or not; right one
   expect(rig.begun.slice(7)).toEqual(['bob'])
 })
 
-test('a login that could not be checked has not failed', async () => {
+test('a login that could not be checked does not count as failed', async () => {
   const rig = setUp({ failedLoginsPerUserPerMinuteMax: 1 })
   for (let time = 0; time < 3; time += 1) {
     rig.ask('ann')
@@ -188,7 +188,7 @@ test('a login that could not be checked has not failed', async () => {
   expect(rig.begun).toHaveLength(3)
 })
 
-test('without tokens a few logins of each second are checked, each with the same chance', async () => {
+test('without tokens a few logins per second are checked, each with the same chance', async () => {
   const rig = setUp({ failedLoginsPerUserPerMinuteMax: 1, throttledLoginsPerSecondMax: 2 }, 10)
   rig.ask('ann')
   await rig.end('ann', WRONG)
@@ -198,7 +198,7 @@ test('without tokens a few logins of each second are checked, each with the same
   expect(rig.queue.waiting).toBeGreaterThan(30)
 })
 
-test('addresses have tokens of their own, only where they are known', async () => {
+test('each known address has its own login tokens', async () => {
   const rig = setUp({ failedLoginsPerAddressPerMinuteMax: 2 })
   for (const name of ['a', 'b', 'c', 'd']) {
     rig.ask(name)
@@ -213,7 +213,7 @@ test('addresses have tokens of their own, only where they are known', async () =
   expect(rig.begun.slice(6)).toEqual(['h'])
 })
 
-test('at the end of the node all that wait are told', async () => {
+test('all waiting logins are refused when the node stops', async () => {
   const rig = setUp()
   rig.ask('first')
   const waiting = rig.ask('second')
@@ -221,7 +221,7 @@ test('at the end of the node all that wait are told', async () => {
   expect(await waiting.outcome).toEqual({ refused: 'shutting-down' })
 })
 
-test('names that are remembered are bounded, and ever-new ones push out none that exists', () => {
+test('the table of user names is bounded, and unknown user names evict no existing ones', () => {
   const { failed } = setUp({ failedLoginsPerUserPerMinuteMax: 1 })
   const tokensOf = (username: string, isFree: boolean) =>
     failed.tokensOf({ username, network: undefined, isFree })

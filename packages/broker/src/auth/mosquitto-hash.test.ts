@@ -9,12 +9,15 @@ const LINES = {
     '$6$UteU/9gb3ebrGs5A$8aR2lTMTPchUK27T4qCl5W8S3GcUgObyobMBh2yLYV4vqvioy57IDzPUlR/VFOihjQxwz71vgTZIjRkG+NcH7Q==',
 }
 
-test.each(Object.entries(LINES))('%s tells the right password from others', async (_, line) => {
-  const verify = parseMosquittoHash(line)
-  expect(await verify?.(Buffer.from('sesame'))).toBe(true)
-  expect(await verify?.(Buffer.from('Sesame'))).toBe(false)
-  expect(await verify?.(Buffer.alloc(0))).toBe(false)
-})
+test.each(Object.entries(LINES))(
+  'the hash %s accepts the right password and refuses others',
+  async (_, line) => {
+    const verify = parseMosquittoHash(line)
+    expect(await verify?.(Buffer.from('sesame'))).toBe(true)
+    expect(await verify?.(Buffer.from('Sesame'))).toBe(false)
+    expect(await verify?.(Buffer.alloc(0))).toBe(false)
+  },
+)
 
 test.each([
   '',
@@ -23,6 +26,6 @@ test.each([
   '$7$0$c2FsdA==$aGFzaA==',
   LINES.pbkdf2.replace('$101$', '$1e99$'),
   LINES.sha512.slice(0, -4),
-])('%j is not a line of mosquitto_passwd', (line) => {
+])('%j is not a valid hash of mosquitto_passwd', (line) => {
   expect(parseMosquittoHash(line)).toBeUndefined()
 })

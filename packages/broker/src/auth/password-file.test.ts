@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { PasswordFile, setPassword } from './password-file.ts'
 
-test('a user is added at the end, a known one replaced, the others keep their lines', async () => {
+test('a new user is added at the end of the password file, an existing user is replaced, other lines are kept', async () => {
   const first = await setPassword('# users\n', 'keeper', 'one')
   const second = await setPassword(first, 'pilot', 'two')
   const third = await setPassword(second, 'keeper', 'three')
@@ -33,13 +33,13 @@ test.each([
   'keeper:$scrypt$16384$0$5$AAAA$AAAAAAAAAAAAAAAAAAAAAAAA',
   'keeper:$scrypt$16384$8$5$AAAA$AAAA',
   'keeper:$scrypt$16384$8$5$AAAA$AAAAAAAAAAAAAAAAAAAAAAAA$x',
-])('the line %j is refused by its number, not by its text', (line) => {
+])('the invalid line %j is reported by its number, not by its text', (line) => {
   const parse = () => PasswordFile.parse(`# users\n\n${line}\n`, 'passwords')
   expect(parse).toThrow(/^BREAKWATER_PASSWORD_FILE: passwords line 3 is not name:/)
   expect(parse).not.toThrow(/sesame/)
 })
 
-test('a user that does not exist is refused no sooner than a wrong password, and costs no hash', async () => {
+test('an unknown user is refused no sooner than a wrong password, and costs no hash', async () => {
   const file = PasswordFile.parse(await setPassword('', 'alice', 'right'), 'users')
   const check = async (username: string): Promise<{ cpu: number; elapsedMs: number }> => {
     const startedAt = performance.now()
@@ -54,14 +54,14 @@ test('a user that does not exist is refused no sooner than a wrong password, and
   expect(Math.min(...strangers.map(({ cpu }) => cpu))).toBeLessThan(known.cpu / 5)
 })
 
-test('without users to compare with, a user that does not exist takes the time of one hash', async () => {
+test('an unknown user takes the time of one hash when the password file has no users', async () => {
   const file = PasswordFile.parse('', 'users')
   const first = await cpuMicroseconds(() => file.verify('mallory', Buffer.from('x')), false)
   const again = await cpuMicroseconds(() => file.verify('mallory', Buffer.from('x')), false)
   expect(again).toBeLessThan(first / 5)
 })
 
-test('a password that was right before is recognised without deriving a hash, a wrong one never', async () => {
+test('a password that was right before is accepted without deriving its hash again, a wrong password never', async () => {
   const file = PasswordFile.parse(await setPassword('', 'alice', 'right'), 'users')
   const cost = (password: string): Promise<number> =>
     cpuMicroseconds(() => file.verify('alice', Buffer.from(password)), password === 'right')

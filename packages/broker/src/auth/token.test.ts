@@ -50,7 +50,7 @@ async function ask(
 
 const GOOD = { sub: 'ann', aud: 'mqtt', iss: 'maker', site: 'north' }
 
-test('a token says who it is, what it claims, and until when', async () => {
+test('a token gives the user name, the claims and the expiry', async () => {
   const answer = await ask(await token(GOOD))
   expect(answer).toMatchObject({ username: 'ann', claims: { site: 'north' } })
   const inMs = (answer as { expiresAt: number }).expiresAt - Date.now()
@@ -66,17 +66,17 @@ test.each([
   ['another audience', { ...GOOD, aud: 'http' }, {}, undefined],
   ['another issuer', { ...GOOD, iss: 'thief' }, {}, undefined],
   ['no subject', { aud: 'mqtt', iss: 'maker' }, {}, undefined],
-  ['a subject that is no text', { ...GOOD, sub: 7 }, {}, undefined],
+  ['a subject that is not a string', { ...GOOD, sub: 7 }, {}, undefined],
   ['another user name', GOOD, {}, 'bob'],
-  ['no end', GOOD, { expires: '' }, undefined],
-  ['its end behind it', GOOD, { expires: '-10s' }, undefined],
+  ['no expiry', GOOD, { expires: '' }, undefined],
+  ['an expiry in the past', GOOD, { expires: '-10s' }, undefined],
 ] as const)('a token with %s is refused', async (_, claims, how, username) => {
   expect(await ask(await token(claims, how), {}, username)).toMatchObject({
     refused: 'bad-credentials',
   })
 })
 
-test('a token of another key, changed, or without a signature is refused', async () => {
+test('a token that is signed with another key, modified or unsigned is refused', async () => {
   const right = await token(GOOD)
   const [head = '', body = '', signature = ''] = right.split('.')
   const none = Buffer.from('{"alg":"none"}').toString('base64url')
@@ -94,7 +94,7 @@ test('a token of another key, changed, or without a signature is refused', async
 })
 
 test.each([1e300, 8.7e12])(
-  'a token with the end %d, which no date can name, is refused',
+  'a token with the expiry %d, which no date can represent, is refused',
   async (exp) => {
     const signed = await new SignJWT({ ...GOOD, exp })
       .setProtectedHeader({ alg: 'ES256', kid: 'k' })
@@ -106,7 +106,7 @@ test.each([1e300, 8.7e12])(
   },
 )
 
-test('a token that names no key is tried with each that fits', async () => {
+test('a token that names no key is verified with each suitable key', async () => {
   const others = await Promise.all([generateKeyPair('ES256'), generateKeyPair('ES384')])
   const publics = await Promise.all(others.map(({ publicKey }) => exportJWK(publicKey)))
   const [own] = keys.keys
@@ -119,7 +119,7 @@ test('a token that names no key is tried with each that fits', async () => {
   })
 })
 
-test('a password that is not a token is left to the other ways of logging in', async () => {
+test('a password that is not a token is left to other authenticators', async () => {
   const others = [
     'sesame',
     'a.b',

@@ -89,8 +89,8 @@ function setUp() {
 
 const hex = (...frames: readonly Buffer[]): string[] => frames.map((bytes) => bytes.toString('hex'))
 
-describe('frames', () => {
-  test('come one at a time, in order, from any pieces', () => {
+describe('frames of a connection', () => {
+  test('are handled one at a time, in order, however the bytes are split', () => {
     const { handler, connection, counters } = setUp()
     const bytes = Buffer.concat([puback(1), PINGREQ, puback(2)])
     connection.read(bytes.subarray(0, 5))
@@ -99,7 +99,7 @@ describe('frames', () => {
     expect(counters.bytesIn.value).toBe(bytes.length)
   })
 
-  test('of a client that is not let in yet wait in its socket, whole or not [MQTT-3.1.4-5]', () => {
+  test('of a client that is not accepted yet wait in its socket, complete or not [MQTT-3.1.4-5]', () => {
     // The header of a PUBLISH of 900 bytes, of which nothing else comes.
     for (const early of [puback(1), Buffer.from([0x30, 0x84, 0x07])]) {
       const { line, handler, connection } = connecting()
@@ -114,7 +114,7 @@ describe('frames', () => {
     }
   })
 
-  test('that are not wanted now come again when the hold is released, with all behind them', () => {
+  test('that cannot be handled yet are handled when the hold is released, followed by later frames', () => {
     const { handler, connection } = setUp()
     handler.isWilling = false
     connection.read(Buffer.concat([puback(1), puback(2)]))
@@ -127,7 +127,7 @@ describe('frames', () => {
     expect(connection.held).toBe(false)
   })
 
-  test('that wait are kept when the buffer that they were read into is used again', () => {
+  test('that wait are kept when their read buffer is reused', () => {
     const { handler, connection } = setUp()
     handler.isWilling = false
     const shared = Buffer.concat([puback(1), puback(2), puback(3).subarray(0, 3)])
@@ -152,7 +152,7 @@ describe('frames', () => {
     expect(handler.frames).toEqual(hex(puback(1)))
   })
 
-  test('stop at the first that is broken, and the connection ends for it', () => {
+  test('end at the first malformed frame, which closes the connection', () => {
     const { handler, connection } = setUp()
     connection.read(Buffer.concat([puback(1), Buffer.from([0x36, 0]), puback(2)]))
     connection.read(puback(3))
@@ -161,8 +161,8 @@ describe('frames', () => {
   })
 })
 
-describe('the end', () => {
-  test('comes once, with its first reason, after what waited was written', async () => {
+describe('the end of a connection', () => {
+  test('happens once, with its first reason, after pending bytes were written', async () => {
     const { line, handler, connection } = setUp()
     connection.writer.write(puback(9))
     connection.close('taken-over')
@@ -174,7 +174,7 @@ describe('the end', () => {
     expect(line.destroyed).toBe(true)
   })
 
-  test('is told by CONNACK to who speaks MQTT and was not accepted yet', async () => {
+  test('is announced by a CONNACK to a client that sent CONNECT and was not accepted yet', async () => {
     const { line, handler, connection } = connecting()
     connection.connected(4)
     connection.close('bad-credentials')
@@ -183,7 +183,7 @@ describe('the end', () => {
     expect(handler.refusals).toEqual([4])
   })
 
-  test('is not told by CONNACK to who speaks no MQTT, or was accepted', async () => {
+  test('is not announced by a CONNACK to a peer that sent no CONNECT, or to an accepted client', async () => {
     const [stranger, accepted] = [connecting(), setUp()]
     stranger.connection.close('shutting-down')
     accepted.connection.close('shutting-down')
@@ -192,13 +192,13 @@ describe('the end', () => {
     expect([...stranger.handler.refusals, ...accepted.handler.refusals]).toEqual([])
   })
 
-  test('does not wait for a client that takes nothing', () => {
+  test('does not wait for a client that reads nothing', () => {
     const { line, connection } = setUp()
     connection.close('stalled')
     expect(line.destroyed).toBe(true)
   })
 
-  test('of the peer is a lost connection; of the network, what the network says', async () => {
+  test('has the reason connection-lost when the peer closes, and socket-error at a network error', async () => {
     const [gone, reset, broken] = [setUp(), setUp(), setUp()]
     gone.line.destroy()
     reset.line.destroy(Object.assign(new Error('reset'), { code: 'ECONNRESET' }))
@@ -212,8 +212,8 @@ describe('the end', () => {
   })
 })
 
-describe('the sweep is told', () => {
-  test('how long a client has been silent, without the time in which it was not read', () => {
+describe('the idle sweep of a connection gets', () => {
+  test('the time for which the client has been silent, without the time in which the node did not read', () => {
     const { connection } = setUp()
     expect(connection.silence(1_000)).toBe(0)
     expect(connection.silence(3_000)).toBe(2_000)
@@ -225,7 +225,7 @@ describe('the sweep is told', () => {
     expect(connection.silence(10_000)).toBe(1_000)
   })
 
-  test('how long a socket has taken nothing', async () => {
+  test('the time for which the socket has accepted no bytes', async () => {
     const { line, connection } = setUp()
     line.isWilling = false
     expect(connection.stalledFor(1_000)).toBe(0)
@@ -236,7 +236,7 @@ describe('the sweep is told', () => {
   })
 })
 
-test('a client that does not read its answers is not read, until it does', async () => {
+test('a connection does not read from a client that does not read its answers, until that client reads', async () => {
   const { line, handler, connection } = setUp()
   line.isWilling = false
   connection.writer.write(Buffer.alloc(100_000))

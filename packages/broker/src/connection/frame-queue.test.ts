@@ -6,8 +6,8 @@ import { FrameQueue } from './frame-queue.ts'
 
 const frame = (fill: number, length = 10): Buffer => Buffer.alloc(length, fill)
 
-describe('frames that wait', () => {
-  test('leave in their order, as many at once as fit', () => {
+describe('the queue of outgoing frames', () => {
+  test('gives out frames in order, as many at once as fit into one write', () => {
     const queue = new FrameQueue()
     for (let fill = 1; fill <= 5; fill += 1) queue.push(frame(fill), 0, 0)
     expect(queue.length).toBe(5)
@@ -18,7 +18,7 @@ describe('frames that wait', () => {
     expect(queue.length).toBe(0)
   })
 
-  test('one that is larger than a write leaves alone, and as it is', () => {
+  test('gives out a frame that is larger than a write alone and unchanged', () => {
     const queue = new FrameQueue()
     const large = frame(1, 100)
     queue.push(large, 0, 0)
@@ -27,7 +27,7 @@ describe('frames that wait', () => {
     expect(queue.take(50)).toEqual(frame(2))
   })
 
-  test('a shared one gets the packet id of this connection in a copy', () => {
+  test('gives out a copy of a shared frame with the packet id of this connection', () => {
     const shared = frame(0)
     const queue = new FrameQueue()
     const other = new FrameQueue()
@@ -39,7 +39,7 @@ describe('frames that wait', () => {
     expect(shared).toEqual(frame(0))
   })
 
-  test('are forgotten when the queue is cleared', () => {
+  test('is empty after it was cleared', () => {
     const queue = new FrameQueue()
     queue.push(frame(1), 0, 0)
     queue.clear()
@@ -49,7 +49,7 @@ describe('frames that wait', () => {
   })
 })
 
-test('a queue that is never empty lets go of what has left it', async () => {
+test('keeps no reference to frames that have left, even when the queue is never empty', async () => {
   setFlagsFromString('--expose-gc')
   const collectGarbage = runInNewContext('gc') as () => void
   const queue = new FrameQueue()

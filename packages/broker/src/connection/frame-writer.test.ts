@@ -58,8 +58,8 @@ function setUp(bounds: Partial<typeof BOUNDS> = {}) {
 
 const frame = (length: number, fill = 1): Buffer => Buffer.alloc(length, fill)
 
-describe('a line that takes everything', () => {
-  test('gets the frames of one turn in one write, at its end', async () => {
+describe('a socket that accepts all bytes', () => {
+  test('gets the frames of one turn in one write at the end of the turn', async () => {
     const { line, writer, counters } = setUp()
     writer.write(frame(10, 1))
     writer.write(frame(10, 2))
@@ -74,7 +74,7 @@ describe('a line that takes everything', () => {
     expect([counters.writes.value, counters.bytes.value]).toEqual([1, 30])
   })
 
-  test('is not saturated by a burst: what is there is written in between', () => {
+  test('is not saturated by a burst: queued frames are written in between', () => {
     const { line, writer } = setUp({ outboundMessagesMax: 3 })
     for (let count = 0; count < 8; count += 1) {
       expect(writer.saturated).toBe(false)
@@ -85,8 +85,8 @@ describe('a line that takes everything', () => {
   })
 })
 
-describe('a line that is full', () => {
-  test('gets nothing more until it has taken what it has, then the rest at once', async () => {
+describe('a socket that is full', () => {
+  test('gets no more frames until it has accepted the pending ones, then the rest at once', async () => {
     const { line, writer, owner } = setUp()
     line.isWilling = false
     writer.write(frame(100))
@@ -107,25 +107,22 @@ describe('a line that is full', () => {
   test.each([
     ['messages', { outboundMessagesMax: 3 }, 3],
     ['bytes', { outboundBytesMax: 30 }, 3],
-  ])(
-    'is saturated when the bound of %s is reached, and not before',
-    async (_what, bounds, count) => {
-      const { line, writer } = setUp(bounds)
-      line.isWilling = false
-      writer.write(frame(100))
-      await turn()
-      for (let index = 0; index < count; index += 1) {
-        expect(writer.saturated).toBe(false)
-        writer.write(frame(10))
-      }
-      expect(writer.saturated).toBe(true)
-      line.goOn()
-      await turn()
+  ])('is saturated when the bound of %s is reached, not earlier', async (_what, bounds, count) => {
+    const { line, writer } = setUp(bounds)
+    line.isWilling = false
+    writer.write(frame(100))
+    await turn()
+    for (let index = 0; index < count; index += 1) {
       expect(writer.saturated).toBe(false)
-    },
-  )
+      writer.write(frame(10))
+    }
+    expect(writer.saturated).toBe(true)
+    line.goOn()
+    await turn()
+    expect(writer.saturated).toBe(false)
+  })
 
-  test('that fills up again tells nobody that there is room', async () => {
+  test('that fills up again emits no drain event', async () => {
     const { line, writer, owner } = setUp()
     line.isWilling = false
     writer.write(frame(100))
@@ -142,7 +139,7 @@ describe('a line that is full', () => {
   })
 })
 
-test('what was discarded, and what comes after that, is not written', async () => {
+test('a frame writer writes neither discarded frames nor later ones', async () => {
   const { line, writer, owner } = setUp()
   line.isWilling = false
   writer.write(frame(100))
@@ -157,7 +154,7 @@ test('what was discarded, and what comes after that, is not written', async () =
   expect(owner.drains).toBe(0)
 })
 
-test('a fan-out to many lines is written in portions, and other work comes in between', async () => {
+test('a fan-out to many sockets is written in portions, with other work in between', async () => {
   const flusher = new TurnFlusher()
   const counters = { bytes: new Counter(), writes: new Counter() }
   const owner = { drained: (): void => undefined }

@@ -44,11 +44,11 @@ type Table = Readonly<
 describe.each<[string, Table]>([
   ['Outgoing', OUTGOING],
   ['Incoming QoS 2', INCOMING],
-])('the table «%s»', (heading, table) => {
+])('the exchange table «%s»', (heading, table) => {
   const [header = [], , ...rows] = documented(heading)
   const packets = header.slice(1).map(id)
 
-  test('says in its comment what it does, and nothing else', () => {
+  test('matches the table in its comment', () => {
     const stated = rows.map(([state = '', ...cells]) => [
       id(state),
       cells.map((cell) => cell.replace(/→ (.*)$/, (_, next: string) => `→ ${id(next)}`)),
@@ -60,7 +60,7 @@ describe.each<[string, Table]>([
     expect(stated).toEqual(real)
   })
 
-  test('is total: every state has a step for every packet, and leads to a state', () => {
+  test('is total: every state has a step for every packet, and every step leads to a state', () => {
     for (const steps of Object.values(table)) {
       expect(Object.keys(steps)).toEqual(packets)
       for (const { next } of Object.values(steps)) expect(table).toHaveProperty(next)
@@ -69,21 +69,21 @@ describe.each<[string, Table]>([
 })
 
 /** The invariants that the tables were made from, each on its own. */
-describe('outgoing exchanges', () => {
+describe('outgoing exchanges of QoS 1 and 2', () => {
   const steps = Object.entries(OUTGOING).flatMap(([state, byPacket]) =>
     Object.entries(byPacket).map(([packet, step]) => ({ state, packet, ...step })),
   )
 
-  test('1. no packet of a client starts one', () => {
+  test('1. no packet of a client starts an exchange', () => {
     for (const { state, next } of steps) if (state === 'free') expect(next).toBe('free')
   })
 
-  test('2. what is ignored or closes the connection changes nothing', () => {
+  test('2. a packet that is ignored or closes the connection changes no state', () => {
     for (const { action, state, next } of steps)
       if (action === 'ignore' || action === 'close') expect(next).toBe(state)
   })
 
-  test('3. each ends in one way: PUBACK settles QoS 1, PUBCOMP completes QoS 2 [MQTT-4.3.2-1]', () => {
+  test('3. each exchange ends in one way: PUBACK settles QoS 1, PUBCOMP completes QoS 2 [MQTT-4.3.2-1]', () => {
     const ends = steps.filter(({ state, next }) => state !== 'free' && next === 'free')
     expect(ends.map(({ state, packet, action }) => [state, packet, action])).toEqual([
       ['awaiting-puback', 'puback', 'settle'],
@@ -91,7 +91,7 @@ describe('outgoing exchanges', () => {
     ])
   })
 
-  test('4. PUBREC is answered with PUBREL whenever it can be one of ours [MQTT-4.3.3-1]', () => {
+  test('4. PUBREC is answered with PUBREL whenever its packet id can be one of the broker [MQTT-4.3.3-1]', () => {
     for (const { packet, state, action } of steps) {
       if (packet !== 'pubrec' || state === 'awaiting-puback') continue
       expect(['release', 'answer-pubrel']).toContain(action)
@@ -105,13 +105,13 @@ describe('outgoing exchanges', () => {
     ])
   })
 
-  test('6. what is for no exchange never closes; what is for one is an answer or closes [MQTT-4.8.0-1]', () => {
+  test('6. a packet without an exchange never closes the connection; a packet of an exchange is an answer or closes the connection [MQTT-4.8.0-1]', () => {
     for (const { action, state } of steps)
       if (state === 'free') expect(action).not.toBe('close')
       else expect(action).not.toBe('ignore')
   })
 
-  test('7. from every state a client that plays by the rules reaches the end', () => {
+  test('7. a client that follows the protocol reaches the end from every state', () => {
     const rule = {
       'awaiting-puback': 'puback',
       'awaiting-pubrec': 'pubrec',
@@ -140,7 +140,7 @@ describe('incoming exchanges of QoS 2', () => {
     expect(INCOMING.free.pubrel.action).toBe('answer-pubcomp')
   })
 
-  test('3. what is only answered changes nothing', () => {
+  test('3. a packet that is only answered changes no state', () => {
     expect(INCOMING.received.publish.next).toBe('received')
     expect(INCOMING.free.pubrel.next).toBe('free')
   })

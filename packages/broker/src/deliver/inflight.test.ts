@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { Inflight } from './inflight.ts'
 
-describe('the window', () => {
-  test('has room for so many exchanges, and gets it back when they end', () => {
+describe('the inflight window', () => {
+  test('has room for a fixed number of exchanges, and regains room when exchanges end', () => {
     const inflight = new Inflight(2)
     inflight.start(1, 1, 1, 50)
     inflight.start(2, 2, 2, 60)
@@ -15,7 +15,7 @@ describe('the window', () => {
     expect([inflight.size, inflight.room]).toEqual([0, 2])
   })
 
-  test('has no room for what was released before, until it is completed', () => {
+  test('has no room for an exchange that was released on an earlier connection, until its PUBCOMP', () => {
     const inflight = new Inflight(2)
     inflight.restoreReleased(7)
     expect(inflight.room).toBe(1)
@@ -25,7 +25,7 @@ describe('the window', () => {
     expect([inflight.has(7), inflight.room]).toEqual([false, 2])
   })
 
-  test('is not changed by a packet for nothing', () => {
+  test('is not changed by a packet without an exchange', () => {
     const inflight = new Inflight(2)
     expect(inflight.step(9, 'puback')).toEqual({ action: 'ignore', position: 0, bytes: 0 })
     expect(inflight.step(9, 'pubrec')).toEqual({ action: 'answer-pubrel', position: 0, bytes: 0 })
@@ -35,7 +35,7 @@ describe('the window', () => {
     expect(inflight.step(1, 'puback').action).toBe('ignore')
   })
 
-  test('closes at a packet of the other QoS, and keeps the exchange for the next connection', () => {
+  test('closes the connection at a packet of the other QoS, and keeps the exchange for the next connection', () => {
     const inflight = new Inflight(2)
     inflight.start(1, 1, 1)
     inflight.start(2, 2, 2)
@@ -48,7 +48,7 @@ describe('the window', () => {
     expect(inflight.size).toBe(2)
   })
 
-  test('takes the PUBCOMP of an exchange that it did not know for that, once, whatever has its packet id by then', () => {
+  test('ignores one PUBCOMP of an unknown exchange, even when another exchange has its packet id by then', () => {
     for (const qos of [1, 2] as const) {
       const inflight = new Inflight(2)
       expect(inflight.step(5, 'pubrec').action).toBe('answer-pubrel')
@@ -58,7 +58,7 @@ describe('the window', () => {
     }
   })
 
-  test('remembers no more of those than it has room for', () => {
+  test('remembers no more unknown exchanges than it has room for', () => {
     const inflight = new Inflight(2)
     for (const packetId of [5, 6, 7]) inflight.step(packetId, 'pubrec')
     for (const packetId of [6, 7]) inflight.start(packetId, 1, 1)
@@ -66,7 +66,7 @@ describe('the window', () => {
     expect(inflight.step(7, 'pubcomp').action).toBe('close')
   })
 
-  test('takes the first that does not fit for a late one where packet ids are used again, and no second one', () => {
+  test('with reused packet ids ignores the first acknowledgement of the other QoS as a late one, and closes at the second', () => {
     const inflight = new Inflight(2, { isReused: true })
     inflight.start(1, 1, 1)
     inflight.start(2, 2, 2)

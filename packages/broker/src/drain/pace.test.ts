@@ -12,15 +12,15 @@ function turns(clients: number, msMax: number, clientsPerSecond: number, tickMs:
   return sizes
 }
 
-describe('clients that a node lets go of', () => {
-  it('go at the rate where the time suffices', () => {
+describe('clients that a draining node closes', () => {
+  it('are closed at the configured rate when the time suffices', () => {
     const sizes = turns(1_000, 60_000, 500, TICK_MS)
     expect(new Set(sizes)).toEqual(new Set([10]))
     expect(sizes).toHaveLength(100)
   })
 
   it.each([TICK_MS, 3 * TICK_MS])(
-    'go evenly, but faster, where it does not (ticks of %i ms)',
+    'are closed evenly, at a higher rate, when the time does not suffice (ticks of %i ms)',
     (tickMs) => {
       const sizes = turns(10_000, 2_000, 500, tickMs)
       const perTick = (10_000 * tickMs) / 2_000
@@ -29,13 +29,13 @@ describe('clients that a node lets go of', () => {
     },
   )
 
-  it('do not go all at once when one tick comes late', () => {
+  it('are not all closed at once when one tick is late', () => {
     expect(clientsDue(900, { sinceMs: TICK_MS, leftMs: 10_000 }, 500)).toBe(10)
     expect(clientsDue(900, { sinceMs: 5_000, leftMs: 10_000 }, 500)).toBe(10)
     expect(clientsDue(9_000, { sinceMs: 5_000, leftMs: 10_000 }, 500)).toBe(90)
   })
 
-  it('all clients are closed when the drain time is over, or when no rate is set', () => {
+  it('are all closed when the time is over, or when there is no rate', () => {
     expect(clientsDue(900, { sinceMs: TICK_MS, leftMs: 0 }, 500)).toBe(900)
     expect(clientsDue(900, { sinceMs: TICK_MS, leftMs: -5 }, 500)).toBe(900)
     expect(clientsDue(900, { sinceMs: 0, leftMs: 10_000 }, Infinity)).toBe(900)

@@ -29,7 +29,7 @@ for (let version = 1; Atomics.load(stop, 0) === 0; version += 1) {
 }
 `
 
-test('files of a directory that is swapped all the time are never of two versions', async () => {
+test('files read from a directory that is swapped continuously never mix two versions', async () => {
   const stop = new Int32Array(new SharedArrayBuffer(4))
   const worker = new Worker(SWAP, { eval: true, workerData: { directory, stop } })
   await once(worker, 'message')
@@ -54,7 +54,7 @@ test('files of a directory that is swapped all the time are never of two version
   expect(faults).toBeLessThan(5_000)
 })
 
-test('a file that is not there is named, and what is the same has the same digest', () => {
+test('a missing file is named, and equal contents have equal digests', () => {
   const [one, other] = [join(directory, 'one'), join(directory, 'other')]
   writeFileSync(one, 'a')
   expect(() => readFileSet([one, other])).toThrow(

@@ -11,7 +11,7 @@ function watchedFiles(): { readonly files: WatchedFiles; readonly reports: Files
   return { files, reports }
 }
 
-test('the report has every file once, and says what became of each', async () => {
+test('the reload report has every watched file once, with its outcome', async () => {
   const { files, reports } = watchedFiles()
   using _same = files.watch({ paths: ['/tmp/a', '/tmp/b'], check: () => 'unchanged' })
   using _other = files.watch({
@@ -33,7 +33,7 @@ test('the report has every file once, and says what became of each', async () =>
   ])
 })
 
-test('of looks that are asked for during one there is one more, behind it', async () => {
+test('requests to check the files during a check lead to one further check', async () => {
   const { files, reports } = watchedFiles()
   const access = Promise.withResolvers<FileCheck>()
   let checks = 0

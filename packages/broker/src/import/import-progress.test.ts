@@ -19,13 +19,13 @@ function shownIn(ms: number, isTTY: boolean): string[] {
 }
 
 describe('the progress of an import', () => {
-  it('is a line now and then where nobody looks', () => {
+  it('is printed as a line at intervals outside a terminal', () => {
     expect(shownIn(4_000, false)).toEqual([])
     const line = 'import: 3 of 10 sessions, 7 messages, 0 retained\n'
     expect(shownIn(11_000, false)).toEqual([line, line])
   })
 
-  it('is one line that changes on a terminal, and is gone at the end', () => {
+  it('is one changing line on a terminal, removed at the end', () => {
     const line = '\rimport: 3 of 10 sessions, 7 messages, 0 retained'
     expect(shownIn(500, true)).toEqual([line, line, '\r\u001B[K'])
   })

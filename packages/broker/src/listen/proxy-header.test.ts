@@ -32,27 +32,27 @@ function checked(wrong = 0): Buffer {
 }
 const SSL = tlv(0x20, Buffer.concat([Buffer.alloc(5), tlv(0x22, 'buoy')]))
 
-describe('a whole header', () => {
+describe('a complete PROXY header', () => {
   test.each([
     ['version 1, TCP4', 'PROXY TCP4 10.1.2.3 10.0.0.1 40000 8883\r\n', '10.1.2.3:40000'],
     ['version 1, TCP6', 'PROXY TCP6 2001:db8::1 ::1 40000 8883\r\n', '2001:db8::1:40000'],
     ['version 1, the longest', `PROXY TCP6 ${FULL} ${FULL} 65535 65535\r\n`, `${FULL}:65535`],
     ['version 1, TCP6 of IPv4', 'PROXY TCP6 ::ffff:10.1.2.3 ::1 0 1\r\n', '::ffff:10.1.2.3:0'],
-    ['version 1 of nobody', 'PROXY UNKNOWN\r\n', undefined],
-    ['version 1 of nobody, 107 bytes', `PROXY UNKNOWN ${'?'.repeat(91)}\r\n`, undefined],
-    ['version 1 of nobody with more', 'PROXY UNKNOWN 192.0.2.256 x -1\n99999\r\n', undefined],
+    ['version 1, UNKNOWN', 'PROXY UNKNOWN\r\n', undefined],
+    ['version 1, UNKNOWN, 107 bytes', `PROXY UNKNOWN ${'?'.repeat(91)}\r\n`, undefined],
+    ['version 1, UNKNOWN with addresses', 'PROXY UNKNOWN 192.0.2.256 x -1\n99999\r\n', undefined],
     ['version 2, TCP4', v2(0x21, 0x11, IPV4), '10.1.2.3:40000'],
     ['version 2, TCP6', v2(0x21, 0x21, IPV6), '2001:db8:0:0:0:0:0:1:40000'],
     ['version 2, LOCAL', v2(0x20, 0x00), undefined],
     ['version 2, LOCAL with an address', v2(0x20, 0x11, IPV4), undefined],
-    ['version 2, LOCAL with anything', v2(0x20, 0xff, Buffer.from('?!')), undefined],
-    ['version 2, a socket of the machine', v2(0x21, 0x31, UNIX), undefined],
-    ['version 2, the same with a TLV', v2(0x21, 0x31, UNIX, tlv(0x02, 'a')), undefined],
+    ['version 2, LOCAL with arbitrary bytes', v2(0x20, 0xff, Buffer.from('?!')), undefined],
+    ['version 2, a Unix socket', v2(0x21, 0x31, UNIX), undefined],
+    ['version 2, a Unix socket with a TLV', v2(0x21, 0x31, UNIX, tlv(0x02, 'a')), undefined],
     ['version 2, unspecified', v2(0x21, 0x00, Buffer.from('?!')), undefined],
     ['version 2, UDP', v2(0x21, 0x12, IPV4), undefined],
     ['version 2, an unspecified transport', v2(0x21, 0x20, IPV6), undefined],
     ['version 2 with a checksum', checked(), '10.1.2.3:40000'],
-  ])('of %s says who it is, and where it ends', (_title, header, peer) => {
+  ])('of %s gives the client address and the end of the header', (_title, header, peer) => {
     const bytes = Buffer.from(header)
     const read = readProxyHeader(Buffer.concat([bytes, Buffer.from('rest')]))
     expect(read).toMatchObject({ bytes: bytes.length, peer })
@@ -61,7 +61,7 @@ describe('a whole header', () => {
       expect(readProxyHeader(bytes.subarray(0, length))).toBeUndefined()
   })
 
-  test('of version 2 may claim a host name and a common name', () => {
+  test('of version 2 may contain a host name and a common name', () => {
     const bytes = v2(0x21, 0x11, IPV4, tlv(0x02, 'fleet.example'), SSL, tlv(0xee, 'x'))
     expect(readProxyHeader(bytes)).toMatchObject({
       claims: { authority: 'fleet.example', commonName: 'buoy' },
@@ -74,33 +74,36 @@ test.each([
   ['TLS', Buffer.from([0x16, 0x03, 0x01])],
   ['HTTP', 'GET / HTTP/1.1'],
   ['a version 1 without addresses', 'PROXY TCP4 \r\n'],
-  ['a version 1 with a port that is none', 'PROXY TCP4 10.1.2.3 10.0.0.1 x 8883\r\n'],
+  ['a version 1 with an invalid port', 'PROXY TCP4 10.1.2.3 10.0.0.1 x 8883\r\n'],
   ['a version 1 without an end', `PROXY TCP4 ${'1'.repeat(200)}`],
   ['a version 3', v2(0x31, 0x11, IPV4)],
   ['an unknown command', v2(0x22, 0x11, IPV4)],
   ['a version 2 of an unknown family', v2(0x21, 0x41, UNIX)],
   ['a version 2 of an unknown transport', v2(0x21, 0x13, IPV4)],
   ['a version 2 without its addresses', v2(0x21, 0x11, IPV4.subarray(0, 8))],
-  ['a version 2, IPv6, with those of IPv4', v2(0x21, 0x21, IPV4)],
-  ['a version 2 of a machine without its addresses', v2(0x21, 0x31, UNIX.subarray(1))],
-  ['a version 2 with a TLV over the end', v2(0x21, 0x11, IPV4, Buffer.from([2, 0, 9, 65]))],
+  ['a version 2, IPv6, with IPv4 addresses', v2(0x21, 0x21, IPV4)],
+  ['a version 2 of a Unix socket without its addresses', v2(0x21, 0x31, UNIX.subarray(1))],
+  ['a version 2 with a TLV beyond the end', v2(0x21, 0x11, IPV4, Buffer.from([2, 0, 9, 65]))],
   ['a version 2 with a TLV without a length', v2(0x21, 0x11, IPV4, Buffer.from([2, 0]))],
-  ['a version 2, a machine, with such a TLV', v2(0x21, 0x31, UNIX, Buffer.from([2, 0, 9, 65]))],
+  [
+    'a version 2 of a Unix socket with a TLV beyond the end',
+    v2(0x21, 0x31, UNIX, Buffer.from([2, 0, 9, 65])),
+  ],
   ['a version 2 with an SSL TLV cut short', v2(0x21, 0x11, IPV4, tlv(0x20, 'four'))],
   [
-    'a version 2 with a TLV over the end inside',
+    'a version 2 with a nested TLV beyond the end',
     v2(0x21, 0x11, IPV4, tlv(0x20, Buffer.from([0, 0, 0, 0, 0, 0x22, 0, 9, 65]))),
   ],
   ['a version 2 with a unique id of 129 bytes', v2(0x21, 0x11, IPV4, tlv(5, 'u'.repeat(129)))],
   ['a version 2 with a checksum of 3 bytes', v2(0x21, 0x11, IPV4, tlv(3, 'abc'))],
   ['a version 2 with a wrong checksum', checked(1)],
-  ['a version 2 longer than any', v2(0x21, 0x11, IPV4, Buffer.alloc(5_000))],
+  ['a version 2 above the maximum length', v2(0x21, 0x11, IPV4, Buffer.alloc(5_000))],
   ['a version 1 of 108 bytes', `PROXY UNKNOWN ${'?'.repeat(92)}\r\n`],
   ['a version 1 that ends with a line feed', 'PROXY TCP4 10.1.2.3 10.0.0.1 40000 8883\n'],
   ['a version 1 of an unknown protocol', 'PROXY UDP4 10.1.2.3 10.0.0.1 40000 8883\r\n'],
   ['a version 1 in small letters', 'PROXY tcp4 10.1.2.3 10.0.0.1 40000 8883\r\n'],
-  ['a version 1 of somebody unknown', 'PROXY UNKNOWNX\r\n'],
-])('%s is none', (_title, bytes) => {
+  ['a version 1 with the family UNKNOWNX', 'PROXY UNKNOWNX\r\n'],
+])('%s is not a valid PROXY header', (_title, bytes) => {
   expect(readProxyHeader(Buffer.from(bytes))).toEqual(expect.any(String))
 })
 
@@ -130,11 +133,11 @@ test.each([
   ['a zero byte', 'TCP4 10.1.2.3 10.0.0.1 1 2\0'],
   ['three fields', 'TCP4 10.1.2.3 10.0.0.1 1'],
   ['five fields', 'TCP4 10.1.2.3 10.0.0.1 1 2 3'],
-])('%s makes a version 1 none', (_title, text) => {
+])('a version 1 PROXY header is invalid with %s', (_title, text) => {
   expect(readProxyHeader(Buffer.from(`PROXY ${text}\r\n`, 'latin1'))).toEqual(expect.any(String))
 })
 
-test('the checksum is that of RFC 3720, appendix B.4', () => {
+test('the PROXY header checksum is the CRC32C of RFC 3720, appendix B.4', () => {
   const bytes = (from: number, step: number): Uint8Array =>
     Uint8Array.from({ length: 32 }, (_, at) => from + step * at)
   expect(crc32c(bytes(0, 0))).toBe(0x8a9136aa)

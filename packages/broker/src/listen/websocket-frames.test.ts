@@ -32,9 +32,9 @@ function payloads(bytes: Buffer): Buffer[] {
   return found
 }
 
-describe('each packet has a frame of its own', () => {
+describe('WebSocket framing', () => {
   test.each([[[0, 0]], [[123, 124, 125, 126, 127, 128]], [[65_531, 65_532, 65_533, 70_000, 5]]])(
-    'with remaining lengths %o',
+    'gives each packet its own frame, with remaining lengths %o',
     (lengths) => {
       const packets = lengths.map(packet)
       const framed = framePackets(Buffer.concat(packets))
@@ -42,14 +42,14 @@ describe('each packet has a frame of its own', () => {
     },
   )
 
-  test('a single one is left to be written behind its head', () => {
+  test('leaves a single packet uncopied, to be written after its frame header', () => {
     for (const one of [PING, packet(200), packet(70_000)]) {
       expect(framePackets(one)).toBeUndefined()
       expect(payloads(Buffer.concat([frameHead(one.length), one]))).toEqual([one])
     }
   })
 
-  test('bytes that do not end with a whole packet are sent in a frame too', () => {
+  test('frames bytes that are not complete packets as well', () => {
     const bytes = Buffer.concat([PING, packet(10).subarray(0, 5)])
     expect(Buffer.concat(payloads(framePackets(bytes) as Buffer))).toEqual(bytes)
   })

@@ -4,7 +4,7 @@ import { boundedText } from './bounded-text.ts'
 
 describe('text in a log line', () => {
   it.each(['', 'device-7', 'Zürich', '🚢'.repeat(16), 'x'.repeat(64)])(
-    'is whole where it is short: %s',
+    'is complete when it is short: %s',
     (text) => {
       expect(boundedText(text, 64)).toBe(text)
     },
@@ -15,9 +15,9 @@ describe('text in a log line', () => {
     ['two bytes', 'é'.repeat(300)],
     ['three bytes', '漢'.repeat(300)],
     ['surrogate pairs', '🚢'.repeat(300)],
-    ['pairs at an odd place', `x${'🚢'.repeat(300)}`],
-    ['what is longer when it is shown', '\u0000'.repeat(200)],
-  ])('is cut at its bound between two characters, and says so (%s)', (_kind, text) => {
+    ['surrogate pairs at an odd position', `x${'🚢'.repeat(300)}`],
+    ['text that is longer when escaped', '\u0000'.repeat(200)],
+  ])('is cut at its bound between two characters, and marked as cut (%s)', (_kind, text) => {
     for (const bytesMax of [64, 65, 66, 67, 256]) {
       const cut = boundedText(text, bytesMax)
       expect(Buffer.byteLength(cut)).toBeLessThanOrEqual(bytesMax)
@@ -28,7 +28,7 @@ describe('text in a log line', () => {
     }
   })
 
-  it('shows what a terminal, or a viewer of logs, would obey', () => {
+  it('shows control characters escaped, which a terminal or log viewer would interpret', () => {
     const controls = [
       '\u001b',
       '\n',
@@ -53,7 +53,7 @@ describe('the fields of a log line', () => {
   const long = 'x'.repeat(1_000)
   const size = (facts: object): number => JSON.stringify(boundedFacts(facts, 64)).length
 
-  it('have no long text, however deep it is, or in which property', () => {
+  it('contain no long text, at any depth and in any property', () => {
     expect(size({ a: long, b: [long, { c: long, [long]: 1 }] })).toBeLessThan(5 * 64 + 50)
     expect(size({ a: Array.from({ length: 100_000 }, () => long) })).toBeLessThan(70 * 70)
     let deep: unknown = long
@@ -62,7 +62,7 @@ describe('the fields of a log line', () => {
     expect(boundedFacts({ payload: Buffer.alloc(1_000) }, 64)).toEqual({ payload: '1000 bytes' })
   })
 
-  it('have of an error its message, its code, its frames and its cause, and none of its other properties', () => {
+  it('contain the message, code, stack and cause of an error, and no other properties', () => {
     const cause = new Error(long)
     const error = Object.assign(new TypeError(`${long}\n    at ${long}`, { cause }), {
       code: 'EPIPE',
@@ -77,7 +77,7 @@ describe('the fields of a log line', () => {
     expect(text).not.toContain('x'.repeat(257))
   })
 
-  it('keep numbers, dates and nothing as they are', () => {
+  it('keep numbers, dates, null and undefined unchanged', () => {
     const facts = { count: 3, from: new Date(0), nodeId: undefined, ok: true, none: null }
     expect(boundedFacts(facts, 64)).toEqual(facts)
   })

@@ -4,8 +4,8 @@ import { LineRate } from './line-rate.ts'
 /** In the time of the test: the buckets were filled when they were made. */
 const now = (): number => performance.now()
 
-describe('the rate of one kind of lines', () => {
-  it('is bounded for each client, and what one suppresses is not missing for another', () => {
+describe('the rate of one kind of log line', () => {
+  it('is bounded for each client, and the suppressed lines of one client do not suppress lines of another', () => {
     const rate = new LineRate({ perSecond: 100, perSubjectPerSecond: 10 })
     const startedAt = now()
     const written = (client: string): number =>
@@ -18,7 +18,7 @@ describe('the rate of one kind of lines', () => {
     expect(rate.takeSuppressed()).toEqual({ lines: 1, clients: 1, orMore: false })
   })
 
-  it('the rate of log lines of a kind is bounded for the node, however many clients cause them, and so is its table', () => {
+  it('is bounded for the node over all clients, and its table is bounded', () => {
     const rate = new LineRate({ perSecond: 100, perSubjectPerSecond: 10 })
     const startedAt = now()
     const clients = Array.from({ length: 5_000 }, (_, index) => `client ${index}`)
@@ -27,7 +27,7 @@ describe('the rate of one kind of lines', () => {
     expect(rate.takeSuppressed()).toEqual({ lines: 4_900, clients: 4_900, orMore: true })
   })
 
-  it('a kind of log line with a period has one line per cause in that period', () => {
+  it('is one line per cause and interval for a kind with an interval', () => {
     const rate = new LineRate({ perSecond: 100, perSubjectPerSecond: 10, everyMs: 10_000 })
     const startedAt = now()
     const takes = (cause: string, afterMs: number): boolean =>
@@ -36,7 +36,7 @@ describe('the rate of one kind of lines', () => {
     expect([takes('a', 9_000), takes('a', 10_001)]).toEqual([false, true])
   })
 
-  it('has no bound where the limits are 0', () => {
+  it('is unbounded when the limits are 0', () => {
     const rate = new LineRate({ perSecond: 0, perSubjectPerSecond: 0 })
     const startedAt = now()
     expect(Array.from({ length: 5_000 }, () => rate.takes('a', startedAt)).every(Boolean)).toBe(

@@ -38,7 +38,7 @@ function outputTo(stream: Writable, bytesMax = 16_384) {
 }
 
 describe('standard output', () => {
-  it('that nobody reads takes so many bytes, the last eighth of them for errors; the rest is counted and told', async () => {
+  it('that is not read buffers a bounded number of bytes, the last eighth for errors, and counts and reports dropped lines', async () => {
     const pipe = new Pipe()
     const { output, droppedLines, droppedBytes } = outputTo(pipe)
     for (let count = 0; count < 10_000; count += 1) output.write(info)
@@ -63,7 +63,7 @@ describe('standard output', () => {
     expect(droppedLines.value).toBe(dropped)
   })
 
-  it('whose reader is gone ends nothing, and what is lost is counted', async () => {
+  it('whose reader has closed does not end the process, and lost lines are counted', async () => {
     const gone = new Writable({
       autoDestroy: false,
       write: (_chunk, _encoding, done) => done(new Error('write EPIPE')),

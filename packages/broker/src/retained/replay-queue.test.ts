@@ -19,7 +19,7 @@ function setUp() {
 
 const at = (filter: string, qos: 0 | 1 | 2 = 1): StoredSubscription => ({ filter, qos })
 
-test('replays run one after the other, in order, and each knows what went out live since it was asked for', async () => {
+test('retained replays run one after the other, and each knows the topics that were sent live since its SUBSCRIBE', async () => {
   const { queue, runs, ended } = setUp()
   const lives = [new Set<string>(), new Set<string>()] as const
   queue.add([at('a'), at('b', 2)], lives[0])
@@ -33,7 +33,7 @@ test('replays run one after the other, in order, and each knows what went out li
   await expect.poll(() => ended.length).toBe(2)
 })
 
-test('a filter that is subscribed to a thousand times while a replay is under way is replayed a bounded number of times', async () => {
+test('a filter that is subscribed to a thousand times during a retained replay is replayed a bounded number of times', async () => {
   const { queue, runs, ended } = setUp()
   for (let count = 0; count < 1_000; count += 1) queue.add([at('#', 0)], new Set())
   queue.add([at('#', 2), at('z')], new Set())
@@ -46,7 +46,7 @@ test('a filter that is subscribed to a thousand times while a replay is under wa
   await expect.poll(() => ended.length).toBe(1_001)
 })
 
-test('nothing to replay ends at once', () => {
+test('a retained replay without messages ends at once', () => {
   const { queue, runs, ended } = setUp()
   queue.add([], new Set())
   expect([runs.length, ended.length]).toEqual([0, 1])

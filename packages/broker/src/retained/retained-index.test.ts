@@ -10,7 +10,7 @@ function indexOf(...topics: string[]): RetainedIndex {
 const found = (index: RetainedIndex, filter: string): string[] => [...index.match(filter)].sort()
 
 describe('a retained index', () => {
-  it('has what was added until it is deleted', () => {
+  it('has each added topic until the topic is deleted', () => {
     const index = indexOf('a/b')
     expect(index.add('a/b')).toBe(false)
     expect(index.size).toBe(1)
@@ -28,7 +28,7 @@ describe('a retained index', () => {
     expect(found(index, '#')).toEqual([])
   })
 
-  it('keeps a topic above and a topic below the one that is deleted', () => {
+  it('keeps topics above and below a deleted topic', () => {
     const index = indexOf('a', 'a/b', 'a/b/c')
     index.delete('a/b')
     expect(found(index, '#')).toEqual(['a', 'a/b/c'])
@@ -50,19 +50,19 @@ describe('a retained index', () => {
     ['$SYS/+', ['$SYS/x']],
     ['+/x', []],
     ['a/b/c/d', []],
-  ])('finds what %s matches', (filter, topics) => {
+  ])('finds the topics that %s matches', (filter, topics) => {
     const index = indexOf('a', 'a/', 'a/b', 'a/b/c', '/b', '$SYS/x')
     expect(found(index, filter)).toEqual(topics)
   })
 
-  it('walks a topic of very many levels', () => {
+  it('finds a topic of very many levels', () => {
     const deep = 'd/'.repeat(30_000)
     const index = indexOf(deep)
     expect(found(index, '#')).toEqual([deep])
     expect(index.delete(deep)).toBe(true)
   })
 
-  it('stops where the caller stops', () => {
+  it('stops a walk when the caller stops', () => {
     const index = indexOf('a/1', 'a/2', 'a/3')
     const walk = index.match('a/+')
     expect(walk.next().done).toBe(false)
@@ -70,7 +70,7 @@ describe('a retained index', () => {
     expect(walk.next().done).toBe(true)
   })
 
-  it('comes to an end though a topic is added below, or beside, each that is found', () => {
+  it('ends a walk although a topic is added below or beside each found topic', () => {
     const index = indexOf('a', 'b')
     const topics: string[] = []
     for (const topic of index.match('#')) {
@@ -84,7 +84,7 @@ describe('a retained index', () => {
     expect(found(index, '#')).toEqual(['a', 'a/x', 'ax', 'b', 'b/x', 'bx'])
   })
 
-  it('does not miss what stays while the rest is deleted under the walk', () => {
+  it('finds every topic that stays while others are deleted during the walk', () => {
     const index = indexOf(...Array.from({ length: 100 }, (_, at) => `a/${at}/b`), 'a/last/b')
     const walk = index.match('a/+/b')
     const topics = [walk.next().value]
@@ -94,7 +94,7 @@ describe('a retained index', () => {
     expect(index.size).toBe(1)
   })
 
-  it('stops after so many steps also where it finds nothing, and goes on from there', () => {
+  it('pauses a walk after a bounded number of steps, also without a match, and resumes it', () => {
     const index = indexOf(...Array.from({ length: 100 }, (_, at) => `a/${at}`), 'a/x/y')
     expect([...index.match('a/+/z', 10)]).toEqual(Array.from({ length: 10 }, () => undefined))
     const topics = [...index.match('a/+', 10)]

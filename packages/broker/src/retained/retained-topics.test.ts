@@ -101,7 +101,7 @@ const found = (topics: RetainedTopics, filter: string): string[] =>
     .filter((topic) => topic !== undefined)
     .toSorted()
 
-it('gives exactly the topics of the store that a filter matches', async () => {
+it('gives exactly the topics of the store that match a filter', async () => {
   const topics = new RetainedTopics(await storeOf(...TOPICS))
   await topics.load()
   expect(topics.size).toBe(TOPICS.length)
@@ -109,7 +109,7 @@ it('gives exactly the topics of the store that a filter matches', async () => {
     expect(found(topics, filter), `filter ${filter}`).toEqual(matching.toSorted())
 })
 
-it('looks at the store for what has changed, whatever it knew', async () => {
+it('reads changed topics from the store, whatever was known before', async () => {
   const store = await storeOf('stays', 'goes')
   const topics = new RetainedTopics(store)
   await topics.load()
@@ -120,7 +120,7 @@ it('looks at the store for what has changed, whatever it knew', async () => {
   expect(found(topics, '#')).toEqual(['comes', 'stays'])
 })
 
-it('forgets what is gone when all is read again; a walk that is under way comes to its end', async () => {
+it('forgets deleted topics when all topics are read again, and a walk in progress ends', async () => {
   const store = await storeOf('a', 'b')
   const topics = new RetainedTopics(store)
   await topics.load()
@@ -139,7 +139,7 @@ it.each([
   { what: 'new in the store', known: false, changed: true, payload: 'm', isNews: true },
   { what: 'replaced', known: true, changed: false, payload: 'm', isNews: false },
   {
-    what: 'set, and nobody has told of it',
+    what: 'set, and not yet announced',
     known: false,
     changed: false,
     payload: 'm',
@@ -147,18 +147,27 @@ it.each([
   },
   { what: 'cleared', known: true, changed: true, payload: '', isNews: true },
   {
-    what: 'cleared, and nobody has told of it',
+    what: 'cleared, and not yet announced',
     known: true,
     changed: false,
     payload: '',
     isNews: true,
   },
-  { what: 'cleared where nothing was', known: false, changed: false, payload: '', isNews: false },
-])('is news: $what: $isNews', async ({ known, changed, payload, isNews }) => {
-  const topics = new RetainedTopics(await storeOf(...(known ? ['t'] : [])))
-  await topics.load()
-  const appended = { positions: [], dropped: 0, retainedChanged: changed }
-  expect(topics.isNews(retained('t', payload), appended)).toBe(isNews)
-  const plain = new Message('t', Buffer.from(payload), 1, false)
-  expect(topics.isNews(plain, { ...appended, retainedChanged: false })).toBe(false)
-})
+  {
+    what: 'cleared without a retained message',
+    known: false,
+    changed: false,
+    payload: '',
+    isNews: false,
+  },
+])(
+  'a retained publish must be announced to other nodes: $what: $isNews',
+  async ({ known, changed, payload, isNews }) => {
+    const topics = new RetainedTopics(await storeOf(...(known ? ['t'] : [])))
+    await topics.load()
+    const appended = { positions: [], dropped: 0, retainedChanged: changed }
+    expect(topics.isNews(retained('t', payload), appended)).toBe(isNews)
+    const plain = new Message('t', Buffer.from(payload), 1, false)
+    expect(topics.isNews(plain, { ...appended, retainedChanged: false })).toBe(false)
+  },
+)

@@ -94,8 +94,8 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-describe('a change', () => {
-  it('is in force at the other nodes by its notice, without a look at the store', async () => {
+describe('a change of revocations', () => {
+  it('is in force at other nodes by its notice, without a read of the store', async () => {
     const store = new CountedStore()
     const [a, b] = (await membersOf(store, 2)) as [Member, Member]
     store.reads = 0
@@ -113,7 +113,7 @@ describe('a change', () => {
     expect([idsOf(a), idsOf(b), store.reads]).toEqual([['username:u'], ['username:u'], 0])
   })
 
-  it('that was not heard of is found with the next one, or by the clock', async () => {
+  it('whose notice was lost is found with the next change, or by the periodic check', async () => {
     const [a, b] = (await membersOf(memory(), 2)) as [Member, Member]
     b.deaf = true
     await a.revocations.add(of('clientId', 'c'))
@@ -126,7 +126,7 @@ describe('a change', () => {
     await vi.waitFor(() => expect(idsOf(b)).toEqual(['clientId:c', 'clientId:d', 'clientId:e']))
   })
 
-  it('is refused beyond the bound', async () => {
+  it('is refused beyond the maximum number of revocations', async () => {
     const [a] = (await membersOf(memory(), 1)) as [Member]
     for (let index = 0; index < MAX; index += 1) await a.revocations.add(of('clientId', `${index}`))
     expect(await a.revocations.add(of('clientId', 'more'))).toBe('full')
@@ -134,8 +134,8 @@ describe('a change', () => {
   })
 })
 
-describe('what the store has lost', () => {
-  it('is put back, also what only a node knows that did not notice first', async () => {
+describe('a revocation that the store has lost', () => {
+  it('is restored, also when only a node that notices the loss later knows it', async () => {
     const store = new CountedStore()
     const [a, b] = (await membersOf(store, 2)) as [Member, Member]
     await a.revocations.add(of('clientId', 'both'))
@@ -155,7 +155,7 @@ describe('what the store has lost', () => {
     expect(idsOf(a)).toEqual(all)
   })
 
-  it('is put back before a change is made', async () => {
+  it('is restored before a change is made', async () => {
     const store = new CountedStore()
     const [a] = (await membersOf(store, 1)) as [Member]
     await a.revocations.add(of('clientId', 'first'))
@@ -165,7 +165,7 @@ describe('what the store has lost', () => {
     expect(idsOf(a)).toEqual(['clientId:first', 'clientId:second'])
   })
 
-  it('is looked for where another store answers, whatever its version', async () => {
+  it('is searched for when another store answers, whatever its version', async () => {
     const store = new CountedStore()
     const [a] = (await membersOf(store, 1)) as [Member]
     await a.revocations.add(of('clientId', 'lost'))
@@ -180,7 +180,7 @@ describe('what the store has lost', () => {
 })
 
 describe('the end of a revocation', () => {
-  it('is what was said, and is the end of it in the store too', async () => {
+  it('is the requested time, also in the store', async () => {
     const [a, b] = (await membersOf(memory(), 2)) as [Member, Member]
     await a.revocations.add(of('serial', 'A1', Date.now() + 60_000))
     const certified = revocable('c', '', Date.now() + 3_600_000)
@@ -191,7 +191,7 @@ describe('the end of a revocation', () => {
     expect([a.revocations.size, b.revocations.size]).toEqual([0, 0])
   })
 
-  it('is that of the certificates that it fits, the later one, where nothing was said', async () => {
+  it('without a requested time is the latest expiry of the matching certificates', async () => {
     const [a, b] = (await membersOf(memory(), 2)) as [Member, Member]
     await a.revocations.add(of('serial', 'A1'))
     const untilAt = ({ revocations }: Member): number | undefined =>
@@ -203,7 +203,7 @@ describe('the end of a revocation', () => {
     expect([untilAt(a), untilAt(b)]).toEqual([Date.now() + 9_000, Date.now() + 9_000])
   })
 
-  it('is never, for a client or a user: the next certificate is theirs too', async () => {
+  it('without a requested time never comes for a client or a user, whose next certificate is revoked too', async () => {
     const [a] = (await membersOf(memory(), 1)) as [Member]
     await a.revocations.add(of('username', 'u'))
     expect(a.revocations.find(revocable('c', 'u', Date.now() + 1_000))).toBeDefined()
@@ -221,6 +221,6 @@ it.each([
   ['fingerprint', 'ab', undefined],
   ['clientId', 'a:B', 'a:B'],
   ['username', '', undefined],
-] as const)('%s %j is %j', (key, text, value) => {
+] as const)('the normal form of the revocation %s %j is %j', (key, text, value) => {
   expect(normalValue(key, text)).toBe(value)
 })

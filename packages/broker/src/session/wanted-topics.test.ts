@@ -6,7 +6,7 @@ const TOPICS = ['a', 'a/b', 'a/b/c', 'b', 'b/c', '$SYS/x', 'x/1', 'x/1/y', 'x/2/
 const FILTERS = ['a/+', 'b', 'x/#', '+/+/c', 'm/7', '$SYS/+', 'n/1', 'n/2', 'n/3', 'n/4', 'n/5']
 
 test.each([1, 3, 8, 9, 11])(
-  'of %i filters it is true of the topics that one of them matches',
+  'the topic filter set of a session with %i filters contains exactly the topics that one filter matches',
   (n) => {
     const filters = new Map<string, QoS>(FILTERS.slice(0, n).map((filter) => [filter, 1]))
     const wanted = new WantedTopics({ filters, filtersVersion: 0 })
@@ -17,7 +17,7 @@ test.each([1, 3, 8, 9, 11])(
   },
 )
 
-test('filters that come and go count from then on', () => {
+test('the topic filter set of a session follows added and removed filters', () => {
   const filters = new Map<string, QoS>(FILTERS.map((filter) => [filter, 1]))
   const holder = { filters, filtersVersion: 0 }
   const wanted = new WantedTopics(holder)

@@ -17,10 +17,10 @@ function file(content: string | Buffer): string {
 const bytes = randomBytes(32)
 const secret = randomBytes(48)
 
-describe('what is wrapped', () => {
+describe('a ticket key under a wrap key', () => {
   const key = new WrapKey(bytes)
 
-  it('comes out as it went in, and is never the same text twice', () => {
+  it('is unwrapped unchanged, and each wrapped text is different', () => {
     const [one, other] = [key.wrap(secret, 'place'), key.wrap(secret, 'place')]
     expect(one).not.toBe(other)
     expect(key.unwrap(one, 'place')).toEqual(secret)
@@ -28,7 +28,7 @@ describe('what is wrapped', () => {
     expect(Buffer.from(one, 'base64').includes(secret.subarray(0, 8))).toBe(false)
   })
 
-  it('does not come out with another key, at another place, or changed', () => {
+  it('is not unwrapped with another wrap key, for another purpose, or after a modification', () => {
     const text = key.wrap(secret, 'place')
     expect(new WrapKey(randomBytes(32)).unwrap(text, 'place')).toBeUndefined()
     expect(key.unwrap(text, 'elsewhere')).toBeUndefined()
@@ -43,7 +43,7 @@ describe('what is wrapped', () => {
   })
 })
 
-describe('the file', () => {
+describe('the file of a wrap key', () => {
   it('holds 32 bytes, or a line of base64', () => {
     const text = new WrapKey(bytes).wrap(secret, 'p')
     for (const content of [bytes, bytes.toString('base64'), `${bytes.toString('base64')}\n`])
@@ -53,7 +53,7 @@ describe('the file', () => {
   it.each([
     ['short', randomBytes(31)],
     ['long', randomBytes(48)],
-    ['no key', Buffer.alloc(32)],
+    ['all zero', Buffer.alloc(32)],
     ['empty', ''],
   ])('is refused if it is %s', (_what, content) => {
     const path = file(content)
