@@ -31,8 +31,8 @@ export type OpenBus = () => Promise<BusUnderTest>
 const MANY = 3_000
 
 export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
-  describe('messages', () => {
-    test('come to every target, once, in the order of their publisher', async () => {
+  describe('bus messages', () => {
+    test('arrive at every target once, in the order of their publisher', async () => {
       await using under = await open()
       const nodes = await joinAll(under, 3)
       const names = Array.from({ length: MANY }, (_, index) => index)
@@ -54,7 +54,7 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
         }
     })
 
-    test('that are posted keep their order, also among those that are published', async () => {
+    test('that are posted keep their order, also among published messages', async () => {
       await using under = await open()
       const nodes = (await joinAll(under, 3)) as [Node, Node, Node]
       const [a, b, c] = nodes
@@ -80,7 +80,7 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
       )
     })
 
-    test('that are too many to post say so, and when it is over', async () => {
+    test('beyond the bound are refused by post(), which reports when there is room again', async () => {
       await using under = await open()
       const nodes = (await joinAll(under, 2)) as [Node, Node]
       const [a, b] = nodes
@@ -96,7 +96,7 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
       assert.equal(b.messages.length, posted)
     })
 
-    test('come to nobody but their targets', async () => {
+    test('arrive only at their targets', async () => {
       await using under = await open()
       const nodes = (await joinAll(under, 3)) as [Node, Node, Node]
       const [a, b, c] = nodes
@@ -112,7 +112,7 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
       assert.deepEqual(nodes.map(payloads), [[], ['b', 'both', 'b again'], ['c', 'both']])
     })
 
-    test('to a node that never was hold nobody up', async () => {
+    test('to a node that never existed delay no other message', async () => {
       await using under = await open()
       const nodes = (await joinAll(under, 2)) as [Node, Node]
       const [a, b] = nodes
@@ -122,7 +122,7 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
       assert.deepEqual(payloads(b), ['2'])
     })
 
-    test('keep topic, payload, QoS, retain, properties and expiry, whatever they hold', async () => {
+    test('keep any topic, payload, QoS, retain flag, properties and expiry', async () => {
       await using under = await open()
       const nodes = (await joinAll(under, 2)) as [Node, Node]
       const [a, b] = nodes
@@ -141,7 +141,7 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
       assert.deepEqual(b.messages.map(plain), sent.map(plain))
     })
 
-    test('may be large, and many of them together', async () => {
+    test('may be large, and many large messages may be sent together', async () => {
       await using under = await open()
       const nodes = (await joinAll(under, 2)) as [Node, Node]
       const [a, b] = nodes
@@ -156,7 +156,7 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
       }
     })
 
-    test('messages of one turn are taken in order, whichever nodes they are for, and each calls back once', async () => {
+    test('of one turn are accepted in order, for any targets, and `done` is called once for each', async () => {
       await using under = await open()
       const [a, b] = (await joinAll(under, 2)) as [Node, Node]
       const targets = [[b.bus.nodeId], [], ['no such node']]
@@ -170,7 +170,7 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
       assert.deepEqual(done, [...done.keys()])
     })
 
-    test('do not come to a node that has left, and the others go on', async () => {
+    test('do not arrive at a node that has left, and other nodes still receive them', async () => {
       await using under = await open()
       const [a, b, c] = (await joinAll(under, 3)) as [Node, Node, Node]
       await b.bus[Symbol.asyncDispose]()
@@ -180,8 +180,8 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
     })
   })
 
-  describe('signals', () => {
-    test('come with their sender, in order with its messages', async () => {
+  describe('bus signals', () => {
+    test('arrive with the id of their sender, in order with its messages', async () => {
       await using under = await open()
       const nodes = (await joinAll(under, 3)) as [Node, Node, Node]
       const [a, b, c] = nodes
@@ -216,7 +216,7 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
       assert.deepEqual(c.signals, [])
     })
 
-    test('of one turn come with the newest at the end', async () => {
+    test('of one turn arrive with the newest at the end', async () => {
       await using under = await open()
       const nodes = (await joinAll(under, 2)) as [Node, Node]
       const [a, b] = nodes
@@ -227,8 +227,8 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
     })
   })
 
-  describe('notices', () => {
-    test('come to the node that they name with what they say, in order, and to no other', async () => {
+  describe('bus notices', () => {
+    test('arrive complete and in order at the node that they name, and at no other', async () => {
       await using under = await open()
       const nodes = await joinAll(under, 3)
       const sent: Notice[] = [
@@ -252,7 +252,7 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
       assert.deepEqual(second.notices, sent)
     })
 
-    test('say when nobody listens: a node that has left, or never was', async () => {
+    test('to a node that has left or never existed report that nobody received them', async () => {
       await using under = await open()
       const [a, b] = (await joinAll(under, 2)) as [Node, Node]
       const notice: Notice = { kind: 'taken-over', clientId: 'c', epoch: 1 }
@@ -263,19 +263,19 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
     })
   })
 
-  describe('a node', () => {
-    test('has an id of its own at each start', async () => {
+  describe('a node on the bus', () => {
+    test('has a new id at each start', async () => {
       await using under = await open()
       const nodes = await joinAll(under, 3)
       assert.equal(new Set(nodes.map(({ bus: { nodeId } }) => nodeId)).size, 3)
     })
 
-    test('knows that there can be others', async () => {
+    test('reports that other nodes can exist', async () => {
       await using under = await open()
       for (const { bus } of await joinAll(under, 2)) assert.equal(bus.clustered, true)
     })
 
-    test('that has left sends nothing more, says so, and may leave again', async () => {
+    test('that has left sends nothing more, reports that as an error, and may leave again', async () => {
       await using under = await open()
       const [a, b] = (await joinAll(under, 2)) as [Node, Node]
       await a.bus[Symbol.asyncDispose]()
@@ -288,7 +288,7 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
       assert.deepEqual([b.messages, b.signals, b.notices], [[], [], []])
     })
 
-    test('that leaves gives each message its `done`, and takes along what was on its way', async () => {
+    test('that leaves calls `done` for each message, and completes messages in transit', async () => {
       await using under = await open()
       const [a, b] = (await joinAll(under, 2)) as [Node, Node]
       const outcomes = Promise.all(
@@ -302,7 +302,7 @@ export function busCompliance({ describe, test }: Suite, open: OpenBus): void {
       assert.equal(b.messages.length, 100)
     })
 
-    test('that has no handlers yet takes no harm', async () => {
+    test('without handlers receives messages without a fault', async () => {
       await using under = await open()
       const [a, deaf] = [await under.join(), await under.join()]
       await published(a, message('t', 'not heard'), [deaf.nodeId])

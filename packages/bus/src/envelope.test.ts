@@ -25,8 +25,8 @@ const extended = [
   new Message('b', Buffer.from('both'), 2, true, undefined, Buffer.alloc(70_000, 1), later),
 ]
 
-describe('an envelope', () => {
-  it('gives back what was put into it, in order', () => {
+describe('a bus envelope', () => {
+  it('decodes to the encoded messages, in order', () => {
     expect(decodeMessages(encodeMessages(messages))).toEqual(messages)
     expect(decodeMessages(encodeMessages([]))).toEqual([])
   })
@@ -38,7 +38,7 @@ describe('an envelope', () => {
     }
   })
 
-  it('that is cut anywhere is refused, and nothing is read beyond its end', () => {
+  it('that is cut anywhere is refused, and no byte beyond its end is read', () => {
     const parts = [one, ...extended.slice(0, 2), two]
     const whole = encodeMessages(parts)
     const complete = parts.map((_, index) => encodeMessages(parts.slice(0, index)).length)
@@ -48,17 +48,17 @@ describe('an envelope', () => {
     }
   })
 
-  it('of messages with properties and expiry gives them back, among those without', () => {
+  it('decodes messages with properties and expiry among messages without them', () => {
     const mixed = [...extended, ...messages, ...extended]
     expect(decodeMessages(encodeMessages(mixed))).toEqual(mixed)
   })
 
-  it('is of version 2 only where there are properties or an expiry', () => {
+  it('has version 2 only with properties or an expiry', () => {
     expect(messages.map((message) => encodeMessage(message)[0])).toEqual([1, 1, 1, 1])
     expect(extended.map((message) => encodeMessage(message)[0])).toEqual([2, 2, 2])
   })
 
-  it.each([0, 3, 255])('of version %i is refused with the version in the reason', (version) => {
+  it.each([0, 3, 255])('of version %i is refused, and the reason names the version', (version) => {
     const bytes = encodeMessage(one)
     bytes[0] = version
     expect(() => decodeMessages(bytes)).toThrow(`version ${version} is not readable by this node`)
@@ -78,7 +78,7 @@ describe('an envelope', () => {
     expect(() => decodeMessages(bytes)).toThrow(EnvelopeError)
   })
 
-  it('of one message holds exactly one', () => {
+  it('of one message contains exactly one message', () => {
     expect(() => decodeMessage(Buffer.alloc(0))).toThrow(EnvelopeError)
     expect(() => decodeMessage(encodeMessages(messages))).toThrow(EnvelopeError)
   })

@@ -61,29 +61,29 @@ const extended: readonly FrameItem[] = [
   }),
 ].map((content, number) => ({ number, content }))
 
-describe('a frame', () => {
-  it('gives back what was put into it, in order, with the numbers', () => {
+describe('a bus frame', () => {
+  it('decodes to the encoded items, in order, with their numbers', () => {
     expect(decodeFrame(encodeFrame(header, items))).toEqual({ ...header, items })
   })
 
-  it('gives back what is meant for members of shared subscriptions', () => {
+  it('decodes the items for members of shared subscriptions', () => {
     const all = [...shared, { number: 4, content: new Message('t', Buffer.from('m'), 1, false) }]
     expect(decodeFrame(encodeFrame(header, all))).toEqual({ ...header, items: all })
   })
 
-  it('gives back properties and expiry of messages, among those without', () => {
+  it('decodes messages with properties and expiry among messages without them', () => {
     for (const item of extended)
       expect(decodeFrame(encodeFrame(header, [item]))).toEqual({ ...header, items: [item] })
     const all = [...extended, ...shared.map((item) => ({ ...item, number: item.number + 9 }))]
     expect(decodeFrame(encodeFrame(header, all))).toEqual({ ...header, items: all })
   })
 
-  it('is of version 2 only where a message has properties or an expiry', () => {
+  it('has version 2 only when a message has properties or an expiry', () => {
     for (const some of [items, shared]) expect(encodeFrame(header, some)[0]).toBe(1)
     for (const item of extended) expect(encodeFrame(header, [item])[0]).toBe(2)
   })
 
-  it('that is cut within properties, expiry or what follows is refused', () => {
+  it('that is cut within properties, expiry or later bytes is refused', () => {
     const start = encodeFrame(header, []).length
     for (const item of extended.slice(0, 2)) {
       const whole = encodeFrame(header, [item])
@@ -106,7 +106,7 @@ describe('a frame', () => {
     }
   })
 
-  it('that is cut within an item is refused, and nothing is read beyond its end', () => {
+  it('that is cut within an item is refused, and no byte beyond its end is read', () => {
     const [first, signal, second] = items as [FrameItem, FrameItem, FrameItem]
     const whole = encodeFrame(header, [first, signal, second])
     const complete = [[], [first], [first, signal]].map((some) => encodeFrame(header, some).length)
@@ -125,7 +125,7 @@ describe('a frame', () => {
     }
   })
 
-  it('that is cut within the places of a message is refused', () => {
+  it('that is cut within the queue positions of a message is refused', () => {
     const queued = items.filter(({ content }) => content instanceof Message && content.places)
     const whole = encodeFrame(header, queued)
     const bare = encodeFrame(header, []).length
@@ -134,7 +134,7 @@ describe('a frame', () => {
       expect(() => decodeFrame(whole.subarray(0, length))).toThrow(EnvelopeError)
   })
 
-  it.each([0, 3, 255])('of version %i is refused with the version in the reason', (version) => {
+  it.each([0, 3, 255])('of version %i is refused, and the reason names the version', (version) => {
     const bytes = encodeFrame(header, items)
     bytes[0] = version
     expect(() => decodeFrame(bytes)).toThrow(

@@ -17,8 +17,8 @@ function runOf([first, ...others]: readonly Message[]): Run {
   return run
 }
 
-describe('a run', () => {
-  it('comes out of a frame as its messages, numbered one after the other', () => {
+describe('a run of bus messages', () => {
+  it('is decoded from a frame as its messages, numbered consecutively', () => {
     const signal = { kind: 'confirmed', version: 7 } as const
     const frame = encodeFrame(header, [
       { number: 5, content: runOf(messages) },
@@ -30,7 +30,7 @@ describe('a run', () => {
     ])
   })
 
-  it('takes one message of any size, and no more than fits into 64 KiB', () => {
+  it('accepts one message of any size, and otherwise at most 64 KiB', () => {
     const large = new Message('t', Buffer.alloc(200_000), 0, false)
     const run = new Run(large)
     expect(run.add(large)).toBe(false)
@@ -43,7 +43,7 @@ describe('a run', () => {
     expect(small.bytes.length).toBeGreaterThan(65_000)
   })
 
-  it('keeps properties and expiry, and makes its frame one of version 2', () => {
+  it('keeps properties and expiry, and gives its frame version 2', () => {
     const properties = Buffer.from([0x01, 1])
     const extended = [
       ...messages,

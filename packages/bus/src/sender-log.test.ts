@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { SenderLog } from './sender-log.ts'
 
 describe('a sender log', () => {
-  it('knows what comes a second time, of each sender by itself', () => {
+  it('recognises repeated frames of each sender independently', () => {
     const log = new SenderLog()
     expect([1, 2, 1, 2, 3, 3].map((number) => log.isNew('a', number))).toEqual([
       true,
@@ -16,12 +16,12 @@ describe('a sender log', () => {
     expect([log.lastOf('a'), log.lastOf('never heard')]).toEqual([3, 0])
   })
 
-  it('takes a sender that begins late or leaves numbers out', () => {
+  it('accepts a sender whose numbers begin late or have gaps', () => {
     const log = new SenderLog()
     expect([500, 700].map((number) => log.isNew('a', number))).toEqual([true, true])
   })
 
-  it('forgets those that were silent for longest', () => {
+  it('forgets the senders that were silent for longest', () => {
     const log = new SenderLog()
     log.isNew('silent', 1)
     for (let sender = 0; sender < 10_000; sender += 1) {

@@ -33,27 +33,30 @@ test.each([
   [rule('email', /^(?:(.+)@fleet\.example)$/u), 'buoy'],
   [rule('dns', /^(?:other)$/u), undefined],
   [rule('uri', /^(?:spiffe:\/\/fleet\/device\/7()?)$/u), undefined],
-])('%o finds %j', (identity, name) => {
+])('the identity rule %o finds the name %j in a certificate', (identity, name) => {
   expect(nameOf(all, identity)).toBe(name)
 })
 
-test('of two that fit none is taken, of two of which one fits that one', async () => {
+test('two matching names in a certificate give no name, one matching name of two is the name', async () => {
   const two = await certificate('x', 'a.example', 'b.example')
   expect(nameOf(two, rule('dns'))).toBeUndefined()
   expect(nameOf(two, rule('dns', /^(?:b\..*)$/u))).toBe('b.example')
 })
 
-test('a value that looks like several is one', async () => {
+test('an alternative name that looks like several names is one name', async () => {
   const tricky = await certificate('x', 'spiffe://fleet/a, URI:spiffe://fleet/admin')
   expect(nameOf(tricky, rule('uri'))).toBe('spiffe://fleet/a, URI:spiffe://fleet/admin')
   expect(nameOf(tricky, rule('uri', /^(?:spiffe:\/\/fleet\/(admin))$/u))).toBeUndefined()
 })
 
-test.each(['a,b', 'a\\b', 'a"b', 'ä', 'a+b', ' a', 'x CN=y'])('a common name %j', async (name) => {
-  expect(nameOf(await certificate(name), rule('cn'))).toBe(name)
-})
+test.each(['a,b', 'a\\b', 'a"b', 'ä', 'a+b', ' a', 'x CN=y'])(
+  'the common name %j is found unchanged',
+  async (name) => {
+    expect(nameOf(await certificate(name), rule('cn'))).toBe(name)
+  },
+)
 
-test('named groups are found with the name, and never guessed', async () => {
+test('named groups of an identity rule are found with the name, and never guessed', async () => {
   const pattern = /^(?:spiffe:\/\/(?<tenant>[^/]+)\/(?<name>[^/]+)(?:\/(?<site>[^/]+))?)$/u
   const one = await certificate('x', 'spiffe://north/buoy-7')
   expect(identityOf(one, rule('uri', pattern))).toEqual({
@@ -101,7 +104,7 @@ async function subject(...names: readonly (readonly Buffer[])[]): Promise<X509Ce
   return new X509Certificate(cert)
 }
 
-test('the common name is the value of its attribute, also among several of one relative name', async () => {
+test('the common name is the value of its attribute, also among several attributes of one relative name', async () => {
   const serial = attribute(SERIAL_NUMBER, '4711', PRINTABLE)
   const unit = attribute(ORGANIZATIONAL_UNIT, 'L1')
   const together = await subject([attribute(CN, 'd7'), serial])
@@ -120,7 +123,7 @@ test('the common name is the value of its attribute, also among several of one r
   )
 })
 
-test('of two common names none is taken, wherever they stand and whatever fits', async () => {
+test('a certificate with two common names has no name, in any position and for any rule', async () => {
   const d7 = attribute(CN, 'd7')
   for (const other of [attribute(CN, 'ops'), d7])
     for (const names of [[[d7, other]], [[d7], [other]], [[other], [d7]]]) {
@@ -131,6 +134,6 @@ test('of two common names none is taken, wherever they stand and whatever fits',
     }
 })
 
-test('a certificate without alternative names has none', async () => {
+test('a certificate without alternative names has no name by an alternative-name rule', async () => {
   expect(namesOf(await certificate('x'))).toEqual({ cn: 'x', uri: [], dns: [], email: [] })
 })

@@ -26,7 +26,7 @@ function orders<T>(items: readonly T[]): T[][] {
   return items.flatMap((one, at) => orders(items.toSpliced(at, 1)).map((rest) => [one, ...rest]))
 }
 
-test('the end of a chain is the first end in it', async () => {
+test('a certificate chain expires with its first expiring certificate', async () => {
   const short = await newRoot.subordinate('short', { notAfter: inDays(10) })
   const below = known({ pair: await short.issue({ commonName: 'x', usage: 'server' }) })
   const chain = bestChain(below, [known(short)], now)
@@ -37,14 +37,14 @@ test('the end of a chain is the first end in it', async () => {
   expect(days(bestChain(dead, [], now).endsMs)).toBe(90)
 })
 
-test('of several ways up the best one counts, in whatever order they stand', () => {
+test('of several certificate chains the best counts, in any order of the bundle', () => {
   const all = [oldRoot, newRoot, region, regionByOld].map(known)
   for (const order of orders(all)) expect(days(bestChain(leafKnown, order, now).endsMs)).toBe(90)
   for (const order of orders([oldRoot, regionByOld].map(known)))
     expect(days(bestChain(leafKnown, order, now).endsMs)).toBe(-1)
 })
 
-test('a chain that begins later is not better than one that is good now', async () => {
+test('a chain that becomes valid later does not replace a chain that is valid now', async () => {
   const later = await newRoot.subordinate('region', {
     of: region,
     notBefore: inDays(5),
@@ -55,7 +55,7 @@ test('a chain that begins later is not better than one that is good now', async 
     expect(days(bestChain(leafKnown, order, now).endsMs)).toBe(20)
 })
 
-test('two authorities that have signed each other do not make an endless chain', async () => {
+test('the chain search ends with authorities that have signed each other', async () => {
   const east = await Authority.create('east', 500, 3)
   const west = await Authority.create('west', 400, 3)
   const ring = [
@@ -66,12 +66,12 @@ test('two authorities that have signed each other do not make an endless chain',
   expect(days(bestChain(below, ring.map(known), now).endsMs)).toBe(90)
 })
 
-test('the name alone makes nobody an issuer', async () => {
+test('an authority with the name of the issuer and another key is not the issuer', async () => {
   const twin = await newRoot.subordinate('region', { notBefore: LONG_AGO, notAfter: inDays(-10) })
   expect(days(bestChain(leafKnown, [known(twin)], now).endsMs)).toBe(90)
 })
 
-test('a bundle says when each of its authorities ends, by the best of its ways up', () => {
+test('a bundle gives the expiry of each of its authorities by its best chain', () => {
   const bundle = (of: readonly Authority[]): ClientTrust =>
     new ClientTrust(of.map(({ pair }) => pair.cert).join(''), undefined)
   for (const order of orders([oldRoot, newRoot, region, regionByOld])) {

@@ -14,7 +14,7 @@ async function leaf(by = authority, options: Partial<LeafOptions> = {}): Promise
 
 const pem = (certificate: X509Certificate): string => certificate.toString()
 
-test('a certificate of an authority of the bundle is good, of another one of the same name not', async () => {
+test('a client certificate of an authority of the bundle is accepted, and one of another authority with the same name is refused', async () => {
   const twin = await Authority.create('devices')
   const trust = new ClientTrust(authority.pair.cert, undefined)
   expect(trust.refusal(await leaf(), now)).toBeUndefined()
@@ -25,7 +25,7 @@ test('a certificate of an authority of the bundle is good, of another one of the
   expect(both.refusal(await leaf(), now)).toBeUndefined()
 })
 
-test('dates are those of now, not of the handshake', async () => {
+test('validity dates are checked now, not at the time of the handshake', async () => {
   const trust = new ClientTrust(authority.pair.cert, undefined)
   const certificate = await leaf(authority, { notAfter: new Date(now + 60_000) })
   expect(trust.refusal(certificate, now)).toBeUndefined()
@@ -33,7 +33,7 @@ test('dates are those of now, not of the handshake', async () => {
   expect(trust.refusal(certificate, now - 3_600_000)).toBe('CERT_NOT_YET_VALID')
 })
 
-test('an authority that has expired trusts nobody, unless it was renewed', async () => {
+test('a client certificate below an expired authority is refused, unless that authority was renewed', async () => {
   const short = await Authority.create('short', 1)
   const certificate = await leaf(short, { notAfter: new Date(now + 10 * 86_400_000) })
   const later = now + 2 * 86_400_000
@@ -42,7 +42,7 @@ test('an authority that has expired trusts nobody, unless it was renewed', async
   )
 })
 
-test('what is revoked is refused, also below an authority that is', async () => {
+test('a revoked certificate is refused, and so is a certificate below a revoked authority', async () => {
   const root = await Authority.create('root', 100, 1)
   const region = await root.subordinate('region')
   const bundle = root.pair.cert + region.pair.cert
@@ -64,7 +64,7 @@ test('a serial number is revoked only for its issuer', async () => {
   expect(trust.refusal(await leaf(), now)).toBeUndefined()
 })
 
-test('a list is used only if an authority of the bundle has signed it', async () => {
+test('a revocation list is used only if an authority of the bundle has signed it', async () => {
   const twin = await Authority.create('devices')
   const lists = await twin.revoke({ certificates: [] })
   expect(() => new ClientTrust(authority.pair.cert, lists)).toThrow(/is not signed by an authority/)
@@ -77,7 +77,7 @@ test('a list is used only if an authority of the bundle has signed it', async ()
   expect(() => new ClientTrust(authority.pair.cert, forged)).toThrow()
 })
 
-test('a list that is older, or gone while its authority stays, would take back revocations', async () => {
+test('a revocation list that is older, or missing while its authority stays, is refused, since revocations would be lost', async () => {
   const list = (ageMs: number): Promise<string> =>
     authority.revoke({ certificates: [], thisUpdate: new Date(now - ageMs) })
   const { cert } = authority.pair
@@ -94,14 +94,14 @@ test('a list that is older, or gone while its authority stays, would take back r
   expect(gone.isOlderThan(newer)).toBe(false)
 })
 
-test('a bundle and a list that hold something else are refused by name', async () => {
+test('a bundle and a revocation list with other content are refused, and the error names the file', async () => {
   const device = await leaf()
   expect(() => new ClientTrust('x', undefined)).toThrow(/BEGIN CERTIFICATE/)
   expect(() => new ClientTrust(pem(device), undefined)).toThrow(/is no authority/)
   expect(() => new ClientTrust(authority.pair.cert, 'x')).toThrow(/BEGIN X509 CRL/)
 })
 
-test('bytes that are not a revocation list are refused, wherever they are cut', async () => {
+test('a truncated revocation list is refused, wherever it ends', async () => {
   const list = await authority.revoke({ certificates: [pem(await leaf())] })
   const bytes = Buffer.from(list.replace(/-----[^-]+-----/g, ''), 'base64')
   const pemOf = (some: Buffer): string =>

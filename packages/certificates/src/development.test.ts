@@ -16,7 +16,7 @@ async function made(): Promise<string> {
   return [caPath, certFile, keyFile].map((path) => readFileSync(path, 'utf8')).join('')
 }
 
-it('nodes that start together have the same certificates', async () => {
+it('nodes that start together use the same development certificates', async () => {
   const seen = await Promise.all(Array.from({ length: 5 }, () => made()))
   expect(new Set(seen).size).toBe(1)
   expect(await made()).toBe(seen[0])
@@ -26,7 +26,7 @@ it('nodes that start together have the same certificates', async () => {
   expect(existsSync(join(directory, 'lock'))).toBe(false)
 })
 
-it('a node that died while it made them is not waited for', async () => {
+it('a node does not wait for another node that died while making development certificates', async () => {
   const lock = join(directory, 'lock')
   mkdirSync(lock)
   utimesSync(lock, 0, 0)

@@ -41,7 +41,7 @@ test.each([
   ['UTF8String in a longer form', UTF8, Buffer.of(0x64, 0xc0, 0xb7), undefined],
   ['UTF8String with half a surrogate pair', UTF8, Buffer.of(0xed, 0xa0, 0x80), undefined],
   ['UTF8String with a NUL', UTF8, Buffer.from('ops\0.evil'), undefined],
-  ['UTF8String without anything', UTF8, Buffer.of(), undefined],
+  ['an empty UTF8String', UTF8, Buffer.of(), undefined],
   ['PrintableString', PRINTABLE, Buffer.from('d7'), 'd7'],
   ['IA5String', IA5, Buffer.from('d7@x'), 'd7@x'],
   ['IA5String beyond ASCII', IA5, Buffer.of(0x64, 0xf6), undefined],
@@ -55,11 +55,11 @@ test.each([
   ['UniversalString', UNIVERSAL, Buffer.of(0, 1, 0xf6, 0xdf), '🛟'],
   ['UniversalString beyond Unicode', UNIVERSAL, Buffer.of(0, 0x11, 0, 0), undefined],
   ['OCTET STRING', 0x04, Buffer.from('d7'), undefined],
-])('a common name as %s is what it spells, or none', (_what, tag, bytes, name) => {
+])('a common name encoded as %s is decoded exactly or rejected', (_what, tag, bytes, name) => {
   expect(commonNameOf(withCommonNames(der(tag, bytes)))).toBe(name)
 })
 
-test('beside another common name there is none, whatever the other one is', () => {
+test('two common names in a subject give no common name, whatever their encodings', () => {
   const name = der(UTF8, Buffer.from('d7'))
   expect(commonNameOf(withCommonNames(name))).toBe('d7')
   for (const other of [name, der(UTF8), der(0x04, Buffer.from('x')), der(0x05)]) {
@@ -74,7 +74,7 @@ function alternativeNames(...names: readonly Buffer[]): Buffer {
 
 const uri = (text: string): Buffer => der(0x86, Buffer.from(text, 'latin1'))
 
-test('alternative names are told apart by their kind, and one that is not unambiguous text is left out', () => {
+test('alternative names are distinguished by type, and an ambiguous text is rejected', () => {
   const critical = der(0x01, Buffer.of(0xff))
   const usage = der(SEQUENCE, KEY_USAGE, critical, der(0x04, Buffer.of(3, 2, 7, 0x80)))
   const names = [
@@ -96,7 +96,7 @@ test('alternative names are told apart by their kind, and one that is not unambi
   )
 })
 
-test('two extensions of alternative names, which must not be, are none [RFC 5280, 4.2]', () => {
+test('two extensions of alternative names, which RFC 5280 forbids, give no alternative names [RFC 5280, 4.2]', () => {
   const none = { uri: [], dns: [], email: [] }
   const one = alternativeNames(uri('spiffe://fleet/a'))
   const two = certificate(der(SEQUENCE), one, alternativeNames(uri('spiffe://fleet/ops')))

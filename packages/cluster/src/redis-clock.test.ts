@@ -8,11 +8,11 @@ function lead(clock: RedisClock, redisMs: number, at: number): number {
   return clock.now() - performance.now() + at - redisMs
 }
 
-test('before Redis has said anything it is the clock of the machine', () => {
+test('the Redis clock is the clock of the machine before the first answer of Redis', () => {
   expect(Math.abs(new RedisClock().now() - Date.now())).toBeLessThan(1_000)
 })
 
-test('it is that of Redis to half of the round trip, however far the own clock is off', () => {
+test('the Redis clock matches Redis within half of the round trip, however wrong the local clock is', () => {
   for (const offBy of [-HOUR, 0, HOUR]) {
     const clock = new RedisClock()
     const redisMs = Date.now() + offBy
@@ -22,7 +22,7 @@ test('it is that of Redis to half of the round trip, however far the own clock i
   }
 })
 
-test('it steps back by no more than half of the round trip when another server answers', () => {
+test('the Redis clock steps back by at most half of the round trip when another server answers', () => {
   const clock = new RedisClock()
   const redisMs = Date.now()
   clock.heard(redisMs, 1_000, 1_000)
@@ -30,7 +30,7 @@ test('it steps back by no more than half of the round trip when another server a
   expect(lead(clock, redisMs + 501, 1_501)).toBeCloseTo(-1, 2)
 })
 
-test('it goes ahead at once when another server says so', () => {
+test('the Redis clock moves forward at once when another server answers with a later time', () => {
   const clock = new RedisClock()
   const redisMs = Date.now()
   clock.heard(redisMs, 1_000, 1_000)

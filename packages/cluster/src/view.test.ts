@@ -3,7 +3,7 @@ import { View } from './view.ts'
 
 const LEASE_MS = 60_000
 
-test('what is read anew is not confirmed by the head of the log, but by the end of the reading', () => {
+test('a view that is being read again is confirmed by the end of the reading, not by the head of the log', () => {
   const view = new View(LEASE_MS, LEASE_MS)
   let caughtUp = false
   view.headRead(5, performance.now())

@@ -50,12 +50,15 @@ test.each([
     { ...ann, 'identity.tenant': ['north'] },
     false,
   ],
-])('with %s the client id %j of a client with %j fits: %j', (pattern, id, values, fits) => {
-  expect(may(pattern, id, values)).toBe(fits)
-})
+])(
+  'the client id rule %s accepts the client id %j of a client with %j: %j',
+  (pattern, id, values, fits) => {
+    expect(may(pattern, id, values)).toBe(fits)
+  },
+)
 
 test.each(['*', '#', '+', '${username}', '.*', 'a*', '\\', '-'])(
-  'a user name %j is text in a pattern and widens nothing',
+  'the user name %j is plain text in a client id rule and widens no access',
   (username) => {
     for (const pattern of ['${username}', 'x${username}y', '${username}:*'])
       for (const id of ['ann', 'xanny', 'ann:1', ':1', 'xy', 'x*y2'])
@@ -65,7 +68,7 @@ test.each(['*', '#', '+', '${username}', '.*', 'a*', '\\', '-'])(
   },
 )
 
-test('a client id belongs to one of all users, also where one name begins with another', () => {
+test('a client id belongs to one user only, also when one user name begins with another', () => {
   const users = ['ops', 'ops-root', 'ops-root-2', '-', '--', 'ops-', '-ops']
   for (const pattern of ['${username}-*', 'x-${username}-*', '${username}--*'])
     for (const first of users)
@@ -87,11 +90,11 @@ test.each([
   ['*-${username}', /a \* stands at the end only/],
   ['${clientid}', /\$\{clientid\} is not a variable of a client id/],
   ['${user}', /\$\{user\} is not a variable of a client id; use \$\{username\}/],
-])('the pattern %j is refused in one line', (pattern, message) => {
+])('the client id rule %j is refused in one line', (pattern, message) => {
   expect(() => parseClientIdRule(pattern, fail)).toThrow(message)
 })
 
-test('a listener has the common rule for client ids, or one of its own', () => {
+test('a listener has the common client id rule, or its own', () => {
   const { listeners } = decideConfig(
     readSettings({
       BREAKWATER_PASSWORD_FILE: 'users',

@@ -24,7 +24,7 @@ const yaml = (text: string): string => {
   return path
 }
 
-test('nothing set is one embedded node for anonymous clients of this machine alone', () => {
+test('without settings a node is single, in memory, and open to anonymous clients of this machine only', () => {
   const config = decide({})
   expect(config.listeners).toEqual([
     {
@@ -46,7 +46,7 @@ test('nothing set is one embedded node for anonymous clients of this machine alo
   expect(Object.isFrozen(config)).toBe(true)
 })
 
-test('a cluster without a password file does not start unless anonymous clients are allowed on purpose', () => {
+test('in a cluster a password file or explicit anonymous access is required', () => {
   expect(() => decide({ BREAKWATER_REDIS_URL: 'redis://127.0.0.1' })).toThrow(
     /^BREAKWATER_PASSWORD_FILE: nobody could connect at mqtts \(127.0.0.1:8883\): give a file/,
   )
@@ -143,7 +143,7 @@ test.each([
     { ...REDIS, BREAKWATER_REDIS_URL: 'redis://:sesame@x', BREAKWATER_REDIS_PASSWORD_FILE: 'a' },
     /^BREAKWATER_REDIS_PASSWORD_FILE: the address holds a password, too; give one of them$/,
   ],
-])('%o stops the start with one line', (environment, message) => {
+])('the invalid settings %o stop the start with one line', (environment, message) => {
   expect(() => decide(environment as unknown as Record<string, string>)).toThrow(message)
 })
 
@@ -152,12 +152,12 @@ test('an interval of zero, in any unit, turns $SYS off', () => {
     expect(decide({ BREAKWATER_SYS_INTERVAL: zero }).sysIntervalMs).toBe(0)
 })
 
-test.each(['stored', 'fsynced', 'replicated:2'])('an acknowledgement may be %s', (level) => {
+test.each(['stored', 'fsynced', 'replicated:2'])('the acknowledgement level may be %s', (level) => {
   const redis = { BREAKWATER_REDIS_URL: 'redis://127.0.0.1', BREAKWATER_ALLOW_ANONYMOUS: 'true' }
   expect(decide({ ...redis, BREAKWATER_ACK: level }).ack).toBe(level)
 })
 
-test('an error about a Redis address that is not a URL does not repeat it, since it may hold a password', () => {
+test('an invalid Redis address is not repeated in the error, since it may contain a password', () => {
   for (const url of ['redis://keeper:sesame/@127.0.0.1', 'sesame', 'redis://:sesame@']) {
     const start = () => decide({ BREAKWATER_REDIS_URL: url })
     expect(start).toThrow(/^BREAKWATER_REDIS_URL: /)
@@ -166,7 +166,7 @@ test('an error about a Redis address that is not a URL does not repeat it, since
 })
 
 test.each(['', '_REDIS', '_ADMIN', '_LIMIT', '_HEADLESS_2', '_SERVICE', '_PORT'])(
-  'variables that Kubernetes injects for a Service named breakwater%s are not taken for misspelt settings',
+  'variables that Kubernetes injects for a Service named breakwater%s in lower case are ignored',
   (rest) => {
     const name = `BREAKWATER${rest}`
     const url = 'tcp://10.0.0.1:6379'
@@ -188,12 +188,12 @@ test.each(['', '_REDIS', '_ADMIN', '_LIMIT', '_HEADLESS_2', '_SERVICE', '_PORT']
   },
 )
 
-test('a port that a person has set is not taken for one of Kubernetes', () => {
+test('a port that is set by hand is not mistaken for a variable of Kubernetes', () => {
   for (const name of ['BREAKWATER_PORT', 'BREAKWATER_ADMIN_PORT'])
     expect(() => decide({ [name]: '8883' })).toThrow(new RegExp(`^${name}: unknown variable`))
 })
 
-test('no setting and no limit has a name that Kubernetes could inject', () => {
+test('no setting and no limit has a variable name that Kubernetes could inject', () => {
   const names = [...Object.values(SETTINGS), ...limitNames.map(limitVariable)]
   expect(names.filter((name) => isServiceLink(name, 'tcp://10.0.0.1:1'))).toEqual([])
 })
@@ -205,7 +205,7 @@ test.each([
   ['BREAKWATER_LOGLEVEL', 'BREAKWATER_LOG_LEVEL'],
   ['BREAKWATER_LIMIT_PACKET_BYTE_MAX', 'BREAKWATER_LIMIT_PACKET_BYTES_MAX'],
   ['BREAKWATER_PACKET_BYTES_MAX', 'BREAKWATER_LIMIT_PACKET_BYTES_MAX'],
-])('%s: did you mean %s?', (variable, meant) => {
+])('the error for the unknown variable %s suggests %s', (variable, meant) => {
   expect(() => decide({ [variable]: 'x' })).toThrow(
     `${variable}: unknown variable; did you mean "${meant}"?`,
   )
@@ -220,12 +220,12 @@ test.each([
   ['limits: { packetByteMax: 1 }', 'packetBytesMax'],
   ['listen: ["mqtts://x:1?client_auth=required"]', 'client-auth'],
   ['listen: ["wss://x:1?orgin=https://a"]', 'origin'],
-])('in a file "%s": did you mean %s?', (text, meant) => {
-  expect(() => decide({}, yaml(text))).toThrow(`; did you mean "${meant}"?`)
+])('the error for the unknown key "%s" in a configuration file suggests %s', (text, meant) => {
+  expect(() => decide({}, yaml(text))).toThrow(`(did you mean ${meant}?)`)
 })
 
 test.each(['BREAKWATER_X', 'BREAKWATER_', 'BREAKWATER_ENTIRELY_DIFFERENT'])(
-  '%s is near to nothing, and the line says where to look',
+  'the error for %s, which resembles no setting, refers to the documentation',
   (variable) => {
     expect(() => decide({ [variable]: 'x' })).toThrow(/unknown variable, see docs\/CONFIG\.md$/)
   },
@@ -236,7 +236,7 @@ test('the admin port may be 80', () => {
   expect(decide({ BREAKWATER_ADMIN: 'http://127.0.0.1' }).admin.port).toBe(9464)
 })
 
-test('a variable wins over the file, and an error names the place it came from', () => {
+test('a variable overrides the configuration file, and an error names the source of the value', () => {
   const file = yaml(
     'listen: [mqtts://0.0.0.0:1, "mqtt://[::1]:2"]\nlogLevel: debug\nallowAnonymous: true\n',
   )
@@ -279,16 +279,13 @@ test.each([
     /^BREAKWATER_REDIS_URL: is not a URL/,
   ],
   [{ BREAKWATER_REDIS_URL: 'redis://:pass/sesame@host' }, /^BREAKWATER_REDIS_URL: is not a URL/],
-])(
-  'a URL that holds a password is refused in one line that does not repeat it: %j',
-  (environment, why) => {
-    expect(() => decide(environment)).toThrow(why)
-    expect(() => decide(environment)).not.toThrow(SECRET)
-    expect(() => decide(environment)).not.toThrow(/\n/)
-  },
-)
+])('a URL with a password is refused in one line without the password: %j', (environment, why) => {
+  expect(() => decide(environment)).toThrow(why)
+  expect(() => decide(environment)).not.toThrow(SECRET)
+  expect(() => decide(environment)).not.toThrow(/\n/)
+})
 
-test('passwords are sent as plain text only within this machine, or where that is said', () => {
+test('passwords are sent in plain text only within this machine, or with an explicit setting', () => {
   const url = (text: string, more: Record<string, string> = {}) =>
     decide({ BREAKWATER_AUTH_HTTP_URL: text, ...more }).authHttp?.url.href
   for (const host of ['127.0.0.1:8080', 'localhost', '[::1]', '127.9.9.9'])
@@ -322,6 +319,6 @@ test.each([
     { BREAKWATER_AUTH_HTTP_URL: 'http://[::1]/', BREAKWATER_AUTH_HTTP_CA: 'f' },
     /^BREAKWATER_AUTH_HTTP_CA: has no effect without an https:/,
   ],
-])('a setting of a service that would have no effect is refused: %j', (environment, why) => {
+])('a setting of an external service without effect is refused: %j', (environment, why) => {
   expect(() => decide(environment)).toThrow(why)
 })

@@ -13,7 +13,7 @@ test.each([
   ['mqtts://127.0.0.1', [true]],
   ['mqtts://127.9.9.9,mqtt://localhost,mqtt://[::1]:1', [true, true, true]],
   ['mqtts://127.0.0.1,mqtts://0.0.0.0:1?anonymous=true', [true, true]],
-])('%s lets anonymous clients in at %j', (listen, anonymous) => {
+])('the listeners %s accept anonymous clients: %j', (listen, anonymous) => {
   expect(anonymousAt({ BREAKWATER_LISTEN: listen })).toEqual(anonymous)
 })
 
@@ -21,20 +21,20 @@ test.each([
   ['BREAKWATER_PASSWORD_FILE', 'users'],
   ['BREAKWATER_JWT_KEYS', 'keys.json'],
   ['BREAKWATER_AUTH_HTTP_URL', 'https://auth.example'],
-])('with %s nobody is anonymous, unless a setting says so', (name, value) => {
+])('with %s set, anonymous clients are refused unless a setting allows them', (name, value) => {
   const listen = 'mqtts://127.0.0.1,mqtt://127.0.0.1:1?anonymous=true'
   const environment = { BREAKWATER_LISTEN: listen, [name]: value }
   expect(anonymousAt(environment)).toEqual([false, true])
   expect(anonymousAt({ ...environment, BREAKWATER_ALLOW_ANONYMOUS: 'true' })).toEqual([true, true])
 })
 
-test('the parameter of a listener wins over the common setting', () => {
+test('the parameter of a listener overrides the common setting', () => {
   const environment = { BREAKWATER_PASSWORD_FILE: 'users', BREAKWATER_ALLOW_ANONYMOUS: 'true' }
   const listen = 'mqtts://0.0.0.0,mqtts://0.0.0.0:1?anonymous=false'
   expect(anonymousAt({ ...environment, BREAKWATER_LISTEN: listen })).toEqual([true, false])
 })
 
-test('where one listener knows certificates, no other one lets anonymous clients in by itself', () => {
+test('when one listener asks for certificates, other listeners do not accept anonymous clients by default', () => {
   const listen = `mqtts://127.0.0.1${NAMES},mqtts://127.0.0.1:1?client-auth=none`
   expect(() => anonymousAt({ BREAKWATER_LISTEN: listen })).toThrow(
     /nobody could connect at mqtts-2 \(127.0.0.1:1\):/,
@@ -49,10 +49,13 @@ test.each([
   [`mqtts://h${NAMES}&client-id=\${jwt.device}`, { BREAKWATER_JWT_KEYS: 'keys.json' }],
   [`mqtts://h${NAMES}&client-id=\${username}`, {}],
   [`mqtts://h${NAMES}:(?<site>.)(?<name>.)&client-id=\${identity.site}`, {}],
-])('%s with %o has clients that its rule for client ids fits', (listen, environment) => {
-  const texts = environment as unknown as Record<string, string>
-  expect(anonymousAt({ BREAKWATER_LISTEN: listen, ...texts })).toEqual([false])
-})
+])(
+  'a listener %s with %o starts: its clients can match its client id rule',
+  (listen, environment) => {
+    const texts = environment as unknown as Record<string, string>
+    expect(anonymousAt({ BREAKWATER_LISTEN: listen, ...texts })).toEqual([false])
+  },
+)
 
 test.each([
   [
@@ -93,7 +96,7 @@ test.each([
     {},
     /its clients have no \$\{identity.name\}/,
   ],
-])('%s with %o does not start', (listen, environment, message) => {
+])('a listener %s with %o is refused', (listen, environment, message) => {
   const texts = environment as unknown as Record<string, string>
   expect(() => anonymousAt({ BREAKWATER_LISTEN: listen, ...texts })).toThrow(message)
 })

@@ -12,7 +12,7 @@ function listen(text: string, environment: Record<string, string> = {}): readonl
 }
 
 describe('a listener', () => {
-  test('has the common settings where its URL says nothing else', () => {
+  test('has the common settings unless its URL overrides them', () => {
     const [common, own] = listen(
       'mqtts://0.0.0.0, mqtts://0.0.0.0:1?client-auth=none&min-version=TLSv1.3&cert=a,b&key=c,d',
       {
@@ -77,7 +77,7 @@ describe('a listener', () => {
     ])
   })
 
-  test('a listener that takes user names from certificates needs no password file', () => {
+  test('with an identity rule has clients that can connect, so no password file is needed', () => {
     const environment = {
       BREAKWATER_ALLOW_ANONYMOUS: 'false',
       BREAKWATER_TLS_CLIENT_CA: 'ca.crt',

@@ -62,7 +62,7 @@ test.each([
     },
   ],
   ['redis-cluster://host/0', { ...ONE, cluster: true }],
-])('%s is an address', (url, address) => {
+])('%s is a valid Redis address', (url, address) => {
   expect(parseRedisAddress(url)).toEqual(address)
 })
 
@@ -86,7 +86,7 @@ test.each([
   ['redis://host/1#sesame', /^is not a URL/],
   ['redis://a:%sesame@host', /encodes nothing/],
   ['redis-sentinel://sesame', /^needs the name of the master/],
-])('%s is none, and is not repeated', (url, message) => {
+])('%s is refused as a Redis address, and the error does not repeat it', (url, message) => {
   expect(() => parseRedisAddress(url)).toThrow(message)
   expect(() => parseRedisAddress(url)).not.toThrow(/sesame/)
 })
@@ -98,6 +98,6 @@ test.each([
   ['rediss://host:6379?password=secret#secret', 'rediss://host:6379'],
   ['redis://[::1]:6379', 'redis://[::1]:6379'],
   ['redis-sentinel://ann:secret@a,b:2/main?x=secret', 'redis-sentinel://a,b:2/main'],
-])('%s is written without what is secret', (url, redacted) => {
+])('the Redis address %s is logged without secrets', (url, redacted) => {
   expect(redactUrl(url)).toBe(redacted)
 })

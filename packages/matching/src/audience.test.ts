@@ -13,7 +13,7 @@ function scattered(count: number): number[] {
 }
 
 describe('an audience', () => {
-  it('knows its targets while it grows wide and narrow again', () => {
+  it('has the right targets while it grows and shrinks', () => {
     const targets = newTargets(64)
     const expected = new Map<Target, QoS>()
     const audience = new Audience<Target>()
@@ -43,7 +43,7 @@ describe('an audience', () => {
     }
   })
 
-  it('leaves what it has handed out alone', () => {
+  it('does not change results that it has returned', () => {
     const [first, second, third] = newTargets(3) as [Target, Target, Target]
     const audience = new Audience<Target>()
     audience.set(first, 0)

@@ -26,7 +26,7 @@ function hitsOf(index: FilterIndex, topic: string): number[] {
 }
 
 describe('the filter index', () => {
-  it('sends filters to the fallback when too many have one key, and finds all of them', () => {
+  it('moves filters to the fallback when too many share one key, and finds all of them', () => {
     const names = Array.from({ length: 300 }, (_, id) => `${id}/+`)
     const index = new FilterIndex(namesOf(names), 64, new KnownHash())
     const shapes = names.map((filter, id) => index.add(filter, id).shape)
@@ -40,7 +40,7 @@ describe('the filter index', () => {
     expect(index).toMatchObject({ shapes: 0, fallbackFilters: 0 })
   })
 
-  it('probes only shapes that the number of levels and a leading $ allow', () => {
+  it('probes only shapes that fit the number of levels and a leading $', () => {
     const names = ['a/+', 'a/+/c', '+/b', '#', 'a/b/#', 'a/b/c/d/#', '+/#']
     const index = new FilterIndex(namesOf(names), 64)
     for (const [id, filter] of names.entries()) index.add(filter, id)

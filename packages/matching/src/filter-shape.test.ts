@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { filterShape, filterShapeId } from './filter-shape.ts'
 import { HASHED_LEVELS_MAX } from './level-hash.ts'
 
-describe('shapes', () => {
+describe('filter shapes', () => {
   it.each([
     ['#', { levels: 0, multiLevel: true, literals: [], leadingWildcard: true }],
     ['+', { levels: 1, multiLevel: false, literals: [], leadingWildcard: true }],
@@ -22,7 +22,7 @@ describe('shapes', () => {
     expect(filterShapeId('a/+')).not.toBe(filterShapeId('a/+/c'))
   })
 
-  it('end where levels are not hashed any more', () => {
+  it('end at the deepest hashed level', () => {
     const deepest = Array.from({ length: HASHED_LEVELS_MAX }, () => '+')
     const shape = filterShape(filterShapeId(['a', ...deepest.slice(1)].join('/')))
     expect(shape).toMatchObject({ levels: HASHED_LEVELS_MAX, literals: [0] })

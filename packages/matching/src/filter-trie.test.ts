@@ -7,7 +7,7 @@ function trieOf(filters: readonly string[]): FilterTrie {
   return trie
 }
 
-describe('the trie', () => {
+describe('the filter trie', () => {
   const filters = ['#', '+/#', 'a/#', 'a/+', '+/b', 'a/b/#', '+/+/+', '$SYS/#', '/+', 'a/+/#']
 
   it.each([
@@ -23,7 +23,7 @@ describe('the trie', () => {
     expect(found.map((id) => filters[id]).sort()).toEqual(expected.sort())
   })
 
-  it('finds and removes one filter and leaves the others', () => {
+  it('finds and removes one filter and keeps the others', () => {
     const trie = trieOf(filters)
     for (const [id, filter] of filters.entries()) {
       expect(trie.find(filter)).toBe(id)
@@ -38,7 +38,7 @@ describe('the trie', () => {
     expect(trie.match('a/b')).toEqual([])
   })
 
-  it('does not find a filter whose levels are there but lead to no filter', () => {
+  it('does not find a prefix of a filter as a filter', () => {
     const trie = trieOf(['a/+/c'])
     expect(trie.find('a/+')).toBe(-1)
     expect(trie.remove('a/+')).toBe(-1)
@@ -46,7 +46,7 @@ describe('the trie', () => {
     expect(trie.find('x/+')).toBe(-1)
   })
 
-  it('takes the deepest filter that a packet can carry', () => {
+  it('accepts the deepest filter that a packet can carry', () => {
     const deep = '+/'.repeat(32_000) + '#'
     const trie = trieOf([deep])
     expect(trie.match('/'.repeat(31_998))).toEqual([])

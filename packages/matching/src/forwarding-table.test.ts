@@ -25,7 +25,7 @@ function found(table: ForwardingTable<Named>, topic: string): string[] {
 const [a, b, c] = [target('a'), target('b'), target('c')]
 
 describe('the forwarding table', () => {
-  it('says whether a pair is new', () => {
+  it('reports whether a pair of filter and target is new', () => {
     const table = tableOf()
     expect(table.set('x/+', a, 0)).toBe(true)
     expect(table.set('x/+', a, 2)).toBe(false)
@@ -38,7 +38,7 @@ describe('the forwarding table', () => {
     expect(found(table, 'x/y')).toEqual(['b:1'])
   })
 
-  it('gives a target once, with the highest QoS of its filters', () => {
+  it('returns a target once, with the highest QoS of its filters', () => {
     const table = tableOf()
     for (const [filter, qos] of [
       ['x/y', 0],
@@ -65,7 +65,7 @@ describe('the forwarding table', () => {
     }
   })
 
-  it('takes any text for a level', () => {
+  it('accepts any text as a level', () => {
     const table = tableOf()
     const filters = ['__proto__', 'constructor', 'a/__proto__/+', '😀/+', '\ud83d/+', '/+', '//#']
     for (const filter of filters) table.set(filter, target(filter), 1)
@@ -93,7 +93,7 @@ describe('the forwarding table', () => {
     expect(found(table, 'x/y')).toEqual(['3:0', '2:0', '1:1', 'a:0', 'b:0', 'c:0'])
   })
 
-  it('never changes a result that it has handed out', () => {
+  it('never changes a result that it has returned', () => {
     const table = tableOf()
     const many = Array.from({ length: 30 }, (_, index) => target(`m${index}`))
     for (const each of many) table.set('x/+', each, 1)
@@ -122,7 +122,7 @@ describe('the forwarding table', () => {
     expect(found(table, 'x/y')).toEqual(['b:1', 'a:1', 'c:1'])
   })
 
-  it('does not answer from before when a new shape begins to match', () => {
+  it('returns a new result when a filter of a new shape begins to match', () => {
     const table = tableOf()
     expect(found(table, 'x/y')).toEqual([])
     table.set('x/+', a, 0)
@@ -170,7 +170,7 @@ describe('the forwarding table', () => {
     })
   })
 
-  it('frees a shape for another, and leaves a filter where it was put', () => {
+  it('reuses a freed shape, and keeps each filter in its place', () => {
     const table = tableOf({ shapesMax: 1 })
     table.set('x/+', a, 0)
     table.set('x/#', b, 0)
@@ -188,7 +188,7 @@ describe('the forwarding table', () => {
     expect(found(table, 'x/y')).toEqual(['c:1'])
   })
 
-  it('takes filters with more levels than shapes have', () => {
+  it('accepts filters with more levels than shapes have', () => {
     const table = tableOf()
     const deep = Array.from({ length: 40 }, (_, level) => `l${level}`)
     table.set([...deep.slice(0, 39), '+'].join('/'), a, 0)
@@ -198,7 +198,7 @@ describe('the forwarding table', () => {
     expect(table).toMatchObject({ shapes: 1, fallbackFilters: 1 })
   })
 
-  it('lets a target be in two tables at once', () => {
+  it('allows a target in two tables at once', () => {
     const tables = [tableOf({ cachedTopicsMax: 0 }), tableOf({ cachedTopicsMax: 0 })]
     for (const table of tables) {
       table.set('x/+', a, 0)

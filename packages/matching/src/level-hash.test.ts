@@ -3,7 +3,7 @@ import { HASHED_LEVELS_MAX, LevelHash } from './level-hash.ts'
 
 const KEY = Int32Array.of(0x03020100, 0x07060504)
 
-it('is HalfSipHash-1-3 over UTF-16 code units', () => {
+it('the level hash is HalfSipHash-1-3 over UTF-16 code units', () => {
   // The published vectors for the key 00..07 and the messages 00, 00 01, ... of even length.
   const vectors = [1477757078, -1135931856, 2114297510, -1610085531, 1467586993, -453365041]
   const hash = new LevelHash(KEY)
@@ -14,7 +14,7 @@ it('is HalfSipHash-1-3 over UTF-16 code units', () => {
   }
 })
 
-it('hashes each level by itself, empty ones too', () => {
+it('the level hash covers each level separately, empty levels included', () => {
   const hash = new LevelHash(KEY)
   const alone = ['', 'abc', 'é😀', '', 'x'].map((level) => {
     hash.update(level)
@@ -24,14 +24,14 @@ it('hashes each level by itself, empty ones too', () => {
   expect([...hash.levels.subarray(0, 5)]).toEqual(alone)
 })
 
-it('stops at the deepest level that a shape can name', () => {
+it('the level hash stops at the deepest level that a shape can name', () => {
   const hash = new LevelHash(KEY)
   expect(hash.update('/'.repeat(HASHED_LEVELS_MAX - 1))).toBe(HASHED_LEVELS_MAX)
   expect(hash.update('/'.repeat(HASHED_LEVELS_MAX))).toBe(HASHED_LEVELS_MAX + 1)
   expect(hash.update('/'.repeat(60_000))).toBe(HASHED_LEVELS_MAX + 1)
 })
 
-it('takes a random key', () => {
+it('the level hash uses a random key', () => {
   const [one, other] = [new LevelHash(), new LevelHash()]
   const text = 'a/b/c/d'
   one.update(text)

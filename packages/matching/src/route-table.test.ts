@@ -50,7 +50,7 @@ describe('a route table', () => {
     expect(sorted(table.match('$SYS/a'))).toEqual(['three', 'two'])
   })
 
-  it('gives every message to a node with a filter of one shape too many, while it has one', () => {
+  it('gives every message to a node that has a filter beyond the maximum number of shapes', () => {
     const table = new RouteTable({ shapesMax: 2 })
     const [first, second, third, fourth] = shapes(4) as [string, string, string, string]
     table.add('one', first)
@@ -67,7 +67,7 @@ describe('a route table', () => {
     expect(table.size).toBe(2)
   })
 
-  it('finds a filter where it was put, though its shape has a table since', () => {
+  it('finds a filter in the fallback although its shape has a table by then', () => {
     const table = new RouteTable({ shapesMax: 1 })
     const [first, second] = shapes(2) as [string, string]
     table.add('one', first)
@@ -86,7 +86,7 @@ describe('a route table', () => {
     ['exact', ''],
     ['multi-level', '#'],
     ['single-level', '+'],
-  ])('tells filters apart that differ behind the levels that are hashed: %s', (_, last) => {
+  ])('distinguishes filters that differ only below the hashed levels: %s', (_, last) => {
     const table = new RouteTable()
     const deep = 'd/'.repeat(40)
     table.add('one', `${deep}a/${last}`)
@@ -97,7 +97,7 @@ describe('a route table', () => {
     expect(table.match(`${deep}a/`)).toEqual([])
   })
 
-  it.each([31, 32, 33])('takes filters and topics of %d levels', (levels) => {
+  it.each([31, 32, 33])('accepts filters and topics of %d levels', (levels) => {
     const table = new RouteTable()
     const topic = Array.from({ length: levels }, () => 'd').join('/')
     for (const filter of [topic, `${topic}/#`, `${topic.slice(0, -1)}+`]) {
@@ -108,7 +108,7 @@ describe('a route table', () => {
     }
   })
 
-  it('forgets a node that is gone, and nobody else', () => {
+  it('forgets a removed node, and no other node', () => {
     const table = new RouteTable({ shapesMax: 1 })
     for (let at = 0; at < 1_000; at++) {
       table.add('one', `a/${at}`)
@@ -129,7 +129,7 @@ describe('a route table', () => {
     expect(table.match('x')).toEqual([])
   })
 
-  it('does not answer from before a change', () => {
+  it('returns no result from before a change', () => {
     const table = new RouteTable()
     table.add('one', 'a')
     expect(table.match('b')).toEqual([])
@@ -139,7 +139,7 @@ describe('a route table', () => {
     expect(table.match('b')).toEqual([])
   })
 
-  it('keeps no more results than it may', () => {
+  it('caches no more results than its bound', () => {
     const table = new RouteTable({ cachedTopicsMax: 2 })
     table.add('one', 'a/+')
     const [first, second] = [table.match('a/1'), table.match('a/2')]
@@ -160,8 +160,8 @@ describe('a route table', () => {
   })
 })
 
-describe('sets of nodes', () => {
-  it('are one, in whatever order their nodes came', () => {
+describe('sets of nodes in the route table', () => {
+  it('are shared, in whatever order their nodes were added', () => {
     const sets = new NodeSets()
     const first = sets.add(sets.add(EMPTY_SET, 'one'), 'two')
     const second = sets.add(sets.add(EMPTY_SET, 'two'), 'one')
@@ -170,7 +170,7 @@ describe('sets of nodes', () => {
     expect(sets.size).toBe(1)
   })
 
-  it('go with their last holder, and so does what is known of a node', () => {
+  it('are freed with their last user, and so is the entry of a node', () => {
     const sets = new NodeSets()
     const held = [sets.add(EMPTY_SET, 'one'), sets.add(EMPTY_SET, 'one')] as const
     const both = sets.add(held[0], 'two')
@@ -186,7 +186,7 @@ describe('sets of nodes', () => {
     expect(sets.nodesOf(sets.delete(again, 'one'))).toEqual(['three'])
   })
 
-  it('take any number of nodes', () => {
+  it('hold any number of nodes', () => {
     const sets = new NodeSets()
     const nodes = Array.from({ length: 300 }, (_, at) => `node-${at}`)
     let set: number = EMPTY_SET

@@ -35,7 +35,7 @@ describe('a shape index', () => {
     expect(index.size).toBe(0)
   })
 
-  it('never takes an equal key for an equal filter', () => {
+  it('never mistakes an equal key for an equal filter', () => {
     const index = indexFor(10)
     for (let id = 0; id < 10; id++) index.add(id, 7)
     for (let id = 0; id < 10; id++) expect(index.match(`${id}/x`, 7)).toBe(id)
@@ -57,7 +57,7 @@ describe('a shape index', () => {
     }
   })
 
-  it('refuses a filter when too many have its key, and keeps those it has', () => {
+  it('refuses a filter when too many share its key, and keeps the existing filters', () => {
     const index = indexFor(1_000)
     const taken = [...Array(1_000).keys()].filter((id) => index.add(id, 12345))
     expect(taken).toEqual([...Array(65).keys()])

@@ -34,7 +34,7 @@ describe('a slot table', () => {
     expect(keys.flatMap((key) => valuesOf(table, key))).toEqual([])
   })
 
-  it('closes the gap that a removed pair leaves, around the end as well', () => {
+  it('closes the gap that a removed pair leaves, also around the end of the table', () => {
     // Homes 14, 14, 15, 15, 14, 0, 15, 1 of 16 slots: one run.
     const keys = new Map([14, 30, 15, 31, 46, 16, 47, 1].entries())
     const table = new SlotTable()
@@ -53,7 +53,7 @@ describe('a slot table', () => {
     expect(valuesOf(table, -5)).toEqual([0])
   })
 
-  it('refuses equal keys beyond the reach it is given, and takes any number without one', () => {
+  it('refuses equal keys beyond a given probe length, and accepts any number without one', () => {
     const table = new SlotTable()
     const added = [...Array(100).keys()].filter((value) => table.add(7, value, 9))
     expect(added).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { TextPool } from './text-pool.ts'
 
-it('a text pool takes at most twice what lives in it, beside the chunk it writes to', () => {
+it('a text pool takes at most twice the bytes of its live texts, plus the chunk it writes to', () => {
   const pool = new TextPool()
   const textOf = (id: number): string => `${id}`.padStart(250, id % 7 === 0 ? '😀' : 'x')
   const count = 20_000

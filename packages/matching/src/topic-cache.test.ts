@@ -9,7 +9,7 @@ function matchesOf(count: number): Matches<number> {
 }
 
 describe('the topic cache', () => {
-  it('holds no more topics than it may, and the ones that are used stay', () => {
+  it('holds no more topics than its bound, and keeps used topics', () => {
     const cache = new TopicCache<Matches<number>>(100, 1_000_000)
     const used = matchesOf(1)
     cache.set('used', used, NO_KEYS, 0)
@@ -22,7 +22,7 @@ describe('the topic cache', () => {
     expect(cache.get('t999')).toBeDefined()
   })
 
-  it('holds no more targets than it may', () => {
+  it('holds no more targets than its bound', () => {
     const cache = new TopicCache<Matches<number>>(10_000, 1_000)
     for (let topic = 0; topic < 100; topic++) cache.set(`t${topic}`, matchesOf(50), NO_KEYS, 0)
     expect(cache.size).toBe(20)
@@ -39,7 +39,7 @@ describe('the topic cache', () => {
     expect(cache.size).toBe(2)
   })
 
-  it('lets go of what is not asked for after as many changes as it may hold topics', () => {
+  it('drops an unused topic after as many changes as its bound of topics', () => {
     const cache = new TopicCache<Matches<number>>(100, 1_000)
     const used = matchesOf(1)
     cache.set('used', used, [0], 1)

@@ -5,7 +5,7 @@ import { LATENCY_BUCKETS, type MetricDefinition } from './metric-definition.ts'
 
 const metrics = Object.entries<MetricDefinition>(catalog)
 
-test('names follow the conventions of Prometheus: base units, and _total on counters only', () => {
+test('metric names follow the conventions of Prometheus: base units, and _total on counters only', () => {
   for (const [name, { type, unit }] of metrics) {
     expect(name).toMatch(/^[a-z][a-z0-9]*(_[a-z0-9]+)*$/)
     expect(name.endsWith('_total'), name).toBe(type === 'counter')
@@ -16,14 +16,14 @@ test('names follow the conventions of Prometheus: base units, and _total on coun
   }
 })
 
-test('every metric says what it counts in one line', () => {
+test('every metric has a one-line help text', () => {
   for (const [name, { help, unit }] of metrics) {
     expect(help, name).toMatch(/^[A-Z0-9][^\n|]+[^.\s]$/)
     expect(unit, name).toMatch(/^[a-z]+$/)
   }
 })
 
-test('no label names a client, a topic or an address', () => {
+test('no metric label names a client, a topic or an address', () => {
   const known =
     'change code commit direction key kind listener node openssl qos reason result source state type'
   const labels = new Set(metrics.flatMap(([, definition]) => Object.keys(definition.labels)))

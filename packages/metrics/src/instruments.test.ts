@@ -24,7 +24,7 @@ function valueOf(body: string, series: string): number | undefined {
   return line === undefined ? undefined : Number(line.slice(series.length + 1))
 }
 
-describe('the page', () => {
+describe('the metrics page', () => {
   test('shows every series of every closed label set at 0 before anything has happened', async () => {
     const { body } = await node().render()
     for (const direction of ['in', 'out']) {
@@ -52,7 +52,7 @@ describe('the page', () => {
     }
   })
 
-  test('says what is running and since when', async () => {
+  test('shows the version and the start time', async () => {
     const before = Date.now() / 1000
     const { body } = await node().render()
     const { node: nodeVersion, openssl } = process.versions
@@ -62,7 +62,7 @@ describe('the page', () => {
     expect(valueOf(body, 'breakwater_start_time_seconds')).toBeGreaterThanOrEqual(before)
   })
 
-  test('leaves out a series whose 0 would be read as a fault, until it is set', async () => {
+  test('leaves out a series whose 0 would be read as a fault, until the series is set', async () => {
     const instruments = node()
     const certificate = instruments.gauge('tls_certificate_not_after_timestamp_seconds')
     const before = (await instruments.render()).body
@@ -83,7 +83,7 @@ describe('the page', () => {
     expect(valueOf(body, String.raw`breakwater_connections{listener="a\"b\\c\nd"}`)).toBe(0)
   })
 
-  test('shows the process, without the event-loop lag that is reset by every scrape', async () => {
+  test('shows process metrics, without the event-loop lag that every scrape would reset', async () => {
     const { body } = await node().render()
     expect(valueOf(body, 'process_resident_memory_bytes')).toBeGreaterThan(1_000_000)
     expect(body).toContain('# TYPE nodejs_gc_duration_seconds histogram')
@@ -92,8 +92,8 @@ describe('the page', () => {
   })
 })
 
-describe('a cell', () => {
-  test('is one series, the same one each time it is asked for', async () => {
+describe('a metric cell', () => {
+  test('is one series, and the same object at each request', async () => {
     const instruments = node()
     const delivered = instruments.counter('messages_delivered_total')
     delivered.cell({ qos: '1', source: 'queue' }).add(3)
@@ -122,7 +122,7 @@ describe('a cell', () => {
     ])
   })
 
-  test('of a value that was not supplied is refused when it is resolved', () => {
+  test('with an unknown label value is refused', () => {
     const opened = node().counter('connections_opened_total')
     expect(() => opened.cell({ listener: 'wss' })).toThrow(
       'breakwater_connections_opened_total has no such series: listener "wss" is not one of mqtts, mqtt',
@@ -131,8 +131,8 @@ describe('a cell', () => {
   })
 })
 
-describe('a histogram', () => {
-  test('counts a value in its bucket and all above, the bound included', async () => {
+describe('a metric histogram', () => {
+  test('counts a value in its bucket and all higher ones, the bound included', async () => {
     const instruments = node()
     const acks = instruments.histogram('publish_ack_duration_seconds').cell({ qos: '1' })
     for (const seconds of [0.0001, 0.001, 0.0011, 7]) acks.observe(seconds)
@@ -148,7 +148,7 @@ describe('a histogram', () => {
     expect(valueOf(body, `${name}_count{qos="2"}`)).toBe(0)
   })
 
-  test('a histogram ignores a value that is not a duration', async () => {
+  test('ignores a value that is not a duration', async () => {
     const instruments = node()
     const trips = instruments.histogram('redis_round_trip_seconds').cell()
     for (const seconds of [Number.NaN, -1, 2]) trips.observe(seconds)
@@ -158,7 +158,7 @@ describe('a histogram', () => {
   })
 })
 
-test('gauges that are read rather than kept are refreshed before each page', async () => {
+test('computed gauges are refreshed before each metrics page', async () => {
   const instruments = node()
   const retained = instruments.gauge('retained_messages').cell()
   let scrapes = 0
@@ -171,14 +171,14 @@ test('gauges that are read rather than kept are refreshed before each page', asy
   expect(valueOf((await instruments.render()).body, 'breakwater_retained_messages')).toBe(20)
 })
 
-test('nodes in one process count for themselves', async () => {
+test('nodes in one process have independent metrics', async () => {
   const [first, second] = [node(), node()]
   first.counter('writes_total').cell().add(1)
   expect(valueOf((await first.render()).body, 'breakwater_writes_total')).toBe(1)
   expect(valueOf((await second.render()).body, 'breakwater_writes_total')).toBe(0)
 })
 
-test('a misspelt name, label or value does not compile', () => {
+test('a misspelt metric name, label or label value does not compile', () => {
   const instruments = createInstruments({
     build,
     listeners: ['mqtts'],

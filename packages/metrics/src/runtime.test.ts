@@ -30,7 +30,7 @@ function block(durationMs: number): void {
   while (performance.now() < untilMs);
 }
 
-test('a late timer stands for every timer that it hid', () => {
+test('a late event-loop sample counts for every sample that it delayed', () => {
   const waits: number[] = []
   const delay = { observe: (seconds: number) => waits.push(Math.round(seconds * 1000)) }
   observeDelay(delay, -0.4, 20)
@@ -41,7 +41,7 @@ test('a late timer stands for every timer that it hid', () => {
   expect(waits).toEqual([0, 7, 65, 45, 25, 5])
 })
 
-test('time spent in a callback of the poll phase, where sockets are read, is seen', async () => {
+test('the event-loop delay includes time spent in callbacks of the poll phase, where sockets are read', async () => {
   const instruments = node()
   using _runtime = startRuntimeMetrics(instruments)
   await new Promise<void>((resolve) => {
@@ -57,7 +57,7 @@ test('time spent in a callback of the poll phase, where sockets are read, is see
   await expect.poll(longWaits).toBeGreaterThanOrEqual(6)
 })
 
-test('reading the page does not reset the delay', async () => {
+test('reading the metrics page does not reset the event-loop delay', async () => {
   const instruments = node()
   using _runtime = startRuntimeMetrics(instruments)
   block(100)
@@ -66,7 +66,7 @@ test('reading the page does not reset the delay', async () => {
   expect(await longWaits()).toBeGreaterThan(0.1)
 })
 
-test('utilisation is absent at first, then the ratio of the last window alone', async () => {
+test('event-loop utilisation is absent at first, then the ratio of the last window alone', async () => {
   const instruments = node()
   const ratio = () => read(instruments, 'eventloop_utilization_ratio')
   expect(await ratio()).toBeNaN()
@@ -78,7 +78,7 @@ test('utilisation is absent at first, then the ratio of the last window alone', 
   await expect.poll(ratio, { interval: 500 }).toBeLessThan(0.5)
 })
 
-test('a sampler that was disposed of samples no more', async () => {
+test('a disposed event-loop sampler stops sampling', async () => {
   const [stopped, running] = [node(), node()]
   const count = 'eventloop_delay_seconds_count'
   const sampler = startRuntimeMetrics(stopped, { samplePeriodMs: 1 })

@@ -50,7 +50,7 @@ describe('a CONNECT is read', () => {
     })
   })
 
-  test('with everything, whatever stands around it', () => {
+  test('with every field, whatever bytes surround it', () => {
     const fields = [text('id'), text('w/t'), text([0, 255]), text('user'), text([1, 2])]
     const body = bodyOf({ flags: 0xee, keepAlive: [0xff, 0xff], fields })
     const buffer = Buffer.from([9, 9, ...body, 9, 9])
@@ -84,18 +84,18 @@ describe('a CONNECT is read', () => {
   })
 
   test.each<[string, Parts, object]>([
-    ['with the reserved flag, which it does not use', { flags: 0x03 }, { clean: true }],
+    ['with the reserved flag, which MQTT 3.1 does not use', { flags: 0x03 }, { clean: true }],
     ['with will QoS 2, without a will', { flags: 0x12 }, { will: undefined }],
     ['with will QoS 3, without a will', { flags: 0x1a }, { will: undefined }],
     ['with will retain, without a will', { flags: 0x22 }, { will: undefined }],
-    ['without the user name that its flag names', { flags: 0x82 }, { username: undefined }],
+    ['without the user name that the flag announces', { flags: 0x82 }, { username: undefined }],
     [
-      'without the password that its flag names',
+      'without the password that the flag announces',
       { flags: 0xc2, fields: [text('id'), text('user')] },
       { username: 'user', password: undefined },
     ],
     [
-      'without the user name and the password that its flags name',
+      'without the user name and the password that the flags announce',
       { flags: 0xc2 },
       { username: undefined, password: undefined },
     ],
@@ -108,16 +108,16 @@ describe('a CONNECT is read', () => {
     expect(read({ name: 'MQIsdp', level: 3, ...parts })).toMatchObject(fields)
   })
 
-  test('with a client id and a user name as long as they may be, in bytes', () => {
+  test('with a client id and a user name of the maximum length in bytes', () => {
     const fields = [text('é'.repeat(20)), text('é'.repeat(10))]
     expect(read({ flags: 0x82, fields })).toMatchObject({ username: 'é'.repeat(10) })
   })
 })
 
-describe('a CONNECT ends the connection', () => {
+describe('a CONNECT ends the connection with:', () => {
   test.each<[string, Parts, string]>([
-    ['another protocol [MQTT-3.1.2-1]', { name: 'HTTP' }, 'protocol-error'],
-    ['a name of Object.prototype', { name: 'constructor' }, 'protocol-error'],
+    ['another protocol name [MQTT-3.1.2-1]', { name: 'HTTP' }, 'protocol-error'],
+    ['a protocol name of Object.prototype', { name: 'constructor' }, 'protocol-error'],
     ['level 6 [MQTT-3.1.2-2]', { level: 6 }, 'unsupported-version'],
     ['level 5 under the old name', { name: 'MQIsdp', level: 5 }, 'unsupported-version'],
     ['level 3 under the new name', { level: 3 }, 'unsupported-version'],
@@ -157,8 +157,8 @@ describe('a CONNECT ends the connection', () => {
     ],
     ['a missing will', { flags: 0x06 }, 'malformed'],
     ['a missing user name', { flags: 0x82 }, 'malformed'],
-    ['something behind its fields', { fields: [text('id'), [0]] }, 'malformed'],
-    ['a client id that is no UTF-8', { fields: [text([0xff])] }, 'malformed'],
+    ['bytes after its fields', { fields: [text('id'), [0]] }, 'malformed'],
+    ['a client id that is not UTF-8', { fields: [text([0xff])] }, 'malformed'],
     ['NUL in the client id [MQTT-1.5.3-2]', { fields: [text([0])] }, 'malformed'],
     [
       'an empty client id that wants a session [MQTT-3.1.3-8]',
@@ -204,7 +204,7 @@ describe('a CONNECT ends the connection', () => {
     expect(read(parts)).toBe(reason)
   })
 
-  test('cut at every byte it is malformed, whatever follows in the chunk', () => {
+  test('a cut at any byte, which is malformed whatever follows in the chunk', () => {
     const fields = [text('id'), text('w/t'), text('bye'), text('user'), text('pass')]
     const body = Buffer.from(bodyOf({ flags: 0xee, fields }))
     expect(readConnect(body, 0, body.length, LIMITS)).toMatchObject({ clientId: 'id' })
@@ -227,7 +227,7 @@ const user = (name: string, value: string): number[] => [0x26, ...text(name), ..
 const read5 = (parts: Parts) => read({ level: 5, ...parts })
 
 describe('a CONNECT of MQTT 5 is read', () => {
-  test('with nothing but a client id: the defaults of the standard', () => {
+  test('with only a client id: the other values are the defaults of the standard', () => {
     expect(read5({ flags: 0, fields: [block(), text('id')] })).toEqual({
       protocolLevel: 5,
       clean: false,
@@ -310,15 +310,11 @@ describe('a CONNECT of MQTT 5 is read', () => {
   })
 })
 
-describe('a CONNECT of MQTT 5 ends the connection:', () => {
+describe('a CONNECT of MQTT 5 ends the connection with:', () => {
   test.each<[string, Parts, string]>([
-    ['the properties are missing', { fields: [] }, 'malformed'],
-    ['the properties reach behind the packet', { fields: [[40], text('id')] }, 'malformed'],
-    [
-      'the reserved flag is set [MQTT-3.1.2-3]',
-      { flags: 3, fields: [block(), text('id')] },
-      'malformed',
-    ],
+    ['missing properties', { fields: [] }, 'malformed'],
+    ['properties that reach beyond the packet', { fields: [[40], text('id')] }, 'malformed'],
+    ['the reserved flag [MQTT-3.1.2-3]', { flags: 3, fields: [block(), text('id')] }, 'malformed'],
     [
       'authentication data without a method',
       { fields: [block([0x16, 0, 0]), text('id')] },
@@ -326,7 +322,7 @@ describe('a CONNECT of MQTT 5 ends the connection:', () => {
     ],
     ['a property of a PUBLISH', { fields: [block([0x23, 0, 1]), text('id')] }, 'protocol-error'],
     [
-      'a will delay among its own properties',
+      'a will delay among the properties of CONNECT',
       { fields: [block([0x18, ...word(1)]), text('id')] },
       'protocol-error',
     ],
@@ -337,7 +333,7 @@ describe('a CONNECT of MQTT 5 ends the connection:', () => {
     ],
     ['a will without properties', { flags: 6, fields: [block(), text('id')] }, 'malformed'],
     ['a missing user name', { flags: 0x82, fields: [block(), text('id')] }, 'malformed'],
-    ['something behind its fields', { fields: [block(), text('id'), [0]] }, 'malformed'],
+    ['bytes after its fields', { fields: [block(), text('id'), [0]] }, 'malformed'],
     [
       'a client id above clientIdBytesMax',
       { fields: [block(), text('x'.repeat(41))] },
@@ -347,13 +343,13 @@ describe('a CONNECT of MQTT 5 ends the connection:', () => {
     expect(read5(parts)).toBe(reason)
   })
 
-  test('the version is not spoken here', () => {
+  test('protocol level 5 on a node that does not support MQTT 5', () => {
     const body = Buffer.from(bodyOf({ level: 5, fields: [block(), text('id')] }))
     const limits = { ...LIMITS, protocolLevelMax: 4 } as const
     expect(readConnect(body, 0, body.length, limits)).toBe('unsupported-version')
   })
 
-  test('cut at every byte it is malformed, whatever follows in the chunk', () => {
+  test('a cut at any byte, which is malformed whatever follows in the chunk', () => {
     const fields = [
       block([0x21, 0, 9]),
       text('id'),

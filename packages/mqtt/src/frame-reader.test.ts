@@ -21,7 +21,7 @@ function frameOf(lengthBytes: readonly number[], bodyBytes: number): Buffer {
   return Buffer.concat([Buffer.from([0x30, ...lengthBytes]), Buffer.alloc(bodyBytes, 7)])
 }
 
-describe('remaining length', () => {
+describe('the remaining length of a packet', () => {
   // The ends of each row of table 2.4.
   test.each([
     [[0x00], 0],
@@ -31,7 +31,7 @@ describe('remaining length', () => {
     [[0x80, 0x80, 0x01], 16_384],
     [[0xff, 0xff, 0x7f], 2_097_151],
     [[0x80, 0x80, 0x80, 0x01], 2_097_152],
-  ])('%o is %i', (lengthBytes, length) => {
+  ])('%o is decoded as %i', (lengthBytes, length) => {
     const reader = readerOf(LARGE)
     reader.push(frameOf(lengthBytes, length))
     expect(reader.next()).toBe(true)
@@ -41,7 +41,7 @@ describe('remaining length', () => {
     expect(reader.fault).toBeUndefined()
   })
 
-  test('the largest is 268,435,455, known before any of its body came', () => {
+  test('is at most 268,435,455, and known before any byte of the body arrives', () => {
     const reader = readerOf(LARGE)
     reader.push(Buffer.from([0x30, 0xff, 0xff, 0xff, 0x7f]))
     expect(reader.next()).toBe(false)
@@ -52,7 +52,7 @@ describe('remaining length', () => {
     expect(bounded.fault).toBe('packet-too-large')
   })
 
-  test('a fourth byte that asks for a fifth is malformed, whole or byte by byte', () => {
+  test('is malformed with a fourth byte that announces a fifth, in one chunk or byte by byte', () => {
     const bytes = Buffer.from([0x30, 0xff, 0xff, 0xff, 0xff])
     const whole = readerOf(LARGE)
     whole.push(bytes)
@@ -68,11 +68,11 @@ describe('remaining length', () => {
   })
 })
 
-describe('packetBytesMax', () => {
+describe('the frame reader with packetBytesMax', () => {
   const bound = 300
   const header = [0xa9, 0x02]
 
-  test('a packet of exactly the bound is read, header included', () => {
+  test('reads a packet of exactly the bound, header included', () => {
     const reader = readerOf(bound)
     const frame = frameOf(header, 297)
     expect(frame).toHaveLength(bound)
@@ -80,14 +80,14 @@ describe('packetBytesMax', () => {
     expect(readAll(reader)).toEqual([frame])
   })
 
-  test('one byte more is refused by its header alone', () => {
+  test('refuses a packet of one byte more by its header alone', () => {
     const reader = readerOf(bound)
     reader.push(Buffer.from([0x30, 0xaa, 0x02]))
     expect(reader.next()).toBe(false)
     expect(reader.fault).toBe('packet-too-large')
   })
 
-  test('one byte more than packetBytesMax is refused when the header comes in two pieces', () => {
+  test('refuses a too large packet whose header arrives in two pieces', () => {
     const reader = readerOf(bound)
     reader.push(Buffer.from([0x30, 0xaa]))
     expect(reader.next()).toBe(false)
@@ -98,11 +98,11 @@ describe('packetBytesMax', () => {
   })
 })
 
-describe('what is copied', () => {
+describe('the frame reader', () => {
   const first = Buffer.from([0xc0, 0x00])
   const second = Buffer.from([0x40, 0x02, 0x00, 0x09])
 
-  test('frames that lie whole in a chunk are the chunk itself', () => {
+  test('returns frames that are complete in a chunk without a copy', () => {
     const reader = readerOf(LARGE)
     const chunk = Buffer.concat([first, second])
     reader.push(chunk)
@@ -114,7 +114,7 @@ describe('what is copied', () => {
     expect([reader.start, reader.body, reader.end]).toEqual([2, 4, 6])
   })
 
-  test('only the frame that spans two chunks is collected, in a buffer of its length', () => {
+  test('copies only the frame that spans two chunks, into a buffer of its length', () => {
     const reader = readerOf(LARGE)
     reader.push(Buffer.concat([first, second.subarray(0, 3)]))
     expect(readAll(reader)).toEqual([first])
@@ -127,7 +127,7 @@ describe('what is copied', () => {
     expect(reader.buffer).toBe(rest)
   })
 
-  test('a frame stays readable when a chunk comes before the next one is asked for', () => {
+  test('keeps a frame readable when a chunk arrives before the next frame is read', () => {
     const reader = readerOf(LARGE)
     reader.push(Buffer.concat([second, first]))
     expect(reader.next()).toBe(true)
@@ -136,7 +136,7 @@ describe('what is copied', () => {
     expect(readAll(reader)).toEqual([first, second])
   })
 
-  test('nothing is held of a chunk that was read to its end', () => {
+  test('keeps no reference to a chunk that was read to its end', () => {
     const reader = readerOf(LARGE)
     reader.push(Buffer.concat([first, second]))
     readAll(reader)
@@ -144,7 +144,7 @@ describe('what is copied', () => {
   })
 })
 
-describe('before CONNECT', () => {
+describe('the frame reader before CONNECT', () => {
   const connecting = (): FrameReader =>
     new FrameReader({ packetBytesMax: LARGE, connectBytesMax: 1_000 })
   /** Of so many bytes; what is in its body is not looked at here. */
@@ -156,7 +156,7 @@ describe('before CONNECT', () => {
     ])
   }
 
-  test('every first byte other than that of CONNECT is refused before anything else arrives [MQTT-3.1.0-1]', () => {
+  test('refuses every first byte other than CONNECT before more bytes arrive [MQTT-3.1.0-1]', () => {
     for (let byte = 0; byte < 256; byte += 1) {
       const reader = connecting()
       reader.push(Buffer.from([byte]))
@@ -167,7 +167,7 @@ describe('before CONNECT', () => {
     }
   })
 
-  test('a CONNECT of connectBytesMax is read, one byte more is refused by its header alone', () => {
+  test('reads a CONNECT of connectBytesMax, and refuses one byte more by its header alone', () => {
     const reader = connecting()
     reader.push(connect(1_000))
     expect(readAll(reader)).toEqual([connect(1_000)])
@@ -178,7 +178,7 @@ describe('before CONNECT', () => {
     expect(bounded.faultDetail).toBe('a CONNECT of 1001 bytes; connectBytesMax is 1000')
   })
 
-  test('a CONNECT that comes in pieces of any size is the same', () => {
+  test('reads a CONNECT in pieces of any size', () => {
     for (const size of [1, 2, 3, 7, 100, 255, 256, 257, 999]) {
       const reader = connecting()
       const whole = connect(1_000)
@@ -190,7 +190,7 @@ describe('before CONNECT', () => {
     }
   })
 
-  test('its bound and its first bytes are those of other packets once it is connected', () => {
+  test('applies the bound and the first bytes of other packets once the client is connected', () => {
     const reader = connecting()
     reader.push(Buffer.concat([connect(100), frameOf([0xd0, 0x0f], 2_000)]))
     expect(reader.next()).toBe(true)

@@ -55,7 +55,7 @@ test('every one of the 256 first bytes is judged as MQTT 3.1.1 says [MQTT-2.2.2-
   expectFaults(firstByteFaults[4], (byte) => ALLOWED.has(byte))
 })
 
-test('every one of the 256 first bytes is judged as MQTT 3.1 says, where fewer flags are used', () => {
+test('every one of the 256 first bytes is judged as MQTT 3.1 says, which uses fewer flags', () => {
   expectFaults(firstByteFaults[3], (byte) => ALLOWED_BY_31.has(byte))
 })
 
@@ -63,16 +63,16 @@ test('every one of the 256 first bytes is judged as MQTT 5 says, which has AUTH 
   expectFaults(firstByteFaults[5], (byte) => ALLOWED.has(byte) || byte === 0xf0)
 })
 
-test('before CONNECT no other type is let through, whatever its flags [MQTT-3.1.0-1]', () => {
+test('before CONNECT every other packet type is refused, whatever its flags [MQTT-3.1.0-1]', () => {
   for (const [byte, fault] of beforeConnectFaults.entries())
     expect(fault === undefined, `0x${byte.toString(16)}`).toBe(byte >> 4 === PacketType.CONNECT)
 })
 
-test('each allowed first byte has the type it is named for', () => {
+test('each allowed first byte has the packet type of its name', () => {
   for (const [byte, name] of ALLOWED) expect(packetTypeNames[byte >> 4]).toBe(name)
 })
 
-test('every type has a name and no two share one', () => {
+test('every packet type has a unique name', () => {
   const types = Object.keys(PacketType).length
   expect(Object.keys(packetTypeNames)).toHaveLength(types)
   expect(new Set(Object.values(packetTypeNames)).size).toBe(types)

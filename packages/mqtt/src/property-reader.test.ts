@@ -68,7 +68,7 @@ const faultOf = (carrier: PropertyCarrier, ...parts: readonly (readonly number[]
 describe('each of the 256 property identifiers', () => {
   const known = new Map(TABLE.map(([, example, carriers]) => [example[0], { example, carriers }]))
   test.each(Object.entries(PropertyCarrier))(
-    'in a %s of a client is taken, a protocol error, or malformed [MQTT-2.2.2-2]',
+    'in a %s of a client is accepted, a protocol error, or malformed [MQTT-2.2.2-2]',
     (_name, carrier) => {
       for (let identifier = 0; identifier < 256; identifier += 1) {
         const property = known.get(identifier)
@@ -83,7 +83,7 @@ describe('each of the 256 property identifiers', () => {
 })
 
 test.each(TABLE.filter(([, , carriers]) => carriers.length > 0))(
-  '%s: a value that is cut short is malformed at every byte',
+  'the property %s cut short at any byte is malformed',
   (_name, example, [carrier]) => {
     for (let end = 1; end < example.length; end += 1)
       expect(faultOf(carrier as PropertyCarrier, example.slice(0, end)), `${end}`).toBe('malformed')
@@ -91,14 +91,14 @@ test.each(TABLE.filter(([, , carriers]) => carriers.length > 0))(
 )
 
 test.each(TABLE.filter(([, , carriers]) => carriers.length > 0))(
-  '%s: a second one is a protocol error, unless it is a User Property',
+  'a second property %s is a protocol error, unless it is a User Property',
   (name, example, [carrier]) => {
     const fault = faultOf(carrier as PropertyCarrier, example, example)
     expect(fault).toBe(name === 'User Property' ? undefined : 'protocol-error')
   },
 )
 
-describe('a value that is not allowed', () => {
+describe('a property value that is not allowed', () => {
   test.each<[string, PropertyCarrier, number[], string]>([
     ['Payload Format Indicator 2', PUBLISH, [0x01, 2], 'protocol-error'],
     ['Request Problem Information 2', CONNECT, [0x17, 2], 'protocol-error'],
@@ -136,7 +136,7 @@ describe('a value that is not allowed', () => {
   })
 })
 
-describe('the length of the properties', () => {
+describe('the length of MQTT 5 properties', () => {
   const lengthFault = (packet: readonly number[]) =>
     new PropertyReader().read(Buffer.from([...packet, 0, 0, 0, 0]), 0, packet.length, PUBLISH)
 
@@ -145,21 +145,21 @@ describe('the length of the properties', () => {
     ['is cut short', [0x80]],
     ['has a byte too many [MQTT-1.5.5-1]', [0x80, 0x00]],
     ['has five bytes', [0x80, 0x80, 0x80, 0x80, 0x01]],
-    ['reaches behind the packet', [3, 0x01, 1]],
+    ['reaches beyond the packet', [3, 0x01, 1]],
   ])('that %s is malformed', (_what, packet) => {
     expect(lengthFault(packet)).toBe('malformed')
   })
 
-  test('that is 0 means that there are none [MQTT-2.2.2-1]', () => {
+  test('that is 0 means no properties [MQTT-2.2.2-1]', () => {
     expect(lengthFault([0])).toBeUndefined()
   })
 
-  test('ends them, also within a value', () => {
+  test('ends the properties, also within a value', () => {
     expect(lengthFault([4, 0x02, 0, 0, 0, 9])).toBe('malformed')
   })
 })
 
-test('numbers are those of the packet, and of no packet before it', () => {
+test('numeric properties belong to their packet, and to no earlier one', () => {
   const reader = new PropertyReader()
   const connect = [
     0x11, 255, 255, 255, 255, 0x21, 1, 0, 0x27, 0, 1, 0, 0, 0x22, 0, 7, 0x17, 0, 0x19, 1,
@@ -181,7 +181,7 @@ test('numbers are those of the packet, and of no packet before it', () => {
     expect(value).toBe(ABSENT)
 })
 
-test('authentication method and data are copies, the data of any bytes', () => {
+test('authentication method and data are copied, with data of any bytes', () => {
   const { reader } = read(CONNECT, [0x15, ...text('SCRAM')], [0x16, 0, 3, 0, 255, 1])
   expect(reader.authenticationMethod).toBe('SCRAM')
   expect(reader.authenticationData).toEqual(Buffer.from([0, 255, 1]))
@@ -189,7 +189,7 @@ test('authentication method and data are copies, the data of any bytes', () => {
   expect(read(CONNECT).reader.authenticationData).toBeUndefined()
 })
 
-test('user properties come in their order, equal names and empty texts too', () => {
+test('user properties are read in order, with equal names and empty texts', () => {
   const pairs = [
     ['b', '1'],
     ['a', ''],
@@ -213,7 +213,7 @@ function* arrangements<Item>(items: readonly Item[]): Generator<Item[]> {
     for (const rest of arrangements(items.filter((other) => other !== item))) yield [item, ...rest]
 }
 
-test('a message takes along what is left without alias and expiry, byte for byte, in every order', () => {
+test('a message keeps its properties except alias and expiry, byte for byte, in every order', () => {
   const expiry = [0x02, 0, 0, 0, 9]
   const alias = [0x23, 0, 1]
   const kept = [[0x01, 1], [0x09, 0, 2, 0, 255], user('a', ''), user('a', '')]
@@ -230,7 +230,7 @@ test('a message takes along what is left without alias and expiry, byte for byte
   expect(count).toBe(1_957)
 })
 
-test('a will takes along what is left without delay and expiry', () => {
+test('a will keeps its properties except delay and expiry', () => {
   const { reader } = read(WILL, [0x18, 0, 0, 1, 0], user('a', 'b'), [0x02, 0, 0, 0, 1], [0x01, 1])
   expect(reader.willDelayS).toBe(256)
   expect(reader.rest).toEqual(Buffer.from([...user('a', 'b'), 0x01, 1]))

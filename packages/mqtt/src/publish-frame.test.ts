@@ -5,7 +5,7 @@ import { encodeConnack, encodeWithPacketId } from './small-frames.ts'
 import { encodeSuback } from './control-frames.ts'
 import { PacketType } from './packet-type.ts'
 
-describe('remaining length', () => {
+describe('a remaining length', () => {
   test.each([
     [0, [0x00]],
     [127, [0x7f]],
@@ -24,7 +24,7 @@ describe('remaining length', () => {
   })
 })
 
-describe('PUBLISH', () => {
+describe('an encoded PUBLISH', () => {
   test.each<[QoS, boolean, number, number]>([
     [0, false, 0x30, 0],
     [0, true, 0x31, 0],
@@ -32,7 +32,7 @@ describe('PUBLISH', () => {
     [1, true, 0x33, 7],
     [2, false, 0x34, 7],
     [2, true, 0x35, 7],
-  ])('QoS %i, retain %s', (qos, retain, firstByte, packetIdOffset) => {
+  ])('has the right bytes for QoS %i, retain %s', (qos, retain, firstByte, packetIdOffset) => {
     const message = { topic: 't/1', payload: Buffer.from([1, 2]) }
     const frame = encodePublish(message, qos, retain)
     const packetId = qos === 0 ? [] : [frame.bytes[7], frame.bytes[8]]
@@ -41,12 +41,12 @@ describe('PUBLISH', () => {
     expect(frame.packetIdOffset).toBe(packetIdOffset)
   })
 
-  test('the topic is counted in bytes, not in characters', () => {
+  test('has a topic length in bytes, not in characters', () => {
     const { bytes } = encodePublish({ topic: 'é😀', payload: Buffer.alloc(0) }, 0, false)
     expect(bytes).toEqual(Buffer.from([0x30, 8, 0, 6, 0xc3, 0xa9, 0xf0, 0x9f, 0x98, 0x80]))
   })
 
-  test('its payload is a copy: the buffer that it was read into may change', () => {
+  test('has a copy of the payload: its read buffer may change', () => {
     const payload = Buffer.from('before')
     const { bytes } = encodePublish({ topic: 't', payload }, 0, false)
     payload.fill('x')
@@ -54,12 +54,12 @@ describe('PUBLISH', () => {
   })
 })
 
-describe('PUBLISH of MQTT 5', () => {
+describe('an encoded PUBLISH of MQTT 5', () => {
   const message = { topic: 't/1', payload: Buffer.from([1, 2]), properties: undefined }
   const properties = Buffer.from([0x01, 1])
   const ids = Buffer.from([0x0b, 1, 0x0b, 0x80, 1])
 
-  test('without properties has one byte more than that of MQTT 3.1.1', () => {
+  test('without properties has one byte more than a PUBLISH of MQTT 3.1.1', () => {
     const frame = encodePublish5(message, 1, true, undefined, undefined)
     expect([...frame.bytes]).toEqual([
       0x33,
@@ -122,7 +122,7 @@ test('SUBACK has one code per filter, in order [MQTT-3.9.3-1]', () => {
   expect([...encodeSuback(258, [0, 1, 2, 0x80])]).toEqual([0x90, 6, 1, 2, 0, 1, 2, 0x80])
 })
 
-test('CONNACK says session present only when it accepts [MQTT-3.2.2-4]', () => {
+test('CONNACK has session present 1 only with return code 0 [MQTT-3.2.2-4]', () => {
   expect([...encodeConnack(0, true)]).toEqual([0x20, 2, 1, 0])
   expect([...encodeConnack(0, false)]).toEqual([0x20, 2, 0, 0])
   expect([...encodeConnack(5, true)]).toEqual([0x20, 2, 0, 5])

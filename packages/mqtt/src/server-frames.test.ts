@@ -19,13 +19,13 @@ const text = (value: string): number[] => {
 const bytesOf = (frame: Buffer | undefined): number[] | undefined => frame && [...frame]
 
 describe('CONNACK of MQTT 5', () => {
-  test('says session present only when it accepts [MQTT-3.2.2-6]', () => {
+  test('has session present 1 only with a success code [MQTT-3.2.2-6]', () => {
     expect(bytesOf(encodeConnack5(0, true, {}, ANY))).toEqual([0x20, 3, 1, 0, 0])
     expect(bytesOf(encodeConnack5(0, false, {}, ANY))).toEqual([0x20, 3, 0, 0, 0])
     expect(bytesOf(encodeConnack5(0x87, true, {}, ANY))).toEqual([0x20, 3, 0, 0x87, 0])
   })
 
-  test('has what it is given, each once', () => {
+  test('has each given property once', () => {
     const properties = {
       sessionExpiryS: 0xfffffffe,
       receiveMaximum: 10,
@@ -62,7 +62,7 @@ describe('CONNACK of MQTT 5', () => {
     ])
   })
 
-  test('leaves its reason out where it would be too large, and is not sent where it still is', () => {
+  test('leaves its reason string out when it would be too large, and is not sent when it still is', () => {
     const reason = 'why'
     const whole = [0x20, 9, 0, 0x87, 6, 0x1f, ...text(reason)]
     const connack = (packetBytesMax: number) =>
@@ -92,14 +92,14 @@ test('SUBACK and UNSUBACK have one code per filter, in order [MQTT-3.8.4-6] [MQT
   ])
 })
 
-test('DISCONNECT has a code, a server to go to, and a reason', () => {
+test('DISCONNECT has a reason code, a server reference and a reason string', () => {
   expect(bytesOf(encodeDisconnect5(0x8b, undefined, ANY))).toEqual([0xe0, 2, 0x8b, 0])
   expect(
     bytesOf(encodeDisconnect5(0x9c, 'b', { reason: 'go', packetBytesMax: undefined })),
   ).toEqual([0xe0, 11, 0x9c, 9, 0x1c, ...text('b'), 0x1f, ...text('go')])
 })
 
-test('AUTH has method and data', () => {
+test('AUTH has an authentication method and data', () => {
   const authentication = { authenticationMethod: 'm', authenticationData: Buffer.from([1]) }
   expect(bytesOf(encodeAuth(0x18, authentication, ANY))).toEqual([
     0xf0,
@@ -127,7 +127,7 @@ describe('the answers to a PUBLISH', () => {
   })
 })
 
-test('a client may send only the codes that the tables of the standard have for it', () => {
+test('a client may send only the reason codes of the tables of the standard', () => {
   const allowed = (packet: Parameters<typeof isClientCode>[0]) =>
     Array.from({ length: 256 }, (_, code) => code).filter((code) => isClientCode(packet, code))
   expect(allowed('publish')).toEqual([0, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99])

@@ -29,7 +29,7 @@ describe('the filter of a shared subscription', () => {
   })
 
   it.each(['$shared/g/t', 'share/g/t', '/$share/g/t', '$SHARE/g/t'])(
-    '%s is an ordinary one',
+    '%s is an ordinary filter',
     (filter) => {
       expect(isSharedFilter(filter)).toBe(false)
       expect(parseSharedFilter(filter)).toBeUndefined()

@@ -12,7 +12,7 @@ const subscribe = (...body: readonly number[]) => subscribeAt(4, body)
 const unsubscribe = (...body: readonly number[]) => unsubscribeAt(4, body)
 const plain = { noLocal: false, retainAsPublished: false, retainHandling: 0 }
 
-test('what control-frames writes is read back', () => {
+test('SUBSCRIBE and UNSUBSCRIBE are read as they are written', () => {
   const requests = [
     { filter: 'a/+/b', qos: 0 },
     { filter: '#', qos: 1 },
@@ -31,7 +31,7 @@ test('what control-frames writes is read back', () => {
   expect(readUnsubscribe(leaving, 2, leaving.length, 4)).toEqual({ packetId: 1, filters })
 })
 
-describe('SUBSCRIBE is malformed', () => {
+describe('a SUBSCRIBE is malformed', () => {
   test.each([
     ['with packet id 0 [MQTT-2.3.1-1]', [0, 0, 0, 1, 97, 0]],
     ['without a filter [MQTT-3.8.3-3]', [0, 1]],
@@ -42,29 +42,29 @@ describe('SUBSCRIBE is malformed', () => {
     ['with a filter longer than the packet', [0, 1, 0, 9, 97, 0]],
     ['with half of a filter length', [0, 1, 0, 1, 97, 0, 0]],
     ['with NUL in a filter [MQTT-1.5.3-2]', [0, 1, 0, 1, 0, 0]],
-    ['with a filter that is no UTF-8 [MQTT-1.5.3-1]', [0, 1, 0, 1, 0xff, 0]],
+    ['with a filter that is not UTF-8 [MQTT-1.5.3-1]', [0, 1, 0, 1, 0xff, 0]],
     ['with half of a packet id', [1]],
-    ['with nothing in it', []],
+    ['with an empty body', []],
   ])('%s', (_why, body) => {
     expect(subscribe(...body)).toBe('malformed')
   })
 })
 
-describe('UNSUBSCRIBE is malformed', () => {
+describe('an UNSUBSCRIBE is malformed', () => {
   test.each([
     ['with packet id 0 [MQTT-2.3.1-1]', [0, 0, 0, 1, 97]],
     ['without a filter [MQTT-3.10.3-2]', [0, 1]],
     ['with an empty filter [MQTT-4.7.3-1]', [0, 1, 0, 0]],
     ['with a filter longer than the packet', [0, 1, 0, 2, 97]],
     ['with half of a filter length', [0, 1, 0, 1, 97, 0]],
-    ['with a filter that is no UTF-8 [MQTT-1.5.3-1]', [0, 1, 0, 1, 0xc0]],
-    ['with nothing in it', []],
+    ['with a filter that is not UTF-8 [MQTT-1.5.3-1]', [0, 1, 0, 1, 0xc0]],
+    ['with an empty body', []],
   ])('%s', (_why, body) => {
     expect(unsubscribe(...body)).toBe('malformed')
   })
 })
 
-test('bytes behind the packet are not read', () => {
+test('the bytes after a SUBSCRIBE are not read', () => {
   // The next frame in the chunk would make these whole.
   const behind = Buffer.from([0, 1, 0, 1, 97, 0, 0, 1])
   expect(readSubscribe(behind, 0, 5, 4)).toBe('malformed')
@@ -86,7 +86,7 @@ describe('SUBSCRIBE of MQTT 5', () => {
     [0x12, { qos: 2, ...plain, retainHandling: 1 }],
     [0x20, { qos: 0, ...plain, retainHandling: 2 }],
     [0x2e, { qos: 2, noLocal: true, retainAsPublished: true, retainHandling: 2 }],
-  ])('options %i', (options, request) => {
+  ])('has the subscription options %i', (options, request) => {
     expect(subscribeAt(5, [0, 7, 0, 0, 1, 97, options])).toEqual({
       packetId: 7,
       requests: [{ filter: 'a', ...request }],
@@ -94,7 +94,7 @@ describe('SUBSCRIBE of MQTT 5', () => {
     })
   })
 
-  test('has one identifier for all of its filters, the largest too', () => {
+  test('has one subscription identifier for all of its filters, also the largest', () => {
     const body = [0, 7, id.length + user.length, ...user, ...id, 0, 1, 97, 0, 0, 1, 98, 1]
     expect(subscribeAt(5, body)).toMatchObject({
       requests: [{ filter: 'a' }, { filter: 'b' }],
@@ -102,7 +102,7 @@ describe('SUBSCRIBE of MQTT 5', () => {
     })
   })
 
-  test('keeps a filter that is not allowed: it gets a code of its own', () => {
+  test('keeps a filter that is not allowed, which gets its own reason code', () => {
     const body = [0, 7, 0, 0, 2, 97, 35, 0, 0, 0, 0]
     expect(subscribeAt(5, body)).toMatchObject({ requests: [{ filter: 'a#' }, { filter: '' }] })
   })
@@ -129,7 +129,7 @@ describe('SUBSCRIBE of MQTT 5', () => {
 })
 
 describe('UNSUBSCRIBE of MQTT 5', () => {
-  test('has properties in front of its filters, which may be ones that are not allowed', () => {
+  test('has properties before its filters, also before filters that are not allowed', () => {
     const user = [0x26, 0, 1, 97, 0, 1, 98]
     expect(unsubscribeAt(5, [0, 7, user.length, ...user, 0, 1, 97, 0, 2, 97, 35])).toEqual({
       packetId: 7,

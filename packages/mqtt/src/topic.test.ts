@@ -9,20 +9,20 @@ import {
 
 describe('topic names', () => {
   it.each(['a', '/', '//', 'a/b', ' ', 'a b', '$SYS/x', 'é/😀', 'A', '__proto__'])(
-    'accepts %j',
+    'accept %j',
     (topic) => {
       expect(isValidTopicName(topic)).toBe(true)
     },
   )
 
   it.each(['', '+', '#', 'a/+', 'a/#', 'a+b', 'a#b'])(
-    'refuses %j: a name has a character and no wildcard [MQTT-4.7.3-1] [MQTT-3.3.2-2]',
+    'refuse %j: a topic name has a character and no wildcard [MQTT-4.7.3-1] [MQTT-3.3.2-2]',
     (topic) => {
       expect(isValidTopicName(topic)).toBe(false)
     },
   )
 
-  it('refuses NUL [MQTT-4.7.3-2]', () => {
+  it('refuse NUL [MQTT-4.7.3-2]', () => {
     expect(isValidTopicName('a\u0000b')).toBe(false)
     expect(isValidTopicFilter('a\u0000b')).toBe(false)
   })
@@ -30,32 +30,32 @@ describe('topic names', () => {
 
 describe('topic filters', () => {
   it.each(['#', '+', 'a/#', '+/+', '/+', '+/', '/#', 'a/+/b/#', '//', '$SYS/#', '+/a/+', 'a b'])(
-    'accepts %j',
+    'accept %j',
     (filter) => {
       expect(isValidTopicFilter(filter)).toBe(true)
     },
   )
 
   it.each(['', 'a#', 'a/b#', '#/a', 'a/#/b', '##', '+#', '#/#', '#/'])(
-    'refuses %j: # stands alone in the last level [MQTT-4.7.1-2]',
+    'refuse %j: # is the whole last level [MQTT-4.7.1-2]',
     (filter) => {
       expect(isValidTopicFilter(filter)).toBe(false)
     },
   )
 
   it.each(['a+', '+a', 'a/+b', 'a/b+', '++', 'a/++/b', '+/+a', '+a/+'])(
-    'refuses %j: + stands alone in its level [MQTT-4.7.1-3]',
+    'refuse %j: + is a whole level [MQTT-4.7.1-3]',
     (filter) => {
       expect(isValidTopicFilter(filter)).toBe(false)
     },
   )
 })
 
-it('counts levels, empty ones included', () => {
+it('the levels of a topic are counted, empty levels included', () => {
   expect(['a', '/', 'a/b', '/a/', '//'].map(topicLevels)).toEqual([1, 2, 2, 3, 3])
 })
 
-describe('matching', () => {
+describe('filter matching', () => {
   it.each([
     ['sport/tennis/player1', 'sport/tennis/player1/#', true],
     ['sport/tennis/player1/ranking', 'sport/tennis/player1/#', true],
@@ -80,7 +80,7 @@ describe('matching', () => {
     ['a/b', 'a//b', false],
     ['a/b', 'a/bc', false],
     ['a/bc', 'a/b', false],
-  ] as const)('%j against %j is %j', (topic, filter, matches) => {
+  ] as const)('of topic %j against filter %j is %j', (topic, filter, matches) => {
     expect(topicMatchesFilter(topic, filter)).toBe(matches)
   })
 
@@ -92,7 +92,7 @@ describe('matching', () => {
     ['$SYS/uptime', '$SYS/+', true],
     ['a/$b', 'a/+', true],
     ['a/$b', '#', true],
-  ] as const)('%j against %j is %j [MQTT-4.7.2-1]', (topic, filter, matches) => {
+  ] as const)('of topic %j against filter %j is %j [MQTT-4.7.2-1]', (topic, filter, matches) => {
     expect(topicMatchesFilter(topic, filter)).toBe(matches)
   })
 
@@ -104,7 +104,7 @@ describe('matching', () => {
   })
 })
 
-it('knows a wildcard filter', () => {
+it('a filter with a wildcard is recognised', () => {
   const wildcards = ['a', 'a/b', '+', 'a/+/b', '#', 'a/#'].filter(hasWildcard)
   expect(wildcards).toEqual(['+', 'a/+/b', '#', 'a/#'])
 })
