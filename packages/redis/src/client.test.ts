@@ -19,8 +19,8 @@ function handshakeOf(changes: Partial<RedisSettings>) {
   return { ...credentials.handshake(), tls: credentials.tls() }
 }
 
-describe('a connection', () => {
-  it('of the data role sends nothing twice and queues nothing', () => {
+describe('a connection to Redis', () => {
+  it('of the data role sends no command twice and queues no command', () => {
     expect(optionsOf('data')).toMatchObject({
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
@@ -28,7 +28,7 @@ describe('a connection', () => {
     })
   })
 
-  it('of the control role waits for Redis to come back, as long as it is told', () => {
+  it('of the control role waits for Redis to come back, within its time-out', () => {
     expect(optionsOf('control', {}, 1_234)).toMatchObject({
       enableOfflineQueue: true,
       maxRetriesPerRequest: null,
@@ -37,7 +37,7 @@ describe('a connection', () => {
     expect(optionsOf('control')).toMatchObject({ maxRetriesPerRequest: 3 })
   })
 
-  it('of the subscriber role never gives up and leaves subscribing again to its owner', () => {
+  it('of the subscriber role reconnects for ever and leaves subscribing again to its owner', () => {
     expect(optionsOf('subscriber')).toMatchObject({
       maxRetriesPerRequest: null,
       autoResubscribe: false,
@@ -56,13 +56,13 @@ describe('a connection', () => {
     expect(delays.at(-1)).toBeGreaterThanOrEqual(1_000)
   })
 
-  it('puts a prefix before keys only where it is asked to', () => {
+  it('puts a prefix before keys only when one is given', () => {
     expect(createRedis(settings, 'control', { keyPrefix: 'p:' }).options.keyPrefix).toBe('p:')
     expect(createRedis(settings, 'control').options.keyPrefix).toBe('')
   })
 })
 
-describe('the address', () => {
+describe('a Redis address', () => {
   it('takes user, password and database from the URL', () => {
     expect(handshakeOf({ url: 'redis://ann:s%2Fec@host:6380/3' })).toMatchObject({
       username: 'ann',
@@ -72,20 +72,20 @@ describe('the address', () => {
   })
 
   it.each(['p@ss/w:rd %41?#', 'ünïcode', ' '])(
-    'takes a password of the settings as it is, beside a user of the URL: %j',
+    'takes a password of the settings unchanged, beside a user of the URL: %j',
     (password) => {
       const told = handshakeOf({ url: 'redis://ann@host', password })
       expect(told).toMatchObject({ username: 'ann', password })
     },
   )
 
-  it('verifies the server of a rediss URL, against the given authority if there is one', () => {
+  it('verifies the server of a rediss URL, with the given authority if there is one', () => {
     expect(handshakeOf({ url: 'rediss://host' }).tls).toBeTruthy()
     expect(handshakeOf({ url: 'rediss://host', ca: 'PEM' }).tls).toEqual({ ca: 'PEM' })
     expect(handshakeOf({}).tls).toBeUndefined()
   })
 
-  it('of sentinels asks them for the master, with a password of their own', () => {
+  it('of sentinels asks the sentinels for the master, with the sentinel password', () => {
     const url = 'rediss-sentinel://ann:one@s1,s2:26380/main/3'
     const changes = { url, ca: 'PEM', sentinelPassword: 'two' }
     const { sentinels, ...options } = optionsOf('data', changes)
@@ -103,17 +103,17 @@ describe('the address', () => {
     expect(handshakeOf(changes)).toMatchObject({ username: 'ann', password: 'one', database: 3 })
   })
 
-  it('shows a certificate of its own where there is one', () => {
+  it('presents the client certificate when there is one', () => {
     const changes = { url: 'rediss://host', cert: 'CERT', key: 'KEY' }
     expect(handshakeOf(changes).tls).toEqual({ cert: 'CERT', key: 'KEY' })
   })
 
-  it('leaves nothing for the client library to ask, which goes on where a server refuses', () => {
+  it('leaves SELECT and AUTH to the broker, since the client library ignores a refusal', () => {
     const url = 'redis://ann:one@host/3'
     expect(optionsOf('data', { url })).toMatchObject({ db: 0, password: null, username: null })
   })
 
-  it('is asked for what is secret at each attempt', () => {
+  it('reads its secrets again at each attempt', () => {
     const changing = { ...settings, url: 'rediss://host', password: 'one', ca: 'A' }
     const credentials = credentialsOf(changing, 'data')
     Object.assign(changing, { password: 'two', ca: 'B' })

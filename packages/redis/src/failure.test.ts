@@ -5,7 +5,7 @@ function named(name: string, message: string): Error {
   return Object.assign(new Error(message), { name })
 }
 
-describe('a command that failed', () => {
+describe('a Redis command that failed', () => {
   it.each([
     'NOSCRIPT No matching script',
     'OOM command not allowed when used memory > maxmemory',
@@ -15,16 +15,19 @@ describe('a command that failed', () => {
     'ASK 3999 127.0.0.1:6381',
     'TRYAGAIN Multiple keys request during rehashing of slot',
     'CLUSTERDOWN Hash slot not served',
-  ])('may happen yet: %s', (message) => {
+  ])('may still be executed after: %s', (message) => {
     expect(failureOf(named('ReplyError', message)).again).toBe(true)
   })
 
-  it.each(['ERR syntax error', 'WRONGTYPE Operation', 'OOMPH'])('never will: %s', (message) => {
-    const error = named('ReplyError', message)
-    expect(failureOf(error)).toEqual({ error, again: false })
-  })
+  it.each(['ERR syntax error', 'WRONGTYPE Operation', 'OOMPH'])(
+    'is never executed after: %s',
+    (message) => {
+      const error = named('ReplyError', message)
+      expect(failureOf(error)).toEqual({ error, again: false })
+    },
+  )
 
-  it('had no answer, and says that the connection was lost', () => {
+  it('without an answer has the error of a lost connection', () => {
     const error = named('MaxRetriesPerRequestError', 'Reached the max retries')
     const failure = failureOf(error)
     expect(failure.again).toBe(true)

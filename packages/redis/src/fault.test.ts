@@ -31,7 +31,7 @@ describe('a fault of Redis', () => {
     [new Error('CLUSTERDOWN The cluster is down'), 'cluster', 'CLUSTER INFO'],
     [new UnfitRedis('too old'), 'unfit', ''],
     [new Error('something else'), 'other', ''],
-  ] as const)('is of one kind, with what to change: %s', (error, kind, advice) => {
+  ] as const)('has one kind and a remedy: %s', (error, kind, advice) => {
     const fault = faultOf(error)
     expect(fault.kind).toBe(kind)
     expect(fault.advice).toContain(advice)
@@ -40,7 +40,7 @@ describe('a fault of Redis', () => {
     expect(faultOf(wrapped).kind).toBe(kind)
   })
 
-  it('has the same text each time, whatever was drawn by lot or counted', () => {
+  it('has the same text each time, without random or counted parts', () => {
     const texts = [12.5, 1_999].map(
       (ms) =>
         faultOf(
@@ -61,7 +61,7 @@ describe('a fault of Redis', () => {
     [coded('ECONNREFUSED'), false],
     [new Error('WRONGPASS no'), false],
     [new Error('NOPERM no'), false],
-  ] as const)('lasts only where no waiting mends it: %s', (error, lasting) => {
+  ] as const)('is lasting only when waiting cannot resolve it: %s', (error, lasting) => {
     expect(faultOf(error).lasting).toBe(lasting)
   })
 })

@@ -10,8 +10,8 @@ const fit: RedisFacts = {
   appendOnly: true,
 }
 
-describe('a Redis', () => {
-  it.each(['7.0.0', '7.4.1', '8.2.0', '10.0.0'])('of version %s is fit', (version) => {
+describe('a Redis server', () => {
+  it.each(['7.0.0', '7.4.1', '8.2.0', '10.0.0'])('of version %s is supported', (version) => {
     expect(unfitReason({ ...fit, version }, false)).toBeUndefined()
   })
 
@@ -22,7 +22,7 @@ describe('a Redis', () => {
   })
 
   it.each(['allkeys-lru', 'volatile-ttl', 'allkeys-random'])(
-    'with maxmemory-policy %s is refused in one line that says what to set',
+    'with maxmemory-policy %s is refused in one line that names the right setting',
     (maxmemoryPolicy) => {
       const reason = unfitReason({ ...fit, maxmemoryPolicy }, false)
       expect(reason).toContain(`maxmemory-policy is ${maxmemoryPolicy}`)
@@ -31,13 +31,13 @@ describe('a Redis', () => {
     },
   )
 
-  it('that belongs to a cluster needs an address that says so', () => {
+  it('in a Redis Cluster needs a redis-cluster:// address', () => {
     const facts = { ...fit, mode: 'cluster' }
     expect(unfitReason(facts, true)).toBeUndefined()
     expect(unfitReason(facts, false)).toContain('use redis-cluster://')
   })
 
-  it('lacks what the level of acknowledgements waits for, and may be started with all the same', () => {
+  it('without the replicas or the append-only file that the acknowledgement level needs is reported, and the node may start', () => {
     const facts = { ...fit, appendOnly: false, connectedSlaves: 1 }
     expect(unfitReason(facts, false)).toBeUndefined()
     const lacks = lacksOf(facts, { clustered: false, disk: true, replicas: 2 })
@@ -49,7 +49,7 @@ describe('a Redis', () => {
   it.each([
     { ...fit, version: '' },
     { ...fit, maxmemoryPolicy: '' },
-  ])('that does not say what it is is refused', (facts) => {
+  ])('without version information is refused', (facts) => {
     expect(unfitReason(facts, false)).toContain('INFO')
   })
 })

@@ -11,7 +11,7 @@ const NAMES = {
   string: /^(string|counter|number)/,
 } as const
 
-it('every key of the table in keys.ts has its kind, with the type that the table says', () => {
+it('every key of the table in keys.ts has a kind, with the type in the table', () => {
   const source = readFileSync(new URL('keys.ts', import.meta.url), 'utf8')
   const rows = [...source.matchAll(/^ \* \| `([^`]+)` \| ([^|]+) \|/gm)]
   const kinds = new Set<string>()
@@ -24,7 +24,7 @@ it('every key of the table in keys.ts has its kind, with the type that the table
   expect([...kinds].toSorted()).toEqual(redisKeyKinds.filter((kind) => kind !== 'other').toSorted())
 })
 
-it('a key of another application has no kind, whatever it holds', () => {
+it('a key of another application has no kind, whatever its contents', () => {
   for (const name of ['', 'queue', 'v1:{1}:__proto__', 'v1:{1}:unknown:x', 'p:v2:{1}:queue:a'])
     expect(kindOfKey(name)).toEqual({ kind: 'other', type: undefined })
 })

@@ -77,8 +77,8 @@ function isOneOf<Kind extends string>(kinds: readonly Kind[], kind: string): kin
   return (kinds as readonly string[]).includes(kind)
 }
 
-describe('keys', () => {
-  it('are all in the table, and the table names no other', () => {
+describe('Redis keys', () => {
+  it('are exactly those of the table in keys.ts', () => {
     const documented = documentedNames()
     expect(documented.length).toBeGreaterThan(0)
     expect(new Set(madeNames())).toEqual(new Set(documented))
@@ -97,7 +97,7 @@ describe('keys', () => {
     }
   })
 
-  it('of a session lie in the slot of its bucket, which is spread evenly and never changes', () => {
+  it('of a session lie in the slot of its bucket, which is evenly distributed and never changes', () => {
     for (const clientId of oddIds)
       for (const family of ['sessions', 'owners', 'wills', 'imported'] as const)
         expect(hashTag(keys[family](bucketOf(clientId)))).toBe(hashTag(keys.session(clientId)))

@@ -10,6 +10,6 @@ it.each([
   ['foo{}{bar}', 8_363],
   ['foo{{bar}}zap', 4_015],
   ['', 0],
-])('%s lies in slot %i', (key, slot) => {
+])('the Redis Cluster slot of the key %s is %i', (key, slot) => {
   expect(slotOf(key)).toBe(slot)
 })

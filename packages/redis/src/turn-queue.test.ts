@@ -72,8 +72,8 @@ function setUp(options: Partial<TurnQueueOptions<string>> = {}): Setup {
   return { peer, queue, faults, done, push }
 }
 
-describe('batches', () => {
-  it('hold what was pushed in one turn; what comes meanwhile forms the next', async () => {
+describe('batches of the turn queue', () => {
+  it('contain the items of one turn; items pushed meanwhile form the next batch', async () => {
     const { peer, queue, push, done } = setUp()
     push('a')
     push('b')
@@ -89,7 +89,7 @@ describe('batches', () => {
     expect(done).toEqual(['a', 'b', 'c'])
   })
 
-  it('are bounded by items and by bytes, and take one item at least', async () => {
+  it('are bounded by items and by bytes, and contain at least one item', async () => {
     const { peer, queue, push } = setUp({ batchItemsMax: 2, batchBytesMax: 10 })
     for (const [name, bytes] of [
       ['a', 1],
@@ -109,7 +109,7 @@ describe('batches', () => {
     await queue.settled()
   })
 
-  it('number their items without gaps, the same where they are sent again', async () => {
+  it('number their items without gaps, with the same numbers when sent again', async () => {
     const { peer, queue, push } = setUp({ batchItemsMax: 2 })
     for (const name of ['a', 'b', 'c']) push(name)
     ;(await peer.next()).fail('lost')
@@ -126,8 +126,8 @@ describe('batches', () => {
   })
 })
 
-describe('what fails', () => {
-  it('as a whole is sent again before anything that came later', async () => {
+describe('a failure in the turn queue', () => {
+  it('of a whole batch sends the batch again before later items', async () => {
     const { peer, queue, push, done } = setUp()
     push('a')
     push('b')
@@ -142,7 +142,7 @@ describe('what fails', () => {
     expect(done).toEqual(['a', 'b', 'c'])
   })
 
-  it('in part is sent again in part; later callbacks wait, and come once', async () => {
+  it('of some items sends those items again; later callbacks wait, and are called once', async () => {
     const { peer, queue, push, done } = setUp()
     for (const name of ['a', 'b', 'c', 'd']) push(name)
     const refused = { again: true, error: new Error('OOM') }
@@ -155,7 +155,7 @@ describe('what fails', () => {
     expect(done).toEqual(['a', 'b', 'c', 'd'])
   })
 
-  it('by itself gets its own error and is not sent again', async () => {
+  it('of one item gives that item its own error, and does not send it again', async () => {
     const { peer, queue, push, done } = setUp()
     for (const name of ['a', 'b', 'c']) push(name)
     ;(await peer.next()).answer([{}, { error: new Error('WRONGTYPE') }, {}])
@@ -165,8 +165,8 @@ describe('what fails', () => {
   })
 })
 
-describe('the time-out', () => {
-  it('cuts a connection that does not answer, not before, and gives the error once', async () => {
+describe('the time-out of the turn queue', () => {
+  it('closes a connection that does not answer, not earlier, and reports the error once', async () => {
     const { peer, queue, push, done } = setUp({ timeoutMs: 300 })
     const start = performance.now()
     push('a')
@@ -178,7 +178,7 @@ describe('the time-out', () => {
     expect(peer.cuts).toBeLessThanOrEqual(2)
   })
 
-  it('is that of each item: what was pushed later is sent again', async () => {
+  it('applies to each item: later items are sent again', async () => {
     const { peer, queue, push, done } = setUp({ timeoutMs: 500 })
     push('a')
     ;(await peer.next()).fail('lost')
@@ -192,7 +192,7 @@ describe('the time-out', () => {
     expect(done).toEqual(['a: not taken by Redis within 500 ms: cut', 'b'])
   })
 
-  it('does not touch what happened and waits for an earlier item', async () => {
+  it('does not fail an executed item that waits for an earlier item', async () => {
     const { peer, queue, push, done } = setUp({ timeoutMs: 300 })
     push('a')
     push('b')
@@ -202,8 +202,8 @@ describe('the time-out', () => {
   })
 })
 
-describe('the bounds', () => {
-  it('refuse at once what is too much, by items', async () => {
+describe('the bounds of the turn queue', () => {
+  it('refuse items beyond the bound at once, by number', async () => {
     const { peer, queue, push, done } = setUp({ itemsMax: 2 })
     for (const name of ['a', 'b', 'c']) push(name)
     expect(done).toEqual(['c: full: 2 items wait for Redis'])
@@ -215,7 +215,7 @@ describe('the bounds', () => {
     expect(done.slice(1)).toEqual(['a', 'b', 'd'])
   })
 
-  it('refuse at once what is too much, by bytes, but never the only item', async () => {
+  it('refuse items beyond the bound at once, by bytes, but never a single item', async () => {
     const { peer, queue, push, done } = setUp({ bytesMax: 10 })
     push('large', 11)
     push('b', 1)
@@ -229,8 +229,8 @@ describe('the bounds', () => {
   })
 })
 
-describe('several queues that share a load', () => {
-  it('refuse what is too much for all of them together, and take more when one is done', async () => {
+describe('several turn queues that share a load', () => {
+  it('refuse items beyond their common bound, and accept more when an item completes', async () => {
     const load = { items: 0, bytes: 0 }
     const bounds = { load, itemsMax: 2, bytesMax: 10 }
     const [one, other] = [setUp(bounds), setUp(bounds)]
@@ -255,8 +255,8 @@ describe('several queues that share a load', () => {
   })
 })
 
-describe('callbacks', () => {
-  it('that throw are faults of their owner: the others come all the same', async () => {
+describe('callbacks of the turn queue', () => {
+  it('that throw are reported as faults, and other callbacks are still called', async () => {
     const { peer, queue, push, faults, done } = setUp()
     queue.push('a', 1, () => {
       throw new Error('bug')
@@ -268,7 +268,7 @@ describe('callbacks', () => {
     expect(done).toEqual(['b'])
   })
 
-  it('may push', async () => {
+  it('may push further items', async () => {
     const { peer, queue, push, done } = setUp()
     queue.push('a', 1, () => push('b'))
     ;(await peer.next()).answer()
@@ -277,7 +277,7 @@ describe('callbacks', () => {
     expect(done).toEqual(['b'])
   })
 
-  it('come once each and in order, whatever the other side does', async () => {
+  it('are called once each and in order, whatever the server does', async () => {
     const { peer, queue, push, done } = setUp({ batchItemsMax: 7, itemsMax: 3_000 })
     const names = Array.from({ length: 3_000 }, (_, index) => `${index}`)
     let seed = 1
@@ -311,8 +311,8 @@ describe('callbacks', () => {
   })
 })
 
-describe('settled', () => {
-  it('waits for what was pushed before, not for what comes later', async () => {
+describe('settled() of the turn queue', () => {
+  it('waits for items pushed earlier, not for later items', async () => {
     const { peer, queue, push, done } = setUp()
     await queue.settled()
     push('a')
@@ -326,7 +326,7 @@ describe('settled', () => {
     await queue.settled()
   })
 
-  it('comes after the time-out too, and after closing', async () => {
+  it('resolves also after the time-out and after closing', async () => {
     const { queue, push } = setUp()
     push('a')
     const settled = queue.settled()
@@ -337,8 +337,8 @@ describe('settled', () => {
   })
 })
 
-describe('a closed queue', () => {
-  it('gives an error to all that wait, takes nothing more and sends nothing more', async () => {
+describe('a closed turn queue', () => {
+  it('gives an error to all pending items, and accepts and sends nothing more', async () => {
     const { peer, queue, push, done } = setUp()
     push('a')
     const first = await peer.next()

@@ -4,7 +4,7 @@ import { resolveOptions, type FleetInput } from './options.ts'
 
 const URLS = ['mqtt://127.0.0.1']
 
-test('the port follows from the scheme, an address in brackets is an address', () => {
+test('the fleet command takes the default port from the URL scheme, and accepts an IPv6 address in brackets', () => {
   const urls = ['mqtt://a', 'mqtts://b', 'mqtts://[::1]:9', 'mqtt://c:1']
   const { endpoints } = resolveOptions({ command: 'connect', urls })
   expect(endpoints.map(({ host, port, secure }) => [host, port, secure])).toEqual([
@@ -39,13 +39,13 @@ test.each<[string, Partial<FleetInput>]>([
   ['--pattern', { command: 'pub', pattern: 'fan-in' }],
   ['--rate', { command: 'connect', rate: 5 }],
   ['--slo', { thresholds: ['nonsense'] }],
-])('a refusal names %s: %j', (option, input) => {
+])('the fleet command names %s when it refuses %j', (option, input) => {
   const resolve = (): unknown => resolveOptions({ command: 'pubsub', urls: URLS, ...input })
   expect(resolve).toThrow(InputError)
   expect(resolve).toThrow(new RegExp(`^${option}.*: .+$`)) // one line
   expect(resolve).not.toThrow(/secret/)
 })
 
-test('a subscriber may use wildcards', () => {
+test('the fleet command accepts wildcards in the topic of a subscriber', () => {
   expect(resolveOptions({ command: 'sub', urls: URLS, topic: 'a/+/#' }).topic).toBe('a/+/#')
 })

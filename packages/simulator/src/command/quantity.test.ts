@@ -8,7 +8,7 @@ test.each([
   ['2m', 120_000],
   ['1h', 3_600_000],
   ['250us', 0.25],
-])('%s is %d ms', (text, ms) => {
+])('the duration %s is %d ms', (text, ms) => {
   expect(parseDurationMs('--duration', text)).toBe(ms)
 })
 
@@ -17,12 +17,12 @@ test.each([
   ['10k', 10_000],
   ['2.5k/s', 2500],
   ['7/s', 7],
-])('%s is %d', (text, value) => {
+])('the number %s is %d', (text, value) => {
   expect(parseNumber('--rate', text)).toBe(value)
 })
 
 test.each(['', 'ten', '-5', '5 apples', '1e3', '0x10', 'Infinity', '5s5'])(
-  '%j is refused',
+  'the quantity %j is refused',
   (text) => {
     expect(() => parseNumber('--rate', text)).toThrow(/^--rate: /)
     expect(() => parseDurationMs('--duration', text)).toThrow(/^--duration: /)

@@ -8,7 +8,7 @@ test.each([
   ['dev-{{i|pad 6}}', 'dev-000007'],
   ['{{ i | pad 2 }}{{i}}', '077'],
   ['plain', 'plain'],
-])('%s becomes %s', (template, name) => {
+])('the template %s becomes %s', (template, name) => {
   expect(renderTemplate(template, VALUES)).toBe(name)
 })
 
@@ -17,16 +17,16 @@ test.each([
   ['a/dev-{{i}}/{{run}}', 'a/+/00c0ffee'],
   ['{{id}}/{{i|pad 3}}', '+/+'],
   ['a/b', 'a/b'],
-])('the filter for all of %s is %s', (template, filter) => {
+])('the filter for all topics of the template %s is %s', (template, filter) => {
   expect(wildcardFilter(template, '00c0ffee')).toBe(filter)
 })
 
-test('only {{i}} and {{id}} tell devices apart', () => {
+test('only {{i}} and {{id}} distinguish the devices of a template', () => {
   const templates = ['a{{i}}', '{{id}}', '{{i|pad 4}}', '{{run}}', 'a']
   expect(templates.map(isPerDevice)).toEqual([true, true, true, false, false])
 })
 
-test('an unknown or unfinished placeholder is refused by name', () => {
+test('an unknown or unfinished placeholder of a template is refused by name', () => {
   expect(() => checkTemplate('--topic', 'a/{{x}}')).toThrow(/--topic: \{\{x\}\} is not known/)
   expect(() => checkTemplate('--topic', 'a/{{i')).toThrow(/unfinished/)
   expect(() => checkTemplate('--client-id', '{{id}}', ['i'])).toThrow(/use \{\{i\}\}/)

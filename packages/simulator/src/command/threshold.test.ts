@@ -30,15 +30,15 @@ test.each([
   ['dup==0', true],
   ['rate>=1000/s', true],
   ['rate>1000', false],
-])('%s is %s', (expression, met) => {
+])('the threshold %s is met: %s', (expression, met) => {
   expect(judge(expression)).toEqual([met])
 })
 
-test('a threshold on something of which there is none is missed', () => {
+test('a threshold on a measure without samples is missed', () => {
   expect(judge('transit.p99<1h')).toEqual([false])
 })
 
-test('a comma separates several', () => {
+test('a comma separates thresholds', () => {
   const thresholds = parseThresholds(['e2e.p99<50ms, loss==0', 'dup==0'], 'pubsub', 0)
   expect(thresholds.map(({ metric }) => metric)).toEqual(['e2e', 'loss', 'dup'])
 })
@@ -53,6 +53,9 @@ test.each([
   ['e2e.p99<50ms', 'pub', 0, /pub with QoS 0 does not measure "e2e"/],
   ['ack.p99<50ms', 'pubsub', 0, /does not measure "ack"/],
   ['', 'pubsub', 0, /write it as/],
-] as const)('%j for %s is refused', (expression, command, qos, message) => {
-  expect(() => parseThresholds([expression], command, qos)).toThrow(message)
-})
+] as const)(
+  'the threshold %j for the command %s is refused',
+  (expression, command, qos, message) => {
+    expect(() => parseThresholds([expression], command, qos)).toThrow(message)
+  },
+)

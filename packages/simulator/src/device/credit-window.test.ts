@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest'
 import { CreditWindow } from './credit-window.ts'
 
-test('with one receiver every delivery is a credit', () => {
+test('a credit window with one receiver grows with every delivery', () => {
   const window = new CreditWindow(4, 1)
   expect(window.limit).toBe(4)
   window.advance(0, 3)
   expect(window.limit).toBe(7)
 })
 
-test('with several receivers the slowest one counts', () => {
+test('a credit window with several receivers follows the slowest receiver', () => {
   const window = new CreditWindow(4, 3)
   window.advance(0, 4)
   window.advance(0, 4)
@@ -19,7 +19,7 @@ test('with several receivers the slowest one counts', () => {
   expect(window.limit).toBe(8)
 })
 
-test('a lost message does not stop the run once a later one has arrived', () => {
+test('a credit window goes on after a lost message once a later message has arrived', () => {
   const window = new CreditWindow(4, 2)
   window.advance(0, 1)
   window.advance(0, 3) // 1 and 2 count with 3, whether they came or not
@@ -27,7 +27,7 @@ test('a lost message does not stop the run once a later one has arrived', () => 
   expect(window.limit).toBe(7)
 })
 
-test('the ring is used over and over', () => {
+test('a credit window reuses the entries of its ring', () => {
   const window = new CreditWindow(5, 2)
   for (let sequence = 0; sequence < 1000; sequence++) {
     window.advance(sequence, sequence + 1)
@@ -37,7 +37,7 @@ test('the ring is used over and over', () => {
   }
 })
 
-test('after a forfeit, deliveries of what was given up count no more', () => {
+test('a credit window does not count late deliveries of forfeited messages', () => {
   const window = new CreditWindow(4, 2)
   window.advance(0, 4)
   window.forfeit(4)

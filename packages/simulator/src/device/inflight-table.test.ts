@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { Acknowledged, InflightTable } from './inflight-table.ts'
 import { PacketType } from '../wire/packet.ts'
 
-test('a packet id is never 0 and free again after PUBACK', () => {
+test('a packet id of a simulated device is never 0, and free again after PUBACK', () => {
   const table = new InflightTable(3, 1)
   expect([0, 1, 2, 3].map((sequence) => table.packetId(sequence))).toEqual([1, 2, 3, 1])
   table.open(0, 10, 20)
@@ -12,7 +12,7 @@ test('a packet id is never 0 and free again after PUBACK', () => {
   expect(table.hasRoom(3)).toBe(true)
 })
 
-test('QoS 2 goes through PUBREC and PUBCOMP, each once', () => {
+test('a QoS 2 publish of a simulated device goes through PUBREC and PUBCOMP, each once', () => {
   const table = new InflightTable(3, 2)
   table.open(0, 0, 0)
   expect(table.settle(PacketType.pubcomp, 1)).toBe(Acknowledged.stray)
@@ -29,7 +29,7 @@ test.each<[PacketType, number, string]>([
   [PacketType.puback, 999, 'with a packet id out of range'],
   [PacketType.pubrec, 1, 'of the wrong QoS'],
   [PacketType.pubcomp, 1, 'of the wrong QoS'],
-])('an acknowledgement (type %i, id %i) %s is a stray', (type, packetId) => {
+])('an acknowledgement (type %i, packet id %i) %s is counted as stray', (type, packetId) => {
   const table = new InflightTable(3, 1)
   table.open(0, 0, 0)
   expect(table.settle(type, packetId)).toBe(Acknowledged.stray)

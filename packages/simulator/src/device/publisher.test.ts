@@ -67,7 +67,7 @@ const release = (publisher: Publisher, messages: number): void => {
   publisher.dispatch(1_000_000)
 }
 
-test('what becomes due while a write is under way waits, and leaves in one write after it', async () => {
+test('messages that become due during a write wait, and are sent in one write after it', async () => {
   const { publisher, peer, meter } = start(paced())
   release(publisher, 2)
   release(publisher, 3)
@@ -81,7 +81,7 @@ test('what becomes due while a write is under way waits, and leaves in one write
   expect(publisher.waiting).toBe(0)
 })
 
-test('the lag of a message is that of its turn, not of the socket', () => {
+test('the lag of a simulated message is measured at its turn, not at the socket', () => {
   const { publisher, meter } = start(paced())
   meter.fromUs = 0
   release(publisher, 2)
@@ -89,7 +89,7 @@ test('the lag of a message is that of its turn, not of the socket', () => {
   expect(meter.lag.count).toBe(4)
 })
 
-test('unacknowledged messages hold a publisher back until one of them is acknowledged', async () => {
+test('a simulated publisher with a full window waits until a message is acknowledged', async () => {
   const { publisher, peer, meter } = start(paced(), 1)
   release(publisher, 6)
   await peer.takeWrite()
@@ -105,7 +105,7 @@ test('unacknowledged messages hold a publisher back until one of them is acknowl
   expect([meter.sent, meter.acknowledged]).toEqual([6, 2])
 })
 
-test('a window is sent at once, and refilled by halves', async () => {
+test('a saturated publisher sends its window at once, and refills it by halves', async () => {
   const drive = { window: new CreditWindow(8, 1), creditSource: 'delivery' } as const
   const { publisher, peer } = start(drive)
   await peer.takeWrite()
@@ -119,7 +119,7 @@ test('a window is sent at once, and refilled by halves', async () => {
   expect(peer.sequences).toEqual(count(0, 12))
 })
 
-test('a publisher that is stopped or has no connection sends nothing', () => {
+test('a simulated publisher that is stopped or not connected sends nothing', () => {
   const { publisher, peer } = start(paced())
   publisher.attach(undefined)
   release(publisher, 1)

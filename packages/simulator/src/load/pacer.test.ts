@@ -9,7 +9,7 @@ const blockUs = (durationUs: number): void => {
   }
 }
 
-test('a loop that is held up finds all its work due and loses none of it', async () => {
+test('a pacer whose event loop was blocked runs all due work and loses none', async () => {
   const startUs = nowUs()
   const periodUs = 1000
   const finished = Promise.withResolvers<void>()
@@ -34,7 +34,7 @@ test('a loop that is held up finds all its work due and loses none of it', async
   expect(lagsUs).toHaveLength(100)
 })
 
-test('a stopped pacer does not call again', async () => {
+test('a stopped pacer calls no more', async () => {
   let calls = 0
   const pacer = new Pacer((now) => {
     calls += 1

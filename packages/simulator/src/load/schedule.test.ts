@@ -10,7 +10,7 @@ const begun = (sources: number, ratePerSecond: number, seed = 7): Schedule => {
   return schedule
 }
 
-test('a day later, message k still leaves at start + phase + k periods', () => {
+test('a day later, message k of a schedule is still due at start + phase + k periods', () => {
   const schedule = begun(7, 3000)
   const periodUs = 7_000_000 / 3000
   const phases = Array.from({ length: 7 }, (_, i) => schedule.intendedUs(i, 0) - START_US)
@@ -21,7 +21,7 @@ test('a day later, message k still leaves at start + phase + k periods', () => {
   }
 })
 
-test('the cursor visits every message of every source once, in order of time', () => {
+test('the schedule cursor visits every message of every source once, in order of time', () => {
   const schedule = begun(23, 5000)
   const sequences = Array.from({ length: 23 }, () => 0)
   let before = Number.NEGATIVE_INFINITY
@@ -41,15 +41,18 @@ test.each([
   [3, 1000],
   [500, 2000],
   [1000, 7.5],
-])('%i sources at %d/s: ten periods hold ten messages of each', (sources, rate) => {
-  const schedule = begun(sources, rate)
-  const endUs = START_US + (10 * sources * 1_000_000) / rate
-  let messages = 0
-  for (; schedule.nextUs < endUs; schedule.advance()) messages += 1
-  expect(messages).toBe(10 * sources)
-})
+])(
+  'a schedule of %i sources at %d/s has ten messages of each source in ten periods',
+  (sources, rate) => {
+    const schedule = begun(sources, rate)
+    const endUs = START_US + (10 * sources * 1_000_000) / rate
+    let messages = 0
+    for (; schedule.nextUs < endUs; schedule.advance()) messages += 1
+    expect(messages).toBe(10 * sources)
+  },
+)
 
-test('the phases fill the period: one source in each slice of it', () => {
+test('the phases of a schedule fill the period: one source in each slice', () => {
   const sources = 50
   const schedule = begun(sources, 100)
   const sliceUs = schedule.periodUs / sources
@@ -60,7 +63,7 @@ test('the phases fill the period: one source in each slice of it', () => {
   expect(slices).not.toEqual(slices.toSorted((a, b) => a - b))
 })
 
-test('the same seed gives the same schedule, another seed another one', () => {
+test('the same seed gives the same schedule, and another seed gives another schedule', () => {
   const times = (seed: number): number[] => {
     const schedule = begun(10, 100, seed)
     return Array.from({ length: 10 }, (_, source) => schedule.intendedUs(source, 0))

@@ -12,20 +12,23 @@ test.each([
   ['microseconds', 250],
   ['milliseconds', 90_000],
   ['minutes', 1_800_000_000],
-])('a percentile of %s is never below the true one and at most 0.8 %% above', (_, scale) => {
-  const random = seededRandom(1)
-  const histogram = new Histogram()
-  const values = Array.from({ length: 20_000 }, () => Math.floor(random() ** 3 * scale))
-  for (const value of values) histogram.record(value)
-  const sorted = values.sort((a, b) => a - b)
-  for (const quantile of QUANTILES) {
-    const truth = exact(sorted, quantile)
-    expect(histogram.quantileUs(quantile)).toBeGreaterThanOrEqual(truth)
-    expect(histogram.quantileUs(quantile)).toBeLessThanOrEqual(truth * (1 + 1 / 128))
-  }
-})
+])(
+  'a histogram percentile of %s is never below the true value and at most 0.8 %% above',
+  (_, scale) => {
+    const random = seededRandom(1)
+    const histogram = new Histogram()
+    const values = Array.from({ length: 20_000 }, () => Math.floor(random() ** 3 * scale))
+    for (const value of values) histogram.record(value)
+    const sorted = values.sort((a, b) => a - b)
+    for (const quantile of QUANTILES) {
+      const truth = exact(sorted, quantile)
+      expect(histogram.quantileUs(quantile)).toBeGreaterThanOrEqual(truth)
+      expect(histogram.quantileUs(quantile)).toBeLessThanOrEqual(truth * (1 + 1 / 128))
+    }
+  },
+)
 
-test('values below 256 µs are exact', () => {
+test('histogram values below 256 µs are exact', () => {
   for (let value = 0; value < 256; value++) {
     const histogram = new Histogram()
     histogram.record(value)
@@ -34,7 +37,7 @@ test('values below 256 µs are exact', () => {
   }
 })
 
-test('every power of two and its neighbours stay inside the error', () => {
+test('every power of two and its neighbours stay within the histogram error', () => {
   for (let bits = 0; bits < 31; bits++) {
     for (const value of [2 ** bits - 1, 2 ** bits, 2 ** bits + 1]) {
       const histogram = new Histogram()
@@ -46,7 +49,7 @@ test('every power of two and its neighbours stay inside the error', () => {
   }
 })
 
-test('what cannot be is counted at the nearest value that can', () => {
+test('a histogram counts an impossible value at the nearest possible one', () => {
   const histogram = new Histogram()
   histogram.record(-5)
   histogram.record(1e15)
@@ -59,7 +62,7 @@ test('an empty histogram is all zero', () => {
   expect([count, minMs, meanMs, p50Ms, p999Ms, maxMs]).toEqual([0, 0, 0, 0, 0, 0])
 })
 
-test('merging two histograms is recording both', () => {
+test('merging two histograms equals recording both', () => {
   const [left, right, both] = [new Histogram(), new Histogram(), new Histogram()]
   const random = seededRandom(2)
   for (let n = 0; n < 5000; n++) {
@@ -72,7 +75,7 @@ test('merging two histograms is recording both', () => {
   expect(left.toRecord()).toEqual(both.toRecord())
 })
 
-test('an interval holds what came after the copy', () => {
+test('a histogram interval contains the values recorded after its copy', () => {
   const histogram = new Histogram()
   for (let n = 0; n < 100; n++) histogram.record(50_000)
   const earlier = histogram.copy()
@@ -83,7 +86,7 @@ test('an interval holds what came after the copy', () => {
   expect(histogram.count).toBe(110)
 })
 
-test('a record can be read back and merged', () => {
+test('a serialised histogram can be read back and merged', () => {
   const histogram = new Histogram()
   for (let value = 1; value < 100_000; value *= 3) histogram.record(value)
   const read = Histogram.fromRecord(JSON.parse(JSON.stringify(histogram.toRecord())))

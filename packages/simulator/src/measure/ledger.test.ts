@@ -9,40 +9,40 @@ const count = (to: number): number[] => Array.from({ length: to }, (_, n) => n)
 
 const { inOrder, afterGap, late, duplicate } = Arrival
 
-describe('a track', () => {
-  test('in order: everything received, nothing missing', () => {
+describe('the ledger of one publisher', () => {
+  test('counts messages in order as received, and none as missing', () => {
     const track = new Track()
     expect(new Set(enter(track, ...count(10_000)))).toEqual(new Set([inOrder]))
     expect([track.received, track.gaps, track.next]).toEqual([10_000, 0, 10_000])
   })
 
-  test('a lost message is a gap', () => {
+  test('counts a lost message as a gap', () => {
     const track = new Track()
     expect(enter(track, 0, 1, 3, 4)).toEqual([inOrder, inOrder, afterGap, inOrder])
     expect([track.received, track.gaps]).toEqual([4, 1])
   })
 
-  test('the first message can be the lost one', () => {
+  test('counts a lost first message', () => {
     const track = new Track()
     expect(enter(track, 1)).toEqual([afterGap])
     expect(track.gaps).toBe(1)
   })
 
-  test('a second copy is a duplicate, with and without a gap before it', () => {
+  test('counts a second copy as a duplicate, with and without an earlier gap', () => {
     const track = new Track()
     expect(enter(track, 0, 1, 1, 0)).toEqual([inOrder, inOrder, duplicate, duplicate])
     expect(enter(track, 5, 5, 1, 0)).toEqual([afterGap, duplicate, duplicate, duplicate])
     expect([track.received, track.gaps]).toEqual([3, 3])
   })
 
-  test('a late message closes its gap and is out of order', () => {
+  test('closes the gap of a late message, and counts that message as out of order', () => {
     const track = new Track()
     expect(enter(track, 0, 2, 1, 3)).toEqual([inOrder, afterGap, late, inOrder])
     expect(enter(track, 1)).toEqual([duplicate])
     expect([track.received, track.gaps]).toEqual([4, 0])
   })
 
-  test('a gap larger than the window stays a loss', () => {
+  test('counts a gap larger than the window as lost', () => {
     const track = new Track()
     expect(enter(track, 0, 10_000)).toEqual([inOrder, afterGap])
     expect(track.gaps).toBe(9999)
@@ -50,7 +50,7 @@ describe('a track', () => {
     expect([track.received, track.gaps]).toEqual([3, 9998])
   })
 
-  test('the window follows the newest message', () => {
+  test('moves its window with the newest message', () => {
     const track = new Track()
     enter(track, 1)
     for (let sequence = 2; sequence < 20_000; sequence++) track.accept(sequence)
@@ -58,13 +58,13 @@ describe('a track', () => {
     expect(enter(track, 19_999, 16_000)).toEqual([duplicate, duplicate])
   })
 
-  test('a late joiner counts from the first message it sees', () => {
+  test('counts from the first message that a late subscriber gets', () => {
     const track = new Track(1000)
     expect(enter(track, 1000, 1001, 1003, 999)).toEqual([inOrder, inOrder, afterGap, late])
     expect([track.received, track.gaps]).toEqual([3, 1])
   })
 
-  test('agrees with a set that remembers everything', () => {
+  test('agrees with a model that remembers every message', () => {
     const random = seededRandom(11)
     const track = new Track()
     const seen = new Set<number>()
@@ -86,7 +86,7 @@ describe('a track', () => {
   })
 })
 
-test('an expected ledger knows its publishers and nobody else', () => {
+test('a ledger with expected publishers counts only their messages', () => {
   const ledger = new ExpectedLedger(5, 2)
   expect(ledger.track(1, 4)).toBeUndefined()
   expect(ledger.track(1, 5)).toBe(ledger.tracks[0])
@@ -94,7 +94,7 @@ test('an expected ledger knows its publishers and nobody else', () => {
   expect(ledger.track(1, 7)).toBeUndefined()
 })
 
-test('an open ledger keeps publishers of two runs apart', () => {
+test('a ledger without expected publishers separates publishers of two runs', () => {
   const ledger = new OpenLedger()
   const first = ledger.track(1, 0, 40)
   expect(first?.first).toBe(40)

@@ -19,7 +19,7 @@ const BAD: Findings = {
   thresholds: [{ expression: 'e2e.p99<1ms', met: false, actual: 2, unit: 'ms' }],
 }
 
-test('nothing wrong is exit code 0 without a reason', () => {
+test('a fleet run without faults has exit code 0 and no reason', () => {
   expect(reachVerdict(CLEAN)).toEqual({ exitCode: ExitCode.ok, reasons: [] })
 })
 
@@ -30,9 +30,12 @@ test.each<[ExitCode, (keyof Findings)[]]>([
   [4, ['overload', 'unsent', 'thresholds']],
   [3, ['unsent']],
   [3, ['thresholds']],
-])('exit code %i goes before what follows it in %j', (exitCode, names) => {
-  const wrong = Object.fromEntries(names.map((name) => [name, BAD[name]]))
-  const verdict = reachVerdict({ ...CLEAN, ...wrong })
-  expect(verdict.exitCode).toBe(exitCode)
-  expect(verdict.reasons).toHaveLength(names.length)
-})
+])(
+  'exit code %i of the fleet command takes precedence over later ones in %j',
+  (exitCode, names) => {
+    const wrong = Object.fromEntries(names.map((name) => [name, BAD[name]]))
+    const verdict = reachVerdict({ ...CLEAN, ...wrong })
+    expect(verdict.exitCode).toBe(exitCode)
+    expect(verdict.reasons).toHaveLength(names.length)
+  },
+)

@@ -46,7 +46,7 @@ const feed = (stream: Buffer, cuts: readonly number[]): string[] => {
   return sink.frames
 }
 
-describe('the frame reader', () => {
+describe('the frame reader of the simulator', () => {
   test('finds all frames in one chunk', () => {
     expect(feed(STREAM, [])).toEqual(BODIES)
   })
@@ -73,7 +73,7 @@ describe('the frame reader', () => {
     }
   })
 
-  test('carries a frame larger than many chunks', () => {
+  test('reads a frame larger than many chunks', () => {
     const large = publish(200_000)
     const cuts = Array.from({ length: 20 }, (_, n) => (n + 1) * 10_000)
     const frames = feed(Buffer.concat([large, PINGREQ]), cuts)
@@ -81,20 +81,20 @@ describe('the frame reader', () => {
     expect(frames[0]).toHaveLength(3 + 2 * (large.length - 4))
   })
 
-  test('a fifth length byte is malformed [MQTT-2.2.3]', () => {
+  test('refuses a fifth length byte as malformed [MQTT-2.2.3]', () => {
     const stream = Buffer.of(0x30, 0xff, 0xff, 0xff, 0xff, 0x01)
     expect(() => feed(stream, [])).toThrow(WireError)
     for (let cut = 1; cut < stream.length; cut++)
       expect(() => feed(stream, [cut])).toThrow(WireError)
   })
 
-  test('a frame above the bound is refused before its body arrives', () => {
+  test('refuses a frame above the bound before its body arrives', () => {
     const reader = new FrameReader(100)
     const header = Buffer.of(0x30, 0x80, 0x01)
     expect(() => reader.push(header, header.length, new Collected())).toThrow(/131 bytes/)
   })
 
-  test('no bytes at all make it fail in another way', () => {
+  test('fails in no other way, whatever bytes arrive', () => {
     const random = seededRandom(9)
     for (let round = 0; round < 2000; round++) {
       const noise = Buffer.from(Array.from({ length: 40 }, () => Math.floor(random() * 256)))

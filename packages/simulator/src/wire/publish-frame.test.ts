@@ -26,19 +26,22 @@ test.each<[Qos, number]>([
   [0, 28],
   [1, 64],
   [2, 1024],
-])('QoS %i, %i bytes: patched frames equal encoded ones, also after growing', (qos, bytes) => {
-  const slab = new PublishSlab({ topic: 'fleet/é/3', payload: payloadOf(bytes), qos })
-  let next = 0
-  for (const count of [1, 3, 2, 40, 1]) {
-    const frames = Array.from({ length: count }, (_, n) =>
-      expected(qos, bytes, next + n, ((next + n) % 9) + 1),
-    )
-    expect(stage(slab, count, next)).toEqual(Buffer.concat(frames))
-    next += count
-  }
-})
+])(
+  'a PUBLISH of QoS %i and %i bytes that is patched equals an encoded one, also after growing',
+  (qos, bytes) => {
+    const slab = new PublishSlab({ topic: 'fleet/é/3', payload: payloadOf(bytes), qos })
+    let next = 0
+    for (const count of [1, 3, 2, 40, 1]) {
+      const frames = Array.from({ length: count }, (_, n) =>
+        expected(qos, bytes, next + n, ((next + n) % 9) + 1),
+      )
+      expect(stage(slab, count, next)).toEqual(Buffer.concat(frames))
+      next += count
+    }
+  },
+)
 
-test('one write stays within 64 KiB, or is one frame', () => {
+test('one write of simulated messages is at most 64 KiB or a single frame', () => {
   const small = new PublishSlab({ topic: 'a', payload: payloadOf(28), qos: 0 })
   expect(small.capacity * small.frameBytes).toBeLessThanOrEqual(65_536)
   expect(stage(small, small.capacity, 0)).toHaveLength(small.capacity * small.frameBytes)
@@ -46,7 +49,7 @@ test('one write stays within 64 KiB, or is one frame', () => {
   expect(large.capacity).toBe(1)
 })
 
-test('a message sent before its time has no lag', () => {
+test('a simulated message that is sent early has no lag', () => {
   const slab = new PublishSlab({ topic: 'a', payload: payloadOf(28), qos: 0 })
   slab.stage(0, 1000, 900, 0)
   const frame = slab.take()

@@ -9,8 +9,8 @@ import {
 } from './store-under-test.ts'
 
 export function acknowledgementCompliance({ describe, test }: Suite, open: OpenStore): void {
-  describe('acknowledgements', () => {
-    test('acknowledgements take messages out of a queue in any order, and one for a message that is not there changes nothing', async () => {
+  describe('acknowledgements in the store', () => {
+    test('remove messages from the queue in any order, and ignore missing messages', async () => {
       await using under = await open()
       await under.store.openSession('a', true)
       for (let index = 1; index <= 6; index += 1) await enqueue(under.store, 'a', `${index}`)
@@ -23,7 +23,7 @@ export function acknowledgementCompliance({ describe, test }: Suite, open: OpenS
       assert.equal(await enqueue(under.store, 'a', 'next'), 7)
     })
 
-    test('[MQTT-4.6.0-4] released packet ids come back in the order of their release, until completed', async () => {
+    test('[MQTT-4.6.0-4] return released packet ids in the order of their release until their completion', async () => {
       await using under = await open()
       await under.store.openSession('a', true)
       const ids = Array.from({ length: 600 }, (_, index) => index + 1)
@@ -42,7 +42,7 @@ export function acknowledgementCompliance({ describe, test }: Suite, open: OpenS
       assert.deepEqual((await under.other.openSession('a', true)).released, [order[0]])
     })
 
-    test('of a release that comes again keep its place', async () => {
+    test('of a repeated release keep its position', async () => {
       await using under = await open()
       await under.store.openSession('a', true)
       for (const packetId of [1, 2, 1])
@@ -50,7 +50,7 @@ export function acknowledgementCompliance({ describe, test }: Suite, open: OpenS
       assert.deepEqual((await under.store.openSession('a', true)).released, [1, 2])
     })
 
-    test('of a session that has ended do nothing and are answered', async () => {
+    test('of an ended session have no effect and are answered', async () => {
       await using under = await open()
       await under.store.openSession('a', true)
       await enqueue(under.store, 'a', 'm', 2)

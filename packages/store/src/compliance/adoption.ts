@@ -4,8 +4,8 @@ import { adopted, claim, owning, PERSISTENT, topics } from './claim-steps.ts'
 import { message, nextMillisecond, type OpenRaw, type Suite } from './store-under-test.ts'
 
 export function adoptionCompliance({ describe, test }: Suite, open: OpenRaw): void {
-  describe('the clients of a node that is gone', () => {
-    test('are found by their wills, as they were last said; the others are gone with it', async () => {
+  describe('the clients of a departed node', () => {
+    test('are found with their latest wills; clients without a will are removed with the node', async () => {
       await using under = await open()
       const { store, other } = under
       const will = message('wïll', Buffer.from([0, 255, 10]), { qos: 2, retain: true })
@@ -35,7 +35,7 @@ export function adoptionCompliance({ describe, test }: Suite, open: OpenRaw): vo
         assert.equal((await claim(store, clientId)).former?.nodeId, 'alive')
     })
 
-    test('keep their sessions, which nobody has opened since', async () => {
+    test('keep their sessions if no client has opened them since', async () => {
       await using under = await open()
       const { store, other } = under
       const filters = [{ filter: 'f', qos: 1 as const }]
@@ -55,7 +55,7 @@ export function adoptionCompliance({ describe, test }: Suite, open: OpenRaw): vo
       assert.equal((await claim(store, 'with')).opened?.subscriptions.length, 1)
     })
 
-    test('come by once, also where two nodes ask; one whose heir dies has another', async () => {
+    test('are adopted once, also when two nodes ask, and adopted again when the adopting node dies', async () => {
       await using under = await open()
       const { store, other } = under
       const clientIds = Array.from({ length: 300 }, (_, index) => `c${index}`)
@@ -80,7 +80,7 @@ export function adoptionCompliance({ describe, test }: Suite, open: OpenRaw): vo
       assert.deepEqual(await adopted(other, 'one', 'two'), [])
     })
 
-    test('that come back are not their heir’s any more', async () => {
+    test('that come back no longer belong to the adopting node', async () => {
       await using under = await open()
       const { store, other } = under
       await owning(store, 'a', { nodeId: 'dead', will: message('w') })

@@ -3,8 +3,8 @@ import { FencedError, queuedBytes, type OpenedSession, type Owner, type Store } 
 import { append, called, message, type OpenRaw, type Suite } from './store-under-test.ts'
 
 export function fencingCompliance({ describe, test }: Suite, open: OpenRaw): void {
-  describe('a session that has another owner', () => {
-    test('a session with a new owner takes nothing from the former one, which is told, and its waiting writes fail', async () => {
+  describe('a session with a new owner', () => {
+    test('accepts nothing from the former owner, which is notified; its pending writes get an error', async () => {
       const fenced: [string, number][] = []
       await using under = await open({ onFenced: (...told) => fenced.push(told) })
       const { store, other } = under
@@ -50,8 +50,8 @@ export function fencingCompliance({ describe, test }: Suite, open: OpenRaw): voi
     })
   })
 
-  describe('a QoS 2 publish that is fanned out', () => {
-    test('a stored QoS 2 publish is forgotten with its effects, and without them where it has none', async () => {
+  describe('a QoS 2 publish that is released', () => {
+    test('is deleted together with its effects, also without effects', async () => {
       await using under = await open()
       const { store, other } = under
       const owner = await own(store, 'a')
@@ -65,7 +65,7 @@ export function fencingCompliance({ describe, test }: Suite, open: OpenRaw): voi
       assert.equal((await other.readQueue(owner, 1, 10, 1_000)).length, 1)
     })
 
-    test('takes effect once, though a former owner releases it too', async () => {
+    test('takes effect once, although a former owner releases it too', async () => {
       await using under = await open()
       const { store, other } = under
       const owner = await own(store, 'a')
@@ -84,8 +84,8 @@ export function fencingCompliance({ describe, test }: Suite, open: OpenRaw): voi
     })
   })
 
-  describe('the filters of some sessions', () => {
-    test('filters of several sessions come in the order of the ids, empty for ids without a session', async () => {
+  describe('the filters of requested sessions', () => {
+    test('are returned in the order of the ids, with no filters for a missing session', async () => {
       await using under = await open()
       const clientIds = ['a', 'gone', 'b', 'none']
       for (const clientId of ['a', 'b', 'none']) {

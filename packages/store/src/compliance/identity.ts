@@ -42,8 +42,8 @@ const ODD_IDS: readonly string[] = [
 ]
 
 export function identityCompliance({ describe, test }: Suite, open: OpenStore): void {
-  describe('client ids of any kind', () => {
-    test('are each a session of their own, with filters, queue and inbound of their own', async () => {
+  describe('client ids with any characters', () => {
+    test('have separate sessions, with separate filters, queues and QoS 2 publishes', async () => {
       await using under = await open()
       for (const [index, clientId] of ODD_IDS.entries()) {
         const { present } = await under.store.openSession(clientId, true)
@@ -63,7 +63,7 @@ export function identityCompliance({ describe, test }: Suite, open: OpenStore): 
       }
     })
 
-    test('end alone', async () => {
+    test('end only their own session', async () => {
       await using under = await open()
       for (const clientId of ODD_IDS) {
         await under.store.openSession(clientId, true)

@@ -5,8 +5,8 @@ import { queuedBytes } from '../store.ts'
 import { append, called, message, type OpenStore, type Suite } from './store-under-test.ts'
 
 export function inboundCompliance({ describe, test }: Suite, open: OpenStore): void {
-  describe('QoS 2 publishes that are not released', () => {
-    test('are kept by packet id with all they say, for every node', async () => {
+  describe('unreleased QoS 2 publishes', () => {
+    test('are stored completely by packet id, for every node', async () => {
       await using under = await open()
       await under.store.openSession('a', true)
       const payload = Buffer.from([0, 255, 254, 13, 10])
@@ -26,7 +26,7 @@ export function inboundCompliance({ describe, test }: Suite, open: OpenStore): v
       )
     })
 
-    test('stored QoS 2 publishes are gone when they are deleted, and deleting one that is not there changes nothing', async () => {
+    test('are removed by deletion; deleting a missing one has no effect', async () => {
       await using under = await open()
       await under.store.openSession('a', true)
       await called((done) => under.store.storeInbound('a', 7, message('t'), done))
@@ -36,7 +36,7 @@ export function inboundCompliance({ describe, test }: Suite, open: OpenStore): v
       assert.deepEqual((await under.store.openSession('a', true)).received, [])
     })
 
-    test('are replaced where the packet id is used again', async () => {
+    test('are replaced when the packet id is used again', async () => {
       await using under = await open()
       await under.store.openSession('a', true)
       for (const topic of ['before', 'after'])
@@ -44,7 +44,7 @@ export function inboundCompliance({ describe, test }: Suite, open: OpenStore): v
       assert.equal((await under.store.readInbound('a', 7))?.topic, 'after')
     })
 
-    test('keep a payload whose buffer is used again', async () => {
+    test('keep a payload whose buffer is reused', async () => {
       await using under = await open()
       await under.store.openSession('a', true)
       const shared = Buffer.from('before')
@@ -53,7 +53,7 @@ export function inboundCompliance({ describe, test }: Suite, open: OpenStore): v
       assert.equal((await under.store.readInbound('a', 7))?.payload.toString(), 'before')
     })
 
-    test('are kept up to a number of bytes, which goes with those that are forgotten', async () => {
+    test('are stored up to a bound of bytes, which is freed by deletion', async () => {
       // Each is an envelope of 9 bytes and its payload.
       await using under = await open({ shares: { inboundQos2BytesMax: 300 } })
       const { store } = under
@@ -84,7 +84,7 @@ export function inboundCompliance({ describe, test }: Suite, open: OpenStore): v
       await keep(8, 291)
     })
 
-    test('of a session that has ended are not kept, and are answered', async () => {
+    test('of an ended session are not stored, and are answered', async () => {
       await using under = await open()
       await under.store.openSession('a', true)
       await under.store.endSession('a')

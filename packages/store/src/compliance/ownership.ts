@@ -14,7 +14,7 @@ const NEW = {
 
 export function ownershipCompliance({ describe, test }: Suite, open: OpenRaw): void {
   describe('a claim of a client id', () => {
-    test('that nobody has opens the session at once: a new one, the stored one, or none', async () => {
+    test('without an owner opens the session at once: a new one, the stored one, or none', async () => {
       await using under = await open()
       const { store, other } = under
       const made = await claim(store, 'a')
@@ -39,7 +39,7 @@ export function ownershipCompliance({ describe, test }: Suite, open: OpenRaw): v
       assert.ok(made.epoch < resumed.epoch && resumed.epoch < clean.epoch)
     })
 
-    test('a claim of a client id that another connection has names the owner, which keeps the session until it is opened', async () => {
+    test('with an owner returns that owner, which keeps the session until the claimant opens it', async () => {
       await using under = await open()
       const { store, other } = under
       const before = await owning(store, 'a', { nodeId: 'one' })
@@ -61,7 +61,7 @@ export function ownershipCompliance({ describe, test }: Suite, open: OpenRaw): v
       await other.addSubscriptions(owner, [{ filter: 'new', qos: 1 }])
     })
 
-    test('finds the owner also where that one has no session, and leaves one behind for nobody', async () => {
+    test('returns an owner without a session, and creates no session', async () => {
       await using under = await open()
       const { store, other } = under
       const before = await owning(store, 'a', { nodeId: 'one', persistent: false })
@@ -79,7 +79,7 @@ export function ownershipCompliance({ describe, test }: Suite, open: OpenRaw): v
       assert.equal((await store.counts()).sessions, 0)
     })
 
-    test('is the last one, in whichever order two of them are opened', async () => {
+    test('that is the latest wins, in whichever order two claims are opened', async () => {
       await using under = await open()
       const { store, other } = under
       for (const order of ['first', 'last'] as const)
@@ -107,7 +107,7 @@ export function ownershipCompliance({ describe, test }: Suite, open: OpenRaw): v
         }
     })
 
-    test('at the same time as others has an epoch of its own; one of them is last and has no rival', async () => {
+    test('at the same time as others has its own epoch, and one claim is the latest', async () => {
       await using under = await open()
       const stores = [under.store, under.other, under.store, under.other]
       const claims = await Promise.all(
@@ -131,7 +131,7 @@ export function ownershipCompliance({ describe, test }: Suite, open: OpenRaw): v
         assert.equal(answer === 'taken-over', epochs[index] !== inOrder[3])
     })
 
-    test('of another user is refused, whether the client is connected or gone; nothing changes', async () => {
+    test('of another user is refused without a change, whether the client is connected or not', async () => {
       await using under = await open()
       const { store, other } = under
       const mallory = { user: 'mallory', nodeId: 'two', will: message('w') }
@@ -154,7 +154,7 @@ export function ownershipCompliance({ describe, test }: Suite, open: OpenRaw): v
       assert.equal((await claim(store, 'a')).opened?.subscriptions.length, 1)
     })
 
-    test('of another user who is connected without a session is taken over as that of the same user', async () => {
+    test('by another user takes over a client that is connected without a session', async () => {
       for (const persistent of [true, false]) {
         await using under = await open()
         const { store, other } = under
@@ -172,7 +172,7 @@ export function ownershipCompliance({ describe, test }: Suite, open: OpenRaw): v
       }
     })
 
-    test('of a user who is connected without a session is not taken over by a claimant who is nobody', async () => {
+    test('without a user does not take over a client of a user that is connected without a session', async () => {
       await using under = await open()
       const { store, other } = under
       const nobody = { clientId: 'a', nodeId: 'two', user: '', persistent: false }
@@ -188,8 +188,8 @@ export function ownershipCompliance({ describe, test }: Suite, open: OpenRaw): v
     })
   })
 
-  describe('a session is opened', () => {
-    test('by its owner only, however often, and by nobody who has left', async () => {
+  describe('a claimed session is opened', () => {
+    test('only by its owner, any number of times, and not by an owner that has left', async () => {
       await using under = await open()
       const { store } = under
       const nobody = { clientId: 'a', epoch: 1 }
@@ -203,7 +203,7 @@ export function ownershipCompliance({ describe, test }: Suite, open: OpenRaw): v
       assert.equal((await store.counts()).sessions, 1)
     })
 
-    test('for the user that made it', async () => {
+    test('only for the user that created it', async () => {
       await using under = await open()
       const owner = await owning(under.store, 'a')
       for (const persistent of [true, false])
@@ -216,7 +216,7 @@ export function ownershipCompliance({ describe, test }: Suite, open: OpenRaw): v
   })
 
   describe('a client that leaves', () => {
-    test('late, after another took its place, changes nothing', async () => {
+    test('after another client took its place, changes nothing', async () => {
       await using under = await open()
       const { store, other } = under
       const before = await owning(store, 'a', { nodeId: 'one', will: message('before') })
@@ -230,7 +230,7 @@ export function ownershipCompliance({ describe, test }: Suite, open: OpenRaw): v
       assert.deepEqual(topics(await adopted(store, 'two', 'three')), ['a now'])
     })
 
-    test('before it has opened the session leaves it to the one before, and to the next', async () => {
+    test('before opening the session leaves the session to the former owner and to the next', async () => {
       await using under = await open()
       const { store, other } = under
       const before = await owning(store, 'a')
@@ -244,7 +244,7 @@ export function ownershipCompliance({ describe, test }: Suite, open: OpenRaw): v
   })
 
   describe('a connected client', () => {
-    test('keeps its session, also one that nobody has touched for long; once gone it expires', async () => {
+    test('keeps its session however long it is idle; the session expires after the client has left', async () => {
       await using under = await open()
       const { store, other } = under
       const owner = await owning(store, 'a')
@@ -261,8 +261,8 @@ export function ownershipCompliance({ describe, test }: Suite, open: OpenRaw): v
     })
   })
 
-  describe('the owners that have been replaced', () => {
-    test('are those that have a later one now', async () => {
+  describe('replaced owners', () => {
+    test('are those whose client id has a later owner', async () => {
       await using under = await open()
       const { store, other } = under
       const owners: Owner[] = []
@@ -282,8 +282,8 @@ export function ownershipCompliance({ describe, test }: Suite, open: OpenRaw): v
     })
   })
 
-  describe('owners that are restored', () => {
-    test('restored owners get client ids without an owner, with their wills, and learn the owner of the others', async () => {
+  describe('restored owners', () => {
+    test('own free client ids again, with their wills, and get the current owner of the others', async () => {
       await using under = await open()
       const { store, other } = under
       const will = message('will')

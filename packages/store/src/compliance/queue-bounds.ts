@@ -16,7 +16,7 @@ import {
 
 export function queueBoundsCompliance({ describe, test }: Suite, open: OpenStore): void {
   describe('a full queue', () => {
-    test('drops its oldest messages by number, and says how many', async () => {
+    test('drops its oldest messages by number, and reports how many', async () => {
       await using under = await open({ queueMessagesMax: 3 })
       await under.store.openSession('a', true)
       const dropped = await fill(under.store, 'a', 5, 1)
@@ -25,7 +25,7 @@ export function queueBoundsCompliance({ describe, test }: Suite, open: OpenStore
       assert.equal(await enqueue(under.store, 'a', 'next'), 6)
     })
 
-    test('drops its oldest messages by bytes, and says how many', async () => {
+    test('drops its oldest messages by bytes, and reports how many', async () => {
       await using under = await open({ queueBytesMax: 4_096 })
       await under.store.openSession('a', true)
       const dropped = await fill(under.store, 'a', 10, 1_000)
@@ -43,7 +43,7 @@ export function queueBoundsCompliance({ describe, test }: Suite, open: OpenStore
       assert.equal(dropped, 6)
     })
 
-    test('keeps one message that is too large for it, alone', async () => {
+    test('keeps a single message that is too large for the queue', async () => {
       await using under = await open({ queueBytesMax: 1_024 })
       await under.store.openSession('a', true)
       await fill(under.store, 'a', 2, 100)
@@ -55,7 +55,7 @@ export function queueBoundsCompliance({ describe, test }: Suite, open: OpenStore
       assert.equal(after, 1)
     })
 
-    test('counts the drops of all sessions of one message', async () => {
+    test('counts the dropped messages of all sessions of one publish', async () => {
       await using under = await open({ queueMessagesMax: 2 })
       for (const clientId of ['full', 'also full', 'empty'])
         await under.store.openSession(clientId, true)
@@ -69,7 +69,7 @@ export function queueBoundsCompliance({ describe, test }: Suite, open: OpenStore
       assert.equal(dropped, 2)
     })
 
-    test('has room again for what was acknowledged, by number and by bytes', async () => {
+    test('has room again after acknowledgements, by number and by bytes', async () => {
       await using under = await open({ queueMessagesMax: 4, queueBytesMax: 4_096 })
       await under.store.openSession('a', true)
       await fill(under.store, 'a', 3, 1_000)
@@ -84,7 +84,7 @@ export function queueBoundsCompliance({ describe, test }: Suite, open: OpenStore
       assert.equal(sum(await fill(under.store, 'a', 1, 1_000)), 1)
     })
 
-    test('forgets nothing of its account when it drops what is settled later', async () => {
+    test('keeps its counts right when a dropped message is acknowledged later', async () => {
       await using under = await open({ queueMessagesMax: 2, queueBytesMax: 2_500 })
       await under.store.openSession('a', true)
       for (let round = 0; round < 50; round += 1) {
@@ -111,10 +111,10 @@ export function queueBoundsCompliance({ describe, test }: Suite, open: OpenStore
     })
   })
 
-  describe('a full queue that does without the newest message', () => {
+  describe('a full queue with the policy drop-newest', () => {
     const queuePolicy: QueuePolicy = 'drop-newest'
 
-    test('keeps what it has, by number and by bytes, and counts the others', async () => {
+    test('keeps its messages, by number and by bytes, and counts the dropped ones', async () => {
       await using under = await open({ queueMessagesMax: 2, queueBytesMax: 2_500, queuePolicy })
       const { store } = under
       await store.openSession('a', true)
@@ -134,7 +134,7 @@ export function queueBoundsCompliance({ describe, test }: Suite, open: OpenStore
       assert.deepEqual(await put(1), [QUEUE_FULL, 1])
     })
 
-    test('is told from a session that is gone, and takes nothing from the others', async () => {
+    test('is distinguished from an ended session, and takes no message from other sessions', async () => {
       await using under = await open({ queueMessagesMax: 1, queuePolicy })
       for (const clientId of ['full', 'empty']) await under.store.openSession(clientId, true)
       await enqueue(under.store, 'full', 'kept')
@@ -147,16 +147,16 @@ export function queueBoundsCompliance({ describe, test }: Suite, open: OpenStore
       assert.deepEqual(await queueOf(under.store, 'empty'), ['1 new'])
     })
 
-    test('does without what is replayed too', async () => {
+    test('drops replayed retained messages as well', async () => {
       await using under = await open({ queueMessagesMax: 1, queuePolicy })
       await replayIntoFull(under.store)
     })
   })
 
-  describe('a full queue whose publishers are closed', () => {
+  describe('a full queue with the policy close-publisher', () => {
     const queuePolicy: QueuePolicy = 'close-publisher'
 
-    test('refuses the whole publish: no queue, no retained message, no end of QoS 2', async () => {
+    test('refuses the whole publish: no queue, no retained message and no QoS 2 release', async () => {
       await using under = await open({ queueMessagesMax: 1, queuePolicy })
       const { store } = under
       for (const clientId of ['before', 'full', 'behind', 'publisher'])
@@ -192,7 +192,7 @@ export function queueBoundsCompliance({ describe, test }: Suite, open: OpenStore
       assert.equal(await store.readInbound('publisher', packetId), undefined)
     })
 
-    test('refuses for a full queue of a shared subscription, too', async () => {
+    test('refuses a publish also when the queue of a shared subscription is full', async () => {
       await using under = await open({ queueMessagesMax: 1, queuePolicy })
       const { store } = under.store
       const filter = '$share/g/t'
@@ -203,7 +203,7 @@ export function queueBoundsCompliance({ describe, test }: Suite, open: OpenStore
       await assert.rejects(append(store, effects), QueueFullError)
     })
 
-    test('refuses by bytes, and takes one message that is too large when it is empty', async () => {
+    test('refuses by bytes, and accepts one message that is too large when it is empty', async () => {
       await using under = await open({ queueBytesMax: 1_024, queuePolicy })
       const { store } = under
       await store.openSession('a', true)
@@ -216,7 +216,7 @@ export function queueBoundsCompliance({ describe, test }: Suite, open: OpenStore
       assert.equal(await enqueue(store, 'a', Buffer.alloc(300)), 3)
     })
 
-    test('refuses each publish of a turn by itself, in the order of the calls', async () => {
+    test('refuses each publish of a turn separately, in the order of the calls', async () => {
       await using under = await open({ queueMessagesMax: 3, queuePolicy })
       const { store } = under
       for (const clientId of ['a', 'b']) await store.openSession(clientId, true)
@@ -232,7 +232,7 @@ export function queueBoundsCompliance({ describe, test }: Suite, open: OpenStore
       assert.deepEqual(await queueOf(store, 'a'), ['1 0', '2 2', '3 4'])
     })
 
-    test('refuses what is behind it of a fan-out in several steps, with the end of QoS 2', async () => {
+    test('refuses the later steps of a fan-out, with the QoS 2 release', async () => {
       await using under = await open({ queueMessagesMax: 1, queuePolicy })
       const { store } = under
       const clientIds = Array.from({ length: 1_200 }, (_, index) => `c${index}`)
@@ -250,7 +250,7 @@ export function queueBoundsCompliance({ describe, test }: Suite, open: OpenStore
       assert.equal(await enqueue(store, 'c1199', 'next'), 1)
     })
 
-    test('does without what is replayed, for which no publisher can be closed', async () => {
+    test('drops replayed retained messages, which have no publisher to close', async () => {
       await using under = await open({ queueMessagesMax: 1, queuePolicy })
       await replayIntoFull(under.store)
     })

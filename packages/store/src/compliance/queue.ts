@@ -16,8 +16,8 @@ import {
 const MANY = 2_500
 
 export function queueCompliance({ describe, test }: Suite, open: OpenStore): void {
-  describe('a queue', () => {
-    test('numbers its messages from 1 without gaps, each session by itself', async () => {
+  describe('a session queue', () => {
+    test('numbers its messages from 1 without gaps, independently of other sessions', async () => {
       await using under = await open()
       await openAll(under.store, ['a', 'b'])
       for (let position = 1; position <= 5; position += 1)
@@ -26,7 +26,7 @@ export function queueCompliance({ describe, test }: Suite, open: OpenStore): voi
       assert.deepEqual(await queueOf(under.store, 'a'), ['1 1', '2 2', '3 3', '4 4', '5 5'])
     })
 
-    test('gives back what was appended, with the granted QoS and without the retain flag', async () => {
+    test('returns the appended messages, with the granted QoS and without the retain flag', async () => {
       await using under = await open()
       await openAll(under.store, ['one', 'two'])
       const payload = Buffer.from(Array.from({ length: 512 }, (_, index) => index % 256))
@@ -49,7 +49,7 @@ export function queueCompliance({ describe, test }: Suite, open: OpenStore): voi
       }
     })
 
-    test('keeps a payload whose buffer is used again, and an empty and a large one', async () => {
+    test('keeps a payload whose buffer is reused, an empty payload and a large payload', async () => {
       await using under = await open()
       await openAll(under.store, ['a'])
       const shared = Buffer.from('before')
@@ -68,7 +68,7 @@ export function queueCompliance({ describe, test }: Suite, open: OpenStore): voi
       )
     })
 
-    test('keeps the order of the calls, and calls back in it, however many in one turn', async () => {
+    test('keeps the order of calls and of callbacks, for any number in one turn', async () => {
       await using under = await open()
       await openAll(under.store, ['a', 'b'])
       const order: number[] = []
@@ -90,7 +90,7 @@ export function queueCompliance({ describe, test }: Suite, open: OpenStore): voi
       )
     })
 
-    test('keeps the order of each appender, and gives no position twice', async () => {
+    test('keeps the order of each appending node, and assigns no position twice', async () => {
       await using under = await open()
       await openAll(under.store, ['a'])
       const positions = await Promise.all(
@@ -112,7 +112,7 @@ export function queueCompliance({ describe, test }: Suite, open: OpenStore): voi
         )
     })
 
-    test('takes one message for many sessions, and says 0 for those that are not there', async () => {
+    test('accepts one message for many sessions, and returns 0 for missing sessions', async () => {
       await using under = await open()
       await openAll(under.store, ['a', 'c'])
       await enqueue(under.store, 'c', 'earlier')
@@ -153,7 +153,7 @@ export function queueCompliance({ describe, test }: Suite, open: OpenStore): voi
       assert.equal((await retainedOf(under.store, ['t']))[0]?.qos, 2)
     })
 
-    test('is never one that was replaced or cleared meanwhile', async () => {
+    test('is skipped if it was replaced or cleared meanwhile', async () => {
       await using under = await open()
       await openAll(under.store, ['a'])
       await append(under.store, { message: retained, queues: [] })
@@ -169,7 +169,7 @@ export function queueCompliance({ describe, test }: Suite, open: OpenStore): voi
       assert.equal((await queueOf(under.store, 'a')).length, 2)
     })
 
-    test('is bounded and counted like any other, and goes nowhere where the session has ended', async () => {
+    test('is bounded and counted like any other, and is discarded when the session has ended', async () => {
       await using under = await open({ queueMessagesMax: 1 })
       await openAll(under.store, ['a'])
       await append(under.store, { message: retained, queues: [] })
@@ -183,7 +183,7 @@ export function queueCompliance({ describe, test }: Suite, open: OpenStore): voi
     })
   })
 
-  describe('reading a queue', () => {
+  describe('reading a session queue', () => {
     test('starts at a position and ends at the bound of messages', async () => {
       await using under = await open()
       await openAll(under.store, ['a'])
@@ -212,12 +212,12 @@ export function queueCompliance({ describe, test }: Suite, open: OpenStore): voi
       assert.equal(await count(1_000_000), 30)
     })
 
-    test('of a session that is not there finds nothing', async () => {
+    test('of a missing session returns no message', async () => {
       await using under = await open()
       assert.deepEqual(await readAll(under.store, 'a'), [])
     })
 
-    test('counts as sent, up to the last message that was read', async () => {
+    test('marks messages as sent, up to the last message that was read', async () => {
       await using under = await open()
       await openAll(under.store, ['a'])
       for (let index = 1; index <= 5; index += 1) await enqueue(under.store, 'a', `${index}`)
@@ -229,7 +229,7 @@ export function queueCompliance({ describe, test }: Suite, open: OpenStore): voi
       assert.equal((await under.other.openSession('a', true)).sentPosition, 5)
     })
 
-    test('is not needed to be sent: a position can be recorded, and never goes back', async () => {
+    test('is not needed to mark messages as sent: a position can be recorded, and never goes back', async () => {
       await using under = await open()
       await openAll(under.store, ['a'])
       for (let index = 1; index <= 5; index += 1) await enqueue(under.store, 'a', `${index}`)

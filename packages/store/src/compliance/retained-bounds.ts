@@ -49,7 +49,7 @@ export function retainedBoundsCompliance({ describe, test }: Suite, open: OpenSt
   const full = (work: Promise<void>): Promise<void> => assert.rejects(work, RetainedFullError)
 
   describe('bounds of retained messages', () => {
-    test('are a number of topics: those that have one are replaced, a cleared one makes room', async () => {
+    test('count topics: existing topics can be replaced, and a cleared topic makes room', async () => {
       await using under = await open(each({ retainedMessagesMax: 2 }))
       const { store, other } = under
       await retain(store, A)
@@ -64,7 +64,7 @@ export function retainedBoundsCompliance({ describe, test }: Suite, open: OpenSt
       assert.deepEqual(await retainedTopicsOf(other), [A, C, OTHER].toSorted())
     })
 
-    test('are a number of bytes: what grows beyond them leaves the older one in place', async () => {
+    test('count bytes: a message that exceeds them leaves the older message in place', async () => {
       await using under = await open(each({ retainedBytesMax: 1_000 }))
       const { store, other } = under
       await retain(store, A, 600)
@@ -79,7 +79,7 @@ export function retainedBoundsCompliance({ describe, test }: Suite, open: OpenSt
       assert.deepEqual(sizes, [500, 500])
     })
 
-    test('are those of one user for what it has published last', async () => {
+    test('per user count the messages that the user published last', async () => {
       await using under = await open(
         each({ retainedMessagesPerUserMax: 2, retainedBytesPerUserMax: 1_000 }),
       )
@@ -102,7 +102,7 @@ export function retainedBoundsCompliance({ describe, test }: Suite, open: OpenSt
       await retain(store, B, 500, 'uann')
     })
 
-    test('refuse a publish as a whole, QoS 2 and one for more queues than one step takes', async () => {
+    test('refuse a publish as a whole, also at QoS 2 and for more queues than one step covers', async () => {
       await using under = await open(each({ retainedMessagesMax: 1 }))
       const { store, other } = under
       await retain(store, A)
@@ -122,7 +122,7 @@ export function retainedBoundsCompliance({ describe, test }: Suite, open: OpenSt
       assert.equal(await other.readInbound('c0', 7), undefined)
     })
 
-    test('leave the order of a topic as it is: what is retained, and what is not', async () => {
+    test('keep the order of a topic among retained and refused messages', async () => {
       await using under = await open(each({ retainedMessagesMax: 1 }))
       const { store, other } = under
       const ids = Array.from({ length: 20 }, (_, index) => `c${index}`)
@@ -142,7 +142,7 @@ export function retainedBoundsCompliance({ describe, test }: Suite, open: OpenSt
         )
     })
 
-    test('count what there is, whatever was replaced and cleared by whomever', async () => {
+    test('count the existing messages, whoever replaced and cleared them', async () => {
       await using under = await open(each({ retainedMessagesPerUserMax: 4 }))
       const { store, other } = under
       const accounts = ['uann', 'ubob', 'a192.0.2.1', '', undefined]

@@ -43,7 +43,7 @@ const ABSENT: readonly string[] = ['dev2/x', 'dev[12]/x', 'A', 'b', '/*', 'toStr
 
 export function retainedCompliance({ describe, test }: Suite, open: OpenStore): void {
   describe('retained messages', () => {
-    test('are set, replaced and cleared, and counted, for every node', async () => {
+    test('are set, replaced, cleared and counted for every node', async () => {
       await using under = await open()
       await retain(under.store, 't', 'one')
       assert.deepEqual(await found(under.other), ['t one'])
@@ -57,7 +57,7 @@ export function retainedCompliance({ describe, test }: Suite, open: OpenStore): 
       assert.equal((await retainedTopicsOf(under.other)).length, 1)
     })
 
-    test('say whether their topic is new or gone', async () => {
+    test('report whether their topic is new or removed', async () => {
       await using under = await open()
       const steps = [
         ['t', 'one', true],
@@ -104,7 +104,7 @@ export function retainedCompliance({ describe, test }: Suite, open: OpenStore): 
       }
     })
 
-    test('keep a payload whose buffer is used again, a large one and a long topic', async () => {
+    test('keep a payload whose buffer is reused, a large payload and a long topic', async () => {
       await using under = await open()
       const shared = Buffer.from('before')
       await retain(under.store, 'shared', shared)
@@ -124,7 +124,7 @@ export function retainedCompliance({ describe, test }: Suite, open: OpenStore): 
       assert.deepEqual(await found(under.store), ['t kept'])
     })
 
-    test('go with the queues of the same message', async () => {
+    test('are stored together with the queues of the same message', async () => {
       await using under = await open()
       await under.store.openSession('a', true)
       const { positions } = await append(under.store, {
@@ -135,7 +135,7 @@ export function retainedCompliance({ describe, test }: Suite, open: OpenStore): 
       assert.deepEqual(await found(under.store), ['t m'])
     })
 
-    test('keep the last of many to one topic in one turn', async () => {
+    test('keep the last of many messages to one topic in one turn', async () => {
       await using under = await open()
       await Promise.all(
         Array.from({ length: 500 }, (_, index) =>
@@ -145,7 +145,7 @@ export function retainedCompliance({ describe, test }: Suite, open: OpenStore): 
       assert.deepEqual(await found(under.store), ['t 499'])
     })
 
-    test('exist and are read under exactly their topics', async () => {
+    test('are found and read by exactly their topics', async () => {
       await using under = await open()
       for (const topic of TOPICS) await retain(under.store, topic, `of ${topic}`)
       assert.deepEqual(await retainedTopicsOf(under.other), TOPICS.toSorted())
@@ -164,7 +164,7 @@ export function retainedCompliance({ describe, test }: Suite, open: OpenStore): 
       assert.deepEqual(await under.store.readRetained([], 1), { messages: [], rest: [] })
     })
 
-    test('are found each once, however many', async () => {
+    test('are each found once, for any number', async () => {
       await using under = await open()
       const topics = Array.from({ length: 3_000 }, (_, index) => `many/${index}`)
       await Promise.all(topics.map((topic) => retain(under.store, topic, 'm')))
@@ -180,7 +180,7 @@ export function retainedCompliance({ describe, test }: Suite, open: OpenStore): 
       )
     })
 
-    test('are read no further than there is room, but one at least', async () => {
+    test('are read up to a bound, but at least one', async () => {
       await using under = await open()
       const topics = Array.from({ length: 200 }, (_, index) => `room/${index}`)
       const payload = 'x'.repeat(1_000)

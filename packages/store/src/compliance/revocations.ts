@@ -15,8 +15,8 @@ async function entriesOf(store: RevocationStore): Promise<Record<string, string>
 }
 
 export function revocationCompliance({ describe, test }: Suite, open: OpenRaw): void {
-  describe('revocations', () => {
-    test('are seen by every node, each change with the version before it', async () => {
+  describe('revocations in the store', () => {
+    test('are visible to every node, and each change returns the previous version', async () => {
       await using under = await open()
       const [own, other] = [under.store.revocations, under.other.revocations]
       assert.equal(await other.read(0), undefined)
@@ -33,7 +33,7 @@ export function revocationCompliance({ describe, test }: Suite, open: OpenRaw): 
       assert.deepEqual(await entriesOf(own), { 'a:2': 'two' })
     })
 
-    test('are changed only where they are what was expected', async () => {
+    test('are changed only if they have the expected value', async () => {
       await using under = await open()
       const { revocations } = under.store
       assert.equal(await revocations.change({ id: 'a:1' }, 0, MAX), 'unchanged')
@@ -52,7 +52,7 @@ export function revocationCompliance({ describe, test }: Suite, open: OpenRaw): 
       assert.deepEqual(await entriesOf(revocations), {})
     })
 
-    test('revocations beyond the bound are refused, and those within it can be changed', async () => {
+    test('are limited in number; existing ones can still be changed', async () => {
       await using under = await open()
       const { revocations } = under.store
       for (let index = 0; index < MAX; index += 1)
@@ -64,7 +64,7 @@ export function revocationCompliance({ describe, test }: Suite, open: OpenRaw): 
       assert.deepEqual(await entriesOf(revocations), { 'a:0': 'y', 'a:2': 'x', 'a:9': 'x' })
     })
 
-    test('that were lost are put back; what is there stays as it is', async () => {
+    test('that were lost are restored; existing ones stay unchanged', async () => {
       await using under = await open()
       const { revocations } = under.store
       const { version } = stepOf(await revocations.change({ id: 'a:1', text: 'new' }, 0, MAX))

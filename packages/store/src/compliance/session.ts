@@ -17,8 +17,8 @@ import { USER } from './claim-steps.ts'
 const MANY = 1_200
 
 export function sessionCompliance({ describe, test }: Suite, open: OpenStore): void {
-  describe('a session', () => {
-    test('is new where there was none', async () => {
+  describe('a stored session', () => {
+    test('is new when none existed', async () => {
       await using under = await open()
       const { epoch, ...opened } = await under.store.openSession('a', true)
       assert.ok(epoch > 0)
@@ -31,7 +31,7 @@ export function sessionCompliance({ describe, test }: Suite, open: OpenStore): v
       })
     })
 
-    test('is present once it was opened, here and at another node, also without subscriptions', async () => {
+    test('is present after it was opened, at every node, also without subscriptions', async () => {
       await using under = await open()
       await under.store.openSession('a', true)
       assert.equal((await under.store.openSession('a', true)).present, true)
@@ -39,7 +39,7 @@ export function sessionCompliance({ describe, test }: Suite, open: OpenStore): v
       assert.equal((await under.other.openSession('a', true)).present, true)
     })
 
-    test('ends when its client id is opened without persistence, with all it had', async () => {
+    test('ends with all its data when its client id is opened without persistence', async () => {
       await using under = await open()
       await fill(under.store, 'a')
       const clean = await under.other.openSession('a', false)
@@ -48,7 +48,7 @@ export function sessionCompliance({ describe, test }: Suite, open: OpenStore): v
       await assertNew(under.store, 'a')
     })
 
-    test('ends when it is ended, with all it had; another one does not', async () => {
+    test('ends with all its data when it is ended; another session does not', async () => {
       await using under = await open()
       await fill(under.store, 'a')
       await fill(under.store, 'b')
@@ -59,7 +59,7 @@ export function sessionCompliance({ describe, test }: Suite, open: OpenStore): v
       assert.deepEqual({ present, received }, { present: true, received: [9] })
     })
 
-    test('is told with its user, its node, its filters and what it has queued', async () => {
+    test('is described with its user, its node, its filters and its queue', async () => {
       await using under = await open()
       await under.store.openSession('a', true)
       await under.store.addSubscriptions('a', [
@@ -88,14 +88,14 @@ export function sessionCompliance({ describe, test }: Suite, open: OpenStore): v
       assert.equal(await under.store.sessionFacts('clean'), undefined)
     })
 
-    test('is not made by a clean open', async () => {
+    test('is not created by a clean open', async () => {
       await using under = await open()
       await under.store.openSession('a', false)
       assert.equal((await under.store.counts()).sessions, 0)
       assert.equal((await under.store.openSession('a', true)).present, false)
     })
 
-    test('the epoch of a session rises with each opening, by any owner and in any way', async () => {
+    test('has an epoch that rises at each open', async () => {
       await using under = await open()
       const epochs: number[] = []
       for (let round = 0; round < 5; round += 1) {
@@ -122,8 +122,8 @@ export function sessionCompliance({ describe, test }: Suite, open: OpenStore): v
     })
   })
 
-  describe('expiry', () => {
-    test('ends the sessions that were last seen before a time, and says which', async () => {
+  describe('the expiry of sessions', () => {
+    test('ends the sessions last seen before a time, and returns their ids', async () => {
       await using under = await open()
       await fill(under.store, 'old')
       await under.store.leaveClient('old')
@@ -136,7 +136,7 @@ export function sessionCompliance({ describe, test }: Suite, open: OpenStore): v
       assert.equal((await under.store.openSession('new', true)).present, true)
     })
 
-    test('leaves a session alone that was touched, left or opened since', async () => {
+    test('leaves a session alone that was touched, left or opened later', async () => {
       await using under = await open()
       for (const clientId of ['touched', 'left', 'opened', 'silent'])
         await under.store.openSession(clientId, true)
@@ -149,7 +149,7 @@ export function sessionCompliance({ describe, test }: Suite, open: OpenStore): v
       assert.deepEqual(await under.store.expireSessions(later), ['silent'])
     })
 
-    test('takes no session that is opened at the same time', async () => {
+    test('ends no session that is opened at the same time', async () => {
       await using under = await open()
       for (let round = 0; round < 20; round += 1) {
         await under.store.openSession('a', true)
@@ -165,7 +165,7 @@ export function sessionCompliance({ describe, test }: Suite, open: OpenStore): v
       }
     })
 
-    test('is not undone by a touch that comes late', async () => {
+    test('is not undone by a late touch', async () => {
       await using under = await open()
       await under.store.openSession('a', true)
       await under.store.endSession('a')
@@ -175,7 +175,7 @@ export function sessionCompliance({ describe, test }: Suite, open: OpenStore): v
       assert.equal((await under.store.openSession('a', true)).present, false)
     })
 
-    test('takes all that have expired, however many', async () => {
+    test('ends all expired sessions, for any number', async () => {
       await using under = await open()
       const clientIds = Array.from({ length: MANY }, (_, index) => `c${index}`)
       await Promise.all(clientIds.map((clientId) => under.store.openSession(clientId, true)))

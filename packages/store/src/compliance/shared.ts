@@ -41,7 +41,7 @@ async function claimAll(store: Store, node: string): Promise<void> {
 
 export function sharedCompliance({ describe, test }: Suite, open: OpenRaw): void {
   describe('the queue of a shared subscription', () => {
-    test('gives each node what names it, with its hash, in order', async () => {
+    test('gives each node the messages assigned to it, with their hash, in order', async () => {
       await using under = await open()
       const { store, other } = under
       await join(store, 'na')
@@ -70,7 +70,7 @@ export function sharedCompliance({ describe, test }: Suite, open: OpenRaw): void
       assert.deepEqual(await payloadsOf(other, 'b'), ['1'])
     })
 
-    test('is read on from where a read has ended, however little one brings', async () => {
+    test('is read on from the end of the last read, for reads of any size', async () => {
       await using under = await open()
       const { store } = under
       await join(store, 'na')
@@ -96,7 +96,7 @@ export function sharedCompliance({ describe, test }: Suite, open: OpenRaw): void
       )
     })
 
-    test('gives up what a member has finished', async () => {
+    test('removes a message that a member has finished', async () => {
       await using under = await open()
       const { store, other } = under
       await join(store, 'na')
@@ -108,7 +108,7 @@ export function sharedCompliance({ describe, test }: Suite, open: OpenRaw): void
       assert.deepEqual(await payloadsOf(other, 'a'), ['two'])
     })
 
-    test('exists from its first member to its last: nothing is appended to none', async () => {
+    test('exists while it has members: nothing is appended without members', async () => {
       await using under = await open()
       const { store, other } = under
       assert.equal(await enqueue(store, 'a', 'before'), 0)
@@ -125,7 +125,7 @@ export function sharedCompliance({ describe, test }: Suite, open: OpenRaw): void
       assert.ok((await enqueue(store, 'a', 'again')) > first + 1)
     })
 
-    test('the queue of a shared subscription lets any node claim an entry for a node without members', async () => {
+    test('keeps a message for any node if it is assigned to a node without members', async () => {
       await using under = await open()
       const { store, other } = under
       await join(store, 'na')
@@ -145,7 +145,7 @@ export function sharedCompliance({ describe, test }: Suite, open: OpenRaw): void
       assert.deepEqual(await payloadsOf(other, 'b'), [])
     })
 
-    test('the queue of a shared subscription lets other nodes claim what a node hands on, and nothing else', async () => {
+    test('gives to any node only the messages that a node hands on', async () => {
       await using under = await open()
       const { store, other } = under
       await join(store, 'na')
@@ -159,7 +159,7 @@ export function sharedCompliance({ describe, test }: Suite, open: OpenRaw): void
       assert.deepEqual(await payloadsOf(other, 'b'), ['1', '3'])
     })
 
-    test('is bounded as that of a session is', async () => {
+    test('is bounded like the queue of a session', async () => {
       await using under = await open({ queueMessagesMax: 3 })
       const { store } = under
       await join(store, 'na')
@@ -173,7 +173,7 @@ export function sharedCompliance({ describe, test }: Suite, open: OpenRaw): void
       assert.equal(appended.dropped, 1)
     })
 
-    test('counts right what one turn appends and hands on', async () => {
+    test('counts messages right that are appended and handed on in one turn', async () => {
       await using under = await open({ queueMessagesMax: 3 })
       const { store } = under
       await join(store, 'na')
@@ -189,7 +189,7 @@ export function sharedCompliance({ describe, test }: Suite, open: OpenRaw): void
       assert.deepEqual(await payloadsOf(store, 'a'), ['3', '4'])
     })
 
-    test('is another one where its last member comes back in the turn in which it went', async () => {
+    test('is a new queue when its last member leaves and comes back in one turn', async () => {
       await using under = await open({ queueMessagesMax: 2 })
       const { store } = under
       await join(store, 'na')
@@ -208,7 +208,7 @@ export function sharedCompliance({ describe, test }: Suite, open: OpenRaw): void
       assert.equal(await enqueue(store, 'a', '6'), 0)
     })
 
-    test('gets its message beside those of sessions, each with its own position', async () => {
+    test('gets its message together with session queues, each with its own position', async () => {
       await using under = await open()
       const { store } = under
       const claim = { clientId: 's', nodeId: 'a', user: '', persistent: true }

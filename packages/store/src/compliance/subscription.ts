@@ -29,8 +29,8 @@ const ODD_FILTERS: readonly string[] = [
 const MANY = 1_200
 
 export function subscriptionCompliance({ describe, test }: Suite, open: OpenStore): void {
-  describe('subscriptions', () => {
-    test('are kept with the session and seen at every node', async () => {
+  describe('subscriptions in the store', () => {
+    test('are stored with the session and visible at every node', async () => {
       await using under = await open()
       await under.store.openSession('a', true)
       await under.store.addSubscriptions('a', [
@@ -54,7 +54,7 @@ export function subscriptionCompliance({ describe, test }: Suite, open: OpenStor
       assert.deepEqual(listed(await under.store.openSession('a', true)), ['x 1', 'y 2'])
     })
 
-    test('of one call that name a filter twice keep the last', async () => {
+    test('of one call that names a filter twice keep the last', async () => {
       await using under = await open()
       await under.store.openSession('a', true)
       await under.store.addSubscriptions('a', [
@@ -64,7 +64,7 @@ export function subscriptionCompliance({ describe, test }: Suite, open: OpenStor
       assert.deepEqual(listed(await under.store.openSession('a', true)), ['x 0'])
     })
 
-    test('subscriptions are removed one by one, and removing a filter that is not there changes nothing', async () => {
+    test('are removed one by one; removing a missing filter has no effect', async () => {
       await using under = await open()
       await under.store.openSession('a', true)
       await under.store.addSubscriptions('a', [
@@ -79,7 +79,7 @@ export function subscriptionCompliance({ describe, test }: Suite, open: OpenStor
       assert.equal(opened.present, true)
     })
 
-    test('of an empty list change nothing', async () => {
+    test('do not change with an empty list', async () => {
       await using under = await open()
       await under.store.openSession('a', true)
       await under.store.addSubscriptions('a', [])
@@ -87,7 +87,7 @@ export function subscriptionCompliance({ describe, test }: Suite, open: OpenStor
       assert.deepEqual(await under.store.subscriptions('a'), [])
     })
 
-    test('of a session that has ended are not kept', async () => {
+    test('of an ended session are not stored', async () => {
       await using under = await open()
       await under.store.openSession('a', true)
       await under.store.endSession('a')
@@ -98,7 +98,7 @@ export function subscriptionCompliance({ describe, test }: Suite, open: OpenStor
       assert.equal((await under.store.openSession('a', true)).present, false)
     })
 
-    test('may have any name', async () => {
+    test('may have any filter text', async () => {
       await using under = await open()
       await under.store.openSession('a', true)
       await under.store.addSubscriptions(
@@ -126,7 +126,7 @@ export function subscriptionCompliance({ describe, test }: Suite, open: OpenStor
   })
 
   describe('the filters of all sessions', () => {
-    test('are those of the sessions that have some', async () => {
+    test('are the filters of sessions with subscriptions', async () => {
       await using under = await open()
       for (const clientId of ['a', 'b', 'none', 'ended', 'emptied'])
         await under.store.openSession(clientId, true)
@@ -139,7 +139,7 @@ export function subscriptionCompliance({ describe, test }: Suite, open: OpenStor
       assert.deepEqual([...found.values()].flatMap(listed).toSorted(), ['a/# 1', 'b/# 1'])
     })
 
-    test('are asked for one by one: those that a session has, and nothing of the others', async () => {
+    test('can be queried one by one: filters of one session, and none of other sessions', async () => {
       await using under = await open()
       for (const clientId of ['a', 'b']) await under.store.openSession(clientId, true)
       await under.store.addSubscriptions('a', [
@@ -160,7 +160,7 @@ export function subscriptionCompliance({ describe, test }: Suite, open: OpenStor
       assert.deepEqual(await under.other.filtersAmong([]), [])
     })
 
-    test('are complete, however many', async () => {
+    test('are complete, for any number', async () => {
       await using under = await open()
       const clientIds = Array.from({ length: MANY }, (_, index) => `c${index}`)
       await Promise.all(
@@ -174,7 +174,7 @@ export function subscriptionCompliance({ describe, test }: Suite, open: OpenStor
       assert.deepEqual([...found.keys()].toSorted(), clientIds.toSorted())
     })
 
-    test('keep a session that loses its last filter beside getting another', async () => {
+    test('still include a session that loses its last filter while getting another', async () => {
       await using under = await open()
       await under.store.openSession('a', true)
       for (let round = 0; round < 200; round += 1) {

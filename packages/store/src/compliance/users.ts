@@ -48,7 +48,7 @@ async function kept(store: Store, owner: Owner): Promise<number> {
 
 export function userCompliance({ describe, test }: Suite, open: OpenRaw): void {
   describe('sessions of one user', () => {
-    test('are as many as sessionsPerUserMax; those that are there are always resumed', async () => {
+    test('are limited to sessionsPerUserMax; existing sessions can always be resumed', async () => {
       await using under = await open({ shares: { sessionsPerUserMax: 2 } })
       const { store, other } = under
       assert.equal(await asked(store, 'a'), 'new')
@@ -63,7 +63,7 @@ export function userCompliance({ describe, test }: Suite, open: OpenRaw): void {
       assert.equal(await asked(store, 'd', { account: undefined }), 'new')
     })
 
-    test('make room when they end: by a clean connection, by expiry, or by hand', async () => {
+    test('make room when they end by a clean connection, by expiry or by an operator', async () => {
       await using under = await open({ shares: { sessionsPerUserMax: 1 } })
       const { store, other } = under
       assert.equal(await asked(store, 'a'), 'new')
@@ -77,7 +77,7 @@ export function userCompliance({ describe, test }: Suite, open: OpenRaw): void {
       assert.equal(await asked(store, 'a'), 'sessions-full')
     })
 
-    test('are counted where many are asked for at once', async () => {
+    test('are counted when many are opened at once', async () => {
       await using under = await open({ shares: { sessionsPerUserMax: 5 } })
       const ids = Array.from({ length: 20 }, (_, index) => `device-${index}`)
       const answers = await Promise.all(
@@ -88,7 +88,7 @@ export function userCompliance({ describe, test }: Suite, open: OpenRaw): void {
       assert.equal((await under.store.counts()).sessions, 5)
     })
 
-    test('are refused behind a clean connection that has the client id, which is then free', async () => {
+    test('are refused behind a clean connection with the client id, which is free afterwards', async () => {
       await using under = await open({ shares: { sessionsPerUserMax: 1 } })
       const { store, other } = under
       assert.equal(await asked(store, 'a'), 'new')
@@ -97,7 +97,7 @@ export function userCompliance({ describe, test }: Suite, open: OpenRaw): void {
       assert.equal((await store.counts()).sessions, 1)
     })
 
-    test('may queue an n-th of queueBytesPerUserMax each, the n-th of them, and keep that', async () => {
+    test('may queue queueBytesPerUserMax divided by their number at the time when each was opened', async () => {
       await using under = await open({ shares: { queueBytesPerUserMax: 1_000 } })
       const { store, other } = under
       const owners: Owner[] = []
@@ -113,7 +113,7 @@ export function userCompliance({ describe, test }: Suite, open: OpenRaw): void {
       assert.equal(await kept(other, await owning(store, 'of another', { account: 'ubob' })), 10)
     })
 
-    test('keep one message of any size', async () => {
+    test('each keep one message of any size', async () => {
       await using under = await open({ shares: { queueBytesPerUserMax: 1_024 } })
       const { store } = under
       const owner = await owning(store, 'a', ANN)
@@ -127,7 +127,7 @@ export function userCompliance({ describe, test }: Suite, open: OpenRaw): void {
       )
     })
 
-    test('keep of QoS 2 publishes what they may queue', async () => {
+    test('store QoS 2 publishes within the same bound as the queue', async () => {
       await using under = await open({ shares: { queueBytesPerUserMax: 200 } })
       const { store } = under
       const owner = await owning(store, 'a', ANN)
@@ -139,7 +139,7 @@ export function userCompliance({ describe, test }: Suite, open: OpenRaw): void {
     })
   })
 
-  describe('groups of one user', () => {
+  describe('shared groups of one user', () => {
     const join = async (store: Store, name: string, account: string = 'uann'): Promise<boolean> => {
       const filter = `$share/${name}/t`
       if (!(await store.shared.enter(filter, account))) return false
@@ -152,7 +152,7 @@ export function userCompliance({ describe, test }: Suite, open: OpenRaw): void {
       await store.shared.left(filter, 'uann')
     }
 
-    test('a user has at most sharedGroupsPerUserMax groups, and joining one again does not count', async () => {
+    test('are limited to sharedGroupsPerUserMax; joining the same group again does not count', async () => {
       await using under = await open({ shares: { sharedGroupsPerUserMax: 2 } })
       const { store, other } = under
       assert.equal(await join(store, 'a'), true)
@@ -166,7 +166,7 @@ export function userCompliance({ describe, test }: Suite, open: OpenRaw): void {
       assert.equal(await join(store, 'c'), false)
     })
 
-    test('may queue an n-th of queueBytesPerUserMax each, the n-th of them', async () => {
+    test('may queue queueBytesPerUserMax divided by their number at the time when each was joined', async () => {
       await using under = await open({ shares: { queueBytesPerUserMax: 1_000 } })
       const { store, other } = under
       for (const name of ['a', 'b', 'c', 'b']) assert.equal(await join(store, name), true)

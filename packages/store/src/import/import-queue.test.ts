@@ -18,13 +18,13 @@ function filled(
 }
 
 describe('the queue of an imported session', () => {
-  it('numbers its messages from 1; none was sent', () => {
+  it('numbers its messages from 1, with none marked as sent', () => {
     const { queue, positions } = filled({}, [['a'], ['b']])
     expect(positions).toEqual([1, 2])
     expect(queue).toMatchObject({ count: 2, bytes: 20, last: 2, sent: 0, lowest: 1, dropped: 0 })
   })
 
-  it('keeps the packet ids of what was sent, in order', () => {
+  it('keeps the packet ids of sent messages, in order', () => {
     const { queue, positions } = filled({}, [
       ['a', 40_000],
       ['b', 57_343],
@@ -35,12 +35,12 @@ describe('the queue of an imported session', () => {
     expect(queue).toMatchObject({ count: 3, last: 57_344, sent: 57_344, renumbered: 0 })
   })
 
-  it('goes round where packet ids fall, and on from there', () => {
+  it('wraps its positions around when packet ids fall, and continues from there', () => {
     const { positions } = filled({}, [['a', 9], ['b', 5], ['c']])
     expect(positions).toEqual([9, 57_343 + 5, 57_343 + 6])
   })
 
-  it('gives another packet id to what has one of a shared subscription', () => {
+  it('assigns a new packet id to a message with a packet id of the shared-subscription range', () => {
     const { queue, positions } = filled({}, [
       ['a', 57_344],
       ['b', 2],
@@ -49,7 +49,7 @@ describe('the queue of an imported session', () => {
     expect(queue).toMatchObject({ renumbered: 1, sent: 2 })
   })
 
-  it('drops the oldest, by count and by bytes', () => {
+  it('drops its oldest messages, by count and by bytes', () => {
     const { queue } = filled({}, [['a'], ['b'], ['c'], ['d'], ['e']])
     expect(queue).toMatchObject({ count: 3, lowest: 3, last: 5, dropped: 2, bytes: 30 })
     const { queue: small } = filled({ queueBytesMax: 25 }, [['a'], ['b'], ['c']])
@@ -59,7 +59,7 @@ describe('the queue of an imported session', () => {
   })
 
   it.each(['drop-newest', 'close-publisher'] as const)(
-    'keeps the oldest with %s',
+    'keeps its oldest messages with %s',
     (queuePolicy) => {
       const { queue, positions } = filled({ queuePolicy }, [['a'], ['b'], ['c'], ['d'], ['e']])
       expect(positions).toEqual([1, 2, 3, undefined, undefined])

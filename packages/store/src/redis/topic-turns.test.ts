@@ -8,8 +8,8 @@ function setUp() {
   return { turns, said, enter }
 }
 
-describe('what is ready in any order', () => {
-  it('is told in the order of the entries of its topic', () => {
+describe('an append that becomes ready', () => {
+  it('is reported in the order of the appends to its topic', () => {
     const { said, enter } = setUp()
     const [first, second, third] = ['t', 't', 't'].map(enter)
     second?.('second')
@@ -21,14 +21,14 @@ describe('what is ready in any order', () => {
     expect(said.at(-1)).toBe('fourth')
   })
 
-  it('waits for no other topic', () => {
+  it('does not wait for another topic', () => {
     const { said, enter } = setUp()
     enter('slow')
     enter('t')('told')
     expect(said).toEqual(['told'])
   })
 
-  it('each waiter for a topic is called once, even where another one throws or enters meanwhile', () => {
+  it('is reported once, also when a callback throws or enters another append', () => {
     const { turns, said, enter } = setUp()
     const first = turns.enter('t', () => {
       enter('t')('entered meanwhile')
