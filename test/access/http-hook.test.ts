@@ -190,7 +190,7 @@ test('the node pauses its requests to an auth service that keeps failing', async
 })
 
 test.each([400, 403, 429, 500])(
-  'a user for whom the auth service answers status %d does not keep other users from logging in',
+  'a user that the auth service answers with status %d does not keep other users from logging in',
   async (status) => {
     await using service = await startHttpService((response, { body }) => {
       if (body?.['username'] === 'eve') response.writeHead(status).end()

@@ -66,7 +66,7 @@ test('a user name that the certificate does not prove is refused on listeners th
   expect(await nobody.subscribe(['open/x', 1])).toEqual([1])
 })
 
-test('[MQTT-3.1.3-11] where anonymous clients are allowed, credentials that nothing can check are refused', async () => {
+test('[MQTT-3.1.3-11] a listener that allows anonymous clients refuses credentials that no authenticator can check', async () => {
   await using ruled = await startRuled(OPS_RULES)
   for (const fields of [OPS, { username: 'ops' }, { username: '', password: 'x' }])
     expect(await codeOf(ruled.node, fields), JSON.stringify(fields)).toBe(4)

@@ -28,7 +28,7 @@ conformance('Refused filters', { stores: STORES }, (broker) => {
   )
 
   itOfBreakwater(
-    '[MQTT-3.9.3-1] in a mixed SUBSCRIBE each filter gets its own answer',
+    '[MQTT-3.9.3-1] each filter of a SUBSCRIBE with granted and refused ones gets its own return code',
     async () => {
       await using client = await broker.connect()
       const topic = unique('t')
@@ -58,7 +58,7 @@ conformance('Refused filters', { stores: STORES }, (broker) => {
   )
 
   itOfBreakwater(
-    '[MQTT-3.8.4-5] a refused filter of a mixed SUBSCRIBE is never stored: nothing of it arrives after a resume',
+    '[MQTT-3.8.4-5] a refused filter in a SUBSCRIBE with granted ones is never stored: no message of it arrives after a resume',
     async () => {
       const clientId = unique('c')
       const { filter, topic } = tooDeep(unique('t'))
@@ -83,7 +83,7 @@ conformance('Refused filters', { stores: STORES }, (broker) => {
   )
 
   itOfBreakwater(
-    '[MQTT-3.3.1-6] a refused filter gets no retained messages, a granted one beside it does',
+    '[MQTT-3.3.1-6] a refused filter gets no retained messages, and a granted filter beside it does',
     async () => {
       const { filter, topic } = tooDeep(unique('t'))
       const granted = unique('t')

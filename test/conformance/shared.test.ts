@@ -26,7 +26,7 @@ conformance('Shared subscriptions', { stores: STORES }, (broker) => {
     },
   )
 
-  itOfBreakwater('each of two groups on one filter gets a copy', async () => {
+  itOfBreakwater('each of two shared subscriptions with one filter gets a copy', async () => {
     const topic = unique('t')
     await using publisher = await broker.connect()
     const members = await Promise.all([broker.connect(), broker.connect()])
@@ -41,7 +41,7 @@ conformance('Shared subscriptions', { stores: STORES }, (broker) => {
   })
 
   itOfBreakwater(
-    'a client with an ordinary subscription beside its shared one gets both copies',
+    'a client with an ordinary and a shared subscription to one filter gets both copies',
     async () => {
       const topic = unique('t')
       await using publisher = await broker.connect()
@@ -84,52 +84,56 @@ conformance('Shared subscriptions', { stores: STORES }, (broker) => {
     await expectNothingDelivered(client, publisher)
   })
 
-  itOfBreakwater('UNSUBSCRIBE takes the same text, and ends the membership', async () => {
-    const topic = unique('t')
-    await using publisher = await broker.connect()
-    await using client = await broker.connect()
-    await client.subscribe([`$share/g/${topic}`, 1])
-    await client.unsubscribe(`$share/g/${topic}`)
-    await publisher.publish({ topic, payload: 'nobody', qos: 1 })
-    await expectNothingDelivered(client, publisher)
-  })
-
-  itOfBreakwater('a resumed session is a member again, and gets what it missed', async () => {
-    const topic = unique('t')
-    const clientId = unique('c')
-    await using publisher = await broker.connect()
-    await using first = await broker.resume(clientId)
-    await first.subscribe([`$share/g/${topic}`, 2])
-    await first.disconnect()
-    for (const qos of [1, 2] as const) await publisher.publish({ topic, payload: String(qos), qos })
-    await using second = await broker.resume(clientId)
-    const missed = await second.receive(2)
-    expect(missed.map(({ payload }) => payload.toString()).sort()).toEqual(['1', '2'])
-    await publisher.publish({ topic, payload: 'live', qos: 1 })
-    expect(await second.receive(1)).toMatchObject([{ payload: Buffer.from('live') }])
-    await expectNothingDelivered(second, publisher)
-  })
+  itOfBreakwater(
+    'UNSUBSCRIBE with the text of the shared filter ends the membership in the group',
+    async () => {
+      const topic = unique('t')
+      await using publisher = await broker.connect()
+      await using client = await broker.connect()
+      await client.subscribe([`$share/g/${topic}`, 1])
+      await client.unsubscribe(`$share/g/${topic}`)
+      await publisher.publish({ topic, payload: 'nobody', qos: 1 })
+      await expectNothingDelivered(client, publisher)
+    },
+  )
 
   itOfBreakwater(
-    'a session that ends is no longer a member of its shared subscriptions',
+    'a resumed session is a member of its groups again, and gets the missed messages',
     async () => {
       const topic = unique('t')
       const clientId = unique('c')
       await using publisher = await broker.connect()
       await using first = await broker.resume(clientId)
-      await first.subscribe([`$share/g/${topic}`, 1])
+      await first.subscribe([`$share/g/${topic}`, 2])
       await first.disconnect()
-      await publisher.publish({ topic, payload: 'missed', qos: 1 })
-      await using second = await broker.connect({ clientId, clean: true })
-      await second.disconnect()
-      await using third = await broker.resume(clientId)
-      await third.subscribe([`$share/g/${topic}`, 1])
-      await expectNothingDelivered(third, publisher)
+      for (const qos of [1, 2] as const)
+        await publisher.publish({ topic, payload: String(qos), qos })
+      await using second = await broker.resume(clientId)
+      const missed = await second.receive(2)
+      expect(missed.map(({ payload }) => payload.toString()).sort()).toEqual(['1', '2'])
+      await publisher.publish({ topic, payload: 'live', qos: 1 })
+      expect(await second.receive(1)).toMatchObject([{ payload: Buffer.from('live') }])
+      await expectNothingDelivered(second, publisher)
     },
   )
 
+  itOfBreakwater('a session that has ended is not a member of its groups any more', async () => {
+    const topic = unique('t')
+    const clientId = unique('c')
+    await using publisher = await broker.connect()
+    await using first = await broker.resume(clientId)
+    await first.subscribe([`$share/g/${topic}`, 1])
+    await first.disconnect()
+    await publisher.publish({ topic, payload: 'missed', qos: 1 })
+    await using second = await broker.connect({ clientId, clean: true })
+    await second.disconnect()
+    await using third = await broker.resume(clientId)
+    await third.subscribe([`$share/g/${topic}`, 1])
+    await expectNothingDelivered(third, publisher)
+  })
+
   itOfBreakwater(
-    'an acknowledged QoS 2 message that is not released yet is released after a resume',
+    'a QoS 2 message of a shared subscription that is acknowledged and not released yet is released after a resume',
     async () => {
       const topic = unique('t')
       const clientId = unique('c')
@@ -153,22 +157,25 @@ conformance('Shared subscriptions', { stores: STORES }, (broker) => {
     },
   )
 
-  itOfBreakwater('acknowledgements of shared messages never take one of its queue', async () => {
-    const topic = unique('t')
-    const clientId = unique('c')
-    await using publisher = await broker.connect()
-    await using first = await broker.resume(clientId)
-    await first.subscribe([`$share/g/${topic}/s`, 1], [`${topic}/q`, 1])
-    for (const name of ['q', 's']) await publisher.publish({ topic: `${topic}/${name}`, qos: 1 })
-    const messages = [await first.take('publish'), await first.take('publish')]
-    const shared = messages.find((message) => message.topic === `${topic}/s`)
-    first.send(encodePuback(shared?.packetId ?? 0))
-    await first.expectSilence()
-    await first.disconnect()
-    await using second = await broker.resume(clientId)
-    expect(await second.receive(1)).toMatchObject([{ topic: `${topic}/q`, dup: true }])
-    await expectNothingDelivered(second, publisher)
-  })
+  itOfBreakwater(
+    'acknowledgements of shared messages never remove a message of the session queue',
+    async () => {
+      const topic = unique('t')
+      const clientId = unique('c')
+      await using publisher = await broker.connect()
+      await using first = await broker.resume(clientId)
+      await first.subscribe([`$share/g/${topic}/s`, 1], [`${topic}/q`, 1])
+      for (const name of ['q', 's']) await publisher.publish({ topic: `${topic}/${name}`, qos: 1 })
+      const messages = [await first.take('publish'), await first.take('publish')]
+      const shared = messages.find((message) => message.topic === `${topic}/s`)
+      first.send(encodePuback(shared?.packetId ?? 0))
+      await first.expectSilence()
+      await first.disconnect()
+      await using second = await broker.resume(clientId)
+      expect(await second.receive(1)).toMatchObject([{ topic: `${topic}/q`, dup: true }])
+      await expectNothingDelivered(second, publisher)
+    },
+  )
 })
 
 async function pubrels(client: WireClient, packetIds: readonly number[]): Promise<void> {

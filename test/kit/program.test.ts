@@ -15,7 +15,7 @@ describe('programs of the machine:', () => {
     expect(findProgram('no-such-program')).toBeUndefined()
   })
 
-  test('a folder, or a file that cannot be executed, is not taken for a program', () => {
+  test('a folder or a file that cannot be executed does not count as a program', () => {
     expect(findProgram('.')).toBeUndefined()
   })
 

@@ -100,15 +100,15 @@ async function play(steps: readonly Step[], nodes: number): Promise<void> {
   expect(await model.free()).toBe(true)
 }
 
-describe.each([2, 3])('the highest epoch owns a client id alone, between %i nodes,', (nodes) => {
-  it('and opens the session after every earlier owner has finished', async () => {
+describe.each([2, 3])('the ownership of a client id among %i nodes', (nodes) => {
+  it('goes to the highest epoch alone, after every earlier owner has finished', async () => {
     await fc.assert(
       fc.asyncProperty(exactSteps, (steps) => play(steps, nodes)),
       { numRuns: 500, interruptAfterTimeLimit: 8_000, endOnFailure: true },
     )
   })
 
-  it('even when notices are lost, time passes and owners never finish', async () => {
+  it('goes to the highest epoch alone, even when notices are lost, time passes and owners never finish', async () => {
     await fc.assert(
       fc.asyncProperty(anySteps, (steps) => play(steps, nodes)),
       { numRuns: 500, interruptAfterTimeLimit: 8_000, endOnFailure: true },
@@ -116,7 +116,7 @@ describe.each([2, 3])('the highest epoch owns a client id alone, between %i node
   })
 })
 
-it('and no trace remains of an owner that is restored while it learns of its replacement', async () => {
+it('no trace remains of an owner that is restored while being notified of its replacement', async () => {
   const model = new Model(2)
   const clean = { stuck: false, persistent: false, user: 'ann' }
   model.connect(0, clean)

@@ -1,4 +1,4 @@
-/** The map of `test/` in CONTRIBUTING has every folder, and no other. */
+/** The map of `test/` in CONTRIBUTING has one line per folder. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 

@@ -49,7 +49,7 @@ describe('the queue of outgoing frames', () => {
   })
 })
 
-test('keeps no reference to frames that have left, even when the queue is never empty', async () => {
+test('a queue of outgoing frames that is never empty keeps no reference to frames that have left', async () => {
   setFlagsFromString('--expose-gc')
   const collectGarbage = runInNewContext('gc') as () => void
   const queue = new FrameQueue()

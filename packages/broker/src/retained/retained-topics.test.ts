@@ -101,7 +101,7 @@ const found = (topics: RetainedTopics, filter: string): string[] =>
     .filter((topic) => topic !== undefined)
     .toSorted()
 
-it('gives exactly the topics of the store that match a filter', async () => {
+it('the retained topics of a node are exactly the topics of the store that match a filter', async () => {
   const topics = new RetainedTopics(await storeOf(...TOPICS))
   await topics.load()
   expect(topics.size).toBe(TOPICS.length)
@@ -109,7 +109,7 @@ it('gives exactly the topics of the store that match a filter', async () => {
     expect(found(topics, filter), `filter ${filter}`).toEqual(matching.toSorted())
 })
 
-it('reads changed topics from the store, whatever was known before', async () => {
+it('the retained topics of a node follow the store at a change, whatever was known before', async () => {
   const store = await storeOf('stays', 'goes')
   const topics = new RetainedTopics(store)
   await topics.load()
@@ -120,7 +120,7 @@ it('reads changed topics from the store, whatever was known before', async () =>
   expect(found(topics, '#')).toEqual(['comes', 'stays'])
 })
 
-it('forgets deleted topics when all topics are read again, and a walk in progress ends', async () => {
+it('the retained topics of a node lose deleted topics when all topics are read again, and a walk in progress ends', async () => {
   const store = await storeOf('a', 'b')
   const topics = new RetainedTopics(store)
   await topics.load()

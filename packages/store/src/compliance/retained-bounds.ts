@@ -142,7 +142,7 @@ export function retainedBoundsCompliance({ describe, test }: Suite, open: OpenSt
         )
     })
 
-    test('count the existing messages, whoever replaced and cleared them', async () => {
+    test('count the existing messages, after any sequence of replacing and clearing', async () => {
       await using under = await open(each({ retainedMessagesPerUserMax: 4 }))
       const { store, other } = under
       const accounts = ['uann', 'ubob', 'a192.0.2.1', '', undefined]
