@@ -221,7 +221,7 @@ test.each([
   ['listen: ["mqtts://x:1?client_auth=required"]', 'client-auth'],
   ['listen: ["wss://x:1?orgin=https://a"]', 'origin'],
 ])('the error for the unknown key "%s" in a configuration file suggests %s', (text, meant) => {
-  expect(() => decide({}, yaml(text))).toThrow(`(did you mean ${meant}?)`)
+  expect(() => decide({}, yaml(text))).toThrow(`; did you mean "${meant}"?`)
 })
 
 test.each(['BREAKWATER_X', 'BREAKWATER_', 'BREAKWATER_ENTIRELY_DIFFERENT'])(
