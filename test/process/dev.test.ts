@@ -1,9 +1,10 @@
 /** `npm run dev`: a node from source that starts again when a file changes, with a log for people. */
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { utimesSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
 import { expect, it, onTestFinished } from 'vitest'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -42,4 +43,19 @@ it('npm run dev starts a node from source, restarts the node when a source file 
   const ready = lines.find((line) => line.includes('node is ready'))
   expect(ready).toMatch(/^\d\d:\d\d:\d\d\.\d{3} info  node is ready {2}.*\blisten=\[/)
   expect(lines[0]).toMatch(/^dev: .*; it starts again when a file changes/)
+})
+
+it('a value of a log line that npm run dev prints can neither move the cursor nor look like another line', async () => {
+  const facts = { level: 'info', time: '2026-01-02T03:04:05.678Z', clientId: 'a\u001b[2J\nb' }
+  const line = JSON.stringify({ ...facts, plain: 'p', msg: 'connected\u009b2J' })
+  const module = pathToFileURL(`${root}/deploy/local/log-line.mjs`).href
+  const program = `import { readableLine } from '${module}'
+    for (const line of process.argv.slice(1)) console.log(readableLine(line, false))`
+  const args = ['--input-type=module', '--eval', program, line, 'raw\u001b[2J']
+  const { stdout } = await promisify(execFile)(process.execPath, args)
+  expect(stdout.split('\n')).toEqual([
+    String.raw`03:04:05.678 info  connected\u{9b}2J  clientId="a\u001b[2J\nb" plain=p`,
+    String.raw`raw\u{1b}[2J`,
+    '',
+  ])
 })
