@@ -18,6 +18,7 @@ import { temporaryDirectory } from '../kit/temporary-directory.ts'
 import { WireClient, type WireAddress } from '../kit/wire-client.ts'
 import type { ConnectFields } from '../kit/wire-encoder.ts'
 import { MountedSecret } from '../tls/mounted-secret.ts'
+import { startHttpService } from './http-service.ts'
 import { startRuled } from './ruled.ts'
 
 const OPEN = "rules: [{ allow: [publish, subscribe], topics: ['#'] }]"
@@ -48,7 +49,11 @@ async function connectWhile(
     ({ returnCode }) => returnCode,
     () => undefined,
   )
-  await claim.silenced
+  const early = connack.then((code) => {
+    throw new Error(`CONNACK ${code} came before Redis was asked`)
+  })
+  await Promise.race([claim.silenced, early])
+  early.catch(() => undefined)
   await change()
   claim.release()
   return { client, returnCode: await connack }
@@ -199,17 +204,6 @@ test.each(['clientId', 'username'])(
   },
 )
 
-test('a client that the admin API closes while it waits for its session never gets CONNACK 0', async () => {
-  await using node = await startNode({ ...behindProxy, environment: adminEnvironment() })
-  const clientId = unique('kicked')
-  let status: number | undefined
-  const { returnCode } = await connectWhile(node, { clientId }, async () => {
-    ;({ status } = await askAdmin(node, 'DELETE', `clients/${clientId}`))
-  })
-  expect({ status, returnCode }).toEqual({ status: 204, returnCode: undefined })
-  expect(await reasonOf(node, clientId)).toBe('kicked')
-})
-
 test('a client is refused when its certificate is revoked while the client waits for its session', async () => {
   const authority = await Authority.create('devices')
   const device = await authority.issue({ commonName: 'buoy', usage: 'client' })
@@ -236,4 +230,93 @@ test('a client is refused when its certificate is revoked while the client waits
   await using _ = client
   expect(returnCode).toBe(5)
   expect(await reasonOf(node, clientId)).toBe('revoked')
+})
+
+test('a client that the admin API of any node closes while it waits for its session gets CONNACK 3', async () => {
+  const environment = adminEnvironment()
+  await using node = await startNode({ ...behindProxy, environment })
+  await using other = await startNode({ ...behindProxy, redisUrl: redis.url, environment })
+  for (const [asked, status] of [
+    [node, 204],
+    [other, 202],
+  ] as const) {
+    const clientId = unique('c')
+    let answer: ReturnType<typeof askAdmin> | undefined
+    const { client, returnCode } = await connectWhile(node, { clientId }, async () => {
+      answer = askAdmin(asked, 'DELETE', `clients?clientId=${clientId}`)
+      await reasonOf(node, clientId)
+    })
+    expect((await answer)?.status).toBe(status)
+    await using _ = client
+    expect(returnCode).toBe(3)
+    expect(await reasonOf(node, clientId)).toBe('kicked')
+  }
+})
+
+test('a client that the admin API of any node closes while its password is checked gets CONNACK 3', async () => {
+  const asking = Promise.withResolvers<void>()
+  const answers: (() => void)[] = []
+  await using service = await startHttpService((response) => {
+    answers.push(() => response.end('{"result":"allow"}'))
+    if (answers.length === 2) asking.resolve()
+  })
+  const environment = { ...adminEnvironment(), BREAKWATER_AUTH_HTTP_URL: service.url }
+  const settings = { redisUrl: redis.url, redisPrefix: redis.prefix, environment }
+  await using node = await startNode({ ...settings, allowAnonymous: false })
+  await using other = await startNode({ ...settings, allowAnonymous: false })
+  const ids = [unique('c'), unique('c')] as const
+  const connacks = ids.map(async (clientId) => {
+    await using client = await WireClient.open(node)
+    return (await client.connect({ clientId, username: 'ann', password: 'sesame' })).returnCode
+  })
+  await asking.promise
+  const [near, far] = ids
+  expect((await askAdmin(node, 'DELETE', `clients?clientId=${near}`)).status).toBe(204)
+  // Nobody else knows of it before its client id is claimed.
+  expect((await askAdmin(other, 'DELETE', `clients?clientId=${far}`)).status).toBe(404)
+  expect(await Promise.all(connacks)).toEqual([3, 3])
+  for (const clientId of ids) expect(await reasonOf(node, clientId)).toBe('kicked')
+  for (const answer of answers) answer()
+})
+
+test('a login that an HTTP hook allowed is refused when rules, revocations or its end say so before the session goes live', async () => {
+  const answer = { result: 'allow', username: 'hilda', claims: { site: 'north' } }
+  await using service = await startHttpService((response) => {
+    response.end(JSON.stringify({ ...answer, expiresAt: endS }))
+  })
+  let endS = 0
+  const environment = { ...adminEnvironment(), BREAKWATER_AUTH_HTTP_URL: service.url }
+  await using ruled = await startRuled(OPEN, { ...behindProxy, environment, allowAnonymous: false })
+  const { node } = ruled
+  await using other = await startNode({ ...behindProxy, redisUrl: redis.url, environment })
+  const will = { topic: 'open/last', payload: 'words', qos: 1 as const }
+  const inForce = async (): Promise<string> =>
+    JSON.stringify((await askAdmin(node, 'GET', 'revocations')).body)
+  const revoke = async (): Promise<void> => {
+    const { status } = await askAdmin(other, 'POST', 'revocations', { body: { username: 'hilda' } })
+    expect(status).toBe(201)
+    await expect.poll(inForce).toContain('hilda')
+  }
+  const takeBack = async (): Promise<void> => {
+    const { status } = await askAdmin(other, 'DELETE', 'revocations?id=username:hilda')
+    expect(status).toBe(204)
+    await expect.poll(inForce).not.toContain('hilda')
+  }
+  const narrow = (): Promise<void> => ruled.change(NARROW)
+  const ends = (): Promise<void> => delay(Math.max(0, endS * 1_000 - Date.now()) + 1)
+  // Each with another password: an answer is remembered for the one that it was given for.
+  for (const [reason, code, validS, change, after] of [
+    ['revoked', 5, 3_600, revoke, takeBack],
+    ['login-expired', 4, 2, ends, undefined],
+    ['not-authorized', 5, 3_600, narrow, undefined],
+  ] as const) {
+    const clientId = unique('c')
+    endS = Math.floor(Date.now() / 1_000 + validS)
+    const fields = { clientId, username: 'hilda', password: reason, will }
+    const { client, returnCode } = await connectWhile(node, fields, change)
+    await using _ = client
+    expect([reason, returnCode]).toEqual([reason, code])
+    expect(await reasonOf(node, clientId)).toBe(reason)
+    await after?.()
+  }
 })

@@ -189,6 +189,7 @@ export const CLOSE_REASONS = {
     meaning: 'its certificate, client id or user was revoked, now or before it came',
   },
   kicked: {
+    connackCode: 3,
     logLevel: 'info',
     fault: 'operator',
     meaning: 'an operator has closed it by the admin API',

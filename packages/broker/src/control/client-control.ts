@@ -154,8 +154,7 @@ export class ClientControl implements StreamOwner, Contender {
       connection.user = answer.user
       if (answer.expiresAt !== undefined) connection.expire(answer.expiresAt, 'login-expired')
     } catch (error) {
-      this.#host.unexpected('authentication', error)
-      connection.close('internal-error')
+      this.#defect(error as Error, 'authentication')
       return undefined
     }
     try {
@@ -182,8 +181,7 @@ export class ClientControl implements StreamOwner, Contender {
         this.#showSubscribe()
       },
       (error: unknown) => {
-        this.#host.unexpected('SUBSCRIBE', error)
-        this.connection.close('internal-error')
+        this.#defect(error as Error, 'SUBSCRIBE')
       },
     )
   }
@@ -243,8 +241,7 @@ export class ClientControl implements StreamOwner, Contender {
 
   /** aedes has destroyed its side. */
   destroyed(error: Error | null): void {
-    if (error === null) this.connection.close('internal-error', 'ended by the control plane')
-    else this.connection.close('internal-error', error.message)
+    if (this.connection.open) this.#defect(error ?? new Error('ended by the control plane'))
   }
 
   /** What aedes answers. */
@@ -252,7 +249,7 @@ export class ClientControl implements StreamOwner, Contender {
     switch ((reply[0] as number) >> 4) {
       case PacketType.CONNACK:
         if (reply[3] === 0) this.#accept()
-        else this.connection.close('internal-error', `CONNACK ${reply[3]} from the control plane`)
+        else this.#defect(new Error(`CONNACK ${reply[3]} from the control plane`))
         return
       case PacketType.SUBACK:
         this.#shown(
@@ -324,6 +321,12 @@ export class ClientControl implements StreamOwner, Contender {
       this.connection.close('store-unavailable', (error as Error).message)
       return undefined
     }
+  }
+
+  /** The line of the close has no room for a stack: one before it has it. */
+  #defect(error: Error, what = 'control plane'): void {
+    this.#host.unexpected(what, error)
+    this.connection.close('internal-error', error.message)
   }
 
   #settled(): void {

@@ -33,13 +33,13 @@ const STOP_TIMEOUT_MS = 1_000
 const RECOVER_BATCH = 500
 
 export interface SessionLifecycleOptions {
+  readonly connections: ReadonlySet<Connection>
   readonly config: Config
   readonly store: Store
   readonly bus: Bus
   readonly cluster: Cluster
   readonly router: Router
   readonly events: Events
-  readonly connections: ReadonlySet<Connection>
   readonly access: AccessControl
   readonly enforcement: RevocationEnforcement
 }
@@ -151,7 +151,7 @@ export class SessionLifecycle {
 
   /** What other nodes say. */
   notice(from: string, notice: OwnerNotice): void {
-    if (notice.kind === 'kicked') this.#kicks.here(notice)
+    if (notice.kind === 'kicked') this.#kicks.notice(notice)
     else this.#ownership.notice(from, notice)
   }
 

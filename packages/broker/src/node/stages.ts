@@ -50,10 +50,10 @@ export function buildStages(
   stack.use(router.shared)
   const sessions = new SessionLifecycle({
     ...backplane,
+    connections,
     config,
     router,
     events,
-    connections,
     access,
     enforcement,
   })
