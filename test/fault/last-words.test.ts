@@ -74,7 +74,7 @@ const SITUATIONS: readonly {
   {
     title: 'memory, above the publish rate',
     store: 'memory',
-    limits: { publishMessagesPerSecondMax: 1 },
+    limits: { publishMessagesPerSecondMax: 2 },
   },
   { title: 'redis', store: 'redis', limits: {} },
 ]

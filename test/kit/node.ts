@@ -10,6 +10,7 @@ import { setPassword, startNode as startBreakwater } from '@breakwater/broker'
 import { decideConfig, limitVariable, readSettings, type Limits } from '@breakwater/config'
 import { pino } from 'pino'
 import { temporaryDirectory } from './temporary-directory.ts'
+import { programEnvironment } from './program-environment.ts'
 
 export interface NodeOptions {
   /** Unset: embedded, in memory. */
@@ -98,7 +99,7 @@ export const MAIN: string = fileURLToPath(
 export async function spawnNode(options: NodeOptions = {}): Promise<NodeProcess> {
   const log = new LogTail()
   const child = spawn(process.execPath, ['--conditions=source', options.main ?? MAIN, 'serve'], {
-    env: { PATH: process.env['PATH'], ...(await environmentOf(options)) },
+    env: { ...programEnvironment(), ...(await environmentOf(options)) },
     stdio: ['ignore', 'pipe', options.stderr ?? 'inherit'],
   }) as ChildProcess & { readonly stdout: Readable }
   createInterface({ input: child.stdout }).on('line', (line) => {

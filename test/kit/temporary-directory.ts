@@ -11,6 +11,8 @@ const VARIABLE = 'BREAKWATER_TEST_DIRECTORY'
 export function setup(): () => void {
   const directory = mkdtempSync(join(tmpdir(), 'breakwater-test-'))
   process.env[VARIABLE] = directory
+  // The same sources are compiled by hundreds of processes of a run: once is enough (`programEnvironment`).
+  process.env['NODE_COMPILE_CACHE'] ??= join(directory, 'compiled')
   return () => rmSync(directory, { recursive: true, force: true })
 }
 

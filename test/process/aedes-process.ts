@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { WireAddress } from '../kit/wire-client.ts'
+import { programEnvironment } from '../kit/program-environment.ts'
 
 const STOCK = fileURLToPath(new URL('../bench/stock-process.ts', import.meta.url))
 
@@ -13,7 +14,7 @@ export interface AedesProcess extends WireAddress, AsyncDisposable {
 
 export async function startAedes(redisUrl: string): Promise<AedesProcess> {
   const child = spawn(process.execPath, ['--conditions=source', STOCK, 'mqtt'], {
-    env: { PATH: process.env['PATH'], STOCK_REDIS_URL: redisUrl },
+    env: { ...programEnvironment(), STOCK_REDIS_URL: redisUrl },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const exited = once(child, 'exit')

@@ -18,6 +18,7 @@ import { join } from 'node:path'
 import { X509Certificate } from 'node:crypto'
 import { runCommand, setPassword } from '@breakwater/broker'
 import { afterAll, describe, expect, it } from 'vitest'
+import { programEnvironment } from '../kit/program-environment.ts'
 import { startRedisProxy } from '../kit/redis/redis-proxy.ts'
 import { MAIN, spawnNode } from '../kit/node.ts'
 import { findProgram, skipWithout } from '../kit/program.ts'
@@ -339,7 +340,7 @@ describe('passwd', () => {
 async function typeInto(script: string, file: string, answers: readonly string[]): Promise<string> {
   const command = [process.execPath, '--conditions=source', MAIN, 'passwd', file, 'keeper']
   const child = spawn(script, ['-qec', command.join(' '), '/dev/null'], {
-    env: { PATH: process.env['PATH'], SHELL: '/bin/sh' },
+    env: { ...programEnvironment(), SHELL: '/bin/sh' },
   })
   const left = [...answers]
   let shown = ''

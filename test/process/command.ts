@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
+import { programEnvironment } from '../kit/program-environment.ts'
 
 export interface CommandOptions {
   readonly environment?: Readonly<Record<string, string>>
@@ -27,7 +28,7 @@ export function startBreakwater(
 ): ChildProcessWithoutNullStreams {
   return spawn(process.execPath, ['--conditions=source', main, ...args], {
     cwd: directory,
-    env: { PATH: process.env['PATH'], ...environment },
+    env: { ...programEnvironment(), ...environment },
     stdio: ['pipe', 'pipe', 'pipe'],
   })
 }

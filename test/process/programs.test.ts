@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { programEnvironment } from '../kit/program-environment.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const { scripts } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8')) as {
@@ -26,7 +27,7 @@ interface End {
 
 async function run(file: string, ...args: readonly string[]): Promise<End> {
   const child = spawn(process.execPath, ['--conditions=source', `${root}/${file}`, ...args], {
-    env: { PATH: process.env['PATH'] },
+    env: programEnvironment(),
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const [stdout, stderr, [code]] = await Promise.all([
