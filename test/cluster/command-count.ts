@@ -42,9 +42,14 @@ export class CommandCount implements Disposable {
     return count
   }
 
+  /** What went before has had its last consequence: called where clients have left. */
+  async settled(): Promise<void> {
+    await this.#quiet(SETTLED_MS)
+  }
+
   /** What was sent from the call on until nothing more followed. */
   async of<Result>(work: () => Promise<Result>): Promise<Counted<Result>> {
-    await this.#quiet(SETTLED_MS)
+    await this.#quiet(QUIET_MS)
     this.#counts.clear()
     const result = await work()
     await this.#quiet(QUIET_MS)

@@ -12,7 +12,8 @@ import { startCluster, type Cluster } from './cluster.ts'
 import { FaithfulPublisher, FaithfulSubscriber } from './faithful-clients.ts'
 import { startRedisProxy } from '../kit/redis/redis-proxy.ts'
 
-const ROUNDS = Number(process.env['BREAKWATER_TEST_NODE_LOSSES'] ?? 20)
+/** Each kind twice. */
+const ROUNDS = Number(process.env['BREAKWATER_TEST_NODE_LOSSES'] ?? 12)
 /** Side by side: a round mostly waits. */
 const LANES = 4
 const ROUND_MS = 15_000

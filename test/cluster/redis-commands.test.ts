@@ -1,7 +1,7 @@
 /** What each operation costs Redis: commands, which are the same on every machine, not time. */
 import { keysWith } from '@breakwater/redis'
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { unique } from '../conformance/suite.ts'
 import { startNode, type TestNode } from '../kit/node.ts'
 import { startRedis, type TestRedis } from '../kit/redis/redis.ts'
@@ -28,6 +28,7 @@ const BOUNDS = {
   'PUBACK of 100 messages': 3,
   'DISCONNECT, clean': 2,
   'DISCONNECT, persistent': 4,
+  'a start with 10,000 stored sessions': 2_300,
 } as const
 
 /** So many of the sessions are connected, at both nodes in turn; the others are away. */
@@ -63,6 +64,8 @@ beforeAll(async () => {
   count = resources.use(await CommandCount.on(redis.url))
 }, 60_000)
 afterAll(() => resources.disposeAsync())
+// The clients of the test before have left.
+beforeEach(() => count.settled())
 
 async function expectWithin<Result>(
   name: keyof typeof BOUNDS,
@@ -97,6 +100,7 @@ it('a persistent session costs a bounded number of Redis commands: CONNECT, SUBS
     client.subscribe(...filters(100)),
   )
   await expectWithin('DISCONNECT, persistent', () => client.disconnect())
+  await count.settled()
   await using _ = await expectWithin('CONNECT, a session that is resumed', () =>
     connectAt(other, fields),
   )
@@ -146,4 +150,11 @@ it('100 PUBACKs sent together cost a bounded number of Redis commands', async ()
     client.send(...packetIds.map(encodePuback))
     await client.expectSilence()
   })
+})
+
+it('a node that starts asks for many stored sessions at once', async () => {
+  const settings = { redisUrl: redis.url, redisPrefix: prefix }
+  await using _ = await expectWithin('a start with 10,000 stored sessions', () =>
+    startNode(settings),
+  )
 })

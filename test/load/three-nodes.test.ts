@@ -10,7 +10,7 @@ import { startPrometheus } from '../kit/prometheus.ts'
 import { startRedis } from '../kit/redis/redis.ts'
 
 const DEVICES = 500
-const SECONDS = Number(process.env['BREAKWATER_TEST_LOAD_SECONDS'] ?? 8)
+const SECONDS = Number(process.env['BREAKWATER_TEST_LOAD_SECONDS'] ?? 5)
 const MESSAGES_PER_SECOND = 500
 
 describe('500 devices over TLS on three nodes', () => {

@@ -1,12 +1,14 @@
 /** Filters of stored sessions in Redis: per session one hash, in which each filter is a field. */
 import { isValidTopicFilter, type QoS } from '@breakwater/mqtt'
 import { BUCKETS, type Keys, type OnBadValue, type Servers } from '@breakwater/redis'
-import { pipelined } from './buckets.ts'
-import { ADD_FILTERS, evaluate, REMOVE_FILTERS } from '../scripts/scripts.ts'
+import { byBucket, pipelined } from './buckets.ts'
+import { ADD_FILTERS, evaluate, READ_FILTERS, REMOVE_FILTERS } from '../scripts/scripts.ts'
 import type { ChangedFilters, Owner, SessionFilters, StoredSubscription } from '../store.ts'
 
 /** Read in one go: a few thousand sessions where there are 50,000. */
 const BUCKETS_PER_CHUNK = 64
+/** Sessions of one call of Redis: one for each of them would cost a node most of its start. */
+const SESSIONS_PER_CALL = 32
 
 export class RedisFilters {
   readonly #control: Servers
@@ -38,18 +40,11 @@ export class RedisFilters {
   }
 
   async of(clientIds: readonly string[]): Promise<readonly SessionFilters[]> {
-    const answers = await pipelined(
-      this.#control,
-      clientIds.map((clientId) => ['hgetall', this.#keys.filters(clientId)]),
-    )
-    return clientIds.map((clientId, index) => ({
-      clientId,
-      subscriptions: readableFilters(
-        Object.entries(answers[index] as Record<string, Buffer>),
-        this.#keys.filters(clientId),
-        this.#onBadValue,
-      ),
-    }))
+    const calls: Promise<readonly SessionFilters[]>[] = []
+    for (const inBucket of byBucket(clientIds).values())
+      for (let first = 0; first < inBucket.length; first += SESSIONS_PER_CALL)
+        calls.push(this.#read(inBucket.slice(first, first + SESSIONS_PER_CALL)))
+    return (await Promise.all(calls)).flat()
   }
 
   /** Of these filters those that their sessions have. */
@@ -84,6 +79,17 @@ export class RedisFilters {
       const chunk = sessions.filter(({ subscriptions }) => subscriptions.length > 0)
       if (chunk.length > 0) yield chunk
     }
+  }
+
+  /** Of sessions in one bucket. */
+  async #read(clientIds: readonly string[]): Promise<readonly SessionFilters[]> {
+    const keys = clientIds.map((clientId) => this.#keys.filters(clientId))
+    const found = (await evaluate(this.#control, READ_FILTERS, keys, [])) as Buffer[][]
+    return clientIds.map((clientId, index) => {
+      const words = found[index] as Buffer[]
+      const subscriptions = subscriptionsIn(words, keys[index] as string, this.#onBadValue)
+      return { clientId, subscriptions }
+    })
   }
 
   #keysOf(clientId: string): readonly string[] {

@@ -37,6 +37,13 @@ end
 return 1`,
 )
 
+/** Keys: filters of sessions in one bucket. Returns filter and QoS in turn, for each. */
+export const READ_FILTERS: Script = script(
+  `local found = {}
+for index, key in ipairs(KEYS) do found[index] = redis.call('HGETALL', key) end
+return found`,
+)
+
 /** Keys: session, filters. Arguments: epoch, then filters. */
 export const REMOVE_FILTERS: Script = script(
   `${GUARD}for first = 2, #ARGV, ${UNPACKED_MAX} do
