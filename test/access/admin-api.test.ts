@@ -162,8 +162,13 @@ describe('the admin API of a node that has a token file', () => {
   })
 
   it('answers 408 when the body does not arrive', async () => {
+    await using hasty = await startNode({
+      listen,
+      environment,
+      limits: { adminRequestTimeoutMs: 500 },
+    })
     const slow = [...POST, 'Content-Length: 100', '\r\n{"clientId"'].join('\r\n')
-    expect(await answerTo(node, slow)).toMatch(/ 408 /)
+    expect(await answerTo(hasty, slow)).toMatch(/ 408 /)
   })
 
   it('lists clients page by page, shows one client, and closes one', async () => {

@@ -149,7 +149,14 @@ describe('a bound of the admin server', () => {
   })
 
   test('on the time of a request: an unfinished request gets 408 and the connection is closed', async () => {
-    await using server = await start()
+    await using server = await start({
+      bounds: {
+        connectionsMax: 10,
+        connectionsPerAddressMax: 10,
+        idleTimeoutMs: 60_000,
+        requestTimeoutMs: 500,
+      },
+    })
     const socket = await send(server, 'GET /livez HTTP/1.1\r\nhost:')
     expect(await text(socket)).toMatch(/^HTTP\/1\.1 408 /)
   })

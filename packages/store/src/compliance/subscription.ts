@@ -183,8 +183,10 @@ export function subscriptionCompliance({ describe, test }: Suite, open: OpenStor
           under.store.removeSubscriptions('a', ['last']),
           under.other.addSubscriptions('a', [{ filter: 'another', qos: 1 }]),
         ])
-        const found = (await filtersOf(under.store)).get('a')
-        assert.deepEqual(found === undefined ? [] : listed(found), ['another 1'], `round ${round}`)
+        const [found] = await under.store.filtersOf(['a'])
+        assert.deepEqual(found && listed(found), ['another 1'], `round ${round}`)
+        // A look at all sessions costs a thousand times as much.
+        if (round % 20 === 0) assert.ok((await filtersOf(under.store)).has('a'), `round ${round}`)
         await under.store.removeSubscriptions('a', ['another'])
       }
     })
