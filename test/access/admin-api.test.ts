@@ -1,4 +1,4 @@
-/** The admin API: who may ask, what it shows, and requests that are wrong in every way. */
+/** The admin API: authentication, what it shows, and invalid requests of every kind. */
 import { writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -147,7 +147,7 @@ describe('the admin API of a node that has a token file', () => {
     expect(await post('application/json', '{"clientId":')).toMatch(/ 400 /)
     expect(await post('text/plain', '{"clientId":"a"}')).toMatch(/ 415 /)
     expect(await post('application/json', '"\xff"')).toMatch(/ 400 /)
-    // Which of the two was meant?
+    // It is unclear which of the two values was meant.
     expect(await post('application/json', '{"clientId":"a","clientId":"b"}')).toMatch(/ 400 /)
     expect(await post('application/json', '{"clientId":"a","client\\u0049d":"b"}')).toMatch(/ 400 /)
     expect(await post('application/json', '{"clientId":"a:\\"b\\":{"}')).toMatch(/ 201 /)

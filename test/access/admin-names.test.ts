@@ -1,4 +1,4 @@
-/** The admin API reaches every client id and user name that MQTT has, and stays apart from its own defects. */
+/** The admin API accepts every client id and user name of MQTT, and reports its own errors as such. */
 import { get } from 'node:http'
 import { startAdminServer } from '@breakwater/metrics'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -12,7 +12,7 @@ import { WireClient } from '../kit/wire-client.ts'
 const listen = ['mqtt://127.0.0.1:0']
 const LONGEST = 'é'.repeat(32_767) + 'x'
 const PASSWORD = 'open sesame'
-/** Each has been out of reach of some API. */
+/** Names that an API could fail to address. */
 const NAMES = [
   '.',
   '..',

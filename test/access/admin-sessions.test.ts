@@ -1,4 +1,4 @@
-/** An operator ends a stored session: at whichever node its client is, with all that it has, for whoever comes next. */
+/** An operator ends a stored session with all its data, at any node, also while its client is connected. */
 import { describe, expect, it } from 'vitest'
 import { connectAt } from '../cluster/cluster.ts'
 import { unique } from '../conformance/suite.ts'

@@ -1,4 +1,4 @@
-/** Attempts to get at what the rules deny, each by the outcome: what arrives, not only which code is returned. */
+/** Attempts to circumvent access rules, judged by the messages that arrive, not only by return codes. */
 import { expect, test } from 'vitest'
 import { connectAt } from '../cluster/cluster.ts'
 import { startRedis } from '../kit/redis/redis.ts'
@@ -138,7 +138,7 @@ test('the rules in force at a replay decide which retained messages are replayed
   expect(await client.subscribe(['a/secret', 1], ['#', 1], ['b/x', 1])).toEqual([0x80, 0x80, 1])
   expect(await client.receive(1)).toMatchObject([{ topic: 'b/x', retain: true }])
   await client.expectSilence()
-  // Who may not publish cannot clear what is there either.
+  // A client that may not publish cannot clear the retained message either.
   await client.publish({ topic: 'a/secret', payload: '', qos: 1, retain: true })
   await ruled.change(OPEN)
   expect(await client.subscribe(['a/secret', 1])).toEqual([1])

@@ -1,6 +1,6 @@
 /**
- * What let a client in is asked once more as its session goes live. Each client here waits for Redis, which has been
- * asked for its session and does not answer, while something changes that its rights come from.
+ * The rights of a client are checked once more as its session goes live. Each client here waits for Redis, which has been
+ * asked for its session and does not answer, while the source of its rights changes.
  */
 import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

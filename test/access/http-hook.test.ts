@@ -1,4 +1,4 @@
-/** The HTTP hook against a service that answers, refuses, is slow, breaks, or is away. */
+/** The HTTP hook with an auth service that answers, refuses, is slow, fails, or is unreachable. */
 import type { ServerResponse } from 'node:http'
 import { createServer } from 'node:net'
 import { once } from 'node:events'

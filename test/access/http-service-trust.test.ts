@@ -1,4 +1,4 @@
-/** What a node and the services that it asks show each other: a certificate, and a token. */
+/** How a node and the services that it asks authenticate each other: by certificate, and by token. */
 import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Authority } from '@breakwater/broker'

@@ -1,4 +1,4 @@
-/** A service that a node asks who its clients are, or for keys of tokens: what it answers is the test's. */
+/** An auth service or key service for nodes, with answers that the test defines. */
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'

@@ -29,7 +29,7 @@ async function codeOf(
   return (await client.connect({ clientId, ...fields })).returnCode
 }
 
-/** The listener at a place, as somebody who shows no certificate comes to it. */
+/** The address of a listener for a client without a certificate. */
 function at(node: TestNode, place: number): WireAddress {
   const tls = { ca: node.ca, servername: 'localhost' }
   return { host: node.host, port: node.ports[place] as number, tls }
@@ -57,7 +57,7 @@ test('a user name that the certificate does not prove is refused on listeners th
     for (const fields of [OPS, { username: 'ops' }, { username: '', password: 'x' }]) {
       expect(await codeOf(at(node, place), { ...fields, clean: false }, 'd')).toBe(4)
     }
-  // Without credentials: nobody, who neither has the rights of a user nor gets at its session.
+  // A client without credentials is anonymous: it has neither the rights of a user nor access to its session.
   expect(await codeOf(at(node, 0))).toBe(5)
   expect(await codeOf(at(node, 1), { clean: false }, 'd')).toBe(2)
   await using nobody = await WireClient.open(at(node, 1))
@@ -139,7 +139,7 @@ test('[MQTT-3.1.3-9] a client id that does not belong to the user is refused, ev
     [equal, as('ann'), 'ann-2', 2],
     [equal, as('*'), 'ann', 2],
     [equal, as('*'), '*', 0],
-    // The server makes up an id, which is nobody's.
+    // The server assigns a client id, which belongs to no user.
     [equal, as('ann'), '', 2],
     [prefix, as('ann'), 'ann-1', 0],
     [prefix, as('ann'), 'ann', 2],
@@ -152,7 +152,7 @@ test('[MQTT-3.1.3-9] a client id that does not belong to the user is refused, ev
   ]
   for (const [address, fields, clientId, code] of cases)
     expect(await codeOf(address as WireAddress, fields, clientId), clientId).toBe(code)
-  // Wrong credentials are told first: nobody finds out which client id would have fitted.
+  // Wrong credentials are reported first, so that they do not reveal which client id would have matched.
   expect(await codeOf(equal as WireAddress, { ...as('ann'), password: 'x' }, 'ann-2')).toBe(4)
 })
 

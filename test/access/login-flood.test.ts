@@ -1,4 +1,4 @@
-/** Logins beside clients that try names and passwords without end: the right one gets in. */
+/** A valid login succeeds beside clients that try user names and passwords without end. */
 import { pbkdf2Sync } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
@@ -35,7 +35,7 @@ async function login(node: TestNode, username: string, password: string): Promis
   return (await client.connect({ clientId: `c-${username}`, username, password })).returnCode
 }
 
-/** So many connections that each try the next name when they are refused, until the test ends. */
+/** This number of connections, each of which tries the next name when it is refused, until the test ends. */
 function flood(node: TestNode, connections: number, nameOf: (tries: number) => string): void {
   let tries = 0
   let isOver = false

@@ -23,7 +23,7 @@ rules:
   expect(await before.receive(1)).toMatchObject([{ topic: 'old/a', retain: true }])
   const cleared = await askAdmin(ruled.node, 'DELETE', 'retained?filter=old%2F%23')
   expect(cleared).toMatchObject({ status: 200, body: { cleared: 1, more: false } })
-  // As after any clearing, whoever has subscribed is told.
+  // As after any clearing, subscribers are notified.
   expect(await before.receive(1)).toMatchObject([{ topic: 'old/a', payload: Buffer.alloc(0) }])
   await using after = await connectAt(ruled.node)
   await after.subscribe(['old/#', 1])

@@ -1,4 +1,4 @@
-/** `$SYS` as clients meet it: what a node and its cluster say, to whom, and that nobody else says it. */
+/** `$SYS` topics as clients see them: what nodes publish, which clients may read it, and that no client can publish it. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connectAsync, type MqttClient } from 'mqtt'

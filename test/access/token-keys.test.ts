@@ -1,4 +1,4 @@
-/** Keys of tokens that a service has: new ones, unknown ones, none; and those of a file that changes. */
+/** Token keys of a key service: new keys, unknown keys, no keys; and keys of a file that changes. */
 import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Limits } from '@breakwater/config'

@@ -1,4 +1,4 @@
-/** Clients that log in with a token: by a file of keys, with rules about claims, until the token ends. */
+/** Clients that log in with a token: by a key file, with access rules about claims, until the token expires. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'

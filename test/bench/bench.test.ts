@@ -1,4 +1,4 @@
-/** The benchmark as it is typed, once through, as short as it can be. */
+/** The benchmark command, run once, as short as possible. */
 import { execFile } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,4 @@
-/** What is measured: who talks to whom, how much, and what is to be reached. */
+/** What is measured: publishers and subscribers, the load, and the goals. */
 import type { FleetInput, Qos } from '@breakwater/simulator'
 import { type Goal, GOALS } from './goal.ts'
 

@@ -1,4 +1,4 @@
-/** What a TLS listener takes and refuses, and that nobody else is disturbed. */
+/** What a TLS listener accepts and refuses, without disturbing other clients. */
 import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls'

@@ -21,7 +21,7 @@ type Word = (typeof WORDS)[number]
 
 const TOPIC = 't'
 const PREFIX = 'levels:'
-/** What may be lost is not lost each time: it is tried until it is. */
+/** A message that may be lost is not lost each time: the fault is repeated until it is. */
 const TRIES_MAX = 5
 const DISK_BYTES = 16_777_216
 const TIMEOUT_MS = 120_000

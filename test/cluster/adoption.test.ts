@@ -59,7 +59,7 @@ async function announceDeparture(nodeId: string): Promise<void> {
 
 const named = (): string[] => Array.from({ length: CLIENTS }, () => unique('client'))
 
-/** The clients of this node are given to the heir, which does not hear of it: the answer is on its way. */
+/** Redis gives the clients of this node to the heir, which does not learn of it: the answer is delayed. */
 async function departUnheard(nodeId: string): Promise<void> {
   const { silenced } = proxy.silenceAfter(nodeId)
   await announceDeparture(nodeId)
@@ -106,7 +106,7 @@ it('another node adopts the clients of a departed node when the adopting node st
   await using other = await startNode({ redisUrl: redis.url, redisPrefix, limits: LIMITS })
   await using mourner = await connectAt(other)
   await mourner.subscribe(['will/#', 0])
-  // Nothing else makes the node leave anybody behind.
+  // Otherwise the node would leave a client behind.
   await watcher.disconnect()
   await heir.logged(({ msg, reason }) => msg === 'connection closed' && reason === 'disconnected')
   await departUnheard(nodeId)

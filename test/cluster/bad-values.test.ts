@@ -56,7 +56,7 @@ const KEYS: Readonly<Record<string, KeyOf>> = {
   tickets: (keys) => keys.clusterTickets,
 }
 
-/** Of no interest: only an import has them, or every node its own, under a name that nobody knows. */
+/** Not tested: keys of an import only, or keys of a single node under a name that clients do not know. */
 const WITHOUT = ['imported', 'imported-topics', 'writer', 'notices', 'other']
 
 type Change = (admin: Redis, key: string) => Promise<unknown>
@@ -284,7 +284,7 @@ describe('bad values in Redis before a start', () => {
     await using node = await startNode({ redisUrl: server.url, redisPrefix: PREFIX, environment })
     await othersAreServed([node])
     await victimIsServed(node)
-    // Whoever met it first has counted it: this node, or one that was there before it.
+    // The node that read the value first has counted it: this node, or an earlier one.
     const after = await Promise.all([node, ...nodes].map(counted))
     for (const kind of ['filters', 'owners', 'retained'])
       expect(sumOf(after, kind), kind).toBeGreaterThan(sumOf(before, kind))

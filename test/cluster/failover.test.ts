@@ -52,7 +52,7 @@ it('a failover by sentinels under load delays publishers, and loses no message t
   expect(await live.receive(1)).toMatchObject([{ topic: later }])
 }, 120_000)
 
-it('a failover by sentinels loses only what was not replicated, and the nodes close the subscribers that miss messages', async (context) => {
+it('a failover by sentinels loses only messages that were not replicated, and the nodes close the subscribers that miss messages', async (context) => {
   if (findProgram('redis-server') === undefined) context.skip('redis-server not installed')
   await using master = await startRedisProcess([])
   const { port } = new URL(master.url)

@@ -35,7 +35,7 @@ it('a claim made by a cut-off node, and executed after the client connected to a
   }
   await using client = await connectAt(there, { clientId, will })
   await proxy.restore()
-  // Of the same connection, behind everything that has waited for it.
+  // This one is executed on the same connection, after all pending commands.
   await using _ = await connectAt(cutOff)
 
   await client.expectSilence()

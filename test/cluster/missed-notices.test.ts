@@ -31,7 +31,7 @@ it.for([
     publisher.send(encodePubrel(1))
     await silenced
     await doomed.kill('SIGKILL')
-    // It is the last message: nothing follows that would lead anybody to the queue.
+    // This is the last message: no later message would make a node read the queue.
     await using again = await connectAt(b, { clientId, clean: false })
     again.send(encodePubrel(1))
     await again.take('pubcomp')

@@ -18,10 +18,10 @@ const ROUNDS = Number(process.env['BREAKWATER_TEST_NODE_LOSSES'] ?? 12)
 const LANES = 4
 const ROUND_MS = 15_000
 const MESSAGES = 400
-/** The node is killed when so many are acknowledged; more are under way at that moment. */
+/** The node is killed when this number of messages is acknowledged; more are in flight at that moment. */
 const KILLED_AT = 150
 const WINDOW = 50
-/** A dead node is waited for by nobody for long: what is tested here begins before. */
+/** No node waits long for a dead node: what is tested here begins earlier. */
 const LIMITS = { nodeLeaseMs: 3_000, viewLeaseMs: 500 }
 
 interface Round {

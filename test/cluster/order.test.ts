@@ -44,7 +44,7 @@ it('a message that needs no queue after an UNSUBSCRIBE does not overtake an earl
   proxy.silenceAfter(first)
   publisher.send(encodePublish({ topic, payload: first, qos: 1, packetId: 1 }))
   await using _ = await connectAt(b, stored)
-  // What goes to nobody needs no answer of Redis: the other node knows that the session has ended.
+  // A message without a receiver needs no answer of Redis: the other node knows that the session has ended.
   const isKnown = async (): Promise<boolean> => {
     await using prober = await connectAt(a, {}, { timeoutMs: 200 })
     try {

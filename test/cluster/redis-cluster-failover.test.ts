@@ -1,4 +1,4 @@
-/** A master of a Redis Cluster is lost, and its replica takes its place: two nodes go on by themselves. */
+/** A master of a Redis Cluster is lost and its replica is promoted: two nodes go on without intervention. */
 import { keysWith, slotOf } from '@breakwater/redis'
 import { expect, it } from 'vitest'
 import { unique } from '../conformance/suite.ts'
@@ -84,7 +84,7 @@ async function expectReplicatedAck(settings: NodeOptions): Promise<void> {
   }
 }
 
-/** Masters that are replaced by order, one after the other, cost nobody a message, and double none. */
+/** Masters that are replaced on command, one after the other, lose no message and duplicate none. */
 async function expectPlannedChange(
   redis: RedisClusterServers,
   a: TestNode,

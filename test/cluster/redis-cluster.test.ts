@@ -1,4 +1,4 @@
-/** Two nodes on a Redis Cluster: everything that they say to each other, and slots that move meanwhile. */
+/** Two nodes on a Redis Cluster: everything that they exchange, and slots that move meanwhile. */
 import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -103,7 +103,7 @@ describe.skipIf(findProgram('redis-server') === undefined)('two nodes on a Redis
     await using publisher = await connectAt(a)
     for (let index = 0; index < 100; index += 1)
       await publisher.publish({ topic: `${topic}/s/${index}`, payload: String(index), qos: 1 })
-    // One behind all others for each member, who is in no group.
+    // A last message for each member, outside of the group.
     for (const member of members) await member.subscribe([`${topic}/end`, 1])
     await publisher.publish({ topic: `${topic}/end`, payload: MARKER, qos: 1 })
     const all = (await Promise.all(got)).flat().map(Number)

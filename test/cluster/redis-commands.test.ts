@@ -1,4 +1,4 @@
-/** What each operation costs Redis: commands, which are the same on every machine, not time. */
+/** What each operation costs Redis in commands, which are the same on every machine, not in time. */
 import { keysWith } from '@breakwater/redis'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
@@ -31,7 +31,7 @@ const BOUNDS = {
   'a start with 10,000 stored sessions': 2_300,
 } as const
 
-/** So many of the sessions are connected, at both nodes in turn; the others are away. */
+/** This number of sessions is connected, at both nodes in turn; the others are offline. */
 const CONNECTED_MAX = 100
 const MANY = 10_000
 const QUEUED = 100

@@ -1,4 +1,4 @@
-/** Redis is cut off, gone, or hangs: nothing is acknowledged that is not stored, and all recovers. */
+/** Redis is cut off, down, or hangs: no message is acknowledged without being stored, and nodes recover. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { unique } from '../conformance/suite.ts'
 import { startNode, type TestNode } from '../kit/node.ts'
@@ -86,7 +86,7 @@ it('cutting the connections to Redis loses no acknowledged message, neither queu
 })
 
 describe('a node that was cut off alone', () => {
-  it('delivers what was queued for its clients meanwhile', async () => {
+  it('delivers the messages that were queued for its clients meanwhile', async () => {
     await using alone = await startAlone(cluster)
     const topic = unique('t')
     const session = { clientId: unique('c'), clean: false }

@@ -28,7 +28,7 @@ it('a message that is stored while its node reads all filters again is acknowled
   publisher.send(encodePublish({ topic, payload, qos: 1, packetId: 1 }))
   await appending.silenced
   const reloading = proxy.silenceAfter(keys.clusterRoutes(b.id))
-  // A version is missing from the log: whoever reads on has to read everything.
+  // A version is missing from the log: a node that reads on has to read everything.
   await admin.incr(keys.clusterHead)
   const subscribed = live.subscribe([unique('next'), 1])
   await reloading.silenced

@@ -1,4 +1,4 @@
-/** Shared subscriptions over two nodes: each message to one member of each group. */
+/** Shared subscriptions over two nodes: each message goes to one member of each group. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { unique } from '../conformance/suite.ts'
 import type { WireClient } from '../kit/wire-client.ts'

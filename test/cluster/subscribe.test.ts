@@ -94,7 +94,7 @@ describe.each(['memory', 'redis'] as const)('a session (%s)', (kind) => {
       await using watcher = await connectAt(here, ann)
       await watcher.subscribe([will.topic, 1])
       await using first = await connectAt(here, { clientId, ...ann, will })
-      // A client that is nobody takes it from no user.
+      // An anonymous client takes it over from no user.
       await using nobody = await WireClient.open(there)
       expect((await nobody.connect({ clientId })).returnCode).toBe(2)
       await first.expectSilence()

@@ -9,11 +9,11 @@ import { connectAt, startCluster, type Cluster } from './cluster.ts'
 import { startRedisProxy } from '../kit/redis/redis-proxy.ts'
 
 const LEASE_MS = 2_000
-/** Nobody waits for so long here. */
+/** Longer than any test here takes. */
 const TAKE_OVER_MS = 60_000
 const WINDOW_MS = 1_500
 const WILLS = 100
-/** Killed or stopped with so many more clients that cause no will. */
+/** This number of further clients causes no will when the node is killed or stopped. */
 const OTHERS = 20
 const RETURNING = 200
 const MANY_WILLS = 600
@@ -49,12 +49,12 @@ describe('the wills of the clients of a node', () => {
     await using doomed = await spawnNode(cluster.settings)
     await using stack = new AsyncDisposableStack()
     const lost = await connectAll(stack, doomed, root, 'away', WILLS)
-    // One that said goodbye has none; neither has one that is back before anybody knows of the kill.
+    // A client that disconnected has no will; nor has a client that is back before any node knows of the kill.
     for (const { client } of await connectAll(stack, doomed, root, 'goodbye', OTHERS))
       await client.disconnect()
     const moving = await connectAll(stack, doomed, root, 'moving', OTHERS)
     await doomed.kill('SIGKILL')
-    // Nobody listens at the killed node: a claim that waited for it would wait longer than a test may take.
+    // No process listens at the killed node: a claim that waited for it would wait longer than a test may take.
     const back = await Promise.all(
       moving.map(({ clientId }) => connectAt(cluster.b, { clientId, clean: false })),
     )
@@ -140,7 +140,7 @@ describe('the wills of the clients of a node', () => {
 it('a third node publishes the wills of a killed node when the node that was publishing them is killed as well', async () => {
   await using redis = await startRedis()
   const settings = { redisUrl: redis.url, redisPrefix: redis.prefix }
-  // Too young, with such a lease, to judge anybody.
+  // With such a lease it is too young to declare other nodes dead.
   await using witness = await startNode({ ...settings, limits: { nodeLeaseMs: 600_000 } })
   const judging = { ...settings, limits: { nodeLeaseMs: SHORT_LEASE_MS } }
   await using doomed = await spawnNode(judging)
@@ -197,7 +197,7 @@ it('a will is not published by a cut-off node when the client has connected to a
   const will = willOf(`${root}/will`, 1)
   await using first = await connectAt(cut, { clientId, will })
   proxy.stall()
-  // It is asked, and does not hear.
+  // The node is asked, and does not receive the question.
   await using second = await connectAt(cluster.b, { clientId })
   await second.publish({ topic: will.topic, payload: 'newer', qos: 1 })
   expect(await watcher.receive(1)).toMatchObject([{ payload: Buffer.from('newer') }])
@@ -253,7 +253,7 @@ async function watch(
   return watcher
 }
 
-/** Its clients are nobody's business any more. */
+/** All of its clients have been adopted. */
 async function expectAdopted({ a, b, c }: Cluster, departed: string): Promise<void> {
   await Promise.any(
     [a, b, c].map((node) =>

@@ -28,7 +28,7 @@ const MATCHES: readonly (readonly [string, string, readonly string[], readonly s
   ['MQTT-4.7.3-4', 'T/a b/ c', ['T/a b/ c'], ['T/ab/c', 'T/a b/c']],
 ]
 
-/** Filters that are no filters: the SUBSCRIBE closes the connection. */
+/** Invalid filters: the SUBSCRIBE closes the connection. */
 const BAD_FILTERS: readonly (readonly [string, string])[] = [
   ['MQTT-4.7.1-2', 'a/#/b'],
   ['MQTT-4.7.1-2', '#/a'],

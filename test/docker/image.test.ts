@@ -149,7 +149,7 @@ if (engine === undefined || findProgram('docker') === undefined) {
   })
 }
 
-/** A folder that the container's user may enter; the files in it belong to whoever runs the tests. */
+/** A folder that the container's user may enter; its files belong to the user that runs the tests. */
 async function sharedFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'breakwater-image-'))
   onTestFinished(() => rm(folder, { recursive: true, force: true }))
@@ -173,7 +173,7 @@ function published(...ports: readonly number[]): readonly string[] {
   return ports.flatMap((port) => ['--publish', `127.0.0.1:${port}:${port}`])
 }
 
-/** Files made on a mount must belong to somebody who may read them back. */
+/** Files made on a mount must belong to a user that may read them back. */
 function asMe(): readonly string[] {
   return [`--user=${process.getuid?.() ?? 1000}:${process.getgid?.() ?? 1000}`]
 }

@@ -35,7 +35,7 @@ class Audience implements AsyncDisposable {
     return audience
   }
 
-  /** Resolves when each subscriber has so many bytes more than now. */
+  /** Resolves when each subscriber has received this number of further bytes. */
   async receive(bytes: number): Promise<void> {
     this.#expected += bytes
     const { promise, resolve } = Promise.withResolvers<void>()

@@ -66,7 +66,7 @@ async function cpuSeconds(node: NodeProcess): Promise<number> {
   return (await MetricsPage.of(node)).value('process_cpu_seconds_total')
 }
 
-/** Sends it; the CPU time until it is answered, in which a bystander is answered too. */
+/** Sends the packet; the CPU time until its answer, during which a bystander is answered too. */
 async function costOf(
   node: NodeProcess,
   packet: Buffer,

@@ -13,7 +13,7 @@ const LIVE = 500
 /** Live messages start in the middle of the resume. */
 const LIVE_FROM = 20_000
 const WINDOW = 256
-/** The device always keeps so many unacknowledged, so that a broker that ignored the window would show. */
+/** The device always keeps this number unacknowledged, which reveals a broker that ignores the window. */
 const HELD_BACK = 200
 const TOPIC = 'resume/t'
 

@@ -148,7 +148,7 @@ describe('20 publishers and subscribers keep their rate beside a subscriber of #
   })
 
   it('at QoS 1, persistent, closed as stalled: that subscriber gets every message in order when it reconnects', async () => {
-    // A window that the buffers of two sockets do not hold: it is the socket that says that nobody reads.
+    // A window that the buffers of two sockets cannot hold: the socket shows that the client does not read.
     const limits = { stallTimeoutMs: 1_000, inflightMessagesMax: 10_000 }
     await using node = await spawnNode({ listen: ['mqtt://127.0.0.1:0'], limits })
     const fields = { clientId: 'slow', clean: false, qos: 1 } as const

@@ -16,7 +16,7 @@ const TROUBLES = [
   'none',
   /** The connection is reset. */
   'reset',
-  /** Bytes that are no TLS record, no WebSocket frame, no MQTT. */
+  /** Bytes that are neither a TLS record, nor a WebSocket frame, nor MQTT. */
   'garbage',
   /** A text message; elsewhere as `garbage`. */
   'text',

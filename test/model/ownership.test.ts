@@ -7,7 +7,7 @@ import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Model, TAKE_OVER_MS } from './ownership-model.ts'
 
-/** The last one is nobody. */
+/** The last one is an anonymous client. */
 const USERS = ['ann', 'ann', 'ben', ''] as const
 const number = fc.nat(95)
 const CONNECT = { weight: 4, arbitrary: fc.tuple(fc.constant('connect' as const), number) }
@@ -73,7 +73,7 @@ async function play(steps: readonly Step[], nodes: number): Promise<void> {
     expect(model.clients.filter(({ settled }) => !settled)).toEqual([])
     for (const client of model.clients) expect(client.willPublished).toBe(client.willDue)
   }
-  // Whatever was lost: nobody waits for longer than the bound for who finishes, and who asks.
+  // Whatever was lost, no client waits longer than the bound for an owner to finish or a claimant to ask.
   for (let bound = 0; bound < 2; bound += 1) {
     await model.pass(TAKE_OVER_MS)
     await model.flush()

@@ -1,4 +1,4 @@
-/** The commands beside `serve`, and what `serve` makes of what they made. */
+/** The commands besides `serve`, and how `serve` uses the files that they make. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
@@ -336,7 +336,7 @@ describe('passwd', () => {
   })
 })
 
-/** What a terminal shows while somebody answers each question that ends with a colon. */
+/** What a terminal shows while each question that ends with a colon is answered. */
 async function typeInto(script: string, file: string, answers: readonly string[]): Promise<string> {
   const command = [process.execPath, '--conditions=source', MAIN, 'passwd', file, 'keeper']
   const child = spawn(script, ['-qec', command.join(' '), '/dev/null'], {

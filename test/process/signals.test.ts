@@ -19,7 +19,7 @@ const ignored = Object.entries(SIGNALS).flatMap(([name, what]) =>
   what === 'nothing' ? [name] : [],
 )
 
-/** Lines that say what became of the files, so many of them. */
+/** The given number of log lines about the outcome of a reload. */
 async function readAgain(
   node: { logs(): readonly LogLine[] },
   count: number,

@@ -168,7 +168,7 @@ const suite = (): void => {
 
   test('counts a message at the wrong subscriber as misrouted', async () => {
     const result = await runWith((frame, type, count) => {
-      // The publisher index is 12 bytes before the sequence's end; 64 is nobody's number here.
+      // The publisher index is 12 bytes before the sequence's end; no publisher has the number 64.
       if (isPublish(type) && count === 7) frame.writeUInt32BE(64, frame.length - 64 + 8)
       return [frame]
     })

@@ -1,5 +1,5 @@
 /**
- * Who takes part in a round and what is done to the cluster when: everything that chance decides about a round,
+ * The clients of a round, and the faults with their times: everything that chance decides about a round,
  * drawn from its seed before it begins. What the machine makes of it still differs from run to run.
  */
 import type { QoS } from '../kit/wire-encoder.ts'
@@ -17,7 +17,7 @@ export interface DevicePlan {
   readonly publishes: readonly QoS[]
   readonly topics: readonly string[]
   readonly messagesPerSecond: number
-  /** One of so many is retained; 0: none. */
+  /** One of this number of messages is retained; 0: none. */
   readonly retainEvery: number
   /** How long it thinks before it acknowledges what it gets. */
   readonly answerDelayMs: number
@@ -27,7 +27,7 @@ export interface RoundPlan {
   readonly seed: number
   readonly faultsMs: number
   readonly devices: readonly DevicePlan[]
-  /** Who comes after the last fault, one at each node, to read what is retained. */
+  /** Clients that connect after the last fault, one at each node, to read retained messages. */
   readonly late: readonly DevicePlan[]
   readonly faults: readonly FaultStep[]
 }
@@ -40,7 +40,7 @@ export interface PlanOptions {
   readonly kinds?: readonly FaultKind[]
 }
 
-/** At most so many of each; the load of a round is meant to leave two cores time to breathe. */
+/** The maximum of each; the load of a round is meant to leave two cores some idle time. */
 const PUBLISHERS = 5
 const SUBSCRIBERS = 9
 const TOPICS = ['t/0', 't/1', 't/2', 't/3'] as const
@@ -129,7 +129,7 @@ function filtersOf(random: Random, qos: QoS): [string, QoS][] {
     : [[first, qos]]
 }
 
-/** Persistent, publishing to each other, and slow to acknowledge: these are who takes over and is taken over. */
+/** Persistent, publishing to each other, and slow to acknowledge: these clients take over and are taken over. */
 function movers(random: Random): DevicePlan[] {
   return Array.from({ length: 2 }, (_, index) => ({
     id: `mover-${index}`,
@@ -144,7 +144,7 @@ function movers(random: Random): DevicePlan[] {
   }))
 }
 
-/** Of one shared subscription, and nothing else: whoever gets a message has it from the group. */
+/** Members of one shared subscription, and of nothing else: every message that they get is from the group. */
 function members(random: Random): DevicePlan[] {
   const filter = `$share/crew/${random.pick(SHARED_FILTERS)}`
   return Array.from({ length: 3 }, (_, index) => ({
@@ -156,7 +156,7 @@ function members(random: Random): DevicePlan[] {
   }))
 }
 
-/** They say something where their will is said too, and are gone at the end; and who listens to them. */
+/** Clients that publish to the topic of their will and disconnect at the end; and a subscriber of that topic. */
 function ghosts(random: Random): DevicePlan[] {
   const ghost = (index: number): DevicePlan => ({
     ...QUIET,

@@ -1,4 +1,4 @@
-/** How soon after each kind of fault everybody who publishes was acknowledged again. */
+/** How soon after each kind of fault every publisher was acknowledged again. */
 import { indexHistory } from './check/history-index.ts'
 import type { HistoryLine } from './history.ts'
 

@@ -1,6 +1,6 @@
 /**
  * One round: a cluster starts, clients come, faults are injected, everything is mended, clients drain, some go
- * without a word, some come late, and all end their sessions; then the history is judged. What it needs, it makes; what it made, it ends.
+ * without DISCONNECT, some come late, and all end their sessions; then the history is judged. A round starts and ends all that it needs.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { checkHistory } from './check/check.ts'

@@ -9,7 +9,7 @@ import { startRedis, type TestRedis } from '../kit/redis/redis.ts'
 import { aedesCases, EXCLUSIONS } from './aedes-suite.ts'
 import { queueBounds, redisStores } from './redis-stores.ts'
 
-/** Options of MQTT 5, with what they mean in MQTT 3.1.1, where there are none. */
+/** Options of MQTT 5, with their meaning in MQTT 3.1.1, which does not have them. */
 const MQTT5_OPTIONS = { rh: 0, rap: true, nl: false }
 
 interface SuiteSubscription {

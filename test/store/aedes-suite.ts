@@ -1,5 +1,5 @@
 /**
- * The suite that aedes-persistence publishes for whoever implements a persistence, and which of its cases are
+ * The suite that aedes-persistence publishes for implementations of a persistence, and which of its cases are
  * none of ours. Messages never reach the persistence that aedes is given here: queues, retained messages and
  * QoS 2 are the data plane's, and a will is part of the claim of its client id.
  */

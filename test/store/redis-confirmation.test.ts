@@ -10,7 +10,7 @@ import { redisStores } from './redis-stores.ts'
 import { append, enqueue, failure, message, payloadsOf } from './store-steps.ts'
 
 const patient = { interval: 20 }
-/** Of so many buckets nearly as many. */
+/** Nearly as many as there are buckets. */
 const SESSIONS = 300
 const PREFIX = 'test:'
 const noServer = findProgram('redis-server') === undefined

@@ -1,4 +1,4 @@
-/** What Redis does for a turn of publishes and of acknowledgements: how often, whatever the machine. */
+/** The number of Redis commands for a turn of publishes and of acknowledgements, on any machine. */
 import { Message } from '@breakwater/bus'
 import { createRedisStore, queuedBytes, type Appended, type Store } from '@breakwater/store'
 import { Redis } from 'ioredis'

@@ -76,7 +76,7 @@ test('messages whose append answers are lost are queued once each and in order',
   }
   await Promise.all(appended)
   expect(proxy.lost).toBeGreaterThanOrEqual(LOSSES / 2)
-  // Stored before its answer was lost: at a position that nobody knows.
+  // Stored before its answer was lost, at an unknown position.
   expect(positions).toContain(-1)
   expect(positions).toHaveLength(APPENDS)
   expect(await payloadsOf(store, 'a')).toEqual(names)

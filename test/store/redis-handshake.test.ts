@@ -1,4 +1,4 @@
-/** What a connection proves before it is used, and servers that are, or become, the wrong ones. */
+/** What a connection verifies before it is used, and servers that are, or become, the wrong ones. */
 import { createServer, type AddressInfo } from 'node:net'
 import { once, type EventEmitter } from 'node:events'
 import {
@@ -164,7 +164,7 @@ describe('a Redis replica', () => {
       const subscriber = await connected(settings, 'subscriber')
       const stranger = await connected(settingsOf(proxy.url))
       await subscriber.subscribe('c')
-      // The Service leads to another server; who is connected stays where they are.
+      // The Service leads to another server; existing connections stay at the old one.
       proxy.leadTo(next.url)
       await stranger.ping()
       const operator = operatorOf(old.url)

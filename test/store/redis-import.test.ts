@@ -110,7 +110,7 @@ test('an imported will is published by the node that adopts it, unless its clien
   expect(adopted.map(({ owner, will: { topic } }) => [owner.clientId, topic])).toEqual([
     ['away', 'w'],
   ])
-  // While it is adopted, too, its client is whoever comes.
+  // During the adoption, too, any user may open the session.
   expect(await store.claimClient(claimOf('away', 'ann'))).toMatchObject({
     former: { nodeId: NODE },
   })

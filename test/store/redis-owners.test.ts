@@ -1,4 +1,4 @@
-/** Claims that Redis answers too late, and clients that leave beside everything else. */
+/** Claims that Redis answers too late, and clients that leave during other operations. */
 import { bucketOf, keysWith } from '@breakwater/redis'
 import type { ClientClaim, Owner, Store } from '@breakwater/store'
 import { Redis } from 'ioredis'
@@ -44,7 +44,7 @@ describe('a claim that fails because Redis hangs, and is executed later,', () =>
     const { tookMs } = await failure(() => store.claimClient(claimOf('a', 'node')))
     expect(tookMs).toBeGreaterThanOrEqual(TIMEOUT_MS - 1)
     await proxy.restore()
-    // Made by the claim: it has happened.
+    // The claim has created this key, so it was executed.
     await expect.poll(() => client.exists(keys.session('a'))).toBe(1)
     const bucket = bucketOf('a')
     await expect.poll(() => client.exists(keys.owners(bucket), keys.wills(bucket))).toBe(0)
@@ -61,7 +61,7 @@ describe('a claim that fails because Redis hangs, and is executed later,', () =>
     await failure(() => store.claimClient(claimOf('a', 'node')))
     await proxy.restore()
     await expect.poll(() => other.replacedOwners([before])).toMatchObject([{ clientId: 'a' }])
-    // The word that nobody waits any more comes behind the claim on the same connection.
+    // The withdrawal of the claim follows the claim on the same connection.
     await expect.poll(() => store.replacedOwners([before])).toHaveLength(1)
     const [late] = await other.replacedOwners([before])
     expect(await other.claimClient(claimOf('a', 'other'))).toMatchObject({

@@ -1,4 +1,4 @@
-/** What the store does when Redis answers, but refuses: without its scripts, out of memory. */
+/** The store when Redis answers with a refusal: without its scripts, out of memory. */
 import { setImmediate as turn } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { describe, expect, onTestFinished, test } from 'vitest'

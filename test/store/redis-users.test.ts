@@ -1,4 +1,4 @@
-/** What a killed node leaves in the sets of a user does not lock the user out. */
+/** The entries that a killed node leaves in the sets of a user do not lock that user out. */
 import { keysWith } from '@breakwater/redis'
 import { Redis } from 'ioredis'
 import { expect, test } from 'vitest'

@@ -1,4 +1,4 @@
-/** SIGTERM at one of two nodes: its clients go to the other one, one after the other, and nothing is lost. */
+/** SIGTERM at one of two nodes: its clients move to the other node, one after the other, and no message is lost. */
 import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
 import { connect as connectTls } from 'node:tls'
@@ -58,7 +58,7 @@ it('SIGTERM moves 300 TLS clients to the other node, idle clients first, without
   const silent = await WireClient.open(first, { timeoutMs: 20_000 })
   await silent.connect({ clientId: unique('silent'), keepAliveSeconds: 1 })
   await silent.untilClosed()
-  // A ping makes nobody active; a message does, in either direction.
+  // A ping does not make a client active; a message does, in either direction.
   for (const { client } of idle) client.send(encodePingreq())
   for (const { client } of idle) await client.expect('pingresp')
   for (const [index, { client }] of active.entries())

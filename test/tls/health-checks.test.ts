@@ -1,4 +1,4 @@
-/** What load balancers, proxies and kubelets do to see whether a port is open: connect, and leave. */
+/** Health checks of load balancers, proxies and kubelets: connect to a port, and disconnect. */
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'

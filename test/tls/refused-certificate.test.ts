@@ -1,6 +1,6 @@
 /**
- * What a client is told whose certificate is refused. TLS tells it when there is none; of one that TLS has taken and
- * the node has not, such as a revoked one, the protocol above does.
+ * What a client with a refused certificate is told. TLS refuses a missing certificate; a certificate that TLS accepted and
+ * the node refused, such as a revoked one, is refused by the protocol above TLS.
  */
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'

@@ -1,4 +1,4 @@
-/** RSA certificates on both sides: full and resumed, and beside ECDSA ones at one listener. */
+/** RSA certificates on both sides: full and resumed handshakes, also beside ECDSA certificates at one listener. */
 import { Authority } from '@breakwater/broker'
 import { expect, it } from 'vitest'
 import { startNode } from '../kit/node.ts'

@@ -103,7 +103,7 @@ describe('nodes with one wrap key', () => {
   it('keep their ticket key while Redis is unreachable, also after new certificates', async () => {
     using first = await at(cluster.a)
     await cluster.proxy.refuse()
-    // As far as TLS: nobody gets a session now.
+    // Only the TLS handshake: no client gets an MQTT session now.
     const { ca, tlsPort: port } = cluster.b
     const session = first.ticket ?? Buffer.alloc(0)
     const socket = connectTls({
@@ -173,7 +173,7 @@ it('a ticket key is distributed before its use, and afterwards old tickets lead 
     return other.reused
   }
   await expect.poll(resumesElsewhere).toBe(true)
-  // One is made for all, whoever makes it, and none before its time; a slow node may leave one out.
+  // Any node makes one key for all, and none too early; a slow node may leave one out.
   const begins = [a, b].flatMap((node) =>
     node.logs().flatMap(({ msg, from }) => (msg === IN_USE ? [Date.parse(String(from))] : [])),
   )

@@ -1,4 +1,4 @@
-/** What a certificate says beside the name is a variable of the access rules, resumed or not. */
+/** Further values of a certificate are variables of the access rules, with and without a resumed TLS session. */
 import { Authority } from '@breakwater/broker'
 import { expect, it } from 'vitest'
 import { startNode } from '../kit/node.ts'

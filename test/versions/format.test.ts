@@ -113,7 +113,7 @@ it('a notice of a later version is ignored', async () => {
   bus.onNotice((_, notice) => answered.resolve(notice))
   const notice = { clientId: 'client', epoch: Number.MAX_SAFE_INTEGER }
   await bus.notify(node.id, { kind: 'of-tomorrow', ...notice } as never)
-  // Behind it, of somebody else: it has been heard when this is answered.
+  // A later notice of another node: the earlier one has been received when this one is answered.
   await bus.notify(node.id, { kind: 'taken-over', ...notice, clientId: 'nobody' })
   expect(await answered.promise).toMatchObject({ kind: 'let-go', clientId: 'nobody' })
   await client.expectSilence()

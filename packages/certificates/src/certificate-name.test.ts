@@ -114,7 +114,7 @@ test('the common name is the value of its attribute, also among several attribut
   // What Node writes for the first one is a value that another certificate may have.
   const tricky = await subject([attribute(CN, 'd7 + serialNumber=4711')])
   expect(nameOf(tricky, rule('cn'))).toBe('d7 + serialNumber=4711')
-  // Values that look like an attribute are none.
+  // A value that looks like an attribute is not an attribute.
   expect(nameOf(await subject([attribute(ORGANIZATIONAL_UNIT, 'x\nCN=d7')]), rule('cn'))).toBe(
     undefined,
   )

@@ -4,7 +4,7 @@ import { RouteTable } from './route-table.ts'
 
 const sorted = (nodes: readonly string[]): string[] => [...nodes].sort()
 
-/** Filters of so many different shapes, none of which matches `x`. */
+/** Filters of this number of different shapes, none of which matches `x`. */
 function shapes(count: number): string[] {
   return Array.from({ length: count }, (_, at) => `${'a/'.repeat(at + 1)}+`)
 }

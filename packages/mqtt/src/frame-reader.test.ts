@@ -147,7 +147,7 @@ describe('the frame reader', () => {
 describe('the frame reader before CONNECT', () => {
   const connecting = (): FrameReader =>
     new FrameReader({ packetBytesMax: LARGE, connectBytesMax: 1_000 })
-  /** Of so many bytes; what is in its body is not looked at here. */
+  /** A packet of this number of bytes; its body does not matter here. */
   const connect = (bytes: number): Buffer => {
     const length = bytes - 3
     return Buffer.concat([

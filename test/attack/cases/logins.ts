@@ -1,4 +1,4 @@
-/** Who somebody says that they are. */
+/** The identity that a client claims. */
 import type { AttackCase, PartyMaker } from '../attack-case.ts'
 import { Attacker } from '../attacker.ts'
 import { BYSTANDER_ID } from '../bystander.ts'

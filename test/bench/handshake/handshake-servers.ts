@@ -1,4 +1,4 @@
-/** Who terminates TLS in the comparison of handshakes: each a process of its own, with the same certificates. */
+/** The servers in the comparison of TLS handshakes: each a process of its own, with the same certificates. */
 import { startMosquitto } from '../../kit/mosquitto.ts'
 import { guardProgram } from '../../kit/program-guard.ts'
 import { startNodeProcess } from '../node-process.ts'

@@ -1,4 +1,4 @@
-/** Limits of admission: who is held, who is closed, and that those who are in stay. */
+/** Limits of admission: which sockets are held, which are closed, and that connected clients stay. */
 import { once } from 'node:events'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -27,7 +27,7 @@ async function gauge(node: TestNode, of: 'handshakes' | 'held'): Promise<number>
   return (await MetricsPage.of(node)).value(`breakwater_admission_${of}`)
 }
 
-/** Clients are let in; who was shed before comes again. */
+/** Clients are admitted; a client that was shed before connects again. */
 async function expectWelcome(node: TestNode): Promise<void> {
   const welcome = async (): Promise<number | undefined> => {
     try {
@@ -62,7 +62,7 @@ async function driveConnections(): Promise<void> {
   await openSilent(node)
   await expectShed(node, 'connections-full')
   expect((await MetricsPage.of(node)).value('breakwater_connections_max')).toBe(2)
-  // Those who are in have noticed nothing.
+  // Connected clients have noticed nothing.
   await second.expectSilence()
   await first.disconnect()
   await expectWelcome(node)
@@ -74,7 +74,7 @@ async function driveHandshakes(): Promise<void> {
   const limits = { handshakesMax: 1, handshakeTimeoutMs: 2_000 }
   await using node = await startNode({ listen: web, limits })
   const address = { host: node.host, port: node.ports[0] as number }
-  // It has the only place until its time is up; who comes behind it waits unread.
+  // It has the only place until its time is up; a later client waits unread.
   const silent = await openSilent(address)
   await expect.poll(() => gauge(node, 'handshakes'), { timeout: 20_000 }).toBe(1)
   await using behind = await WireClient.open(address, PATIENT)
@@ -91,7 +91,7 @@ async function driveUnanswered(): Promise<void> {
   await using behind = await ask(node, 'behind')
   expect(await behind.expect('connack')).toMatchObject({ returnCode: 0 })
   expect(node.closeReasons()).toEqual(['connect-timeout'])
-  // Who is in takes no room.
+  // A connected client takes no room.
   await using next = await ask(node, 'next')
   expect(await next.expect('connack')).toMatchObject({ returnCode: 0 })
 }
@@ -127,7 +127,7 @@ async function driveAddressRate(): Promise<void> {
   for (const known of ['real', 'unknown']) {
     const environment = { BREAKWATER_CLIENT_ADDRESS: known }
     await using node = await startNode({ listen, limits, environment })
-    // All of them at once: while they come there are no more than a few tokens.
+    // All of them at once: while they arrive only a few tokens are refilled.
     const sockets = await Promise.all(Array.from({ length: 100 }, () => openSilent(node)))
     if (known === 'real') await expectShed(node, 'address-rate')
     else await expect.poll(() => node.closeReasons()).toEqual([])
@@ -157,7 +157,7 @@ async function driveHeldTimeout(): Promise<void> {
 async function driveLoopDelay(): Promise<void> {
   await using node = await startNode({ listen, limits: { loopDelayMaxMs: 30 } })
   await using client = await connect(node)
-  // The node is in this process: whoever blocks it here blocks it.
+  // The node is in this process: blocking the event loop here blocks the node.
   const block = (): void => {
     const until = performance.now() + 60
     while (performance.now() < until);

@@ -1,4 +1,4 @@
-/* Every limit of a node, driven to its bound and beyond: it does what its declaration says. */
+/* Every limit of a node, driven to its bound and beyond: the node behaves as the limit declares. */
 import { limitNames, type LimitName } from '@breakwater/config'
 import { describe, test } from 'vitest'
 import { adminLimits } from './admin.ts'

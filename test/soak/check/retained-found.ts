@@ -1,5 +1,5 @@
 /**
- * G1, of retained messages: who subscribes after a retained message was acknowledged finds it, or a newer one of
+ * G1, of retained messages: a client that subscribes after a retained message was acknowledged finds it, or a newer one of
  * its topic. Judged for connections of clean sessions that lived until everything had been read.
  *
  * Which of two is newer is certain only where one was over before the other was sent: what was sent again, or

@@ -33,7 +33,7 @@ test('each network has its own connection tokens, which are refilled', () => {
     true,
     false,
   ])
-  // Being refused costs nothing: who waits gets in.
+  // A refusal costs no token: a client that waits is admitted.
   expect([asked('10.0.0.1', 502), asked('10.0.0.1', 503)]).toEqual([true, false])
 })
 

@@ -175,7 +175,7 @@ test('failed logins use up tokens of a user name, existing or not; successful lo
   }
   rig.ask('ann')
   rig.ask('bob')
-  // It waits, and nobody else does.
+  // That login waits, and no other login does.
   expect(rig.begun.slice(7)).toEqual(['bob'])
 })
 

@@ -300,7 +300,7 @@ export function ownershipCompliance({ describe, test }: Suite, open: OpenRaw): v
       ]
       await store.leaveClient(lost)
       const later = await claim(other, 'claimed')
-      // Somebody has opened its session since, and has left again.
+      // Another client has opened the session since, and has left again.
       await store.leaveClient(returned)
       const visitor = await claim(other, 'returned')
       await other.leaveClient({ clientId: 'returned', epoch: visitor.epoch })

@@ -34,7 +34,7 @@ function each(bounds: Partial<ShareBounds>): { readonly shares: Partial<ShareBou
   return { shares: Object.fromEntries(shares) as Partial<ShareBounds> }
 }
 
-/** So many bytes with what belongs to it; 0: it is cleared. */
+/** A message of this number of bytes with its overhead; 0 clears it. */
 async function retain(
   store: OwnedStore,
   topic: string,
@@ -96,7 +96,7 @@ export function retainedBoundsCompliance({ describe, test }: Suite, open: OpenSt
       await full(retain(other, A, 101, 'uann'))
       await retain(store, D, 0)
       await retain(other, A, 1_000, 'uann')
-      // Of nobody: nothing but the bounds of all.
+      // Without a user only the bounds of the whole store apply.
       for (const topic of [A, B, C, D]) await retain(store, topic, 2_000)
       await retain(store, A, 500, 'uann')
       await retain(store, B, 500, 'uann')
@@ -162,7 +162,7 @@ export function retainedBoundsCompliance({ describe, test }: Suite, open: OpenSt
       assert.equal((await store.counts()).retainedBytes, bytes)
       for (const topic of [A, B, C, D]) await retain(store, topic, 0)
       assert.equal((await other.counts()).retainedBytes, 0)
-      // Nobody has anything left that counts.
+      // No user has a counted message left.
       for (const account of accounts)
         for (const topic of [A, B, C, D]) await retain(store, topic, 100, account)
     })

@@ -121,7 +121,7 @@ export function sharedCompliance({ describe, test }: Suite, open: OpenRaw): void
       assert.equal(await enqueue(store, 'a', 'after'), 0)
       await join(store, 'na')
       assert.deepEqual(await payloadsOf(store, 'a'), [])
-      // What somebody still says of an earlier position concerns nobody.
+      // A late call about an earlier position has no effect.
       assert.ok((await enqueue(store, 'a', 'again')) > first + 1)
     })
 

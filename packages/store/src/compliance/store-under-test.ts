@@ -31,7 +31,7 @@ interface OpenOptions extends Partial<StoreBounds> {
 
 export type OpenRaw = (options?: OpenOptions) => Promise<RawStores>
 
-/** Each session is in the hands of whoever opened it last, at either store. */
+/** Each session belongs to the owner that opened it last, at either store. */
 interface StoreUnderTest extends AsyncDisposable {
   readonly store: OwnedStore
   readonly other: OwnedStore
