@@ -18,22 +18,25 @@ async function answerTo(node: TestNode, origin: string | undefined): Promise<str
 }
 
 test.each([
-  ['no origin, as programs send it', undefined, 'open'],
+  ['a program, without an origin', undefined, 'open'],
   ['a page of localhost', 'http://localhost:5173', 'open'],
   ['a page of 127.0.0.1', 'https://127.0.0.1', 'open'],
   ['a page of the Internet', 'https://evil.example', 'Unexpected server response: 403'],
   [
-    'a host that begins like one of this machine',
+    'a page of a host whose name begins like localhost',
     'https://localhost.evil.example',
     'Unexpected server response: 403',
   ],
   ['a file or a sandboxed frame', 'null', 'Unexpected server response: 403'],
-])('%s, where anonymous clients are let in from this machine', async (_what, origin, answer) => {
-  await using node = await startNode({ listen: ['ws://127.0.0.1:0?anonymous=true'] })
-  expect(await answerTo(node, origin)).toBe(answer)
-})
+])(
+  'a WebSocket listener that allows anonymous clients of this machine answers a request from %s',
+  async (_what, origin, answer) => {
+    await using node = await startNode({ listen: ['ws://127.0.0.1:0?anonymous=true'] })
+    expect(await answerTo(node, origin)).toBe(answer)
+  },
+)
 
-test('pages of the Internet that origin= names are let in, and then no others of this machine', async () => {
+test('a WebSocket listener with origin= accepts pages of that origin, and refuses pages of this machine', async () => {
   const listen = ['ws://127.0.0.1:0?anonymous=true&origin=https://fleet.example']
   await using node = await startNode({ listen })
   expect(await answerTo(node, 'https://fleet.example')).toBe('open')

@@ -6,9 +6,9 @@ const UNCLEAR: readonly (readonly [wording: RegExp, instead: string])[] = [
   [/(?<!\bthere )\b(?:is|are) no (?!longer\b|later\b|more\b)/i, '"is not a"'],
   [/\b(?:he|him|his|she|hers)\b/i, '"it", "they", or the noun'],
   [/\bso (?:long|many)\b/i, 'the time or the number, or "while"'],
-  [/\b(?:whoever|whomever|whom)\b/i, 'the noun, as in "a client that"'],
+  [/\b(?:anybody|somebody|whoever|whomever|whom)\b/i, 'the noun, as in "a client that"'],
   [/(?:^|[,;:] |\b(?:and|as|at|by|for|from|if|in|is|of|or|than|to|when|with) )who\b/i, 'the noun'],
-  [/^(?:also|and|but|nor|or)\b/i, 'a subject first'],
+  [/^(?:also|and|but|nor|or|so|then)\b/i, 'a subject first'],
 ]
 
 /** A name outside of every `describe` has only itself: it begins with its subject. */
