@@ -82,7 +82,7 @@ export class Attacker implements AsyncDisposable {
     return this.#counts[type] ?? 0
   }
 
-  /** So many packets of this type have come since it was opened, or the connection has ended. */
+  /** Resolves when this number of packets of this type has arrived since it was opened, or the connection has ended. */
   got(type: PacketType, count: number): Promise<void> {
     return this.#until(() => this.count(type) >= count)
   }

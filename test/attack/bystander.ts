@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { WireClient, type WireAddress } from '../kit/wire-client.ts'
 import type { ConnectFields } from '../kit/wire-encoder.ts'
 
-/** A node that is busy for longer serves nobody. */
+/** A node that is busy for longer does not count as serving its clients. */
 const ANSWER_MS = 60_000
 const PAUSE_MS = 10
 const TOPIC = 'bystander/beacon'
@@ -47,7 +47,7 @@ export class Bystander implements AsyncDisposable {
     return new Bystander(await open(publishesAt, `${BYSTANDER_ID}-sender`), subscriber)
   }
 
-  /** So many more messages have been answered. @throws {Error} it was closed, or not answered */
+  /** Resolves when this number of further messages was answered. @throws {Error} it was closed, or not answered */
   async more(rounds: number): Promise<void> {
     const target = this.roundTripsMs.length + rounds
     while (this.roundTripsMs.length < target) {

@@ -23,7 +23,7 @@ export interface Scene extends AsyncDisposable {
   readonly bystander: Bystander
   /** Passwords by user, where there are users: the bystander, and one more. */
   readonly users: Readonly<Record<string, string>>
-  /** A token that is good, or one whose key nobody knows. */
+  /** A valid token, or one with an unknown key. */
   token(kid?: string): Promise<string>
   /** MiB of Redis, where there is one. */
   redisMib(): Promise<number | undefined>
@@ -70,7 +70,7 @@ async function startAlone(name: 'alone' | 'accounts', random: Random): Promise<S
       ...(hasUsers ? { users } : {}),
     }),
   )
-  // Whatever it writes: nobody reads it.
+  // Its output is not read.
   node.process.stdout?.pause()
   const address = { host: node.host, port: node.port }
   const password = users['bystander']

@@ -69,7 +69,7 @@ const us = (value: number): string => `${value.toFixed(3)} µs`
 
 /** Runs first, so that what is resident is not what something else has left behind. */
 function benchRouteMemory(): void {
-  // Grows the young generation to what so many texts make of it, without a table to keep them in.
+  // Grows the young generation to its size under this number of texts, without a table to keep them in.
   const warm = new RouteTable()
   for (let index = 0; index < MILLION; index++) {
     const filter = received(`warm/${index}/data`)

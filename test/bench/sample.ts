@@ -30,7 +30,7 @@ export interface Timing {
 
 const GENERATOR_CPU_MAX = 0.92
 const CONNECT_RATE = 2_000
-// Somebody else may have the core for a while; a broker that is late has not lost anything.
+// Another process may have the core for a while; a broker that is late has not lost anything.
 const DRAIN_MS = 10_000
 const MILLISECOND_US = 1_000
 

@@ -76,7 +76,7 @@ function queues(table: StoredFilters, topic: string): void {
 
 /** Runs first, so that what is resident is not what something else has left behind. */
 function benchMemory(): StoredFilters {
-  // Grows the young generation to what so many texts make of it, without a table to keep them in.
+  // Grows the young generation to its size under this number of texts, without a table to keep them in.
   const warm = new StoredFilters(64, new SharedTable(64))
   for (let index = 0; index < SESSIONS; index++) {
     add(warm, index)

@@ -4,7 +4,7 @@ import type { RedisSettings } from '@breakwater/redis'
 
 export interface RedisBuses extends AsyncDisposable {
   readonly settings: RedisSettings
-  /** Faults that nobody awaited, of all nodes. */
+  /** Faults without a caller to report them to, of all nodes. */
   readonly faults: Error[]
   join(options?: Partial<RedisBusOptions>, url?: string): Promise<Bus>
 }

@@ -39,7 +39,7 @@ export interface Fault {
   readonly momentary?: boolean
   /** The server's word for a write that it refuses meanwhile. */
   readonly error?: string
-  /** Its word to whoever waits there: all leave it at the first refusal, and look for it again. */
+  /** The error for blocked commands: at the first one all connections leave this server and look for the master. */
   readonly leaving?: string
   /** Resolves with the address at which what is left can be read. */
   readonly end: (scene: Scene) => Promise<string>

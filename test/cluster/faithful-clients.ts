@@ -22,7 +22,7 @@ type Qos = 1 | 2
 const MARKER = 'the end'
 const TIMEOUT_MS = 20_000
 
-/** Publishes 0, 1, 2, … with so many under way at a time. */
+/** Publishes 0, 1, 2, … with this number in flight at a time. */
 export class FaithfulPublisher {
   readonly acknowledged: string[] = []
   readonly #options: PublisherOptions

@@ -92,7 +92,7 @@ export class Member {
   }
 }
 
-/** Waits for so many messages at all members together; gives them in the order of their numbers. */
+/** Waits for this number of messages at all members together; returns them in the order of their numbers. */
 export async function drainAll(members: readonly Member[], count: number): Promise<string[]> {
   const all = (): string[] => payloadsOf(members)
   await expect.poll(() => all().length).toBeGreaterThanOrEqual(count)

@@ -1,11 +1,11 @@
-/** What the heap of a node holds when nobody is connected but the witness, and its garbage has been collected. */
+/** The heap size of a node when only the witness is connected and its garbage has been collected. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { MetricsPage } from '../fault/metrics-page.ts'
 import type { NodeProcess } from '../kit/node.ts'
 
 const LOOKS = 100
 const LOOK_MS = 100
-/** Without a bound to reach: so many looks that find no less. */
+/** Without a bound to reach: the number of samples in a row that are not lower. */
 const QUIET_LOOKS = 5
 const MIB = 1_048_576
 

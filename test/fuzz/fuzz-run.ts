@@ -1,6 +1,6 @@
 /**
  * Conversations with a node that is a process of its own, all of them drawn from one seed. What must hold: it
- * lives, it says of no connection that the fault was its own, it serves somebody else all the time, it logs no
+ * lives, it reports no close reason that is its own fault, it serves another client all the time, it logs no
  * error, and the memory that it took comes back.
  */
 import * as fc from 'fast-check'

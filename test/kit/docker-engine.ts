@@ -11,7 +11,7 @@ export function findDockerEngine(): Promise<DockerEngine | undefined> {
   return found
 }
 
-/** Set by whoever started an engine without a bridge (.ci/run does). */
+/** Set by a program that started an engine without a bridge (.ci/run does). */
 export function dockerEngineNetwork(): DockerEngine['network'] {
   return process.env['BREAKWATER_TEST_DOCKER_NETWORK'] === 'host' ? 'host' : 'bridge'
 }

@@ -17,7 +17,7 @@ export interface MosquittoOptions {
 export interface Mosquitto extends AsyncDisposable {
   readonly host: string
   readonly port: number
-  /** The process, for those who measure it. */
+  /** The process, for tests that measure it. */
   readonly pid: number
 }
 
@@ -27,7 +27,7 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
   const port = await freePort(host)
   const folder = await mkdtemp(join(tmpdir(), 'breakwater-mosquitto-'))
   const settings = [`listener ${port} ${host}`, `allow_anonymous ${users === undefined}`]
-  // Started as root, Mosquitto turns into another user, who could not read the temporary folder.
+  // Started as root, Mosquitto switches to another user, which could not read the temporary folder.
   if (process.getuid?.() === 0) settings.push('user root')
   // As Breakwater and aedes do, and as MQTT 3.1.1 suggests: no limit on what waits for a
   // client or is in flight to it.

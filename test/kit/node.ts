@@ -148,7 +148,7 @@ async function environmentOf(options: NodeOptions): Promise<Record<string, strin
     BREAKWATER_DEV_DIR: devDir,
     BREAKWATER_LOG_LEVEL: 'debug',
     BREAKWATER_SHUTDOWN_TIMEOUT: '5s',
-    // A machine that does much else makes every process late; nobody is to be turned away for that.
+    // A busy machine delays every process; no client is to be refused for that.
     [limitVariable('loopDelayMaxMs')]: '60000',
     // A test reads what happened from the lines: none may be missing.
     [limitVariable('logLinesPerSecondMax')]: '0',
@@ -171,7 +171,7 @@ async function environmentOf(options: NodeOptions): Promise<Record<string, strin
   return { ...environment, ...options.environment }
 }
 
-/** What a node has logged, and who waits for more. */
+/** What a node has logged, and the callers that wait for more. */
 export class LogTail {
   readonly #lines: LogLine[] = []
   readonly #waiting = new Set<(line: LogLine) => void>()

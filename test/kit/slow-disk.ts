@@ -22,7 +22,7 @@ export function missingForSlowDisk(): string | undefined {
   return process.getuid?.() === 0 ? undefined : 'only root may stop a thread'
 }
 
-/** @throws {Error} this system lets nobody stop a thread */
+/** @throws {Error} this system does not allow a thread to be stopped */
 export async function slowDown(pid: number): Promise<SlowDisk> {
   const tasks = `/proc/${pid}/task`
   const thread = readdirSync(tasks).find((id) =>

@@ -119,7 +119,7 @@ export class Model {
   readonly nodes: readonly ModelNode[]
   readonly clients: ModelClient[] = []
   readonly store: Store
-  /** Nothing was lost, no time has passed, nobody has asked the store: then everybody is waited for. */
+  /** Nothing was lost, no time has passed, no node has asked the store: then every former owner is waited for. */
   exact = true
   readonly faults: string[] = []
   /** Of the last opening of the session: what has a lower one is refused. */
@@ -209,7 +209,7 @@ export class Model {
     await vi.advanceTimersByTimeAsync(ms)
   }
 
-  /** Whoever hears of a later owner from the store says nothing more. */
+  /** A node that learns of a later owner from the store sends nothing more. */
   resync(): void {
     this.exact = false
     for (const { ownership } of this.nodes) void ownership.resync()
@@ -229,7 +229,7 @@ export class Model {
       this.faults.push(`will of ${name} behind the words of ${newer.will.topic}`)
   }
 
-  /** Nobody has the client id, as far as the store knows. */
+  /** No node owns the client id, as far as the store knows. */
   async free(): Promise<boolean> {
     await this.#memory.endSession(CLIENT)
     const claim = { clientId: CLIENT, nodeId: 'nobody', user: 'user', persistent: true }
@@ -237,7 +237,7 @@ export class Model {
     return typeof claimed !== 'string' && claimed.former === undefined
   }
 
-  /** Only a session of another user, or a user whom nobody wants to replace, holds the client id. */
+  /** Only a session of another user, or a user without a rival, holds the client id. */
   async #claiming(memory: MemoryStore, claim: ClientClaim): Promise<Claimed | ClaimRefusal> {
     const { sessions } = await memory.counts()
     const claimed = await this.#fencing(memory.claimClient(claim))

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util'
 export interface Invocation {
   readonly task: 'simulate' | 'measure' | 'validate'
   readonly devices: number
-  /** Each device publishes one message in so many seconds. */
+  /** Each device publishes one message in this number of seconds. */
   readonly periodSeconds: number
   readonly nodesMax: number
   /** Where the curves go. */
@@ -24,7 +24,7 @@ export const USAGE = `npm run simulate -- [options]
 
 export const DEFAULTS = { devices: 1_000_000, periodSeconds: 10, nodesMax: 50 } as const
 const CHART_FILE = 'docs/scaling.svg'
-/** Nobody has tried; the model has no bound of its own. */
+/** Larger clusters are untested; the model itself has no bound. */
 export const NODES_MAX = 500
 
 /** Text to print instead of a run, or what to run. @throws {UsageError} one line */

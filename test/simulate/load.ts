@@ -12,7 +12,7 @@ export interface LoadPlan {
   readonly qos: 0 | 1
   /** Of all nodes that have publishers together. */
   readonly messagesPerSecond: number
-  /** So many at once, at one node; 1: one by one. */
+  /** The number of messages at once, at one node; 1: one by one. */
   readonly burst: number
   /** Nodes with publishers, and with a service. */
   readonly from: readonly number[]

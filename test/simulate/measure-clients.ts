@@ -35,7 +35,6 @@ export async function measureSubscribe(
     const end = answered + count
     while (answered < end) {
       const next = answered + 1
-      // Nobody may have more than so many filters: each of them is given up by the next one.
       flow.send(encodeSubscribe(next, [[`s/${rig.nodes.length}/${next}`, 0]]))
       await flow.until(() => answered >= next, 'SUBACK', WAIT_MS)
     }
@@ -103,7 +102,7 @@ export async function measureConnect(
 async function connectOne(node: NodeProcess, clientId: string): Promise<TLSSocket> {
   const { host, tlsPort: port, ca } = node
   const socket = connectTls({ host, port, ca, servername: 'localhost' })
-  // Whoever waits for it is told; when all is measured, nobody does.
+  // Pending callers get the error; when all is measured there are none.
   socket.on('error', () => undefined)
   await once(socket, 'secureConnect')
   socket.write(encodeConnect({ clientId, keepAliveSeconds: 600 }))

@@ -92,7 +92,7 @@ export function predict(costs: UnitCosts, deployment: Deployment): Prediction {
   }
 }
 
-/** The most that a cluster of so many nodes may be planned for, messages per second. */
+/** The most that a cluster of this number of nodes may be planned for, messages per second. */
 export function capacity(
   costs: UnitCosts,
   deployment: Omit<Deployment, 'messagesPerSecond'>,

@@ -15,7 +15,7 @@ const QUIET_MS = 600
 const LAST_WORDS_MAX_MS = 30_000
 const POLL_MS = 50
 
-/** Resolves when everybody has read everything; with those who could not, and why. */
+/** Resolves when every client has read everything; with the clients that could not, and why. */
 export async function drain(devices: readonly Device[], recorder: Recorder): Promise<string[]> {
   const stuck = await settle(devices, 'had not settled')
   for (const device of devices) if (!device.plan.clean) device.drop()

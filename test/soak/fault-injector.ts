@@ -23,11 +23,11 @@ interface Hit extends FaultParts {
 
 type Injection = (hit: Hit) => Promise<void>
 
-/** So long, in the worst case, until a node that has no Redis is killed: it must have something to lose. */
+/** The longest time until a node without Redis is killed: it must have messages to lose. */
 const STALLED_BEFORE_KILL_MS = 150
 /** Redis counts as full at once. */
 const NO_MEMORY = '1'
-/** Nobody listens there. */
+/** No process listens there. */
 const NO_MASTER = ['127.0.0.1', '1'] as const
 
 const INJECTIONS: Readonly<Record<FaultKind, Injection>> = {

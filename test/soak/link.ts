@@ -39,7 +39,7 @@ export class Link implements AsyncDisposable {
     for (const { near, far } of this.#pairs) {
       near.unpipe(far)
       far.unpipe(near)
-      // Read, so that the sender believes it has arrived, and given to nobody.
+      // Read, so that the sender believes it has arrived, and discarded.
       near.resume()
       far.resume()
     }
@@ -90,7 +90,7 @@ export class Link implements AsyncDisposable {
         // What is on its way to the other side still arrives.
         if (socket.errored) other.destroy()
         else other.end()
-        // Nobody reads it any more, and an end that is not read is not seen.
+        // No code reads it any more, and an end that is not read is not seen.
         other.resume()
         if (near.closed && far.closed) this.#pairs.delete(pair)
       })

@@ -23,7 +23,7 @@ export function recoveriesOf(lines: readonly HistoryLine[]): Recovery[] {
   for (const [seq, line] of lines.entries()) {
     if (line.kind !== 'fault' || line.phase !== 'end') continue
     const firsts = [...acknowledged.values()].map((list) => list.find(({ sent }) => sent > seq)?.at)
-    // Nobody publishes any more after the last ones.
+    // No client publishes after the last ones.
     if (firsts.length === 0 || firsts.some((at) => at === undefined)) continue
     const last = Math.max(...firsts.map((at) => at ?? 0))
     recoveries.push({ fault: line.fault, tookMs: last - line.at })

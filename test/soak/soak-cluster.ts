@@ -163,14 +163,14 @@ export class SoakCluster implements AsyncDisposable, Doors {
     const { exitCode, signalCode } = slot.node.process
     // It was killed twice and has been started since.
     if (exitCode === null && signalCode === null) return
-    // A node that finds no Redis ends again; whoever runs it starts it again.
+    // A node that finds no Redis ends again; a supervisor starts it again.
     for (let tries = 1; ; tries += 1) {
       const begun = performance.now()
       try {
         slot.node = await this.#spawn(slot.proxy, slot.lives + 1)
         break
       } catch (error) {
-        // It neither ended nor became ready: nobody would start it again.
+        // It neither ended nor became ready: a supervisor would not start it again.
         if (performance.now() - begun >= READY_WITHIN_MS)
           this.crashes.push(`node ${slot.name} was not ready within ${READY_WITHIN_MS} ms`)
         if (tries === START_TRIES)

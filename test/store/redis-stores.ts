@@ -12,7 +12,7 @@ export const queueBounds: QueueBounds = { queueMessagesMax: 100_000, queueBytesM
 
 export interface RedisStores extends AsyncDisposable {
   readonly settings: RedisSettings
-  /** Faults that nobody awaited, of all stores. */
+  /** Faults without a caller to report them to, of all stores. */
   readonly faults: Error[]
   /** One more store over the same data, as another node has it. */
   open(options?: Partial<RedisStoreOptions>): Promise<OwnedStore>

@@ -17,7 +17,7 @@ function longTopic(index: number): string {
   return `free/${index}/${'é'.repeat(20)}${'/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'.repeat(92)}`
 }
 
-/** So many levels, of one character but for the last but one. */
+/** A topic of this number of levels, of one character each except the last but one. */
 function deepTopic(levels: number, index: number): string {
   return `free/${'a/'.repeat(levels - 3)}${index}/a`
 }

@@ -32,7 +32,7 @@ function publishesTo(sessions: number): PartyMaker {
   }
 }
 
-/** A session with so many bytes of filters is resumed; its filters are what the node has to deal with. */
+/** A session with this number of bytes of filters is resumed; the node has to process its filters. */
 function resumes(filters: number, length: number): PartyMaker {
   return async ({ node }): Promise<Party> => {
     const connect = { clientId: nextName(), clean: false }
@@ -59,7 +59,7 @@ function resumes(filters: number, length: number): PartyMaker {
   }
 }
 
-/** In so many shared groups with one filter; each strike is 50 small publishes that meet them. */
+/** A member of this number of shared groups with one filter; each strike is 50 small publishes that match it. */
 function inGroups(groups: number): PartyMaker {
   const topic = `free/shared-${groups}`
   return stays({

@@ -31,7 +31,7 @@ export async function measureFilters(): Promise<void> {
   const frames = Array.from({ length: STEP }, () =>
     encodePublish({ topic: 'one/topic', payload: PAYLOAD }),
   )
-  /** Always so many at once: how Redis is written to must not differ between the two. */
+  /** Always this number at once: how Redis is written to must not differ between the two. */
   const publish = async (count: number): Promise<void> => {
     const end = received + count
     while (received < end) {
@@ -113,7 +113,7 @@ export async function saturate(rig: Rig, forMs: number): Promise<Traffic> {
   return { cost: cpuEach(before, await rig.cpu(), received), sent, received, tookMs }
 }
 
-/** A persistent session at the other node, so many publishes without their PUBACK at any time. */
+/** A persistent session at the other node, with this number of publishes without their PUBACK at any time. */
 export async function measureStored(): Promise<void> {
   await using rig = await startRig()
   const { cost, sent, received, tookMs } = await storeAndDeliver(rig, QOS1_MESSAGES)

@@ -94,7 +94,7 @@ async function measure(
   { count, warmUp }: { readonly count: number; readonly warmUp: number },
 ): Promise<number> {
   const [resumes, connects] = [kind === 'resumed', kind === 'with-mqtt']
-  // The ticket comes behind the handshake; who waits for CONNACK has it.
+  // The ticket arrives after the handshake; a client that waits for CONNACK has it.
   const session = await visit(options, 'first', { resumes: false, connects: true })
   const tls = resumes && session !== undefined ? { ...options, session } : options
   const visits = { parallel: PARALLEL, resumes, connects }

@@ -40,7 +40,7 @@ export const startServer: Readonly<
           BREAKWATER_TLS_CERT: certFile,
           BREAKWATER_TLS_KEY: keyFile,
           BREAKWATER_ALLOW_ANONYMOUS: 'true',
-          // On a machine that does other things too nobody is to be turned away for it.
+          // On a busy machine no client is to be refused for that.
           BREAKWATER_LIMIT_LOOP_DELAY_MAX_MS: '600000',
           ...(clientCaFile === undefined ? {} : mutual),
         },

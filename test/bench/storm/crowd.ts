@@ -53,7 +53,7 @@ const CONNECTING_MAX = 64
 const MOMENT_MS = 250
 const TICK_MS = 5
 const ATTEMPT_MAX_US = 15_000_000
-/** Each device pings once in so many moments: all at once would hold up this process, and the nodes. */
+/** Each device pings once in this number of intervals: all at once would hold up this process, and the nodes. */
 const PING_MOMENTS = 80
 const DRAIN_CHECK_MS = 50
 const DRAIN_PATIENCE_MS = 30_000

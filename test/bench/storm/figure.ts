@@ -1,6 +1,6 @@
 /**
  * Draws what a storm was like: above, how many of the displaced devices were back; below, how long a round trip
- * took for those who had never been disconnected. SVG without anything to load.
+ * took for devices that had never been disconnected. SVG without anything to load.
  */
 import type { Moment } from './crowd.ts'
 import type { StormReport } from './storm.ts'

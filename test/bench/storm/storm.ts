@@ -36,7 +36,7 @@ export interface StormReport {
   /** Of the node that was killed. */
   readonly displaced: number
   readonly ratePerSecond: number
-  /** From the kill until so many of the displaced were ready again; undefined if they never were. */
+  /** From the kill until this number of the displaced devices was ready again; undefined if they never were. */
   readonly backMs: { readonly p50?: number; readonly p99?: number; readonly all?: number }
   readonly calm: { readonly stayed: PhaseReport }
   readonly storm: { readonly stayed: PhaseReport; readonly displaced: PhaseReport }

@@ -34,7 +34,7 @@ export async function expectClosedWith(
   expect(node.closeReasons()).toEqual([reason])
 }
 
-/** The node has counted so many filters that it refused, all of them for this reason. */
+/** The node has counted this number of refused filters, all of them for this reason. */
 export async function expectFiltersRefused(
   node: TestNode,
   reason: FilterRefusal,

@@ -11,7 +11,7 @@ const PATIENCE = { timeout: 30_000 }
 
 const DENIED = 40
 
-/** Publishes where nobody may, so that each message would be a line; the node has read all of them. */
+/** Publishes to a denied topic, so that each message would be a log line; the node has read all of them. */
 async function beDenied(client: WireClient, messages = DENIED): Promise<void> {
   const frame = wire.encodePublish({ topic: '$SYS/denied' })
   client.send(...Array.from({ length: messages }, () => frame))
@@ -50,14 +50,14 @@ async function denyTwo(node: TestNode): Promise<[number, number]> {
   await beDenied(first)
   await beDenied(second)
   const lines = node.logs().filter(isDenied)
-  // Not one is lost without a word.
+  // Every lost line is counted.
   expect(lines.length + (await suppressed(node))).toBe(2 * DENIED)
   const linesOf = (id: string): number => lines.filter(({ clientId }) => clientId === id).length
   return [linesOf('first'), linesOf('second')]
 }
 
 function startCounted(limits: Partial<Limits>): Promise<TestNode> {
-  // So long that no token comes back while clients are denied.
+  // Long enough that no token is refilled while clients are denied.
   return startNode({ listen, limits: { logSummaryMs: 3_600_000, ...limits } })
 }
 

@@ -90,7 +90,7 @@ async function drivePause(): Promise<void> {
   isWell = true
   const login = () => tryAll(node, [{ username: 'ann', password: 'x' }])
   await expect.poll(login, { timeout: 10_000 }).toEqual([0])
-  // In the pause nobody was asked about.
+  // During the pause the service got no question.
   expect(asked).toBe(before + 1)
 }
 
@@ -159,7 +159,7 @@ async function driveFailedPerUser(): Promise<void> {
   expect(codes.filter((code) => code === 4).length).toBeGreaterThanOrEqual(3)
   expect(codes).toContain(3)
   expect(node.closeReasons()).toContain('login-rate')
-  // Somebody else's name is not touched, and a password that was right before needs no token.
+  // Another user name is not affected, and a password that was right before needs no token.
   expect(await tryAll(node, [{ username: 'bob', password: 'right' }])).toEqual([0])
   expect(await tryAll(node, [{ username: 'ann', password: 'right' }])).toEqual([0])
 }

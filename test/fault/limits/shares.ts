@@ -110,7 +110,7 @@ async function driveSessionsOfUser(): Promise<void> {
   expect([await ask('b', { clean: true }), await ask('c'), await ask('b')]).toEqual([0, 0, 3])
 }
 
-/** Of those that are nobody in particular: all together, where their addresses are not known to be real. */
+/** Anonymous clients share one bound when their addresses cannot be verified. */
 async function driveQueueBytesOfUser(): Promise<void> {
   await using node = await startNode({ listen, limits: { queueBytesPerUserMax: 1_200 } })
   const names = ['first', 'second', 'third']
@@ -135,7 +135,7 @@ async function driveQueueBytesOfUser(): Promise<void> {
   expect((await MetricsPage.of(node)).dropped('queue-full', 1)).toBe(6 + 8)
 }
 
-/** Payload bytes of messages on a topic of 3 bytes, with which it counts so many. */
+/** Payload bytes of a message on a topic of 3 bytes that counts as this number of bytes. */
 const ofBytes = (bytes: number): string => 'x'.repeat(bytes - 11)
 
 /** Topics of 3 bytes that lie in one part of the store. */
@@ -145,8 +145,8 @@ const [A, B, C] = Array.from(
 ).filter((topic) => bucketOf(topic, RETAINED_BUCKETS) === 0) as [string, string, string]
 
 /**
- * Two publishes fit, of A and B, and the third does not: its publisher is closed, unacknowledged, and nobody gets
- * it. Another user, and the will of the same one, show whom the bound is for.
+ * Two publishes fit, of A and B, and the third does not: its publisher is closed without a PUBACK, and no client gets
+ * the message. Another user, and the will of the same user, show which user the bound applies to.
  */
 async function driveRetained(
   limits: Partial<Limits>,

@@ -66,7 +66,7 @@ async function onRedis(
   limits: Partial<Limits>,
   use: (node: TestNode, hold: () => Promise<void>, goOn: () => Promise<void>) => Promise<void>,
 ): Promise<void> {
-  // With arguments it is a server of this test's own, so nobody else is held up.
+  // With arguments the server belongs to this test alone, so no other test is delayed.
   await using redis = await startRedis({ args: ['--save', ''] })
   const database = new Redis(redis.url)
   try {
@@ -147,7 +147,7 @@ async function driveViewLease(): Promise<void> {
     await using client = await connect(node)
     const publish = wire.encodePublish({ topic: 'nobody', qos: 1, packetId: 1 })
     await hold()
-    // While its view holds a node acknowledges by itself what nobody else needs.
+    // While its view lease lasts, a node acknowledges by itself a message that no other node needs.
     for (;;) {
       client.send(publish, wire.encodePingreq())
       const answer = await client.next()
@@ -179,7 +179,7 @@ async function driveNodeLease(): Promise<void> {
   await vi.waitFor(async () => expect(await database.redis.hlen(nodes)).toBe(1), {
     timeout: 15_000,
   })
-  // Nobody waits for it any more.
+  // No client waits for it any more.
   await publisher.publish({ topic: 't', qos: 1 })
   await proxy.restore()
   // Its inbox may have it all the same, where the judge had not read its own verdict yet.

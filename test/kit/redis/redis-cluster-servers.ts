@@ -31,7 +31,7 @@ export interface RedisClusterServers extends AsyncDisposable {
 
 const MASTERS = 3
 const SLOTS = 16_384
-/** After so long without an answer a master is replaced. */
+/** The time without an answer after which a master is replaced. */
 const NODE_TIMEOUT_MS = 4_000
 const READY_TIMEOUT_MS = 30_000
 const STEP_MS = 20
@@ -154,7 +154,7 @@ async function form(masters: readonly Redis[], replicas: readonly Redis[]): Prom
 
 /**
  * All of them know of the same owners, since the same moves: one that takes a slot before it has heard of the
- * last one may lose it again to whoever claims it with a later epoch.
+ * last one may lose it again to a node that claims it with a later epoch.
  */
 async function agreed(masters: readonly Redis[]): Promise<void> {
   await until(async () => {
@@ -213,7 +213,7 @@ async function moveSlot(
     await source.call('migrate', ...to, 'KEYS', ...keys)
     if (first) await halfway()
   }
-  // The new owner first, as redis-cli does: nobody sends away what nobody takes.
+  // The new owner first, as redis-cli does: no node redirects a client to a node that refuses the slot.
   for (const redis of [target, source, ...others])
     await redis.call('cluster', 'setslot', slot, 'node', targetId)
 }

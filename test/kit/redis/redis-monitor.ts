@@ -44,7 +44,7 @@ export async function monitorRedis(
   return { [Symbol.dispose]: () => socket.destroy() }
 }
 
-/** Resolves when so many lines have said OK; those that follow are told. */
+/** Resolves when this number of lines said OK; later lines are reported. */
 function tellLines(socket: Socket, replies: number, tell: (line: string) => void): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   let open = replies

@@ -19,7 +19,7 @@ export const redisArguments = '--bind 127.0.0.1 --appendonly no --maxmemory-poli
   .split(' ')
   .concat('--save', '')
 
-/** Between asking for a free port and using it, somebody else may take it. */
+/** Between asking for a free port and using it, another process may take it. */
 const portTries = 5
 const readyTimeoutMs = 10_000
 
@@ -30,7 +30,7 @@ export interface RedisProcessOptions {
   readonly disk?: { readonly directory: string; readonly bytes: number } | undefined
   /** A sentinel: what its configuration file says beside the port. */
   readonly sentinel?: string
-  /** TLS alone, and only for who shows a certificate of the authority; all PEM. */
+  /** TLS alone, and only for clients with a certificate of the authority; all PEM. */
   readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string }
 }
 

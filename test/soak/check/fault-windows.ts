@@ -48,7 +48,7 @@ export function faultsNear(
   return lines.filter(
     (line) =>
       line.kind === 'fault' &&
-      // The last one says whom it moves, and cuts off the node from which.
+      // The last one names the client that it moves, and cuts off the node that the client was at.
       ([client, name, 'redis'].includes(line.target) || line.fault === 'fenced-take-over'),
   )
 }

@@ -62,7 +62,7 @@ export interface HistoryIndex {
   readonly acceptedOf: ReadonlyMap<string, readonly Connection[]>
   /** Connections whose CONNACK said that there was no session, though there was one. */
   readonly lost: readonly Connection[]
-  /** Client ids with a shared subscription. What they get has no order, and comes again to somebody else. */
+  /** Client ids with a shared subscription. Their messages have no order, and may be sent again to another client. */
   readonly members: ReadonlySet<string>
 }
 

@@ -10,7 +10,7 @@ import type { Connection, HistoryIndex, Published } from './history-index.ts'
 import { inOrder, type Violation } from './violation.ts'
 
 export interface LiveGapOptions {
-  /** So long after a gap has shown itself may the broker take to close the connection, ms. */
+  /** The time that the broker may take to close the connection after a gap, ms. */
   readonly closeWithinMs: number
 }
 

@@ -1,6 +1,6 @@
 /**
  * G7: when every session has ended, Redis holds nothing of a session; nothing of a node that is gone but what has
- * a lifetime of its own. What may stay is listed here, everything else is a leftover, also a key nobody knows.
+ * a lifetime of its own. The keys that may stay are listed here; every other key is a leftover, also an unknown one.
  */
 import type { FoundKey } from '../leftovers.ts'
 import type { Violation } from './violation.ts'

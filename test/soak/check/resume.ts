@@ -3,7 +3,7 @@
  * packet id and DUP. G3's half that only shows here: an acknowledgement of a connection that was taken over
  * already counts for nothing, so the message comes again all the same.
  *
- * Members of shared groups are judged by shared.ts: what one has not acknowledged comes to somebody.
+ * Members of shared groups are judged by shared.ts: a message that one has not acknowledged reaches another member.
  *
  * DUP and packet id are judged for messages that were sent once (a second PUBLISH is a second message of QoS 1),
  * and where the client asked for the new connection after it had received the message on the old one. DUP only
@@ -103,7 +103,7 @@ function notRepeated(index: HistoryIndex, life: Life): Violation[] {
   return violations
 }
 
-/** Who acknowledged each message and packet id: an owner, or none but former ones. */
+/** Whether the owner acknowledged each message and packet id, or only former owners did. */
 function answersOf(index: HistoryIndex, life: Life): Map<string, 'owner' | 'former'> {
   const until = new Map(life.connections.map((own) => [own.number, succeededAt(index, own)]))
   const answers = new Map<string, 'owner' | 'former'>()

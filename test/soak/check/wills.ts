@@ -1,7 +1,7 @@
 /**
  * G8: the will of a connection that ended without DISCONNECT reaches every persistent session that waits for it,
  * unless the client came back, which may have cancelled it; that of a connection that said DISCONNECT, to a node
- * that could hear it, reaches nobody; and none comes after what a later connection of the same client has
+ * that could receive it, reaches no client; and none arrives after what a later connection of the same client has
  * published to the same topic, where the node of the will could hear of that connection, and store the will.
  */
 import { faultsNear, faultWindows } from './fault-windows.ts'
