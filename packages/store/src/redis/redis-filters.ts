@@ -44,7 +44,10 @@ export class RedisFilters {
     for (const inBucket of byBucket(clientIds).values())
       for (let first = 0; first < inBucket.length; first += SESSIONS_PER_CALL)
         calls.push(this.#read(inBucket.slice(first, first + SESSIONS_PER_CALL)))
-    return (await Promise.all(calls)).flat()
+    const found = new Map<string, SessionFilters>()
+    for (const answer of await Promise.all(calls))
+      for (const session of answer) found.set(session.clientId, session)
+    return clientIds.map((clientId) => found.get(clientId) as SessionFilters)
   }
 
   /** Of these filters those that their sessions have. */
