@@ -82,6 +82,20 @@ test('a Redis that answers but takes no writes is reported as up and not writabl
   expect(await page(node)).toMatch(/^breakwater_store_writable 1$/m)
 })
 
+test('a Redis that hangs is reported as neither up nor writable, and as both when it answers again', async () => {
+  await using redis = await startRedisProcess([])
+  await using proxy = await startRedisProxy(redis.url)
+  await using node = await startNode({ redisUrl: proxy.url })
+  await expect.poll(async () => await page(node)).toMatch(/^breakwater_store_writable 1$/m)
+  proxy.stall()
+  const patient = { timeout: 30_000 }
+  await expect.poll(async () => await page(node), patient).toMatch(/^breakwater_redis_up 0$/m)
+  expect(await page(node)).toMatch(/^breakwater_store_writable 0$/m)
+  await proxy.restore()
+  await expect.poll(async () => await page(node), patient).toMatch(/^breakwater_redis_up 1$/m)
+  await expect.poll(async () => await page(node), patient).toMatch(/^breakwater_store_writable 1$/m)
+})
+
 test('an outage of Redis is logged once for each kind of connection, however often connections fail', async () => {
   await using redis = await startRedisProcess([])
   await using proxy = await startRedisProxy(redis.url)

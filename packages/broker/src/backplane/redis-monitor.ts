@@ -117,6 +117,8 @@ export class RedisMonitor implements AsyncDisposable {
         if (this.#facts.get(redis)?.isReplica === true) redis.disconnect(true)
     } catch (error) {
       this.#events.silent(error as Error)
+      // A write that waits has no answer either, and may have none before its connection is cut.
+      this.#events.written(false)
     }
     this.#asking = false
   }
