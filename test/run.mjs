@@ -56,7 +56,7 @@ await main(async () => {
 
 /** Until it is ended; the keys are those of vitest. */
 async function watch(args, env) {
-  const child = spawn(binary('vitest'), [...args], { cwd: root, env, stdio: 'inherit' })
+  const child = spawn(binary('vitest'), args, { cwd: root, env, stdio: 'inherit' })
   const [code] = await once(child, 'close')
   process.exitCode = code ?? 1
 }

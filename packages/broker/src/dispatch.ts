@@ -15,6 +15,7 @@ import type { Events } from './observe/events.ts'
 import {
   readConnect,
   type ConnectFrame,
+  type ConnectLimits,
   type FrameReader,
   PacketType,
   readPacketId,
@@ -39,10 +40,12 @@ export interface DispatchOptions {
 
 export class Dispatch implements FrameHandler {
   readonly #options: DispatchOptions
+  readonly #connectLimits: ConnectLimits
   readonly #controls = new Map<Connection, ClientControl>()
 
   constructor(options: DispatchOptions) {
     this.#options = options
+    this.#connectLimits = { ...options.limits, protocolLevelMax: 4 }
   }
 
   frame(connection: Connection, reader: FrameReader): boolean {
@@ -86,10 +89,7 @@ export class Dispatch implements FrameHandler {
   /** A CONNECT: the reader lets nothing else through before [MQTT-3.1.0-1]. */
   #first(connection: Connection, reader: FrameReader): void {
     const { buffer, start, body, end } = reader
-    const frame = readConnect(buffer, body, end, {
-      protocolLevelMax: 4,
-      ...this.#options.limits,
-    })
+    const frame = readConnect(buffer, body, end, this.#connectLimits)
     if (typeof frame === 'string') {
       // A return code can only be told to somebody who speaks MQTT.
       const reason = REASON_OF_FAULT[frame]

@@ -1,6 +1,7 @@
 export { readConnect } from './connect-frame.ts'
 export type {
   ConnectFrame,
+  ConnectLimits,
   ConnectProperties,
   ConnectWill,
   ProtocolLevel,

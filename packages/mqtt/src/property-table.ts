@@ -62,70 +62,60 @@ export const Property = {
 
 export type Property = (typeof Property)[keyof typeof Property]
 
-/** By identifier; undefined: there is no such property. */
-export const propertyTypes: readonly (PropertyType | undefined)[] = byIdentifier([
-  [Property.PAYLOAD_FORMAT_INDICATOR, PropertyType.BYTE],
-  [Property.MESSAGE_EXPIRY_INTERVAL, PropertyType.FOUR_BYTES],
-  [Property.CONTENT_TYPE, PropertyType.TEXT],
-  [Property.RESPONSE_TOPIC, PropertyType.TEXT],
-  [Property.CORRELATION_DATA, PropertyType.BINARY],
-  [Property.SUBSCRIPTION_IDENTIFIER, PropertyType.VARIABLE],
-  [Property.SESSION_EXPIRY_INTERVAL, PropertyType.FOUR_BYTES],
-  [Property.ASSIGNED_CLIENT_IDENTIFIER, PropertyType.TEXT],
-  [Property.SERVER_KEEP_ALIVE, PropertyType.TWO_BYTES],
-  [Property.AUTHENTICATION_METHOD, PropertyType.TEXT],
-  [Property.AUTHENTICATION_DATA, PropertyType.BINARY],
-  [Property.REQUEST_PROBLEM_INFORMATION, PropertyType.BYTE],
-  [Property.WILL_DELAY_INTERVAL, PropertyType.FOUR_BYTES],
-  [Property.REQUEST_RESPONSE_INFORMATION, PropertyType.BYTE],
-  [Property.RESPONSE_INFORMATION, PropertyType.TEXT],
-  [Property.SERVER_REFERENCE, PropertyType.TEXT],
-  [Property.REASON_STRING, PropertyType.TEXT],
-  [Property.RECEIVE_MAXIMUM, PropertyType.TWO_BYTES],
-  [Property.TOPIC_ALIAS_MAXIMUM, PropertyType.TWO_BYTES],
-  [Property.TOPIC_ALIAS, PropertyType.TWO_BYTES],
-  [Property.MAXIMUM_QOS, PropertyType.BYTE],
-  [Property.RETAIN_AVAILABLE, PropertyType.BYTE],
-  [Property.USER_PROPERTY, PropertyType.PAIR],
-  [Property.MAXIMUM_PACKET_SIZE, PropertyType.FOUR_BYTES],
-  [Property.WILDCARD_SUBSCRIPTION_AVAILABLE, PropertyType.BYTE],
-  [Property.SUBSCRIPTION_IDENTIFIER_AVAILABLE, PropertyType.BYTE],
-  [Property.SHARED_SUBSCRIPTION_AVAILABLE, PropertyType.BYTE],
-])
-
 const C = PropertyCarrier
+const T = PropertyType
+const P = Property
+const MESSAGES = C.PUBLISH | C.WILL
 const ANSWERS = C.PUBACK | C.PUBREC | C.PUBREL | C.PUBCOMP
+const ALL = Object.values(C).reduce((carriers, carrier) => carriers | carrier, 0)
+/** Only a server sends it. */
+const NONE = 0
 
-/** By identifier: the packets of a client that may have it, as bits. What only a server sends has none. */
-export const propertyCarriers: readonly number[] = byIdentifier([
-  [Property.PAYLOAD_FORMAT_INDICATOR, C.PUBLISH | C.WILL],
-  [Property.MESSAGE_EXPIRY_INTERVAL, C.PUBLISH | C.WILL],
-  [Property.CONTENT_TYPE, C.PUBLISH | C.WILL],
-  [Property.RESPONSE_TOPIC, C.PUBLISH | C.WILL],
-  [Property.CORRELATION_DATA, C.PUBLISH | C.WILL],
+/** [MQTT 5, table 2-4], as far as clients send them: how each is written, and in which packets a client may have it. */
+const PROPERTIES: readonly (readonly [Property, PropertyType, carriers: number])[] = [
+  [P.PAYLOAD_FORMAT_INDICATOR, T.BYTE, MESSAGES],
+  [P.MESSAGE_EXPIRY_INTERVAL, T.FOUR_BYTES, MESSAGES],
+  [P.CONTENT_TYPE, T.TEXT, MESSAGES],
+  [P.RESPONSE_TOPIC, T.TEXT, MESSAGES],
+  [P.CORRELATION_DATA, T.BINARY, MESSAGES],
   // [MQTT-3.3.4-6]: a PUBLISH of a client has none.
-  [Property.SUBSCRIPTION_IDENTIFIER, C.SUBSCRIBE],
-  [Property.SESSION_EXPIRY_INTERVAL, C.CONNECT | C.DISCONNECT],
-  [Property.AUTHENTICATION_METHOD, C.CONNECT | C.AUTH],
-  [Property.AUTHENTICATION_DATA, C.CONNECT | C.AUTH],
-  [Property.REQUEST_PROBLEM_INFORMATION, C.CONNECT],
-  [Property.WILL_DELAY_INTERVAL, C.WILL],
-  [Property.REQUEST_RESPONSE_INFORMATION, C.CONNECT],
-  [Property.REASON_STRING, ANSWERS | C.DISCONNECT | C.AUTH],
-  [Property.RECEIVE_MAXIMUM, C.CONNECT],
-  [Property.TOPIC_ALIAS_MAXIMUM, C.CONNECT],
-  [Property.TOPIC_ALIAS, C.PUBLISH],
-  [
-    Property.USER_PROPERTY,
-    C.CONNECT | C.WILL | C.PUBLISH | ANSWERS | C.SUBSCRIBE | C.UNSUBSCRIBE | C.DISCONNECT | C.AUTH,
-  ],
-  [Property.MAXIMUM_PACKET_SIZE, C.CONNECT],
-]).map((carriers) => carriers ?? 0)
+  [P.SUBSCRIPTION_IDENTIFIER, T.VARIABLE, C.SUBSCRIBE],
+  [P.SESSION_EXPIRY_INTERVAL, T.FOUR_BYTES, C.CONNECT | C.DISCONNECT],
+  [P.ASSIGNED_CLIENT_IDENTIFIER, T.TEXT, NONE],
+  [P.SERVER_KEEP_ALIVE, T.TWO_BYTES, NONE],
+  [P.AUTHENTICATION_METHOD, T.TEXT, C.CONNECT | C.AUTH],
+  [P.AUTHENTICATION_DATA, T.BINARY, C.CONNECT | C.AUTH],
+  [P.REQUEST_PROBLEM_INFORMATION, T.BYTE, C.CONNECT],
+  [P.WILL_DELAY_INTERVAL, T.FOUR_BYTES, C.WILL],
+  [P.REQUEST_RESPONSE_INFORMATION, T.BYTE, C.CONNECT],
+  [P.RESPONSE_INFORMATION, T.TEXT, NONE],
+  [P.SERVER_REFERENCE, T.TEXT, NONE],
+  [P.REASON_STRING, T.TEXT, ANSWERS | C.DISCONNECT | C.AUTH],
+  [P.RECEIVE_MAXIMUM, T.TWO_BYTES, C.CONNECT],
+  [P.TOPIC_ALIAS_MAXIMUM, T.TWO_BYTES, C.CONNECT],
+  [P.TOPIC_ALIAS, T.TWO_BYTES, C.PUBLISH],
+  [P.MAXIMUM_QOS, T.BYTE, NONE],
+  [P.RETAIN_AVAILABLE, T.BYTE, NONE],
+  [P.USER_PROPERTY, T.PAIR, ALL],
+  [P.MAXIMUM_PACKET_SIZE, T.FOUR_BYTES, C.CONNECT],
+  [P.WILDCARD_SUBSCRIPTION_AVAILABLE, T.BYTE, NONE],
+  [P.SUBSCRIPTION_IDENTIFIER_AVAILABLE, T.BYTE, NONE],
+  [P.SHARED_SUBSCRIPTION_AVAILABLE, T.BYTE, NONE],
+]
 
-function byIdentifier<Value>(
-  entries: readonly (readonly [Property, Value])[],
-): (Value | undefined)[] {
-  const table: (Value | undefined)[] = Array.from({ length: 128 })
-  for (const [identifier, value] of entries) table[identifier] = value
-  return table
-}
+const IDENTIFIERS = 256
+const byIdentifier = new Map(
+  PROPERTIES.map(([identifier, type, carriers]) => [identifier as number, { type, carriers }]),
+)
+
+/** By identifier; undefined: there is no such property. */
+export const propertyTypes: readonly (PropertyType | undefined)[] = Array.from(
+  { length: IDENTIFIERS },
+  (_, identifier) => byIdentifier.get(identifier)?.type,
+)
+
+/** By identifier: the packets of a client that may have it, as bits. */
+export const propertyCarriers: readonly number[] = Array.from(
+  { length: IDENTIFIERS },
+  (_, identifier) => byIdentifier.get(identifier)?.carriers ?? NONE,
+)

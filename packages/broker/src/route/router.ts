@@ -17,7 +17,7 @@
  * Bounds: those of the forwarding tables; a fan-out only fills write queues, which
  * are written to their sockets in portions.
  */
-import { Message, type Bus, type QueuePlace } from '@breakwater/bus'
+import type { Bus, Message, QueuePlace } from '@breakwater/bus'
 import type { QoS } from '@breakwater/mqtt'
 import type { Cluster } from '@breakwater/cluster'
 import type { SharedStrategy } from '@breakwater/config'
@@ -367,7 +367,7 @@ function withPlaces(
     position: Math.max(0, positions[index] ?? 0),
     epoch: epochs[index] ?? 0,
   }))
-  return new Message(message.topic, message.payload, message.qos, message.retain, places)
+  return message.with({ places })
 }
 
 /** Where this session has it, if it was queued for this very session. */

@@ -75,12 +75,12 @@ export type OwnershipAction =
   | 'publish'
   | 'leave'
 
-interface TenureStep {
+interface OwnershipStep {
   readonly action: OwnershipAction
   readonly next: OwnershipState
 }
 
-type Row = Readonly<Record<OwnershipEvent, TenureStep>>
+type Row = Readonly<Record<OwnershipEvent, OwnershipStep>>
 
 function row(
   state: OwnershipState,

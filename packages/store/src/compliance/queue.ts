@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { Message } from '@breakwater/bus'
 import type { OwnedStore } from './owned-store.ts'
 import {
   append,
@@ -46,6 +47,26 @@ export function queueCompliance({ describe, test }: Suite, open: OpenStore): voi
         assert.deepEqual(Buffer.from(queued.message.payload), payload)
         assert.equal(queued.message.qos, qos)
         assert.equal(queued.message.retain, false)
+      }
+    })
+
+    test('keeps the properties and the expiry of a message, with any granted QoS', async () => {
+      await using under = await open()
+      await openAll(under.store, ['one', 'two'])
+      const properties = Buffer.from([0x01, 1])
+      const sent = new Message('t', Buffer.from('m'), 2, false, undefined, properties, 2 ** 48 - 1)
+      const queues = [
+        { clientId: 'one', qos: 1 as const },
+        { clientId: 'two', qos: 2 as const },
+      ]
+      await append(under.store, { message: sent, queues })
+      for (const { clientId } of queues) {
+        const [queued] = await readAll(under.other, clientId)
+        assert.deepEqual(
+          queued?.message.properties && Buffer.from(queued.message.properties),
+          properties,
+        )
+        assert.equal(queued?.message.expiresAt, sent.expiresAt)
       }
     })
 

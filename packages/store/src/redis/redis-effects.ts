@@ -6,7 +6,7 @@
  *
  * Out: `done`, in the order of the calls of one topic.
  */
-import { encodeMessage, Message } from '@breakwater/bus'
+import { encodeMessage, type Message } from '@breakwater/bus'
 import type { QoS } from '@breakwater/mqtt'
 import { bucketOf, RETAINED_BUCKETS, type Keys } from '@breakwater/redis'
 import { EffectAnswers, LEFT_OUT, leftOutOf } from './effect-answers.ts'
@@ -358,8 +358,7 @@ class Variants {
   at(qos: QoS): Buffer {
     const known = this.#encoded[qos]
     if (known !== undefined) return known
-    const { topic, payload } = this.#message
-    const made = encodeMessage(new Message(topic, payload, qos, this.#retain))
+    const made = encodeMessage(this.#message.with({ qos, retain: this.#retain }))
     this.#encoded[qos] = made
     this.#bytes += made.length
     return made
